@@ -1,0 +1,83 @@
+/**
+ * Where volumes come from. One implementation per kind of pool (lvm-thin, reflink, file), one conformance suite for all.
+ *
+ * A snapshot is a frozen copy that stays the same until it is removed; a source that cannot freeze (`file`) says so with
+ * `frozen: false`, and its `close` then fails when the content moved meanwhile.
+ */
+import type { SparsebakError } from '../../shared/errors.ts';
+
+/** `[offset, offset + length)` in bytes. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export type RunningState = 'stopped' | 'running';
+
+/**
+ * What names a snapshot for good: enough to find it again after a restart and to tell it from an impostor of the same name
+ * (file system UUID and inode; LV UUID, thin id and pool UUID). Stored in pairing.json as it is.
+ */
+export interface SnapshotRef {
+  /** 128 random bits, hexadecimal: ours, unique. */
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly state: RunningState;
+  /** Known to the source only: paths, UUIDs. Flat. */
+  readonly binding: Readonly<Record<string, string | number>>;
+}
+
+/** The difference of two snapshots of a volume: a superset of the bytes that differ, or why there is none. */
+export type Delta =
+  | { readonly kind: 'ranges'; readonly ranges: readonly ByteRange[]; /** Bytes compared as changed. */ readonly bytes: number }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** The parts of a snapshot that may hold anything but zeros. */
+export type Mapped = { readonly kind: 'ranges'; readonly ranges: readonly ByteRange[] } | { readonly kind: 'all' };
+
+/** A snapshot made readable. */
+export interface OpenSnapshot {
+  /** A file or block device; each worker opens it by itself. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Ends the reading (deactivates a device). Throws `source` if the content may have changed while it was open. */
+  close(): Promise<void>;
+}
+
+/** A per-volume result: one volume's failure does not stop the others. */
+export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: SparsebakError };
+
+export interface Source {
+  readonly kind: 'lvm-thin' | 'reflink' | 'file';
+  /** Whether snapshots are frozen and can serve as ticks. */
+  readonly frozen: boolean;
+
+  /** Names of the volumes that are there now, matching any glob (or the name itself), excludes taken out; sorted. */
+  list(patterns: readonly string[], excludes: readonly string[]): Promise<string[]>;
+
+  /**
+   * Snapshots of several volumes, as close in time as the source can. Durable when it returns.
+   * @param volumes names as `list` gives them
+   */
+  snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>>;
+
+  /** Whether this very snapshot (not one of the same name) is still there. */
+  exists(snapshot: SnapshotRef): Promise<boolean>;
+
+  /** What changed between two snapshots. Never throws for content it does not understand: `unknown` then. */
+  delta(older: SnapshotRef, newer: SnapshotRef): Promise<Delta>;
+
+  mapped(snapshot: SnapshotRef): Promise<Mapped>;
+
+  open(snapshot: SnapshotRef): Promise<OpenSnapshot>;
+
+  /** Removes snapshots; those already gone are no error. Never removes what is not ours. */
+  remove(snapshots: readonly SnapshotRef[]): Promise<void>;
+
+  /** Snapshots of ours that lie in the pool, for finding those that a killed run left. */
+  leftovers(): Promise<SnapshotRef[]>;
+}

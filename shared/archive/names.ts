@@ -1,0 +1,64 @@
+/**
+ * The names that both sides validate by grammar: archives, sessions, volume ids, slots.
+ * A name that came from the other side is used only after it passed here.
+ */
+declare const brand: unique symbol;
+
+/** `S_YYYYMMDD-HHMMSS`, UTC. Order is by name. */
+export type SessionName = string & { readonly [brand]: 'SessionName' };
+export type ArchiveName = string & { readonly [brand]: 'ArchiveName' };
+/** 32 lower-case hexadecimal digits: 128 random bits. */
+export type VolumeId = string & { readonly [brand]: 'VolumeId' };
+/** 32 lower-case hexadecimal digits: names one send, and with it the head that a delta map is relative to. */
+export type PairingId = string & { readonly [brand]: 'PairingId' };
+/** 32 lower-case hexadecimal digits. */
+export type ArchiveId = string & { readonly [brand]: 'ArchiveId' };
+
+const SESSION_NAME = /^S_(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})$/;
+const ARCHIVE_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const ID = /^[0-9a-f]{32}$/;
+const SLOT_NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
+
+/** A session's name is a real UTC time between the years 1970 and 9999. */
+export function isSessionName(text: string): text is SessionName {
+  const time = sessionTime(text);
+  return time !== undefined && formatSessionName(time) === text;
+}
+
+export function isArchiveName(text: string): text is ArchiveName {
+  return ARCHIVE_NAME.test(text) && !text.includes('..');
+}
+
+export function isId(text: string): boolean {
+  return ID.test(text);
+}
+
+export function isSlotName(text: string): boolean {
+  return SLOT_NAME.test(text);
+}
+
+/** Milliseconds since 1970 of a name of the right form; undefined otherwise. */
+function sessionTime(text: string): number | undefined {
+  const match = SESSION_NAME.exec(text);
+  if (match === null) return undefined;
+  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return Date.UTC(year, month - 1, day, hour, minute, second);
+}
+
+function formatSessionName(milliseconds: number): string {
+  const iso = new Date(milliseconds).toISOString();
+  return `S_${iso.slice(0, 10).replaceAll('-', '')}-${iso.slice(11, 19).replaceAll(':', '')}`;
+}
+
+/** max(now, newest + 1 s): names only ever grow, whatever the clock does. `now` in milliseconds since 1970. */
+export function nextSessionName(now: number, newest: SessionName | undefined): SessionName {
+  const after = newest === undefined ? 0 : (sessionTime(newest) ?? 0) + 1000;
+  return formatSessionName(Math.max(now, after)) as SessionName;
+}

@@ -1,0 +1,62 @@
+/**
+ * The one error class of both programs. `code` is a closed set; each code has one exit status
+ * (docs/cli.md has the table). A message says what and where, `hint` says what to do next.
+ */
+
+/** Exit status by error code: 1 failed, 2 usage or configuration, 3 partial, 4 integrity, 5 receiver, 6 locked, 130 interrupted. */
+export const EXIT_STATUS = {
+  failed: 1,
+  io: 1,
+  source: 1,
+  target: 1,
+  'wrong-passphrase': 1,
+  'not-found': 1,
+  usage: 2,
+  config: 2,
+  partial: 3,
+  integrity: 4,
+  rollback: 4,
+  unreachable: 5,
+  refused: 5,
+  protocol: 5,
+  'no-space': 5,
+  locked: 6,
+  interrupted: 130,
+} as const;
+
+export type ErrorCode = keyof typeof EXIT_STATUS;
+
+export interface ErrorDetails {
+  /** What the user can do next, one sentence. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+export class SparsebakError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? {} : { cause: details.cause });
+    this.name = 'SparsebakError';
+    this.code = code;
+    this.hint = details.hint;
+  }
+
+  get exitStatus(): number {
+    return EXIT_STATUS[this.code];
+  }
+}
+
+/** The same error if it is ours, else wrapped with the given code; the cause is always kept. */
+export function asSparsebakError(error: unknown, code: ErrorCode = 'failed', context?: string): SparsebakError {
+  if (error instanceof SparsebakError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new SparsebakError(code, context === undefined ? text : `${context}: ${text}`, { cause: error });
+}
+
+/** The system's error code (`ENOENT`, `ENOSPC`, …) of a failed call, if it has one. */
+export function systemCode(error: unknown): string | undefined {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  return undefined;
+}

@@ -1,0 +1,169 @@
+/**
+ * Every message of the protocol, as a schema: docs/protocol.md has the phases and what answers what.
+ * Both sides check each message by its schema after the strict scan (scan.ts); a message that fits none
+ * ends the connection.
+ */
+import { z } from 'zod';
+import { CHUNKS_PER_RANGE, MAX_VOLUME_SIZE, isChunkSize } from '../archive/address.ts';
+import {
+  isArchiveName,
+  isId,
+  isSessionName,
+  isSlotName,
+  type ArchiveId,
+  type ArchiveName,
+  type PairingId,
+  type SessionName,
+  type VolumeId,
+} from '../archive/names.ts';
+
+export const PROTOCOL_VERSION = 1;
+
+/** Bytes above the chunk size that a frame may have: sealing, the message's other fields. */
+export const FRAME_MARGIN = 64 * 1024;
+/** The longest frame before an archive is open, and the largest `part`. */
+export const SMALL_FRAME = 128 * 1024;
+/** Requests that may wait for their answer at one time. */
+export const WINDOW = 32;
+/** Addresses in one `get-chunks`. */
+export const MAX_ADDRESSES = 64;
+/** Bytes of parts that one request may take together (an index of 16 TiB in 64 KiB chunks is 8 MiB). */
+export const MAX_STAGED = 16 * 2 ** 20;
+/** Data bytes in one `part`. */
+export const PART_SIZE = 64 * 1024;
+
+const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const size = uint.max(MAX_VOLUME_SIZE);
+const address = uint.max(MAX_VOLUME_SIZE);
+const range = uint.max(MAX_VOLUME_SIZE / (64 * 1024) / CHUNKS_PER_RANGE);
+const bin = z.instanceof(Uint8Array);
+const hash = bin.refine((value) => value.length === 32, 'not a hash of 32 bytes');
+const text = z.string().max(1024);
+const archive = z.custom<ArchiveName>((value) => typeof value === 'string' && isArchiveName(value), 'not an archive name');
+const archiveId = z.custom<ArchiveId>((value) => typeof value === 'string' && isId(value), 'not an id');
+const volume = z.custom<VolumeId>((value) => typeof value === 'string' && isId(value), 'not an id');
+const pairing = z.custom<PairingId>((value) => typeof value === 'string' && isId(value), 'not an id');
+const session = z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value), 'not a session name');
+const slot = z.string().refine(isSlotName, 'not a slot name');
+const chunkSize = uint.refine(isChunkSize, 'not a chunk size');
+
+/** What a receiver lets one caller do. Each takes in `retrieve`; `all` is everything (local and ssh). */
+export const GRANTS = ['receive', 'retrieve', 'maintain', 'all'] as const;
+export type Grant = (typeof GRANTS)[number];
+
+/** What the receiver may answer in place of what was asked. */
+export const REMOTE_ERRORS = [
+  'version', // it does not speak this protocol version
+  'not-found', // no such archive, volume, session
+  'exists', // create: another archive has the name
+  'unsupported', // the archive's format needs a newer receiver
+  'stale-base', // begin, commit: the base is not the volume's newest session
+  'conflict', // put-catalogue: it replaces another one than the one that is there; commit: the .tmp is another folder
+  'refused', // outside the grant, or the VM's own configuration forbids it
+  'not-mounted', // the backup disk is not there
+  'no-space', // no bytes or inodes left, or below the floor
+  'io', // a system call failed; nothing after it counts
+  'locked', // another process holds the lock, and the wait is over
+  'bad-request', // right form, wrong content or phase
+] as const;
+export type RemoteError = (typeof REMOTE_ERRORS)[number];
+
+const hello = z.strictObject({
+  t: z.literal('hello'),
+  version: z.literal(PROTOCOL_VERSION),
+  /** The program's own version, for people. */
+  release: text,
+  capabilities: z.array(text).max(64),
+});
+
+/** Messages from the agent. Those with an `id` are requests: each gets exactly one closing answer. */
+export const agentMessage = z.discriminatedUnion('t', [
+  hello,
+  z.strictObject({
+    t: z.literal('create'),
+    id: uint,
+    archive,
+    archiveId,
+    chunkSize,
+    encrypted: z.boolean(),
+    dedup: z.boolean(),
+    slots: z.array(z.strictObject({ name: slot, data: bin })).max(16),
+    catalogue: bin,
+  }),
+  z.strictObject({ t: z.literal('open'), id: uint, archive, lockWait: uint.max(86_400) }),
+  z.strictObject({ t: z.literal('get-slots'), id: uint }),
+  z.strictObject({ t: z.literal('put-slot'), id: uint, name: slot, data: bin }),
+  z.strictObject({ t: z.literal('drop-slot'), id: uint, name: slot }),
+  z.strictObject({ t: z.literal('get-catalogue'), id: uint }),
+  z.strictObject({ t: z.literal('put-catalogue'), id: uint, replaces: hash }),
+  z.strictObject({ t: z.literal('get-volumes'), id: uint }),
+  z.strictObject({ t: z.literal('get-heads'), id: uint, volume, sessions: z.array(session).max(1024) }),
+  z.strictObject({ t: z.literal('get-index'), id: uint, volume, session }),
+  z.strictObject({ t: z.literal('get-page'), id: uint, volume, session, range }),
+  z.strictObject({
+    t: z.literal('get-chunks'),
+    id: uint,
+    volume,
+    session,
+    addresses: z.array(address).min(1).max(MAX_ADDRESSES),
+  }),
+  z.strictObject({ t: z.literal('resolve'), id: uint, volume, pairing, resume: z.boolean() }),
+  z.strictObject({
+    t: z.literal('begin'),
+    id: uint,
+    volume,
+    pairing,
+    base: session.nullable(),
+    session,
+    size,
+    resume: z.boolean(),
+    /** Only in a plain archive: the volume's name, for restoring by hand. */
+    name: z.string().min(1).max(4096).nullable(),
+  }),
+  z.strictObject({ t: z.literal('chunk'), address, data: bin }),
+  z.strictObject({ t: z.literal('zeros'), address, count: uint.min(1) }),
+  z.strictObject({ t: z.literal('page'), range, data: bin }),
+  z.strictObject({ t: z.literal('checkpoint'), id: uint, address }),
+  z.strictObject({ t: z.literal('part'), data: bin }),
+  z.strictObject({ t: z.literal('commit'), id: uint, head: bin }),
+  z.strictObject({ t: z.literal('abandon'), id: uint, keep: z.boolean() }),
+  z.strictObject({ t: z.literal('alive') }),
+  z.strictObject({ t: z.literal('bye'), id: uint }),
+]);
+export type AgentMessage = z.infer<typeof agentMessage>;
+export type AgentRequest = Extract<AgentMessage, { id: number }>;
+
+/** Messages from the receiver. All but `hello` carry in `re` the id of the request that they answer. */
+export const receiverMessage = z.discriminatedUnion('t', [
+  hello.extend({ grant: z.enum(GRANTS) }),
+  z.strictObject({ t: z.literal('done'), re: uint }),
+  z.strictObject({ t: z.literal('error'), re: uint, code: z.enum(REMOTE_ERRORS), message: text }),
+  z.strictObject({ t: z.literal('working'), re: uint, count: uint }),
+  z.strictObject({ t: z.literal('absent'), re: uint }),
+  z.strictObject({ t: z.literal('opened'), re: uint, archiveId, chunkSize, encrypted: z.boolean(), dedup: z.boolean() }),
+  z.strictObject({ t: z.literal('slot'), re: uint, name: slot, data: bin }),
+  /** A piece of a long object (catalogue, index, page), in order; `done` follows the last. */
+  z.strictObject({ t: z.literal('data'), re: uint, data: bin }),
+  /** One volume's sessions, oldest first; several of one volume follow one another where they do not fit. */
+  z.strictObject({
+    t: z.literal('volume'),
+    re: uint,
+    volume,
+    sessions: z
+      .array(z.strictObject({ session, storedBytes: uint, files: uint }))
+      .max(1024),
+  }),
+  z.strictObject({ t: z.literal('head'), re: uint, session, data: bin }),
+  /** `data`: nil where no session up to the asked one has a file, empty where the newest file is empty (zeros). */
+  z.strictObject({ t: z.literal('stored'), re: uint, address, data: bin.nullable() }),
+  z.strictObject({
+    t: z.literal('resolved'),
+    re: uint,
+    session: session.nullable(),
+    head: bin.nullable(),
+    checkpoint: address.nullable(),
+  }),
+]);
+export type ReceiverMessage = z.infer<typeof receiverMessage>;
+/** The answers that close a request; the others are followed by one of these. */
+export const CLOSING = ['done', 'error', 'absent', 'opened', 'resolved'] as const;
