@@ -1,0 +1,138 @@
+// What a fresh clone needs before a task can run: the packages, the programs that tests call, the bundles. Then it runs
+// the task on the development Node. Needs nothing but Node 20, since it runs before anything is installed; when all is
+// in place it only looks at a few dates.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const developmentNode = join(root, 'node_modules/.bin/node');
+
+/** @type {Record<string, { script: string, bundles: boolean, programs: boolean, about: string }>} */
+const tasks = {
+  test: { script: '.ci/test.mjs', bundles: true, programs: true, about: 'every test, or those of the given paths' },
+  check: { script: '.ci/check.mjs', bundles: false, programs: false, about: 'types, lint, format, import rules, unused' },
+  bench: { script: 'test/bench/main.ts', bundles: true, programs: true, about: 'the benchmarks' },
+  demo: { script: 'test/demo/main.ts', bundles: true, programs: true, about: 'a backup and a restore to look at' },
+};
+
+/** Each program that tests start, its Debian package, and what is skipped where it is absent. */
+const programs = [
+  { program: 'mkfs.xfs', package: 'xfsprogs', without: 'tests on XFS' },
+  { program: 'mkfs.btrfs', package: 'btrfs-progs', without: 'tests on Btrfs' },
+  { program: 'mkfs.ext4', package: 'e2fsprogs', without: 'tests on ext4' },
+  { program: 'filefrag', package: 'e2fsprogs', without: 'tests of reflink sources' },
+  { program: 'losetup', package: 'util-linux', without: 'tests on file systems of their own' },
+  { program: 'mount', package: 'mount', without: 'tests on file systems of their own' },
+  { program: 'flock', package: 'util-linux', without: 'tests of the receiver' },
+  { program: 'sshd', package: 'openssh-server', without: 'tests of the ssh link' },
+  { program: 'ssh', package: 'openssh-client', without: 'tests of the ssh link' },
+  { program: 'strace', package: 'strace', without: 'tests that watch system calls' },
+];
+
+/** @param {string} message */
+const say = (message) => console.error(`setup: ${message}`);
+
+/** @param {string} path */
+const changedAt = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+/** The newest date in a tree; a folder's own date tells of files that went. @param {string} path @returns {number} */
+function newestIn(path) {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat?.isDirectory()) return stat?.mtimeMs ?? 0;
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestIn(join(path, name))));
+}
+
+/** @param {string} command @param {string[]} args @param {NodeJS.ProcessEnv} [extra] */
+function succeeds(command, args, extra = {}) {
+  // The task's own output may be read by a program: what setup starts speaks on standard error.
+  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, ...extra } });
+  if (result.error) say(`${command}: ${result.error.message}`);
+  return result.status === 0;
+}
+
+function installPackages() {
+  const installed = changedAt(join(root, 'node_modules/.package-lock.json'));
+  if (existsSync(developmentNode) && installed >= changedAt(join(root, 'package-lock.json'))) return;
+  say('npm ci');
+  if (!succeeds('npm', ['ci', '--loglevel=error'])) throw new Error('npm ci failed: see above');
+  if (!existsSync(developmentNode)) {
+    throw new Error('npm ci left no node_modules/.bin/node: the install script of the package "node" must be allowed to run');
+  }
+}
+
+/** @param {string} program */
+function isInstalled(program) {
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  return folders.some((folder) => folder !== '' && existsSync(join(folder, program)));
+}
+
+function installPrograms() {
+  let missing = programs.filter(({ program }) => !isInstalled(program));
+  if (missing.length === 0) return;
+  const names = [...new Set(missing.map((each) => each.package))];
+  if (process.getuid?.() === 0 && existsSync('/etc/debian_version') && isInstalled('apt-get')) {
+    say(`apt-get install ${names.join(' ')}`);
+    const quietly = { DEBIAN_FRONTEND: 'noninteractive' };
+    succeeds('apt-get', ['-qq', 'update'], quietly);
+    succeeds('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...names], quietly);
+    missing = programs.filter(({ program }) => !isInstalled(program));
+  }
+  for (const { program, package: name, without } of missing) {
+    say(`no ${program} here (package ${name}): ${without} will be skipped`);
+  }
+}
+
+/** @returns {boolean} whether the bundles in dist are those of the sources */
+function buildBundles() {
+  const bundles = ['dist/sparsebak.js', 'dist/sparsebak-receiver.js'].map((name) => join(root, name));
+  const sources = ['shared', 'dom0-agent', 'vm-receiver', '.ci/build.mjs', 'package-lock.json', 'package.json'];
+  const newest = Math.max(...sources.map((name) => newestIn(join(root, name))));
+  if (bundles.every((bundle) => changedAt(bundle) > newest)) return true;
+  say('build');
+  if (succeeds(developmentNode, ['.ci/build.mjs'])) return true;
+  for (const bundle of bundles) rmSync(bundle, { force: true });
+  say('the build failed and dist/ has no bundles now: tests that start one will fail');
+  return false;
+}
+
+/** @param {string} script @param {string[]} args @returns {Promise<number>} */
+async function runTask(script, args) {
+  const env = {
+    ...process.env,
+    // Whatever a task starts as plain "node" is the development Node too.
+    PATH: `${dirname(developmentNode)}:${process.env.PATH ?? ''}`,
+    // The sources import msgpackr's entry for Node; the bundles leave its native loader out, so that is what is tested.
+    MSGPACKR_NATIVE_ACCELERATION_DISABLED: 'true',
+  };
+  const child = spawn(developmentNode, [join(root, script), ...args], { cwd: root, stdio: 'inherit', env });
+  // A terminal's interrupt reaches the task by itself, and the task says when it is done.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  return await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']));
+  });
+}
+
+const [name = '', ...args] = process.argv.slice(2);
+const task = tasks[name];
+if (task === undefined) {
+  console.error('usage: node .ci/setup.mjs TASK [ARGUMENT…]');
+  for (const [each, { about }] of Object.entries(tasks)) console.error(`  ${each.padEnd(6)} ${about}`);
+  process.exit(2);
+}
+try {
+  installPackages();
+  if (task.programs) installPrograms();
+  const built = !task.bundles || buildBundles();
+  if (!existsSync(join(root, task.script))) throw new Error(`${task.script} is not there yet`);
+  const code = await runTask(task.script, args);
+  process.exitCode = built ? code : Math.max(code, 1);
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}

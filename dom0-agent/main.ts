@@ -1,0 +1,2 @@
+process.stderr.write('sparsebak: nothing here yet\n');
+process.exitCode = 1;

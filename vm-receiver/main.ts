@@ -1,0 +1,2 @@
+process.stderr.write('sparsebak-receiver: nothing here yet\n');
+process.exitCode = 1;
