@@ -84,7 +84,8 @@ function packageList(packages) {
   const rows = packages.map(({ manifest }) => `${manifest.name} ${manifest.version} ${manifest.license}`);
   const texts = packages.map(({ folder, manifest }) => {
     const file = readdirSync(join(root, folder)).find((name) => /^licen[cs]e/i.test(name));
-    const text = file === undefined ? '(no licence file in the package)' : readFileSync(join(root, folder, file), 'utf8');
+    const text =
+      file === undefined ? '(no licence file in the package)' : readFileSync(join(root, folder, file), 'utf8');
     return `--- ${manifest.name} ${manifest.version}\n\n${text.trim()}\n`;
   });
   return [...rows, '', ...texts].join('\n');

@@ -14,7 +14,12 @@ const developmentNode = join(root, 'node_modules/.bin/node');
 /** @type {Record<string, { script: string, bundles: boolean, programs: boolean, about: string }>} */
 const tasks = {
   test: { script: '.ci/test.mjs', bundles: true, programs: true, about: 'every test, or those of the given paths' },
-  check: { script: '.ci/check.mjs', bundles: false, programs: false, about: 'types, lint, format, import rules, unused' },
+  check: {
+    script: '.ci/check.mjs',
+    bundles: false,
+    programs: false,
+    about: 'types, lint, format, import rules, unused',
+  },
   bench: { script: 'test/bench/main.ts', bundles: true, programs: true, about: 'the benchmarks' },
   demo: { script: 'test/demo/main.ts', bundles: true, programs: true, about: 'a backup and a restore to look at' },
 };
@@ -60,7 +65,9 @@ function installPackages() {
   say('npm ci');
   if (!succeeds('npm', ['ci', '--loglevel=error'])) throw new Error('npm ci failed: see above');
   if (!existsSync(developmentNode)) {
-    throw new Error('npm ci left no node_modules/.bin/node: the install script of the package "node" must be allowed to run');
+    throw new Error(
+      'npm ci left no node_modules/.bin/node: the install script of the package "node" must be allowed to run',
+    );
   }
 }
 

@@ -1,0 +1,111 @@
+// Every check of the sources that needs no run of them: all, or those named. A line for each; all of them run even when
+// one fails.
+
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Every folder that has sources. Those of the product are what the import rules are about. */
+const productFolders = ['shared', 'dom0-agent', 'vm-receiver'];
+const folders = [...productFolders, 'qubes-rpc', 'test', '.ci'];
+
+/** @typedef {{ ok: boolean, text: string, remark?: string }} Outcome */
+
+/** @type {Record<string, { about: string, run: () => Promise<Outcome> }>} */
+const checks = {
+  types: { about: 'tsc', run: () => tool('typescript/bin/tsc', ['--project', '.']) },
+  lint: { about: 'eslint', run: () => tool('eslint/bin/eslint.js', ['--max-warnings=0', '.']) },
+  format: { about: 'prettier', run: () => tool('prettier/bin/prettier.cjs', ['--check', '--log-level=warn', '.']) },
+  imports: { about: 'dependency-cruiser', run: importRules },
+  unused: { about: 'knip', run: () => tool('knip/bin/knip.js', ['--no-progress', '--no-config-hints']) },
+};
+
+/** @param {string} script @param {string[]} args @returns {Promise<Outcome & { stdout: string }>} */
+async function tool(script, args) {
+  const child = spawn(process.execPath, [join(root, 'node_modules', script), ...args], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
+  });
+  /** @type {Buffer[]} */
+  const out = [];
+  /** @type {Buffer[]} */
+  const err = [];
+  child.stdout.on('data', (/** @type {Buffer} */ bytes) => out.push(bytes));
+  child.stderr.on('data', (/** @type {Buffer} */ bytes) => err.push(bytes));
+  const code = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  const stdout = Buffer.concat(out).toString();
+  return { ok: code === 0, stdout, text: stdout + Buffer.concat(err).toString() };
+}
+
+/** @param {string} folder */
+function sourcesIn(folder) {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(ts|mjs)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+}
+
+/** @param {string} folder */
+function exists(folder) {
+  return readdirSync(root).includes(folder);
+}
+
+/** dependency-cruiser reports success when it could read nothing (with a TypeScript it does not know, for one), so what
+ * it says counts only together with proof that it saw every source and the imports in them. @returns {Promise<Outcome>} */
+async function importRules() {
+  const present = folders.filter(exists);
+  const { stdout, text } = await tool('dependency-cruiser/bin/dependency-cruise.mjs', [
+    '--output-type=json',
+    ...present,
+  ]);
+  /** @type {import('dependency-cruiser').ICruiseResult} */
+  let result;
+  try {
+    result = JSON.parse(stdout);
+  } catch {
+    return { ok: false, text };
+  }
+  const problems = result.summary.violations.map(({ rule, from, to, cycle }) => {
+    const path = cycle?.map(({ name }) => name) ?? [to];
+    return `${rule.name}: ${[from, ...path].join(' -> ')}`;
+  });
+  const seen = new Set(result.modules.map(({ source }) => source));
+  const unseen = present.flatMap(sourcesIn).filter((source) => !seen.has(source));
+  problems.push(...unseen.map((source) => `not looked at: ${source}`));
+  const imports = result.summary.totalDependenciesCruised ?? 0;
+  if (imports === 0) problems.push('no import was seen in any source');
+  return { ok: problems.length === 0, text: problems.join('\n'), remark: `${seen.size} modules, ${imports} imports` };
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => checks[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`check: there is no ${unknown.join(', ')}; there are ${Object.keys(checks).join(', ')}`);
+  process.exit(2);
+}
+
+const waiting = asked.length > 0 ? asked : Object.keys(checks);
+let failed = 0;
+
+async function worker() {
+  for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+    const check = checks[name];
+    if (check === undefined) continue;
+    const started = Date.now();
+    const { ok, text, remark } = await check.run();
+    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    const line = `${ok ? 'ok    ' : 'FAILED'} ${name.padEnd(8)} ${check.about}, ${remark === undefined ? '' : `${remark}, `}${seconds} s`;
+    console.log(ok ? line : `${line}\n${text.trimEnd().replaceAll(/^/gm, '    ')}`);
+    if (!ok) failed += 1;
+  }
+}
+
+await Promise.all(Array.from({ length: Math.min(availableParallelism(), 2) }, worker));
+process.exitCode = failed === 0 ? 0 : 1;
