@@ -1,6 +1,7 @@
 // What a fresh clone needs before a task can run: the packages, the programs that tests call, the bundles. Then it runs
 // the task on the development Node. Needs nothing but Node 20, since it runs before anything is installed; when all is
-// in place it only looks at a few dates.
+// in place it only looks at a few dates. With SPARSEBAK_NO_APT set it says what it would have installed, and installs no
+// programs.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -81,11 +82,13 @@ function installPrograms() {
   let missing = programs.filter(({ program }) => !isInstalled(program));
   if (missing.length === 0) return;
   const names = [...new Set(missing.map((each) => each.package))];
-  if (process.getuid?.() === 0 && existsSync('/etc/debian_version') && isInstalled('apt-get')) {
+  const mayInstall = process.getuid?.() === 0 && (process.env.SPARSEBAK_NO_APT ?? '') === '';
+  if (mayInstall && existsSync('/etc/debian_version') && isInstalled('apt-get')) {
     say(`apt-get install ${names.join(' ')}`);
     const quietly = { DEBIAN_FRONTEND: 'noninteractive' };
     succeeds('apt-get', ['-qq', 'update'], quietly);
-    succeeds('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...names], quietly);
+    const install = ['-qq', '-o', 'Dpkg::Use-Pty=0', 'install', '-y', '--no-install-recommends'];
+    succeeds('apt-get', [...install, ...names], quietly);
     missing = programs.filter(({ program }) => !isInstalled(program));
   }
   for (const { program, package: name, without } of missing) {
