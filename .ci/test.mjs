@@ -5,11 +5,12 @@
 //   CI                      when set, a skipped test is a failure: what runs there must run everything
 
 import { spawn } from 'node:child_process';
-import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { once } from 'node:events';
+import { globSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { sweepScratch } from '../test/fixtures/scratch.ts';
+import { makeScratch, sweepScratch } from '../test/fixtures/scratch.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const limitMinutes = Number(process.env.SPARSEBAK_TEST_MINUTES ?? 22);
@@ -30,9 +31,9 @@ async function nodeTest(args) {
   /** @param {NodeJS.Signals} signal */
   const end = (signal) => {
     try {
-      process.kill(-(child.pid ?? 0), signal);
+      if (child.pid !== undefined) process.kill(-child.pid, signal);
     } catch {
-      // It ended by itself.
+      // Nobody is left.
     }
   };
   const limit = setTimeout(() => {
@@ -40,13 +41,12 @@ async function nodeTest(args) {
     end('SIGKILL');
   }, limitMinutes * 60_000);
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => end(signal));
-  return await new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code) => {
-      clearTimeout(limit);
-      resolve(code ?? 1);
-    });
-  });
+  const [code] = await once(child, 'exit');
+  clearTimeout(limit);
+  // What tests left running holds their file systems; the sweep that follows takes only what nobody owns.
+  end('SIGKILL');
+  await delay(100);
+  return code ?? 1;
 }
 
 /** @param {string} file @returns {{ executed: number, skipped: { file: string, line: number, name: string, reason: string }[] }} */
@@ -87,7 +87,7 @@ if (files.length === 0) {
 }
 
 for (const folder of sweepScratch()) console.error(`test: removed what a killed run left: ${folder}`);
-const reports = mkdtempSync(join(tmpdir(), 'sparsebak-report-'));
+const reports = makeScratch('report');
 const report = join(reports, 'skips.json');
 const code = await nodeTest([
   '--test',
