@@ -1,0 +1,143 @@
+/**
+ * A send begins as a monitor step: its snapshot, the tock, becomes the tick. One write of pairing.json then says all
+ * at once: the maps reach up to the tock, an empty map starts there under the new pairing id, and a send with that id
+ * is under way whose end is not known.
+ */
+import type { ArchiveId, PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
+import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
+import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
+import { advance, deltaSince, withoutSnapshot, type DroppedMap } from './advance.ts';
+import { removeSnapshots, type Capture } from './capture.ts';
+import { DeltaMap } from './delta-map.ts';
+import { releasedSnapshots, unpaired, type Base, type PairingState, type Pending } from './pairing.ts';
+
+export interface SendRequest {
+  readonly volume: string;
+  readonly archive: ArchiveId;
+  readonly chunkSize: number;
+  /** Of the head to come: 128 random bits that no other send has. */
+  readonly pairing: PairingId;
+  /** The newest head, proven; null for a volume that the archive does not have. */
+  readonly base: Base | null;
+  readonly volumeId: VolumeId;
+  readonly name: string;
+  readonly session: SessionName;
+  readonly sequence: number;
+}
+
+export type SendStart =
+  | {
+      readonly kind: 'begun';
+      readonly volume: string;
+      readonly tock: SnapshotRef;
+      /** What changed since the base; null: compare in full. */
+      readonly map: DeltaMap | null;
+      /** Why there is no map. */
+      readonly reason: string | null;
+    }
+  | { readonly kind: 'missing'; readonly volume: string; readonly error: SparsebakError }
+  | { readonly kind: 'failed'; readonly volume: string; readonly error: SparsebakError };
+
+/** All volumes are snapshotted before the first is looked at. One volume's failure does not stop the others. */
+export async function beginSend(capture: Capture, requests: readonly SendRequest[]): Promise<SendStart[]> {
+  if (requests.length === 0) return [];
+  if (new Set(requests.map(({ volume }) => volume)).size !== requests.length) {
+    throw new SparsebakError('failed', 'one send takes a volume once');
+  }
+  return await capture.lock.hold(async () => {
+    const snapshots = await capture.source.snapshot(requests.map(({ volume }) => volume));
+    const unneeded: SnapshotRef[] = [];
+    const starts: SendStart[] = [];
+    for (const request of requests) starts.push(await start(capture, request, snapshots.get(request.volume), unneeded));
+    await removeSnapshots(capture, unneeded);
+    return starts;
+  });
+}
+
+async function start(
+  capture: Capture,
+  request: SendRequest,
+  snapshot: Outcome<SnapshotRef> | undefined,
+  unneeded: SnapshotRef[],
+): Promise<SendStart> {
+  const { volume } = request;
+  if (snapshot?.ok !== true) return withoutSnapshot(volume, snapshot?.error);
+  const tock = snapshot.value;
+  let unnamed = true;
+  try {
+    const loaded = capture.store.load(capture.pool, volume);
+    const state = loaded.kind === 'paired' ? loaded.state : unpaired(capture.pool, volume);
+    refuseUnresolved(state, request);
+    const moved = advance(capture, state, tock, await deltaOrWhyNot(capture, state, tock));
+    const next = joined(capture, moved.state, request, tock);
+    // From here on the new state may be the durable one even if saving it fails, so neither snapshot may go then.
+    unnamed = false;
+    capture.store.save(next);
+    unneeded.push(...releasedSnapshots(state, next));
+    const lost = loaded.kind === 'damaged' ? loaded.reason : undefined;
+    return { kind: 'begun', volume, tock, ...baseMap(capture, next, request, moved.dropped, lost) };
+  } catch (error) {
+    if (unnamed) unneeded.push(tock);
+    return { kind: 'failed', volume, error: asSparsebakError(error, 'source', volume) };
+  }
+}
+
+function refuseUnresolved(state: PairingState, { volume, archive, pairing }: SendRequest): void {
+  if (state.pending.some((entry) => entry.archive === archive)) {
+    throw new SparsebakError('failed', `an earlier send of ${volume} must be resolved before the next`);
+  }
+  if (state.maps.some((map) => map.archive === archive && map.pairing === pairing)) {
+    throw new SparsebakError('failed', `the pairing id ${pairing} was used before`);
+  }
+}
+
+/** A send can do without a delta: it compares in full. */
+async function deltaOrWhyNot(capture: Capture, state: PairingState, tock: SnapshotRef): Promise<Delta> {
+  try {
+    return await deltaSince(capture, state, tock);
+  } catch (error) {
+    return { kind: 'unknown', reason: asSparsebakError(error, 'source').message };
+  }
+}
+
+/** The state with the send under way in it, and its empty map where the source can serve one. */
+function joined(
+  { source, store }: Capture,
+  state: PairingState,
+  request: SendRequest,
+  tock: SnapshotRef,
+): PairingState {
+  const { archive, pairing, chunkSize, base, volumeId, name, session, sequence } = request;
+  const pending: Pending = {
+    ...{ archive, pairing, tock, chunkSize, base, volumeId, name, session, sequence },
+    time: tock.time,
+    progress: null,
+    outcome: 'unknown',
+  };
+  const next = { ...state, missingSince: null, pending: [...state.pending, pending] };
+  if (!source.frozen) return next;
+  const map = store.writeMap(state, { archive, pairing }, DeltaMap.empty(chunkSize, tock.size));
+  return { ...next, tick: tock, maps: [...state.maps, map] };
+}
+
+/** The map that is relative to the base, or why there is none. No other map will do. */
+function baseMap(
+  { source, store }: Capture,
+  state: PairingState,
+  { archive, base, chunkSize }: SendRequest,
+  dropped: readonly DroppedMap[],
+  lost: string | undefined,
+): { readonly map: DeltaMap | null; readonly reason: string | null } {
+  const none = (reason: string) => ({ map: null, reason });
+  if (base === null) return none('the volume is new in this archive');
+  if (!source.frozen) return none('this kind of pool cannot tell what changed');
+  if (lost !== undefined) return none(lost);
+  const gone = dropped.find((map) => map.archive === archive && map.pairing === base.pairing);
+  if (gone !== undefined) return none(gone.reason);
+  const ref = state.maps.find((map) => map.archive === archive && map.pairing === base.pairing);
+  if (ref === undefined) return none('changes since the newest session were not recorded here');
+  const stored = store.readMap(state, ref);
+  if (stored.kind === 'damaged') return none(`a delta map cannot be believed: ${stored.reason}`);
+  if (stored.value.chunkSize !== chunkSize) return none('the delta map has another chunk size than the archive');
+  return { map: stored.value, reason: null };
+}

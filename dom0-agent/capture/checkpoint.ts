@@ -1,0 +1,85 @@
+/**
+ * Going on with a send that was cut off. The page hashes of all ranges done lie beside pairing.json: the index is built
+ * from what dom0 hashed itself, never from what the receiver has.
+ */
+import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
+import type { Source } from '../source/source.ts';
+import type { Capture } from './capture.ts';
+import { conclude, pendingOf, type SendRef } from './conclude.ts';
+import type { DeltaMap } from './delta-map.ts';
+import type { Checkpoint, PairingState, Pending } from './pairing.ts';
+
+const HASH = 32;
+/** Checkpoints that the receiver may have reached without the answer having come back. */
+const REMEMBERED = 32;
+
+/**
+ * Notes how far a send came; durable when it returns. To be called before the receiver is asked for the checkpoint: what
+ * it then has durable is one of those noted here, whatever answer gets lost.
+ * @param pageHashes of every range below the address, in order, 32 bytes each
+ */
+export async function checkpointed(
+  capture: Capture,
+  send: SendRef,
+  checkpoint: Checkpoint,
+  pageHashes: Uint8Array,
+): Promise<void> {
+  await conclude(capture, send, (state, pending) => {
+    const pages = capture.store.writePages(state, send, pageHashes);
+    const earlier = (pending.progress?.checkpoints ?? []).filter(({ address }) => address < checkpoint.address);
+    const progress = { ...pages, checkpoints: [...earlier, checkpoint].slice(-REMEMBERED) };
+    return { ...state, pending: state.pending.map((entry) => (entry === pending ? { ...pending, progress } : entry)) };
+  });
+}
+
+export type Resumption =
+  | {
+      readonly kind: 'resumable';
+      readonly pending: Pending;
+      readonly tock: NonNullable<Pending['tock']>;
+      readonly checkpoint: Checkpoint;
+      /** Of every range below the checkpoint. */
+      readonly pageHashes: Uint8Array;
+      /** What may differ from the base; null: compare in full. */
+      readonly map: DeltaMap | null;
+    }
+  | { readonly kind: 'discard'; readonly reason: string };
+
+/** Whether a cut-off send may be asked to be resumed at all: its snapshot is the very same. */
+export async function mayResume({ source }: { readonly source: Source }, pending: Pending): Promise<boolean> {
+  if (!source.frozen || pending.outcome !== 'unknown' || pending.tock === null || pending.progress === null)
+    return false;
+  return await source.exists(pending.tock);
+}
+
+/**
+ * What is needed to go on from where the receiver is.
+ * @param address the checkpoint that it answered
+ */
+export async function resumption(capture: Capture, send: SendRef, address: number): Promise<Resumption> {
+  return await capture.lock.hold(async () => {
+    const state = capture.store.stateOf(capture.pool, send.volume);
+    const pending = pendingOf(state, send);
+    const { tock, progress } = pending;
+    if (tock === null || progress === null || !(await mayResume(capture, pending))) {
+      return { kind: 'discard', reason: 'its snapshot is not there any more' };
+    }
+    const checkpoint = progress.checkpoints.find((entry) => entry.address === address);
+    if (checkpoint === undefined)
+      return { kind: 'discard', reason: 'the receiver stands at a checkpoint that is not ours' };
+    const pages = capture.store.readPages(state, progress);
+    if (pages.kind === 'damaged') return { kind: 'discard', reason: pages.reason };
+    const bytes = Math.ceil(Math.min(address, tock.size) / (pending.chunkSize * CHUNKS_PER_RANGE)) * HASH;
+    if (pages.value.length < bytes) return { kind: 'discard', reason: 'page hashes are missing' };
+    const pageHashes = pages.value.subarray(0, bytes);
+    return { kind: 'resumable', pending, tock, checkpoint, pageHashes, map: mapOverBase(capture, state, pending) };
+  }, 'patient');
+}
+
+/** Monitors since then may have added to it: that only reads more. */
+function mapOverBase({ store }: Capture, state: PairingState, { archive, base, chunkSize }: Pending): DeltaMap | null {
+  const ref = state.maps.find((map) => map.archive === archive && map.pairing === base?.pairing);
+  if (ref === undefined) return null;
+  const stored = store.readMap(state, ref);
+  return stored.kind === 'intact' && stored.value.chunkSize === chunkSize ? stored.value : null;
+}

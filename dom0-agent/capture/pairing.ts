@@ -1,0 +1,158 @@
+/**
+ * The state of one volume in dom0: which snapshot its delta maps reach up to, which head each map is relative to, and
+ * the sends whose end is not known yet.
+ *
+ * A map says: "between the head with my pairing id and the tick, nothing but my chunks changed". It is true of these two
+ * and of nothing else, so both are recorded by ids that no other head or snapshot has.
+ */
+import * as z from 'zod';
+import { isChunkSize, MAX_VOLUME_SIZE } from '../../shared/archive/address.ts';
+import {
+  isId,
+  isSessionName,
+  type ArchiveId,
+  type PairingId,
+  type SessionName,
+  type VolumeId,
+} from '../../shared/archive/names.ts';
+import type { SnapshotRef } from '../source/source.ts';
+import { rollingState } from './sample.ts';
+
+const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const id = z.string().refine(isId, 'not an id');
+const archive = z.custom<ArchiveId>((value) => typeof value === 'string' && isId(value), 'not an id');
+const pairing = z.custom<PairingId>((value) => typeof value === 'string' && isId(value), 'not an id');
+const volumeId = z.custom<VolumeId>((value) => typeof value === 'string' && isId(value), 'not an id');
+const session = z.custom<SessionName>(
+  (value) => typeof value === 'string' && isSessionName(value),
+  'not a session name',
+);
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const size = uint.max(MAX_VOLUME_SIZE);
+
+/** A file beside pairing.json, named by what it is for and its generation. */
+export const STATE_FILE_NAME = /^[0-9a-f]{32}-[0-9a-f]{32}-[0-9]{1,16}\.(map|pages)$/;
+
+const storedFile = { file: z.string().regex(STATE_FILE_NAME), hash };
+
+const snapshotRef = z.strictObject({
+  id,
+  time: uint,
+  size,
+  state: z.enum(['stopped', 'running']),
+  binding: z.record(z.string(), z.union([z.string(), z.number()])),
+});
+
+const mapRef = z.strictObject({
+  archive,
+  /** Of the head that the map is relative to. */
+  pairing,
+  ...storedFile,
+  generation: uint,
+  /** Chunks marked, for people. */
+  changedChunks: uint,
+});
+
+const checkpoint = z.strictObject({
+  /** Everything below is durable at the receiver. A range boundary. */
+  address: size,
+  /** What enters the head and was counted up to there. */
+  changedBytes: uint,
+  compared: z.boolean(),
+});
+
+const progress = z.strictObject({
+  /** The hashes of all pages below the last checkpoint's address. */
+  ...storedFile,
+  /** Rising; the receiver may have reached any of these. */
+  checkpoints: z.array(checkpoint).min(1).max(32),
+});
+
+const base = z.strictObject({ pairing, session, head: hash });
+
+const pending = z.strictObject({
+  archive,
+  /** The new head's. */
+  pairing,
+  /** What is being sent; null once its snapshot was given up. */
+  tock: snapshotRef.nullable(),
+  chunkSize: uint.refine(isChunkSize, 'not a chunk size'),
+  /** The head that this send is made over. */
+  base: base.nullable(),
+  /** What enters the head, as decided before the first byte was sent. */
+  volumeId,
+  name: z.string(),
+  session,
+  sequence: uint,
+  time: uint,
+  progress: progress.nullable(),
+  /** `committed`: the receiver has it, the catalogue that lists it is not pinned yet. */
+  outcome: z.enum(['unknown', 'committed']),
+});
+
+export const pairingState = z
+  .strictObject({
+    v: z.literal(1),
+    pool: z.string(),
+    volume: z.string(),
+    /** Counts the times that the state was saved: files carry the number of the save that first named them. */
+    generation: uint,
+    /** The snapshot that every map reaches up to; there exactly while there are maps. */
+    tick: snapshotRef.nullable(),
+    maps: z.array(mapRef),
+    pending: z.array(pending),
+    /** How far the rolling re-read came, by archive. */
+    rolling: z.record(z.string().refine(isId), rollingState),
+    /** When the volume was first found missing; null while it is there. */
+    missingSince: uint.nullable(),
+  })
+  .refine((state) => (state.tick !== null) === state.maps.length > 0, 'a tick without maps, or maps without a tick')
+  .refine((state) => distinct(state.maps.map((map) => `${map.archive} ${map.pairing}`)), 'two maps of one pairing')
+  .refine((state) => distinct(state.pending.map((entry) => entry.archive)), 'two unfinished sends to one archive');
+
+export type PairingState = z.infer<typeof pairingState>;
+export type MapRef = z.infer<typeof mapRef>;
+export type Pending = z.infer<typeof pending>;
+export type Base = z.infer<typeof base>;
+export type Checkpoint = z.infer<typeof checkpoint>;
+export type Progress = z.infer<typeof progress>;
+
+function distinct(keys: readonly string[]): boolean {
+  return new Set(keys).size === keys.length;
+}
+
+export function unpaired(pool: string, volume: string): PairingState {
+  return { v: 1, pool, volume, generation: 0, tick: null, maps: [], pending: [], rolling: {}, missingSince: null };
+}
+
+/** The state without its tick where no map needs one. */
+export function settledTick(state: PairingState): PairingState {
+  return state.maps.length === 0 ? { ...state, tick: null } : state;
+}
+
+/** The snapshots that the state names: these stay. */
+export function namedSnapshots(state: PairingState): SnapshotRef[] {
+  const snapshots = state.pending.flatMap((entry) => (entry.tock === null ? [] : [entry.tock]));
+  return state.tick === null ? snapshots : [state.tick, ...snapshots];
+}
+
+/** Those of `before` that `after` no longer names. */
+export function releasedSnapshots(before: PairingState, after: PairingState): SnapshotRef[] {
+  const named = new Set(namedSnapshots(after).map((snapshot) => snapshot.id));
+  return namedSnapshots(before).filter((snapshot) => {
+    const gone = !named.has(snapshot.id);
+    named.add(snapshot.id);
+    return gone;
+  });
+}
+
+/** Nothing in it is worth a file. */
+export function isBlank(state: PairingState): boolean {
+  return state.maps.length === 0 && state.pending.length === 0;
+}
+
+/** Files beside pairing.json that the state names. */
+export function namedFiles(state: PairingState): string[] {
+  const progress = state.pending.flatMap((entry) => (entry.progress === null ? [] : [entry.progress.file]));
+  return [...state.maps.map((map) => map.file), ...progress];
+}

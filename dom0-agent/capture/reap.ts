@@ -1,0 +1,87 @@
+/** Removes what nobody needs any more: the state of volumes long gone, and snapshots that a killed run left. */
+import type { ArchiveId } from '../../shared/archive/names.ts';
+import type { SnapshotRef } from '../source/source.ts';
+import { removeSnapshots, type Capture } from './capture.ts';
+import { namedSnapshots, releasedSnapshots, settledTick, type PairingState, type Pending } from './pairing.ts';
+
+/** Qubes renames a volume for a moment at a qube's stop: absence means nothing before it lasted. */
+const ABSENCE = 7 * 24 * 60 * 60 * 1000;
+
+export interface ReapOptions {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** Missing volumes that the user says are gone for good. */
+  readonly gone?: readonly string[];
+  /** Whether a send to the archive is under way: its snapshots are being read. */
+  readonly isSending: (archive: ArchiveId) => Promise<boolean>;
+}
+
+export interface Reaped {
+  readonly missing: readonly { readonly volume: string; readonly since: number }[];
+  /** Missing for too long: their ticks and maps are gone. */
+  readonly reaped: readonly string[];
+  /** Snapshots that no state named. */
+  readonly leftovers: readonly SnapshotRef[];
+}
+
+export async function reap(capture: Capture, options: ReapOptions): Promise<Reaped> {
+  return await capture.lock.hold(async () => {
+    const states = statesOf(capture);
+    const present = new Set(
+      states.length === 0
+        ? []
+        : await capture.source.list(
+            states.map(({ volume }) => volume),
+            [],
+          ),
+    );
+    const missing: { volume: string; since: number }[] = [];
+    const reaped: string[] = [];
+    const unneeded: SnapshotRef[] = [];
+    for (const state of states) {
+      const next = await judged(state, present.has(state.volume), options);
+      if (next !== state) capture.store.save(next);
+      unneeded.push(...releasedSnapshots(state, next));
+      if (next.missingSince !== null) missing.push({ volume: state.volume, since: next.missingSince });
+      if (next.maps.length < state.maps.length) reaped.push(state.volume);
+    }
+    const named = new Set(
+      statesOf(capture)
+        .flatMap(namedSnapshots)
+        .map(({ id }) => id),
+    );
+    await removeSnapshots(
+      capture,
+      unneeded.filter(({ id }) => !named.has(id)),
+    );
+    const leftovers = (await capture.source.leftovers()).filter(({ id }) => !named.has(id));
+    await removeSnapshots(capture, leftovers);
+    return { missing, reaped, leftovers };
+  });
+}
+
+function statesOf({ store, pool }: Capture): PairingState[] {
+  return store.list().flatMap((known) => (known.kind === 'paired' && known.state.pool === pool ? [known.state] : []));
+}
+
+async function judged(
+  state: PairingState,
+  present: boolean,
+  { now, gone, isSending }: ReapOptions,
+): Promise<PairingState> {
+  if (present) return state.missingSince === null ? state : { ...state, missingSince: null };
+  // A clock that was set back must not make the wait endless.
+  const since = Math.min(state.missingSince ?? now, now);
+  const next = since === state.missingSince ? state : { ...state, missingSince: since };
+  if (now - since < ABSENCE && gone?.includes(state.volume) !== true) return next;
+  const pending = await Promise.all(
+    next.pending.map(async (entry) => ((await isSending(entry.archive)) ? entry : withoutTock(entry))),
+  );
+  if (state.maps.length === 0 && pending.every((entry, index) => entry === next.pending[index])) return next;
+  return settledTick({ ...next, maps: [], pending });
+}
+
+/** The send can be resolved, not resumed. */
+export function withoutTock(pending: Pending): Pending {
+  return pending.tock === null ? pending : { ...pending, tock: null, progress: null };
+}

@@ -1,0 +1,79 @@
+/**
+ * Locks between processes that the kernel drops when their holder dies, however it dies: flock(2) on a file of our own.
+ * Node has no such call. flock(1) gets our descriptor by inheritance and locks it; the lock belongs to the open file that
+ * both share, so it stays when flock(1) ends and goes when our descriptor does.
+ */
+import { execa } from 'execa';
+import { closeSync, openSync } from 'node:fs';
+import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
+
+export interface Lock {
+  release(): void;
+}
+
+export interface LockOptions {
+  /** Alone, or together with other holders that are not exclusive. */
+  readonly exclusive: boolean;
+  readonly waitSeconds: number;
+  /** Called once if another holds the lock and the wait begins. */
+  readonly onWait?: () => void;
+}
+
+/** flock(1)'s exit status for "held by another". */
+const HELD = 75;
+
+/**
+ * @param path made if it is absent, never removed
+ * @throws SparsebakError `locked` when the wait is over
+ */
+export async function acquireLock(path: string, { exclusive, waitSeconds, onWait }: LockOptions): Promise<Lock> {
+  const fd = openLockFile(path);
+  const mode = exclusive ? '--exclusive' : '--shared';
+  try {
+    if (!(await lock(fd, path, [mode, '--nonblock']))) {
+      onWait?.();
+      if (waitSeconds <= 0 || !(await lock(fd, path, [mode, '--timeout', String(waitSeconds)]))) {
+        throw new SparsebakError('locked', `another sparsebak holds ${path}`, {
+          hint: 'Wait until it is done, or give it more time with --lock-wait.',
+        });
+      }
+    }
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return onceReleased(fd);
+}
+
+function openLockFile(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw asSparsebakError(error, 'io', `the lock file ${path}`);
+  }
+}
+
+/** Whether the lock is ours now. */
+async function lock(fd: number, path: string, options: readonly string[]): Promise<boolean> {
+  const result = await execa('flock', [...options, '--conflict-exit-code', String(HELD), '3'], {
+    // Its types know the descriptors 3 to 9 only; it takes any.
+    stdio: ['ignore', 'ignore', 'pipe', fd as 3],
+    reject: false,
+  });
+  if (result.exitCode === 0) return true;
+  if (result.exitCode === HELD) return false;
+  throw new SparsebakError('failed', `flock could not lock ${path}: ${result.stderr || result.message}`, {
+    hint: 'flock(1) of util-linux must be installed.',
+    cause: result,
+  });
+}
+
+function onceReleased(fd: number): Lock {
+  let held = true;
+  return {
+    release() {
+      if (held) closeSync(fd);
+      held = false;
+    },
+  };
+}
