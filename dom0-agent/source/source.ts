@@ -32,7 +32,11 @@ export interface SnapshotRef {
 
 /** The difference of two snapshots of a volume: a superset of the bytes that differ, or why there is none. */
 export type Delta =
-  | { readonly kind: 'ranges'; readonly ranges: readonly ByteRange[]; /** Bytes compared as changed. */ readonly bytes: number }
+  | {
+      readonly kind: 'ranges';
+      readonly ranges: readonly ByteRange[];
+      /** Bytes compared as changed. */ readonly bytes: number;
+    }
   | { readonly kind: 'unknown'; readonly reason: string };
 
 /** The parts of a snapshot that may hold anything but zeros. */
@@ -49,7 +53,8 @@ export interface OpenSnapshot {
 }
 
 /** A per-volume result: one volume's failure does not stop the others. */
-export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: SparsebakError };
+export type Outcome<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: SparsebakError };
 
 export interface Source {
   readonly kind: 'lvm-thin' | 'reflink' | 'file';

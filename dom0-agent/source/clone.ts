@@ -1,0 +1,77 @@
+/**
+ * Reflink copies of open files: all blocks shared, frozen in one step.
+ */
+import { constants } from 'node:fs';
+import { copyFile, open, rm, type FileHandle } from 'node:fs/promises';
+import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { runProgram } from './process.ts';
+
+export interface CloneJob {
+  readonly source: FileHandle;
+  /** A path that is not there yet. */
+  readonly target: string;
+}
+
+/** `refused`: the file system shares blocks, but not this file's. Nothing is left at the target then. */
+export type Cloned =
+  { readonly kind: 'cloned' } | { readonly kind: 'refused' } | { readonly kind: 'failed'; readonly error: unknown };
+
+/**
+ * Clones all, in the order's spirit at the same time. Btrfs shares blocks only between files that are both NOCOW or both not (be it
+ * by their own attribute, their folder's, or the mount option), and the attribute can be set only while a file is empty; so
+ * those that it refuses are tried again with the attribute, and again without.
+ */
+export async function cloneAll(jobs: readonly CloneJob[]): Promise<Cloned[]> {
+  const results = await Promise.all(jobs.map((job) => clone(job, constants.COPYFILE_EXCL)));
+  for (const attribute of ['+C', '-C']) {
+    const refused = jobs.flatMap((job, index) => (results[index]?.kind === 'refused' ? [{ job, index }] : []));
+    if (refused.length === 0) break;
+    if (
+      !(await makeEmpty(
+        refused.map(({ job }) => job.target),
+        attribute,
+      ))
+    )
+      continue;
+    await Promise.all(
+      refused.map(async ({ job, index }) => {
+        results[index] = await clone(job, 0);
+      }),
+    );
+  }
+  return results;
+}
+
+async function clone({ source, target }: CloneJob, flag: number): Promise<Cloned> {
+  try {
+    // By descriptor: the name may stand for another file by now.
+
+    await copyFile(`/proc/self/fd/${String(source.fd)}`, target, constants.COPYFILE_FICLONE_FORCE | flag);
+    return { kind: 'cloned' };
+  } catch (error) {
+    await rm(target, { force: true });
+    return systemCode(error) === 'EINVAL' ? { kind: 'refused' } : { kind: 'failed', error: explained(error) };
+  }
+}
+
+function explained(error: unknown): unknown {
+  const code = systemCode(error);
+  if (code !== 'EXDEV' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOTTY' && code !== 'ENOSYS')
+    return error;
+  return new SparsebakError('source', 'the file cannot share its blocks with a snapshot in the pool', {
+    cause: error,
+    hint: 'It lies on another file system than the pool, or on one without reflinks: use a pool of type "file".',
+  });
+}
+
+/** New empty files with the attribute; false if it can't be set, and then they are gone again. */
+async function makeEmpty(targets: readonly string[], attribute: string): Promise<boolean> {
+  try {
+    for (const target of targets) await (await open(target, 'wx', 0o600)).close();
+    await runProgram('chattr', [attribute, '--', ...targets]);
+    return true;
+  } catch {
+    await Promise.all(targets.map((target) => rm(target, { force: true })));
+    return false;
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Patterns for volume names. `*` and `?` stop at a slash, `**` as a whole part of a path stands for any number of folders
+ * (`work/**`), `[ab-c]` and `[!a]` for one character, a backslash takes what follows as it is. A leading dot is nothing
+ * special: a backup had better match too much. A pattern that is the name itself always matches.
+ */
+export type NameMatcher = (name: string) => boolean;
+
+/** Names that match any of the patterns and none of the excludes. */
+export function nameMatcher(patterns: readonly string[], excludes: readonly string[]): NameMatcher {
+  const wanted = patterns.map(globMatcher);
+  const unwanted = excludes.map(globMatcher);
+  return (name) => wanted.some((matches) => matches(name)) && !unwanted.some((matches) => matches(name));
+}
+
+function globMatcher(pattern: string): NameMatcher {
+  const expression = new RegExp(`^${translate(pattern)}$`, 'su');
+  return (name) => name === pattern || expression.test(name);
+}
+
+const TOKEN = /(?<=^|\/)\*\*\/|(?<=\/)\*\*$|^\*\*$|\*+|\?|\[!?\]?[^\]/]*\]|\\.|[^]/gu;
+
+function translate(pattern: string): string {
+  return pattern.replace(TOKEN, (token) => {
+    if (token === '**/') return '(?:[^/]+/)*';
+    if (token === '**') return '.+';
+    if (token.startsWith('*')) return '[^/]*';
+    if (token === '?') return '[^/]';
+    if (token.startsWith('[') && token.length > 2) return translateSet(token.slice(1, -1));
+    return quote(token.startsWith('\\') && token.length > 1 ? token.slice(1) : token);
+  });
+}
+
+function translateSet(set: string): string {
+  const negated = set.startsWith('!');
+  const members = set.slice(negated ? 1 : 0).replaceAll(/[\\\]^&[]/g, '\\$&');
+  return negated ? `[^/${members}]` : `[${members}]`;
+}
+
+/** For a name that is to be found as it is. */
+function quote(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+}
+
+/** Whether a pattern can only match its own text. */
+export function isLiteral(pattern: string): boolean {
+  return !/[*?[\\]/.test(pattern);
+}

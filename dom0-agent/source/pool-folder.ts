@@ -1,0 +1,94 @@
+/**
+ * A pool that is a folder: which files in it are volumes. Their names are paths relative to it.
+ */
+import type { Dirent } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { isLiteral, nameMatcher } from './glob.ts';
+
+/** Ours: snapshots. No pattern finds anything in it. */
+export const OWN_FOLDER = '.sparsebak';
+
+/** Throws for a name that is no path within the pool. */
+export function checkVolumeName(name: string): void {
+  const parts = name.split('/');
+  const bad = parts.some((part) => part === '' || part === '.' || part === '..') || name.includes('\0');
+  if (bad || parts[0] === OWN_FOLDER) {
+    throw new SparsebakError('usage', `${JSON.stringify(name)} is not a path within the pool`);
+  }
+}
+
+/**
+ * What a `file-reflink` pool of Qubes keeps beside `private.img`, and what is gone or renamed at the qube's next start or stop:
+ * found only under its full name. Each belongs to a volume that is there itself.
+ */
+const WORKING_FILE = /^(.*)-(?:dirty|precache|import)\.img$|^(.*)\.img(?:\.\d+@.*Z|.*~.*)$/s;
+
+function isWorkingFile(name: string, all: ReadonlySet<string>): boolean {
+  const [, beside, before] = WORKING_FILE.exec(name) ?? [];
+  const volume = beside ?? before;
+  return volume !== undefined && all.has(`${volume}.img`);
+}
+
+export interface Listing {
+  readonly folder: string;
+  readonly patterns: readonly string[];
+  readonly excludes: readonly string[];
+  /** Whether what this name stands for is a volume; asked for names that match. */
+  readonly isVolume: (name: string) => Promise<boolean>;
+}
+
+/** The names of volumes, sorted. A folder is read only if a pattern asks for it. */
+export async function listVolumes({ folder, patterns, excludes, isVolume }: Listing): Promise<string[]> {
+  const found = new Set<string>();
+  for (const name of patterns.filter(isLiteral)) if (isNameInPool(name)) found.add(name);
+  const globs = patterns.filter((pattern) => !isLiteral(pattern));
+  if (globs.length > 0) {
+    const all = new Set(await walk(folder, ''));
+    const matches = nameMatcher(globs, []);
+    for (const name of all) if (matches(name) && !isWorkingFile(name, all)) found.add(name);
+  }
+  const excluded = nameMatcher(excludes, []);
+  const names = [...found].filter((name) => !excluded(name)).sort();
+  const are = await Promise.all(names.map(isVolume));
+  return names.filter((_, index) => are[index]);
+}
+
+function isNameInPool(name: string): boolean {
+  try {
+    checkVolumeName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function walk(folder: string, within: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const entry of await entriesOf(folder, within)) {
+    const name = within === '' ? entry.name : `${within}/${entry.name}`;
+    if (name === OWN_FOLDER) continue;
+    if (entry.isDirectory()) names.push(...(await walk(folder, name)));
+    else names.push(name);
+  }
+  return names;
+}
+
+/** A folder may go while its parent is read; the pool's own must be there. */
+async function entriesOf(folder: string, within: string): Promise<Dirent[]> {
+  try {
+    return await readdir(join(folder, within), { withFileTypes: true });
+  } catch (error) {
+    if (within !== '' && systemCode(error) === 'ENOENT') return [];
+    throw new SparsebakError('source', `${join(folder, within)}: cannot be read`, { cause: error });
+  }
+}
+
+/** Throws unless the pool's folder is there: a pool that is not mounted must not look like one without volumes. */
+export async function checkPoolFolder(folder: string): Promise<void> {
+  const is = await stat(folder).catch((error: unknown) => {
+    throw new SparsebakError('source', `${folder}: the pool is not there`, { cause: error });
+  });
+  if (!is.isDirectory()) throw new SparsebakError('config', `${folder}: a pool's path is a folder`);
+}

@@ -1,0 +1,104 @@
+/**
+ * The one place of `source/` where programs are started. Each runs without a shell, without input, in the C locale, with
+ * bounded output, and counts only if it ends with exit code 0.
+ *
+ * Files are passed as descriptors (3, 4, …; `/proc/self/fd/3` in the arguments): a name with a newline, a leading dash, or one
+ * that is replaced meanwhile then makes no difference.
+ */
+import { SparsebakError } from '../../shared/errors.ts';
+
+/** What a program may say before it is taken for a runaway. Bytes. */
+const MAX_OUTPUT = 1024 * 1024;
+const MAX_COMPLAINT = 64 * 1024;
+/** A line of a listing is below 300 bytes. */
+const MAX_LINE = 4096;
+const MAX_SECONDS = 60;
+
+/** Started by a timer or through qrexec, PATH may lack the folders that hold filefrag and blkid. */
+const MORE_PATH = '/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+function environment(): NodeJS.ProcessEnv {
+  const path = process.env.PATH;
+  return { ...process.env, LC_ALL: 'C', PATH: path === undefined ? MORE_PATH : `${path}:${MORE_PATH}` };
+}
+
+/** The standard output of a program that must succeed. */
+export async function runProgram(program: string, args: readonly string[]): Promise<string> {
+  const { execa } = await import('execa');
+  try {
+    const { stdout } = await execa(program, args, {
+      env: environment(),
+      extendEnv: false,
+      stdin: 'ignore',
+      timeout: MAX_SECONDS * 1000,
+      maxBuffer: MAX_OUTPUT,
+    });
+    return stdout;
+  } catch (error) {
+    throw failure(program, error);
+  }
+}
+
+/**
+ * Runs a program whose output may be long, and hands over its lines as they come. `onLine` may throw, which ends the program.
+ * @param files descriptors that the program finds as 3, 4, …
+ * @param silence milliseconds without output after which it is killed
+ */
+export async function readLines(
+  program: string,
+  args: readonly string[],
+  files: readonly number[],
+  silence: number,
+  onLine: (line: string) => void,
+): Promise<void> {
+  const { execa } = await import('execa');
+  const child = execa(program, args, {
+    env: environment(),
+    extendEnv: false,
+    // Any descriptor will do; execa's types stop at 9.
+    stdio: ['ignore', 'pipe', 'pipe', ...(files as readonly 3[])],
+    buffer: { stdout: false, stderr: true },
+    maxBuffer: { stderr: MAX_COMPLAINT },
+  });
+  let refusal: unknown;
+  const refuse = (reason: unknown): void => {
+    refusal ??= reason;
+    child.kill('SIGKILL');
+  };
+  const clock = setTimeout(() => {
+    refuse(new SparsebakError('source', `${program} gave no output for ${String(silence / 1000)} seconds`));
+  }, silence);
+  let rest = '';
+  child.stdout.setEncoding('latin1');
+  child.stdout.on('data', (text: string) => {
+    clock.refresh();
+    if (refusal !== undefined) return;
+    try {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      lines.forEach(onLine);
+      if (rest.length > MAX_LINE) throw new SparsebakError('source', `${program} wrote a line without end`);
+    } catch (error) {
+      refuse(error);
+    }
+  });
+  try {
+    await child;
+  } catch (error) {
+    refusal ??= failure(program, error);
+  } finally {
+    clearTimeout(clock);
+  }
+  if (refusal === undefined && rest !== '') refusal = new SparsebakError('source', `${program} ended within a line`);
+  if (refusal !== undefined) throw refusal instanceof Error ? refusal : new Error('not an error', { cause: refusal });
+}
+
+function failure(program: string, error: unknown): SparsebakError {
+  const { shortMessage, stderr } = error as { shortMessage?: unknown; stderr?: unknown };
+  const what = typeof shortMessage === 'string' ? shortMessage : error instanceof Error ? error.message : String(error);
+  const complaint = typeof stderr === 'string' ? (stderr.trim().split('\n')[0] ?? '') : '';
+  return new SparsebakError('source', complaint === '' ? what : `${what}: ${complaint}`, {
+    cause: error,
+    hint: `Run ${program} by hand to see what is wrong.`,
+  });
+}

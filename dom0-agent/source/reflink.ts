@@ -1,0 +1,228 @@
+/**
+ * A folder on XFS or Btrfs whose files are the volumes. Snapshots are reflink copies in `.sparsebak`; what changed between two
+ * is told by where their extents lie.
+ *
+ * A file that can't be cloned (NOCOW, where the attribute can't be had) is read where it lies: its reference is bound to the file's
+ * own state, it has no delta, and the reading fails if the file changes.
+ */
+import { randomBytes } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
+import { cloneAll, type Cloned } from './clone.ts';
+import { changedRanges, mappedRanges, type ExtentList } from './extents.ts';
+import { fileSystemOf, type FileSystem } from './file-system.ts';
+import { readExtentsTwice } from './filefrag.ts';
+import { changesOf, checkUnchanged, settledState } from './live-file.ts';
+import { checkPoolFolder, checkVolumeName, listVolumes } from './pool-folder.ts';
+import { isVolumeFile, openLiveVolume, type LiveVolume } from './live-volume.ts';
+import { SnapshotFolder } from './snapshot-folder.ts';
+import type { ByteRange, Delta, Mapped, OpenSnapshot, Outcome, RunningState, SnapshotRef, Source } from './source.ts';
+
+export interface ReflinkPool {
+  /** The folder that volume names are relative to. */
+  readonly path: string;
+  /** `running`: where a qube runs, the file it writes to is captured. */
+  readonly state: RunningState;
+}
+
+/** File systems whose extents are known to mean what we take them for. */
+const KNOWN_TYPES: ReadonlySet<string> = new Set(['xfs', 'btrfs']);
+
+/** A balance or a defragmentation moves extents while they are listed. */
+const TRIES = 4;
+
+/** A volume that is being captured. */
+type Subject = LiveVolume & { readonly id: string };
+
+export class ReflinkSource implements Source {
+  readonly kind = 'reflink';
+  readonly frozen = true;
+  readonly #path: string;
+  readonly #state: RunningState;
+  readonly #snapshots: SnapshotFolder;
+  #fileSystem: Promise<FileSystem> | undefined;
+
+  constructor({ path, state }: ReflinkPool) {
+    this.#path = path;
+    this.#state = state;
+    this.#snapshots = new SnapshotFolder(path);
+  }
+
+  async list(patterns: readonly string[], excludes: readonly string[]): Promise<string[]> {
+    await checkPoolFolder(this.#path);
+    const isVolume = (name: string): Promise<boolean> => isVolumeFile(this.#path, name);
+    return await listVolumes({ folder: this.#path, patterns, excludes, isVolume });
+  }
+
+  async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {
+    await checkPoolFolder(this.#path);
+    const { uuid, type } = await this.#knownFileSystem();
+    if (!KNOWN_TYPES.has(type)) {
+      throw new SparsebakError(
+        'config',
+        `${this.#path}: a pool of type "reflink" needs XFS or Btrfs, and this is ${type}`,
+        {
+          hint: 'Use type = "file".',
+        },
+      );
+    }
+    this.#snapshots.make();
+    const outcomes = new Map<string, Outcome<SnapshotRef>>();
+    const fail = (volume: string, error: unknown): void => {
+      outcomes.set(volume, { ok: false, error: asSparsebakError(error, 'source', volume) });
+    };
+    const subjects = await this.#openAll(volumes, fail);
+    try {
+      const jobs = subjects.map(({ handle, id, state }) => ({
+        source: handle,
+        target: this.#snapshots.fileFor(id, state),
+      }));
+      const results = await cloneAll(jobs);
+      await Promise.all(
+        subjects.map(async (subject, index) => {
+          try {
+            outcomes.set(subject.volume, { ok: true, value: await this.#finish(subject, results[index], uuid) });
+          } catch (error) {
+            fail(subject.volume, error);
+          }
+        }),
+      );
+      this.#snapshots.sync();
+    } finally {
+      await Promise.all(subjects.map(({ handle }) => handle.close()));
+    }
+    return outcomes;
+  }
+
+  async #openAll(volumes: readonly string[], fail: (volume: string, error: unknown) => void): Promise<Subject[]> {
+    const subjects: Subject[] = [];
+    for (const volume of new Set(volumes)) {
+      try {
+        const live = await openLiveVolume(this.#path, volume, this.#state);
+        subjects.push({ ...live, id: randomBytes(16).toString('hex') });
+      } catch (error) {
+        fail(volume, error);
+      }
+    }
+    return subjects;
+  }
+
+  async #finish(subject: Subject, result: Cloned | undefined, uuid: string): Promise<SnapshotRef> {
+    const { id, state, handle, name } = subject;
+    if (result?.kind === 'failed') throw result.error;
+    if (result?.kind === 'cloned') return await this.#snapshots.seal(id, state, uuid);
+    const file = await settledState(handle, name);
+    return {
+      id,
+      time: Date.now(),
+      size: Number(file.bytes),
+      state,
+      binding: { fileSystem: uuid, live: name, ...file },
+    };
+  }
+
+  async exists(snapshot: SnapshotRef): Promise<boolean> {
+    const live = this.#livePath(snapshot);
+    if (live !== undefined) return (await changesOf(live, snapshot.binding)) === undefined;
+    const handle = await this.#openSnapshot(snapshot);
+    await handle?.close();
+    return handle !== undefined;
+  }
+
+  async delta(older: SnapshotRef, newer: SnapshotRef): Promise<Delta> {
+    if (this.#livePath(older) !== undefined || this.#livePath(newer) !== undefined) {
+      return { kind: 'unknown', reason: 'the file is NOCOW and could not be snapshotted' };
+    }
+    return await this.#withExtents([older, newer], ([before, after]): Delta => {
+      if (before === undefined || after === undefined) return { kind: 'unknown', reason: 'no listing' };
+      const ranges = clip(changedRanges(before, after), newer.size);
+      return { kind: 'ranges', ranges, bytes: ranges.reduce((sum, { length }) => sum + length, 0) };
+    });
+  }
+
+  async mapped(snapshot: SnapshotRef): Promise<Mapped> {
+    if (this.#livePath(snapshot) !== undefined) return { kind: 'all' };
+    const mapped = await this.#withExtents([snapshot], ([extents]): Mapped => {
+      return extents === undefined ? { kind: 'all' } : { kind: 'ranges', ranges: mappedRanges(extents) };
+    });
+    return mapped.kind === 'unknown' ? { kind: 'all' } : mapped;
+  }
+
+  /** Whatever goes wrong with the listing only means that nothing is known. */
+  async #withExtents<T>(
+    snapshots: readonly SnapshotRef[],
+    use: (extents: readonly ExtentList[]) => T,
+  ): Promise<T | { kind: 'unknown'; reason: string }> {
+    const handles: FileHandle[] = [];
+    try {
+      for (const snapshot of snapshots) {
+        const handle = await this.#openSnapshot(snapshot);
+        if (handle === undefined) return { kind: 'unknown', reason: `the snapshot ${snapshot.id} is gone` };
+        handles.push(handle);
+      }
+      for (let attempt = 0; attempt < TRIES; attempt++) {
+        const extents = await readExtentsTwice(handles);
+        if (extents !== undefined) return use(extents);
+      }
+      return { kind: 'unknown', reason: 'extents were being moved the whole time' };
+    } catch (error) {
+      return { kind: 'unknown', reason: error instanceof Error ? error.message : String(error) };
+    } finally {
+      await Promise.all(handles.map((handle) => handle.close()));
+    }
+  }
+
+  async open(snapshot: SnapshotRef): Promise<OpenSnapshot> {
+    const live = this.#livePath(snapshot);
+    const path = live ?? this.#snapshots.pathOf(snapshot);
+    const check = async (): Promise<void> => {
+      if (live !== undefined) await checkUnchanged(live, String(snapshot.binding.live), snapshot.binding);
+      else if (!(await this.exists(snapshot))) throw gone(snapshot);
+    };
+    if (path === undefined) throw gone(snapshot);
+    await check();
+    return { path, size: snapshot.size, close: check };
+  }
+
+  async remove(snapshots: readonly SnapshotRef[]): Promise<void> {
+    const ours = snapshots.filter((snapshot) => this.#snapshots.pathOf(snapshot) !== undefined);
+    if (ours.length === 0) return;
+    const { uuid } = await this.#knownFileSystem();
+    for (const snapshot of ours) await this.#snapshots.remove(snapshot, uuid);
+    this.#snapshots.sync();
+  }
+
+  async leftovers(): Promise<SnapshotRef[]> {
+    await checkPoolFolder(this.#path);
+    const { uuid } = await this.#knownFileSystem();
+    return await this.#snapshots.list(uuid);
+  }
+
+  async #openSnapshot(snapshot: SnapshotRef): Promise<FileHandle | undefined> {
+    const { uuid } = await this.#knownFileSystem();
+    return await this.#snapshots.open(snapshot, uuid);
+  }
+
+  #livePath({ binding: { live } }: SnapshotRef): string | undefined {
+    if (typeof live !== 'string') return undefined;
+    checkVolumeName(live);
+    return join(this.#path, live);
+  }
+
+  #knownFileSystem(): Promise<FileSystem> {
+    return (this.#fileSystem ??= fileSystemOf(this.#path));
+  }
+}
+
+function gone(snapshot: SnapshotRef): SparsebakError {
+  return new SparsebakError('source', `the snapshot ${snapshot.id} is gone, or was written to`);
+}
+
+/** What lies past the newer one's end is nothing that could be read. */
+function clip(ranges: readonly ByteRange[], size: number): ByteRange[] {
+  return ranges.flatMap(({ offset, length }) => {
+    const within = Math.min(length, size - offset);
+    return within > 0 ? [{ offset, length: within }] : [];
+  });
+}
