@@ -3,7 +3,7 @@
  * Both sides check each message by its schema after the strict scan (scan.ts); a message that fits none
  * ends the connection.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { CHUNKS_PER_RANGE, MAX_VOLUME_SIZE, isChunkSize } from '../archive/address.ts';
 import {
   isArchiveName,
@@ -16,6 +16,9 @@ import {
   type SessionName,
   type VolumeId,
 } from '../archive/names.ts';
+
+// Before the first schema is made: zod would otherwise build functions out of text, which the agent's process forbids.
+z.config({ jitless: true });
 
 export const PROTOCOL_VERSION = 1;
 
@@ -36,14 +39,23 @@ const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const size = uint.max(MAX_VOLUME_SIZE);
 const address = uint.max(MAX_VOLUME_SIZE);
 const range = uint.max(MAX_VOLUME_SIZE / (64 * 1024) / CHUNKS_PER_RANGE);
+const id = uint.min(1);
 const bin = z.instanceof(Uint8Array);
+/** Where no bytes would mean something else: an empty chunk's file stands for zeros, an empty part never ends. */
+const someBytes = bin.refine((value) => value.length > 0, 'empty');
 const hash = bin.refine((value) => value.length === 32, 'not a hash of 32 bytes');
 const text = z.string().max(1024);
-const archive = z.custom<ArchiveName>((value) => typeof value === 'string' && isArchiveName(value), 'not an archive name');
+const archive = z.custom<ArchiveName>(
+  (value) => typeof value === 'string' && isArchiveName(value),
+  'not an archive name',
+);
 const archiveId = z.custom<ArchiveId>((value) => typeof value === 'string' && isId(value), 'not an id');
 const volume = z.custom<VolumeId>((value) => typeof value === 'string' && isId(value), 'not an id');
 const pairing = z.custom<PairingId>((value) => typeof value === 'string' && isId(value), 'not an id');
-const session = z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value), 'not a session name');
+const session = z.custom<SessionName>(
+  (value) => typeof value === 'string' && isSessionName(value),
+  'not a session name',
+);
 const slot = z.string().refine(isSlotName, 'not a slot name');
 const chunkSize = uint.refine(isChunkSize, 'not a chunk size');
 
@@ -68,9 +80,13 @@ export const REMOTE_ERRORS = [
 ] as const;
 export type RemoteError = (typeof REMOTE_ERRORS)[number];
 
-const hello = z.strictObject({
+/**
+ * The one message that other versions must be able to read, so that they can refuse each other by name: any version
+ * fits, and fields that are not known are dropped. Whoever gets it compares `version`.
+ */
+const hello = z.object({
   t: z.literal('hello'),
-  version: z.literal(PROTOCOL_VERSION),
+  version: uint,
   /** The program's own version, for people. */
   release: text,
   capabilities: z.array(text).max(64),
@@ -81,36 +97,36 @@ export const agentMessage = z.discriminatedUnion('t', [
   hello,
   z.strictObject({
     t: z.literal('create'),
-    id: uint,
+    id,
     archive,
     archiveId,
     chunkSize,
     encrypted: z.boolean(),
     dedup: z.boolean(),
-    slots: z.array(z.strictObject({ name: slot, data: bin })).max(16),
-    catalogue: bin,
+    slots: z.array(z.strictObject({ name: slot, data: someBytes })).max(16),
+    catalogue: someBytes,
   }),
-  z.strictObject({ t: z.literal('open'), id: uint, archive, lockWait: uint.max(86_400) }),
-  z.strictObject({ t: z.literal('get-slots'), id: uint }),
-  z.strictObject({ t: z.literal('put-slot'), id: uint, name: slot, data: bin }),
-  z.strictObject({ t: z.literal('drop-slot'), id: uint, name: slot }),
-  z.strictObject({ t: z.literal('get-catalogue'), id: uint }),
-  z.strictObject({ t: z.literal('put-catalogue'), id: uint, replaces: hash }),
-  z.strictObject({ t: z.literal('get-volumes'), id: uint }),
-  z.strictObject({ t: z.literal('get-heads'), id: uint, volume, sessions: z.array(session).max(1024) }),
-  z.strictObject({ t: z.literal('get-index'), id: uint, volume, session }),
-  z.strictObject({ t: z.literal('get-page'), id: uint, volume, session, range }),
+  z.strictObject({ t: z.literal('open'), id, archive, lockWait: uint.max(86_400) }),
+  z.strictObject({ t: z.literal('get-slots'), id }),
+  z.strictObject({ t: z.literal('put-slot'), id, name: slot, data: someBytes }),
+  z.strictObject({ t: z.literal('drop-slot'), id, name: slot }),
+  z.strictObject({ t: z.literal('get-catalogue'), id }),
+  z.strictObject({ t: z.literal('put-catalogue'), id, replaces: hash }),
+  z.strictObject({ t: z.literal('get-volumes'), id }),
+  z.strictObject({ t: z.literal('get-heads'), id, volume, sessions: z.array(session).max(1024) }),
+  z.strictObject({ t: z.literal('get-index'), id, volume, session }),
+  z.strictObject({ t: z.literal('get-page'), id, volume, session, range }),
   z.strictObject({
     t: z.literal('get-chunks'),
-    id: uint,
+    id,
     volume,
     session,
     addresses: z.array(address).min(1).max(MAX_ADDRESSES),
   }),
-  z.strictObject({ t: z.literal('resolve'), id: uint, volume, pairing, resume: z.boolean() }),
+  z.strictObject({ t: z.literal('resolve'), id, volume, pairing, resume: z.boolean() }),
   z.strictObject({
     t: z.literal('begin'),
-    id: uint,
+    id,
     volume,
     pairing,
     base: session.nullable(),
@@ -120,15 +136,15 @@ export const agentMessage = z.discriminatedUnion('t', [
     /** Only in a plain archive: the volume's name, for restoring by hand. */
     name: z.string().min(1).max(4096).nullable(),
   }),
-  z.strictObject({ t: z.literal('chunk'), address, data: bin }),
+  z.strictObject({ t: z.literal('chunk'), address, data: someBytes }),
   z.strictObject({ t: z.literal('zeros'), address, count: uint.min(1) }),
-  z.strictObject({ t: z.literal('page'), range, data: bin }),
-  z.strictObject({ t: z.literal('checkpoint'), id: uint, address }),
-  z.strictObject({ t: z.literal('part'), data: bin }),
-  z.strictObject({ t: z.literal('commit'), id: uint, head: bin }),
-  z.strictObject({ t: z.literal('abandon'), id: uint, keep: z.boolean() }),
+  z.strictObject({ t: z.literal('page'), range, data: someBytes }),
+  z.strictObject({ t: z.literal('checkpoint'), id, address }),
+  z.strictObject({ t: z.literal('part'), data: someBytes.refine((value) => value.length <= PART_SIZE, 'too long') }),
+  z.strictObject({ t: z.literal('commit'), id, head: someBytes }),
+  z.strictObject({ t: z.literal('abandon'), id, keep: z.boolean() }),
   z.strictObject({ t: z.literal('alive') }),
-  z.strictObject({ t: z.literal('bye'), id: uint }),
+  z.strictObject({ t: z.literal('bye'), id }),
 ]);
 export type AgentMessage = z.infer<typeof agentMessage>;
 export type AgentRequest = Extract<AgentMessage, { id: number }>;
@@ -140,30 +156,33 @@ export const receiverMessage = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('error'), re: uint, code: z.enum(REMOTE_ERRORS), message: text }),
   z.strictObject({ t: z.literal('working'), re: uint, count: uint }),
   z.strictObject({ t: z.literal('absent'), re: uint }),
-  z.strictObject({ t: z.literal('opened'), re: uint, archiveId, chunkSize, encrypted: z.boolean(), dedup: z.boolean() }),
-  z.strictObject({ t: z.literal('slot'), re: uint, name: slot, data: bin }),
+  z.strictObject({
+    t: z.literal('opened'),
+    re: uint,
+    archiveId,
+    chunkSize,
+    encrypted: z.boolean(),
+    dedup: z.boolean(),
+  }),
+  z.strictObject({ t: z.literal('slot'), re: uint, name: slot, data: someBytes }),
   /** A piece of a long object (catalogue, index, page), in order; `done` follows the last. */
-  z.strictObject({ t: z.literal('data'), re: uint, data: bin }),
+  z.strictObject({ t: z.literal('data'), re: uint, data: someBytes }),
   /** One volume's sessions, oldest first; several of one volume follow one another where they do not fit. */
   z.strictObject({
     t: z.literal('volume'),
     re: uint,
     volume,
-    sessions: z
-      .array(z.strictObject({ session, storedBytes: uint, files: uint }))
-      .max(1024),
+    sessions: z.array(z.strictObject({ session, storedBytes: uint, files: uint })).max(1024),
   }),
-  z.strictObject({ t: z.literal('head'), re: uint, session, data: bin }),
+  z.strictObject({ t: z.literal('head'), re: uint, session, data: someBytes }),
   /** `data`: nil where no session up to the asked one has a file, empty where the newest file is empty (zeros). */
   z.strictObject({ t: z.literal('stored'), re: uint, address, data: bin.nullable() }),
   z.strictObject({
     t: z.literal('resolved'),
     re: uint,
     session: session.nullable(),
-    head: bin.nullable(),
+    head: someBytes.nullable(),
     checkpoint: address.nullable(),
   }),
 ]);
 export type ReceiverMessage = z.infer<typeof receiverMessage>;
-/** The answers that close a request; the others are followed by one of these. */
-export const CLOSING = ['done', 'error', 'absent', 'opened', 'resolved'] as const;

@@ -1,0 +1,52 @@
+/**
+ * Messages to and from frames. What comes from the other side passes the strict scan, the decoder, and its message's
+ * schema, in this order; from there on its types can be relied on, and nothing else of it.
+ */
+import type { ZodType, core } from 'zod';
+import { SparsebakError } from '../errors.ts';
+import { escapeText } from '../text.ts';
+import { LENGTH_PREFIX } from './frame.ts';
+import { agentMessage, receiverMessage, type AgentMessage, type ReceiverMessage } from './messages.ts';
+import { decodeMap, encodeMap } from './msgpack.ts';
+
+/** The message with its length ahead, as it goes on the wire. */
+export function encodeFrame(message: AgentMessage | ReceiverMessage): Uint8Array {
+  const frame = encodeMap(message, LENGTH_PREFIX);
+  const length = frame.length - LENGTH_PREFIX;
+  new DataView(frame.buffer, frame.byteOffset).setUint32(0, length);
+  return frame;
+}
+
+/**
+ * What the agent said, from a frame without its length. Binary fields are views of the frame. Throws `protocol`,
+ * naming the message and the field.
+ */
+export function decodeAgentMessage(frame: Uint8Array): AgentMessage {
+  return decode(agentMessage, frame);
+}
+
+/** What the receiver said; otherwise as `decodeAgentMessage`. */
+export function decodeReceiverMessage(frame: Uint8Array): ReceiverMessage {
+  return decode(receiverMessage, frame);
+}
+
+function decode<T>(schema: ZodType<T>, frame: Uint8Array): T {
+  const map = decodeMap(frame);
+  const result = schema.safeParse(map);
+  if (result.success) return result.data;
+  throw refusal(map, result.error.issues[0]);
+}
+
+/** Names the message and the field, and never shows what the field held. */
+function refusal(map: Record<string, unknown>, issue: core.$ZodIssue | undefined): SparsebakError {
+  if (typeof map.t !== 'string') return new SparsebakError('protocol', 'a message without a type');
+  const type = escapeText(map.t, 32);
+  if (issue === undefined || issue.path[0] === 't') {
+    return new SparsebakError('protocol', `an unknown message, "${type}"`);
+  }
+  const path = issue.path.map(String).join('.');
+  const where = path === '' ? '' : `, field ${path}`;
+  const what =
+    issue.code === 'unrecognized_keys' ? `unknown field "${escapeText(issue.keys[0] ?? '', 32)}"` : issue.message;
+  return new SparsebakError('protocol', `a bad message "${type}"${where}: ${escapeText(what, 200)}`);
+}

@@ -1,0 +1,4 @@
+/** msgpackr has no types for this entry: it is the same class. */
+declare module 'msgpackr/unpack-no-eval' {
+  export { Unpackr } from 'msgpackr';
+}
