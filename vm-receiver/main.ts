@@ -1,2 +1,3 @@
-process.stderr.write('sparsebak-receiver: nothing here yet\n');
-process.exitCode = 1;
+import { run } from './cli/program.ts';
+
+process.exitCode = await run(process.argv.slice(2));

@@ -40,7 +40,7 @@ const size = uint.max(MAX_VOLUME_SIZE);
 const address = uint.max(MAX_VOLUME_SIZE);
 const range = uint.max(MAX_VOLUME_SIZE / (64 * 1024) / CHUNKS_PER_RANGE);
 const id = uint.min(1);
-const bin = z.instanceof(Uint8Array);
+const bin: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
 /** Where no bytes would mean something else: an empty chunk's file stands for zeros, an empty part never ends. */
 const someBytes = bin.refine((value) => value.length > 0, 'empty');
 const hash = bin.refine((value) => value.length === 32, 'not a hash of 32 bytes');

@@ -1,0 +1,10 @@
+import { systemDisk } from '../store/files/disk.ts';
+import { FilesStore } from '../store/files/store.ts';
+import type { Store } from '../store/store.ts';
+import type { Settings } from './settings.ts';
+
+/** The archives where the configuration says that they are. */
+export function openStore({ root, requireMount, minFreeBytes, minFreeInodes }: Settings): Store {
+  const floors = { freeBytes: minFreeBytes, freeInodes: minFreeInodes };
+  return new FilesStore(systemDisk, { root, requireMount, floors });
+}

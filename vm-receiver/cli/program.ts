@@ -1,0 +1,98 @@
+/**
+ * The command line of `sparsebak-receiver`. What a command needs is loaded when it runs: a call over qrexec starts a new
+ * process each time.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
+import { type SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import { escapeText } from '../../shared/text.ts';
+import { GRANTS, type Grant } from '../../shared/wire/messages.ts';
+import { RELEASE } from './release.ts';
+import { loadSettings, type Settings } from './settings.ts';
+
+const LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+export type Level = (typeof LEVELS)[number];
+
+interface GlobalOptions {
+  readonly root?: string;
+  readonly archive?: ArchiveName;
+  readonly config?: string;
+  readonly json?: true;
+  readonly logLevel: Level;
+}
+
+/** Runs one command; returns the exit status, all output still on its way. */
+export async function run(args: readonly string[]): Promise<number> {
+  let status = 0;
+  const program = describe(async (work) => {
+    status = await work();
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return status;
+  } catch (error) {
+    // Commander has printed its own.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return report(asSparsebakError(error));
+  }
+}
+
+function report(error: SparsebakError): number {
+  const hint = error.hint === undefined ? '' : `. ${error.hint}`;
+  process.stderr.write(`sparsebak-receiver: ${escapeText(error.message + hint, 4000)}\n`);
+  return error.exitStatus;
+}
+
+type Runner = (work: () => Promise<number>) => Promise<void>;
+
+function describe(runs: Runner): Command {
+  const program = new Command('sparsebak-receiver')
+    .description('Keeps the archives that sparsebak sends from dom0. It never holds a key.')
+    .version(RELEASE)
+    .option('--root <dir>', 'the folder that holds the archives (the configuration is not read then)')
+    .option('--archive <name>', 'only this archive', archiveName)
+    .option('--config <file>', 'in place of /rw/config/sparsebak/receiver.toml and /etc/sparsebak/receiver.toml')
+    .option('--json', 'one JSON document on standard output')
+    .addOption(new Option('--log-level <level>', 'on standard error').choices(LEVELS).default('warn'))
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sparsebak-receiver list
+  sparsebak-receiver check --archive laptop
+  sparsebak-receiver serve --root /srv/backup       (what dom0 starts over ssh)
+
+Exit status: 0 done, 1 failed, 2 usage or configuration, 4 damage found, 5 refused or no backup disk, 6 locked.`,
+    );
+  const settings = () => settingsOf(program.opts<GlobalOptions>());
+
+  program
+    .command('serve')
+    .description('Speak the protocol with one agent on standard input and output.')
+    .addOption(new Option('--grant <grant>', 'what the agent may do').choices(GRANTS).default('all'))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sparsebak-receiver serve --grant receive
+  sparsebak-receiver serve --root /srv/backup --archive laptop`,
+    )
+    .action(({ grant }: { grant: Grant }) =>
+      runs(async () => {
+        const { serveCommand } = await import('./serve.ts');
+        return await serveCommand(settings(), grant, program.opts<GlobalOptions>().logLevel);
+      }),
+    );
+  return program;
+}
+
+function settingsOf({ root, archive, config }: GlobalOptions): Settings {
+  return loadSettings({ root, archive, config });
+}
+
+function archiveName(text: string): ArchiveName {
+  if (!isArchiveName(text)) throw new InvalidArgumentError('Not an archive’s name.');
+  return text;
+}

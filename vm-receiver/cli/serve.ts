@@ -1,0 +1,41 @@
+import { pino } from 'pino';
+import { asSparsebakError } from '../../shared/errors.ts';
+import { escapeText } from '../../shared/text.ts';
+import type { Grant } from '../../shared/wire/messages.ts';
+import { Conversation } from '../service/conversation.ts';
+import { openInput } from '../service/input.ts';
+import { openOutput } from '../service/output.ts';
+import { serve } from '../service/serve.ts';
+import { TIMING } from '../service/timing.ts';
+import { openStore } from './open-store.ts';
+import type { Level } from './program.ts';
+import { RELEASE } from './release.ts';
+import type { Settings } from './settings.ts';
+
+/** One call, from the first byte to the last. Standard output is the protocol's; logs go to standard error. */
+export async function serveCommand(settings: Settings, grant: Grant, level: Level): Promise<number> {
+  const log = pino({ name: 'sparsebak-receiver', level }, pino.destination({ dest: 2, sync: true }));
+  const conversation = new Conversation(openInput(0), openOutput(1, TIMING.silence), grant, TIMING, log);
+  try {
+    await serve(conversation, {
+      store: openStore(settings),
+      release: RELEASE,
+      permits: (archive) => settings.archives?.includes(archive) ?? true,
+      refusal: refusalOf(settings, process.env.QREXEC_REMOTE_DOMAIN),
+    });
+    return 0;
+  } catch (thrown) {
+    const error = asSparsebakError(thrown);
+    const cause = error.cause instanceof Error ? escapeText(error.cause.message, 1000) : undefined;
+    log.error({ code: error.code, cause }, escapeText(error.message, 1000));
+    return error.exitStatus;
+  } finally {
+    conversation.close();
+  }
+}
+
+/** The policy of qrexec is not asked for calls that dom0 makes, so who calls is checked here. */
+function refusalOf({ callers }: Settings, caller: string | undefined): string | undefined {
+  if (caller === undefined || callers.includes(caller)) return undefined;
+  return `qube ${escapeText(caller, 64)} may not call this receiver`;
+}

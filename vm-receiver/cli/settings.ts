@@ -1,0 +1,107 @@
+/**
+ * The receiver's configuration: the VM's own word on what it takes and from whom. The first file that exists counts.
+ */
+import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { parse } from 'smol-toml';
+import * as z from 'zod';
+import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
+import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { escapeText } from '../../shared/text.ts';
+
+const FILES = ['/rw/config/sparsebak/receiver.toml', '/etc/sparsebak/receiver.toml'];
+
+/** Below these nothing is taken, so that the disk can still be pruned. */
+const MIN_FREE_BYTES = 64 * 2 ** 20;
+const MIN_FREE_INODES = 1000;
+
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const archive = z.custom<ArchiveName>(
+  (value) => typeof value === 'string' && isArchiveName(value),
+  'not an archive’s name',
+);
+
+const schema = z.strictObject({
+  root: z.string().refine(isAbsolute, 'not an absolute path'),
+  archives: z.array(archive).optional(),
+  require_mount: z.boolean().default(false),
+  min_free_bytes: count.default(MIN_FREE_BYTES),
+  min_free_inodes: count.default(MIN_FREE_INODES),
+  callers: z.array(z.string()).default(['dom0']),
+});
+
+export interface Settings {
+  readonly root: string;
+  /** Those that may be used; undefined for any. */
+  readonly archives: readonly ArchiveName[] | undefined;
+  readonly requireMount: boolean;
+  readonly minFreeBytes: number;
+  readonly minFreeInodes: number;
+  /** Qubes that may call, where the call comes from one. */
+  readonly callers: readonly string[];
+}
+
+export interface Given {
+  readonly root: string | undefined;
+  readonly archive: ArchiveName | undefined;
+  readonly config: string | undefined;
+}
+
+/** What the command line says comes first. Throws `config`, with every field that is wrong. */
+export function loadSettings({ root, archive, config }: Given): Settings {
+  const file = readConfig(root === undefined ? FILES : [], config);
+  if (file === undefined && root === undefined) {
+    throw new SparsebakError('config', `there is no configuration (${FILES.join(', ')})`, {
+      hint: 'Make one that says root = "/path/of/the/backups", or give --root.',
+    });
+  }
+  const fields = check(file?.name ?? '', { ...file?.fields, ...(root === undefined ? {} : { root }) });
+  const allowed = fields.archives;
+  if (archive !== undefined && allowed !== undefined && !allowed.includes(archive)) {
+    throw new SparsebakError('refused', `archive ${archive} is not among archives in ${file?.name ?? ''}`);
+  }
+  return {
+    root: fields.root,
+    archives: archive === undefined ? allowed : [archive],
+    requireMount: fields.require_mount,
+    minFreeBytes: fields.min_free_bytes,
+    minFreeInodes: fields.min_free_inodes,
+    callers: fields.callers,
+  };
+}
+
+interface ConfigFile {
+  readonly name: string;
+  readonly fields: Record<string, unknown>;
+}
+
+/** The file that was asked for must be there; of the usual ones none need be. */
+function readConfig(usual: readonly string[], asked: string | undefined): ConfigFile | undefined {
+  for (const name of asked === undefined ? usual : [asked]) {
+    let text: string;
+    try {
+      text = readFileSync(name, 'utf8');
+    } catch (error) {
+      if (asked === undefined && systemCode(error) === 'ENOENT') continue;
+      throw new SparsebakError('config', `cannot read ${name}: ${systemCode(error) ?? 'failed'}`, { cause: error });
+    }
+    try {
+      return { name, fields: parse(text) };
+    } catch (error) {
+      const what = error instanceof Error ? error.message : 'not TOML';
+      throw new SparsebakError('config', `${name}: ${what}`, { cause: error });
+    }
+  }
+  return undefined;
+}
+
+function check(file: string, fields: Record<string, unknown>): z.infer<typeof schema> {
+  const result = schema.safeParse(fields);
+  if (result.success) return result.data;
+  const wrong = result.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => `${escapeText(key, 64)}: there is no such field`)
+      : [`${issue.path.join('.')}: ${issue.message}`],
+  );
+  throw new SparsebakError('config', `${file === '' ? 'wrong options' : file}: ${wrong.join('; ')}`);
+}

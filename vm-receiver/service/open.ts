@@ -1,0 +1,97 @@
+/**
+ * The phase open: reading, small changes, and the beginning of a send.
+ */
+import type { AgentRequest } from '../../shared/wire/messages.ts';
+import { Refusal } from '../store/refusal.ts';
+import type { ArchiveStore } from '../store/store.ts';
+import { answering } from './answering.ts';
+import type { Conversation } from './conversation.ts';
+import { Parts } from './parts.ts';
+import { Answers, isReading } from './reading.ts';
+import { sending } from './sending.ts';
+
+/** Returns after `bye`. */
+export async function open(conversation: Conversation, archive: ArchiveStore): Promise<void> {
+  const answers = new Answers(conversation, archive);
+  const parts = new Parts();
+  for (;;) {
+    const message = await conversation.next('open');
+    if (message.t === 'part') {
+      const problem = parts.add(message.data);
+      if (problem !== undefined) await conversation.violation(message, problem);
+      continue;
+    }
+    const staged = parts.take();
+    if (isReading(message)) {
+      await answering(conversation, message.id, () => answers.give(message));
+      continue;
+    }
+    switch (message.t) {
+      case 'bye': {
+        await conversation.answer({ t: 'done', re: message.id });
+        return;
+      }
+      case 'put-slot':
+        await change(conversation, message.id, () => archive.putSlot({ name: message.name, data: message.data }));
+        break;
+      case 'drop-slot':
+        await change(conversation, message.id, () => archive.dropSlot(message.name));
+        break;
+      case 'put-catalogue':
+        await change(conversation, message.id, async () => {
+          const catalogue = Buffer.concat(staged);
+          if (catalogue.length === 0) throw new Refusal('bad-request', 'a catalogue without parts');
+          await archive.putCatalogue(message.replaces, catalogue);
+        });
+        break;
+      case 'resolve':
+        await resolve(conversation, archive, message);
+        break;
+      case 'begin':
+        await begin(conversation, archive, answers, message);
+        break;
+      default:
+        return await conversation.violation(message, `"${message.t}" outside a send`);
+    }
+  }
+}
+
+async function change(conversation: Conversation, re: number, work: () => Promise<void>): Promise<void> {
+  await answering(conversation, re, async () => {
+    await work();
+    await conversation.answer({ t: 'done', re });
+  });
+}
+
+async function resolve(
+  conversation: Conversation,
+  archive: ArchiveStore,
+  { id: re, volume, pairing, resume }: Extract<AgentRequest, { t: 'resolve' }>,
+): Promise<void> {
+  await answering(conversation, re, async () => {
+    const { newest, checkpoint } = await archive.resolve(volume, pairing, resume);
+    await conversation.answer({
+      t: 'resolved',
+      re,
+      session: newest?.session ?? null,
+      head: newest?.data ?? null,
+      checkpoint: checkpoint ?? null,
+    });
+  });
+}
+
+async function begin(
+  conversation: Conversation,
+  archive: ArchiveStore,
+  answers: Answers,
+  message: Extract<AgentRequest, { t: 'begin' }>,
+): Promise<void> {
+  const { t: _, id, ...request } = message;
+  const send = await answering(conversation, id, async () => {
+    if (archive.encrypted && request.name !== null) {
+      throw new Refusal('bad-request', 'a volume’s name in the clear, for an encrypted archive');
+    }
+    return await archive.begin(request);
+  });
+  if (send !== undefined) await sending(conversation, send, answers, id);
+}

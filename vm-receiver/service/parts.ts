@@ -1,0 +1,27 @@
+/**
+ * The `part`s of a long object, until the request that takes them. Any other request drops them.
+ */
+import { MAX_STAGED, PART_SIZE } from '../../shared/wire/messages.ts';
+
+export class Parts {
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+
+  /** Why the part cannot be taken; undefined when it was. */
+  add(data: Uint8Array): string | undefined {
+    if (data.length > PART_SIZE) return `a part of ${data.length} bytes, where ${PART_SIZE} are the most`;
+    if (this.#bytes + data.length > MAX_STAGED) return `more than ${MAX_STAGED} bytes of parts`;
+    this.#bytes += data.length;
+    // A copy: the frame's bytes are gone with the next message.
+    this.#parts.push(Uint8Array.from(data));
+    return undefined;
+  }
+
+  /** All parts so far; there are none afterwards. */
+  take(): Uint8Array[] {
+    const parts = this.#parts;
+    this.#parts = [];
+    this.#bytes = 0;
+    return parts;
+  }
+}

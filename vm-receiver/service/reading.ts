@@ -1,0 +1,117 @@
+/**
+ * The requests that only read, answered piece by piece: what is held of an answer at one time is one frame.
+ */
+import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
+import { SMALL_FRAME, FRAME_MARGIN } from '../../shared/wire/messages.ts';
+import { STORED_HEADER, writeStoredHeader } from '../../shared/wire/chunk-frame.ts';
+import type { ArchiveStore, Pieces } from '../store/store.ts';
+import type { Conversation } from './conversation.ts';
+
+/** Sessions in one `volume` message: they fit the smallest frame that there is. */
+const SESSIONS_AT_ONCE = 1024;
+
+const READING = new Set<AgentMessage['t']>([
+  'get-slots',
+  'get-catalogue',
+  'get-volumes',
+  'get-heads',
+  'get-index',
+  'get-page',
+  'get-chunks',
+] satisfies Reading['t'][]);
+
+type Reading = Extract<AgentRequest, { t: `get-${string}` }>;
+
+export function isReading(message: AgentMessage): message is Reading {
+  return READING.has(message.t);
+}
+
+export class Answers {
+  readonly #conversation: Conversation;
+  readonly #archive: ArchiveStore;
+  /** A chunk on its way out, its frame's header ahead of it. */
+  #frame: Uint8Array | undefined;
+
+  constructor(conversation: Conversation, archive: ArchiveStore) {
+    this.#conversation = conversation;
+    this.#archive = archive;
+  }
+
+  async give(request: Reading): Promise<void> {
+    const { id: re } = request;
+    switch (request.t) {
+      case 'get-slots':
+        for (const slot of this.#archive.slots()) await this.#conversation.answer({ t: 'slot', re, ...slot });
+        {
+          await this.#done(re);
+          return;
+        }
+      case 'get-catalogue': {
+        await this.#pieces(re, this.#archive.catalogue());
+        return;
+      }
+      case 'get-volumes': {
+        await this.#volumes(re);
+        return;
+      }
+      case 'get-heads':
+        for (const { session, data } of this.#archive.heads(request.volume, request.sessions)) {
+          await this.#conversation.answer({ t: 'head', re, session, data });
+        }
+        {
+          await this.#done(re);
+          return;
+        }
+      case 'get-index': {
+        await this.#pieces(re, await this.#archive.index(request.volume, request.session));
+        return;
+      }
+      case 'get-page': {
+        await this.#pieces(re, await this.#archive.page(request.volume, request.session, request.range));
+        return;
+      }
+      case 'get-chunks':
+        for (const address of request.addresses) await this.#chunk(request, address);
+        {
+          await this.#done(re);
+          return;
+        }
+    }
+  }
+
+  async #volumes(re: number): Promise<void> {
+    for (const { volume, sessions } of this.#archive.volumes()) {
+      for (let from = 0; from < sessions.length; from += SESSIONS_AT_ONCE) {
+        const some = sessions.slice(from, from + SESSIONS_AT_ONCE);
+        await this.#conversation.answer({ t: 'volume', re, volume, sessions: some });
+      }
+    }
+    await this.#done(re);
+  }
+
+  async #pieces(re: number, pieces: Pieces | undefined): Promise<void> {
+    if (pieces === undefined) {
+      await this.#conversation.answer({ t: 'absent', re });
+      return;
+    }
+    for (const data of pieces) await this.#conversation.answer({ t: 'data', re, data });
+    await this.#done(re);
+  }
+
+  async #chunk({ id, volume, session }: Extract<Reading, { t: 'get-chunks' }>, address: number): Promise<void> {
+    const frame = (this.#frame ??= Buffer.allocUnsafeSlow(
+      STORED_HEADER + Math.max(SMALL_FRAME, this.#archive.chunkSize + FRAME_MARGIN) - 1024,
+    ));
+    const length = await this.#archive.chunk(volume, session, address, frame, STORED_HEADER);
+    if (length === undefined) {
+      await this.#conversation.answer({ t: 'stored', re: id, address, data: null });
+      return;
+    }
+    const total = writeStoredHeader(frame, 0, id, address, length);
+    await this.#conversation.answerFrame(frame.subarray(0, total));
+  }
+
+  async #done(re: number): Promise<void> {
+    await this.#conversation.answer({ t: 'done', re });
+  }
+}

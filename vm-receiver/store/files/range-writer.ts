@@ -1,0 +1,114 @@
+/**
+ * Writes a send's chunks, zeros and pages into its range folders, and with them each folder's `sha256`. The one hot path
+ * of the receiver: per chunk it opens, writes, closes and hashes, and allocates next to nothing.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { chunkFileName, rangeFolderName } from '../../../shared/archive/address.ts';
+import { Refusal, asRefusal } from '../refusal.ts';
+import type { Disk } from './disk.ts';
+import { CHECKSUMS, PAGE } from './paths.ts';
+import { writeFully, writeNew } from './small-file.ts';
+import type { SpaceWatch } from './space.ts';
+
+const EMPTY = new Uint8Array(0);
+
+export interface Counts {
+  /** Chunks, those of zeros included. */
+  files: number;
+  zeros: number;
+  /** Bytes of chunks and pages. */
+  storedBytes: number;
+}
+
+/** A line of sha256sum(1). */
+export function checksumLine(bytes: Uint8Array, name: string): string {
+  return `${createHash('sha256').update(bytes).digest('hex')}  ${name}\n`;
+}
+
+const EMPTY_SUM = createHash('sha256').digest('hex');
+
+export class RangeWriter {
+  readonly #disk: Disk;
+  /** The folder of the send: its path, and its name in messages. */
+  readonly #path: string;
+  readonly #name: string;
+  readonly #chunkSize: number;
+  readonly #space: SpaceWatch;
+  readonly counts: Counts;
+  #range = -1;
+  #folder = '';
+  /** Of the range's checksum file, not yet written. */
+  #lines = '';
+
+  constructor(disk: Disk, path: string, name: string, chunkSize: number, space: SpaceWatch, counts: Counts) {
+    this.#disk = disk;
+    this.#path = path;
+    this.#name = name;
+    this.#chunkSize = chunkSize;
+    this.#space = space;
+    this.counts = counts;
+  }
+
+  chunk(range: number, address: number, data: Uint8Array): void {
+    const file = chunkFileName(address);
+    this.#write(range, file, data);
+    this.#lines += checksumLine(data, file);
+    this.counts.files += 1;
+    this.counts.storedBytes += data.length;
+  }
+
+  zeros(range: number, address: number): void {
+    const file = chunkFileName(address);
+    this.#write(range, file, EMPTY);
+    this.#lines += `${EMPTY_SUM}  ${file}\n`;
+    this.counts.files += 1;
+    this.counts.zeros += 1;
+  }
+
+  page(range: number, data: Uint8Array): void {
+    this.#write(range, PAGE, data);
+    this.#lines += checksumLine(data, PAGE);
+    this.counts.storedBytes += data.length;
+  }
+
+  /** Writes out what is kept back for the range under way. */
+  finish(): void {
+    if (this.#lines === '') return;
+    const lines = Buffer.from(this.#lines);
+    this.#lines = '';
+    this.#step(CHECKSUMS, () => {
+      const fd = this.#disk.open(join(this.#folder, CHECKSUMS), 'append');
+      try {
+        writeFully(this.#disk, fd, lines);
+      } finally {
+        this.#disk.close(fd);
+      }
+    });
+  }
+
+  #write(range: number, file: string, data: Uint8Array): void {
+    if (range !== this.#range) this.#enter(range);
+    this.#space.file(data.length);
+    this.#step(file, () => writeNew(this.#disk, `${this.#folder}/${file}`, data));
+  }
+
+  #enter(range: number): void {
+    this.finish();
+    this.#range = range;
+    this.#folder = join(this.#path, rangeFolderName(range, this.#chunkSize));
+    this.#step('', () => {
+      const there = this.#disk.entryAt(this.#folder);
+      if (there === undefined) this.#disk.makeFolder(this.#folder);
+      else if (there.kind !== 'folder') throw new Refusal('io', `a range of ${this.#name} is no folder`);
+    });
+  }
+
+  #step(file: string, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      throw asRefusal(error, `write ${this.#name}/${rangeFolderName(this.#range, this.#chunkSize)}/${file}`);
+    }
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * The volumes that one connection is reading. A few at a time: each holds an open file and its lock.
+ */
+import { join } from 'node:path';
+import type { VolumeId } from '../../../shared/archive/names.ts';
+import type { Patience } from '../store.ts';
+import type { Disk } from './disk.ts';
+import { volumeFolder } from './paths.ts';
+import { VolumeReader } from './volume-reader.ts';
+
+const AT_ONCE = 16;
+
+export class VolumeReaders {
+  readonly #disk: Disk;
+  readonly #archive: string;
+  readonly #chunkSize: number;
+  readonly #patience: Patience;
+  readonly #open = new Map<VolumeId, VolumeReader>();
+
+  constructor(disk: Disk, archive: string, chunkSize: number, patience: Patience) {
+    this.#disk = disk;
+    this.#archive = archive;
+    this.#chunkSize = chunkSize;
+    this.#patience = patience;
+  }
+
+  /** Undefined where there is no such volume. */
+  async get(volume: VolumeId): Promise<VolumeReader | undefined> {
+    const known = this.#open.get(volume);
+    if (known !== undefined) return known;
+    const name = volumeFolder(volume);
+    const path = join(this.#archive, name);
+    if (this.#disk.entryAt(path)?.kind !== 'folder') return undefined;
+    const reader = await VolumeReader.open(this.#disk, path, name, this.#chunkSize, this.#patience);
+    if (this.#open.size >= AT_ONCE) {
+      for (const oldest of this.#open.keys()) {
+        this.release(oldest);
+        break;
+      }
+    }
+    this.#open.set(volume, reader);
+    return reader;
+  }
+
+  /** Lets go of the volume's lock; what is read later sees the volume anew. */
+  release(volume: VolumeId): void {
+    this.#open.get(volume)?.close();
+    this.#open.delete(volume);
+  }
+
+  close(): void {
+    for (const volume of [...this.#open.keys()]) this.release(volume);
+  }
+}

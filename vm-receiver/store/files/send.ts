@@ -1,0 +1,173 @@
+/**
+ * A session being made in a folder of its own, and its commit: one rename (docs/protocol.md, section 4).
+ */
+import { join } from 'node:path';
+import { CHUNKS_PER_RANGE, Geometry } from '../../../shared/archive/address.ts';
+import { SendOrder } from '../order.ts';
+import { Refusal, attempt, attemptAsync } from '../refusal.ts';
+import type { Patience, Send, SendRequest } from '../store.ts';
+import { writeCheckpoint } from './checkpoint.ts';
+import type { Disk } from './disk.ts';
+import { FolderLock } from './lock.ts';
+import { CHECKPOINT, CHECKSUMS, HEAD, INDEX, SIZE, STATS, VOLUME_NAME } from './paths.ts';
+import { RangeWriter, checksumLine, type Counts } from './range-writer.ts';
+import type { VolumeReaders } from './readers.ts';
+import { listSessions, newestEver, newestVisible } from './sessions.ts';
+import { writeNew } from './small-file.ts';
+import type { SpaceWatch } from './space.ts';
+import type { UnfinishedSend } from './unfinished.ts';
+import { ZeroRuns } from './zero-run.ts';
+
+export interface SendPlace {
+  readonly disk: Disk;
+  /** The volume's folder, and its name in messages. */
+  readonly volume: string;
+  readonly volumeName: string;
+  readonly chunkSize: number;
+  readonly readers: VolumeReaders;
+  readonly patience: Patience;
+  readonly space: SpaceWatch;
+}
+
+/** @throws Refusal `stale-base`, or `bad-request` for a name that is not above all that the volume had */
+export function checkBase({ disk, volume, volumeName }: SendPlace, request: SendRequest): void {
+  const sessions = listSessions(disk, volume, volumeName);
+  const newest = newestVisible(sessions)?.session ?? null;
+  if (newest !== request.base) {
+    throw new Refusal(
+      'stale-base',
+      `the newest session of ${volumeName} is ${newest ?? 'none'}, not ${request.base ?? 'none'}`,
+    );
+  }
+  const highest = newestEver(disk, volume, volumeName, sessions);
+  if (highest !== undefined && request.session <= highest) {
+    throw new Refusal('bad-request', `${request.session} is not above ${highest}, which ${volumeName} had already`);
+  }
+}
+
+export class FilesSend implements Send {
+  readonly #place: SendPlace;
+  readonly #request: SendRequest;
+  readonly #folder: UnfinishedSend;
+  readonly #order: SendOrder;
+  readonly #writer: RangeWriter;
+  readonly #zeroRuns: ZeroRuns;
+  #hasCheckpoint: boolean;
+
+  /** `from`: the checkpoint that it goes on at, undefined for a new one. */
+  constructor(
+    place: SendPlace,
+    request: SendRequest,
+    folder: UnfinishedSend,
+    from: number | undefined,
+    counts: Counts,
+  ) {
+    const { disk, chunkSize, space } = place;
+    this.#place = place;
+    this.#request = request;
+    this.#folder = folder;
+    this.#hasCheckpoint = from !== undefined;
+    this.#order = new SendOrder(new Geometry(chunkSize, request.size), from ?? 0);
+    this.#writer = new RangeWriter(disk, folder.path, folder.name, chunkSize, space, counts);
+    this.#zeroRuns = new ZeroRuns(disk, chunkSize);
+  }
+
+  chunk(address: number, data: Uint8Array): void {
+    this.#order.chunk(address);
+    this.#writer.chunk(Math.floor(address / (this.#place.chunkSize * CHUNKS_PER_RANGE)), address, data);
+  }
+
+  async zeros(address: number, count: number): Promise<void> {
+    this.#order.zeros(address, count);
+    const reader = await this.#place.readers.get(this.#request.volume);
+    if (reader === undefined) throw new Refusal('conflict', `${this.#place.volumeName} was removed during the send`);
+    await attemptAsync(`expand zeros in ${this.#folder.name}`, () =>
+      this.#zeroRuns.each(reader, address, count, (range, at) => this.#writer.zeros(range, at)),
+    );
+  }
+
+  page(range: number, data: Uint8Array): void {
+    this.#order.page(range);
+    this.#writer.page(range, data);
+  }
+
+  async checkpoint(address: number): Promise<void> {
+    this.#order.checkpoint(address);
+    this.#writer.finish();
+    await this.#makeDurable();
+    attempt(`write the checkpoint of ${this.#folder.name}`, () => {
+      writeCheckpoint(this.#place.disk, this.#folder.path, this.#request, address);
+    });
+    this.#hasCheckpoint = true;
+  }
+
+  async commit(head: Uint8Array, index: readonly Uint8Array[]): Promise<void> {
+    const { disk, volume, volumeName, readers, patience } = this.#place;
+    this.#writer.finish();
+    attempt(`write the head of ${this.#folder.name}`, () => this.#writeDescription(head, index));
+    await this.#makeDurable();
+    // Our own shared lock would be in the way. Between the two anything may happen: all is checked again behind it.
+    readers.release(this.#request.volume);
+    const lock = await attemptAsync(`lock ${volumeName}`, () =>
+      FolderLock.take(disk, volume, 'alone', volumeName, patience),
+    );
+    try {
+      if (!this.#folder.isOurs) throw new Refusal('conflict', `${this.#folder.name} was removed by another receiver`);
+      checkBase(this.#place, this.#request);
+      attempt(`commit ${this.#folder.name}`, () => this.#rename());
+    } finally {
+      lock.release();
+    }
+    this.#folder.release();
+  }
+
+  async abandon(keep: boolean): Promise<void> {
+    if (keep && this.#hasCheckpoint) {
+      this.#folder.release();
+      return;
+    }
+    if (this.#folder.isOurs) await this.#folder.discard();
+    else this.#folder.release();
+  }
+
+  async #makeDurable(): Promise<void> {
+    const { disk } = this.#place;
+    await attemptAsync(`make ${this.#folder.name} durable`, () => disk.syncFileSystem(this.#folder.path));
+  }
+
+  /** Head, index, size, the receiver's own count, and the checksums of all but the count. */
+  #writeDescription(head: Uint8Array, index: readonly Uint8Array[]): void {
+    const { disk } = this.#place;
+    const whole = Buffer.concat(index);
+    const size = Buffer.from(`${this.#request.size}\n`);
+    const { files, zeros, storedBytes } = this.#writer.counts;
+    const stats = { files, zeros, storedBytes: storedBytes + whole.length + head.length };
+    const checksums = checksumLine(head, HEAD) + checksumLine(whole, INDEX) + checksumLine(size, SIZE);
+    const write = (file: string, bytes: Uint8Array) => writeNew(disk, join(this.#folder.path, file), bytes);
+    write(HEAD, head);
+    write(INDEX, whole);
+    write(SIZE, size);
+    write(STATS, Buffer.from(`${JSON.stringify(stats)}\n`));
+    write(CHECKSUMS, Buffer.from(checksums));
+  }
+
+  /** The commit itself. All that the session holds is durable already. */
+  #rename(): void {
+    const { disk, volume } = this.#place;
+    if (this.#request.name !== null) disk.replace(join(volume, VOLUME_NAME), `${this.#request.name}\n`);
+    disk.remove(join(this.#folder.path, CHECKPOINT));
+    const session = join(volume, this.#request.session);
+    disk.rename(this.#folder.path, session);
+    try {
+      disk.syncFolder(volume);
+    } catch (error) {
+      // Seen by all, and perhaps gone after a power cut: nobody may build on that. The rename back is the best there is.
+      try {
+        disk.rename(session, this.#folder.path);
+      } catch {
+        // Then it stays as it is; what counts is that it is never answered as committed.
+      }
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * The layout `files` (docs/format.md, section 2): a folder per archive below one root.
+ */
+import { join, resolve } from 'node:path';
+import { isArchiveName, isId, type ArchiveName } from '../../../shared/archive/names.ts';
+import { Refusal, attempt, attemptAsync } from '../refusal.ts';
+import type { ArchiveStore, NewArchive, Patience, Store } from '../store.ts';
+import { FilesArchive, MAX_SMALL } from './archive.ts';
+import { describeArchive, readDescription } from './description.ts';
+import type { Disk } from './disk.ts';
+import { FolderLock } from './lock.ts';
+import { CATALOGUE, DESCRIPTION, KEYS, VOLUMES } from './paths.ts';
+import { readSmall, writeNew } from './small-file.ts';
+import type { Floors } from './space.ts';
+
+export interface FilesStoreOptions {
+  readonly root: string;
+  /** Whether the root must be a mount point: the disk that is not there must not fill the one below it. */
+  readonly requireMount: boolean;
+  readonly floors: Floors;
+}
+
+const DRAFT = '.tmp-';
+
+export class FilesStore implements Store {
+  readonly #disk: Disk;
+  readonly #root: string;
+  readonly #options: FilesStoreOptions;
+
+  constructor(disk: Disk, options: FilesStoreOptions) {
+    this.#disk = disk;
+    this.#root = resolve(options.root);
+    this.#options = options;
+  }
+
+  async create(archive: NewArchive, patience: Patience): Promise<void> {
+    this.#mustBeThere();
+    await attemptAsync(`create archive ${archive.name}`, async () => {
+      const target = join(this.#root, archive.name);
+      if (this.#disk.exists(join(target, DESCRIPTION))) {
+        this.#mustBeSame(archive, target);
+        // Whoever made it may have been killed before that was durable.
+        this.#disk.syncFolder(this.#root);
+        return;
+      }
+      await this.#removeDrafts(patience);
+      const draft = join(this.#root, DRAFT + archive.id);
+      this.#disk.makeFolder(draft);
+      const lock = await FolderLock.take(this.#disk, draft, 'alone', `archive ${archive.name}`, patience);
+      try {
+        this.#fill(archive, draft);
+        await this.#disk.syncFileSystem(draft);
+        this.#disk.rename(draft, target);
+        this.#disk.syncFolder(this.#root);
+      } finally {
+        lock.release();
+      }
+    });
+  }
+
+  /** @throws Refusal `exists` */
+  #mustBeSame(archive: NewArchive, target: string): void {
+    const expected: (readonly [string, Uint8Array])[] = [
+      [DESCRIPTION, Buffer.from(describeArchive(archive))],
+      [CATALOGUE, archive.catalogue],
+      ...archive.slots.map(({ name, data }) => [`${KEYS}/${name}`, data] as const),
+    ];
+    for (const [file, bytes] of expected) {
+      const there = readSmall(this.#disk, join(target, file), file, MAX_SMALL);
+      if (there === undefined || Buffer.compare(there, bytes) !== 0) {
+        throw new Refusal('exists', `there is an archive ${archive.name} already`, {
+          hint: 'Choose another name, or use the archive that is there.',
+        });
+      }
+    }
+  }
+
+  #fill(archive: NewArchive, draft: string): void {
+    this.#disk.makeFolder(join(draft, KEYS));
+    this.#disk.makeFolder(join(draft, VOLUMES));
+    writeNew(this.#disk, join(draft, DESCRIPTION), Buffer.from(describeArchive(archive)));
+    writeNew(this.#disk, join(draft, CATALOGUE), archive.catalogue);
+    for (const { name, data } of archive.slots) writeNew(this.#disk, join(draft, KEYS, name), data);
+  }
+
+  /** Archives that were being made when their maker was killed. */
+  async #removeDrafts(patience: Patience): Promise<void> {
+    for (const name of this.#disk.list(this.#root)) {
+      if (!name.startsWith(DRAFT) || !isId(name.slice(DRAFT.length))) continue;
+      const path = join(this.#root, name);
+      const lock = await FolderLock.take(this.#disk, path, 'alone', 'an archive being made', patience);
+      try {
+        if (lock.isAt(path)) await this.#disk.removeTree(path);
+      } finally {
+        lock.release();
+      }
+    }
+  }
+
+  async open(name: ArchiveName, patience: Patience): Promise<ArchiveStore> {
+    this.#mustBeThere();
+    const path = join(this.#root, name);
+    const description = attempt(`open archive ${name}`, () => {
+      if (this.#disk.entryAt(path)?.kind !== 'folder') throw new Refusal('not-found', `there is no archive ${name}`);
+      return readDescription(this.#disk, path, name);
+    });
+    return new FilesArchive(this.#disk, path, description, this.#options.floors, patience);
+  }
+
+  archives(): ArchiveName[] {
+    this.#mustBeThere();
+    return attempt('list the archives', () => this.#disk.list(this.#root))
+      .filter(isArchiveName)
+      .filter((name) => this.#disk.exists(join(this.#root, name, DESCRIPTION)))
+      .sort();
+  }
+
+  #mustBeThere(): void {
+    const root = attempt('look at the backup folder', () => this.#disk.entryAt(`${this.#root}/.`));
+    if (root?.kind !== 'folder') {
+      throw new Refusal('not-mounted', 'the backup folder is not there', {
+        hint: 'Mount the backup disk, or correct root in the receiver’s configuration.',
+      });
+    }
+    if (!this.#options.requireMount) return;
+    const parent = attempt('look at the backup folder', () => this.#disk.entryAt(`${this.#root}/..`));
+    if (root.device === parent?.device) {
+      throw new Refusal('not-mounted', 'the backup disk is not mounted', {
+        hint: 'Mount it, or set require_mount = false if the root is meant to lie on this file system.',
+      });
+    }
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Folders of sends that are under way or were cut off. Whoever holds such a folder's lock may write, keep or remove it;
+ * one whose lock is free belongs to nobody that lives.
+ */
+import { join } from 'node:path';
+import { CHUNKS_PER_RANGE, CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
+import type { PairingId } from '../../../shared/archive/names.ts';
+import { Refusal, attemptAsync } from '../refusal.ts';
+import type { Patience } from '../store.ts';
+import type { Disk } from './disk.ts';
+import { FolderLock } from './lock.ts';
+import { CHECKPOINT, CHECKSUMS, HEAD, INDEX, PAGE, SIZE, STATS, pairingOf, unfinishedFolder } from './paths.ts';
+import type { Counts } from './range-writer.ts';
+
+export class UnfinishedSend {
+  readonly #disk: Disk;
+  readonly #volume: string;
+  readonly #lock: FolderLock;
+  readonly pairing: PairingId;
+  readonly path: string;
+  /** Within the archive, for messages. */
+  readonly name: string;
+
+  private constructor(disk: Disk, volume: string, volumeName: string, pairing: PairingId, lock: FolderLock) {
+    this.#disk = disk;
+    this.#volume = volume;
+    this.#lock = lock;
+    this.pairing = pairing;
+    this.path = join(volume, unfinishedFolder(pairing));
+    this.name = `${volumeName}/${unfinishedFolder(pairing)}`;
+  }
+
+  /**
+   * Those of a volume, one after another, each locked: waits for a sender that lives. One that was committed or removed
+   * meanwhile is left out.
+   */
+  static async *claimAll(
+    disk: Disk,
+    volume: string,
+    volumeName: string,
+    patience: Patience,
+  ): AsyncGenerator<UnfinishedSend, void, undefined> {
+    for (const folder of disk.list(volume)) {
+      const pairing = pairingOf(folder);
+      if (pairing === undefined || disk.entryAt(join(volume, folder))?.kind !== 'folder') continue;
+      const claimed = await this.#claim(disk, volume, volumeName, pairing, patience);
+      if (claimed !== undefined) yield claimed;
+    }
+  }
+
+  /** Makes an empty one and locks it. */
+  static async make(
+    disk: Disk,
+    volume: string,
+    volumeName: string,
+    pairing: PairingId,
+    patience: Patience,
+  ): Promise<UnfinishedSend> {
+    disk.makeFolder(join(volume, unfinishedFolder(pairing)));
+    const made = await this.#claim(disk, volume, volumeName, pairing, patience);
+    if (made === undefined) throw new Refusal('conflict', `another receiver removed the new send in ${volumeName}`);
+    return made;
+  }
+
+  static async #claim(
+    disk: Disk,
+    volume: string,
+    volumeName: string,
+    pairing: PairingId,
+    patience: Patience,
+  ): Promise<UnfinishedSend | undefined> {
+    const path = join(volume, unfinishedFolder(pairing));
+    const lock = await FolderLock.take(disk, path, 'alone', `a send in ${volumeName}`, patience);
+    if (lock.isAt(path)) return new UnfinishedSend(disk, volume, volumeName, pairing, lock);
+    lock.release();
+    return undefined;
+  }
+
+  /** Whether it is still the folder that was locked, and not another of the same name. */
+  get isOurs(): boolean {
+    return this.#lock.isAt(this.path);
+  }
+
+  release(): void {
+    this.#lock.release();
+  }
+
+  /** Removes it durably. The checkpoint goes first: what is left of a removal that was cut off must never be resumed. */
+  async discard(): Promise<void> {
+    await attemptAsync(`remove ${this.name}`, async () => {
+      this.#disk.remove(join(this.path, CHECKPOINT));
+      this.#disk.syncFolder(this.path);
+      await this.#disk.removeTree(this.path);
+      this.#disk.syncFolder(this.#volume);
+    });
+    this.#lock.release();
+  }
+
+  /** Removes what lies at or above an address, and what a commit that failed had begun to write. */
+  async dropFrom(address: number, chunkSize: number): Promise<void> {
+    await attemptAsync(`drop the end of ${this.name}`, async () => {
+      for (const file of [HEAD, INDEX, SIZE, STATS, CHECKSUMS]) this.#disk.remove(join(this.path, file));
+      for (const folder of this.#ranges()) {
+        if (firstAddress(folder) >= address) await this.#disk.removeTree(join(this.path, folder));
+      }
+    });
+    if (!Number.isInteger(address / (chunkSize * CHUNKS_PER_RANGE))) {
+      throw new Refusal('io', `the checkpoint of ${this.name} is no boundary of a range`);
+    }
+  }
+
+  /** What is there, counted anew. */
+  count(): Counts {
+    const counts: Counts = { files: 0, zeros: 0, storedBytes: 0 };
+    for (const folder of this.#ranges()) {
+      const range = join(this.path, folder);
+      for (const file of this.#disk.list(range)) {
+        const size = this.#disk.entryAt(join(range, file))?.size ?? 0;
+        if (file === PAGE) counts.storedBytes += size;
+        if (!CHUNK_FILE_NAME.test(file)) continue;
+        counts.files += 1;
+        counts.storedBytes += size;
+        if (size === 0) counts.zeros += 1;
+      }
+    }
+    return counts;
+  }
+
+  #ranges(): string[] {
+    return this.#disk.list(this.path).filter((name) => RANGE_FOLDER_NAME.test(name));
+  }
+}
+
+function firstAddress(rangeFolder: string): number {
+  return parseInt(`${rangeFolder}000000`, 16);
+}

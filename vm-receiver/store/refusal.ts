@@ -1,0 +1,73 @@
+/**
+ * What the store and the service throw when they cannot do what was asked: an error that also knows what the agent is
+ * answered (docs/protocol.md, section 3). Its message never names a path outside the archive.
+ */
+import { getSystemErrorMap } from 'node:util';
+import { SparsebakError, systemCode, type ErrorCode, type ErrorDetails } from '../../shared/errors.ts';
+import type { RemoteError } from '../../shared/wire/messages.ts';
+
+/** What each answer means for the exit status of `list` and `check`, which answer nobody. */
+const LOCAL: Readonly<Record<RemoteError, ErrorCode>> = {
+  version: 'protocol',
+  'not-found': 'not-found',
+  exists: 'refused',
+  unsupported: 'refused',
+  'stale-base': 'failed',
+  conflict: 'failed',
+  refused: 'refused',
+  'not-mounted': 'unreachable',
+  'no-space': 'no-space',
+  io: 'io',
+  locked: 'locked',
+  'bad-request': 'protocol',
+};
+
+export class Refusal extends SparsebakError {
+  readonly answer: RemoteError;
+
+  constructor(answer: RemoteError, message: string, details: ErrorDetails = {}) {
+    super(LOCAL[answer], message, details);
+    this.name = 'Refusal';
+    this.answer = answer;
+  }
+}
+
+/** `what` is what was being done, named by the archive's own paths: "write volumes/…/head". */
+export function asRefusal(error: unknown, what: string): Refusal {
+  if (error instanceof Refusal) return error;
+  const code = systemCode(error);
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const kind = code === 'ENOSPC' ? 'no space or no inodes left' : 'the quota is used up';
+    return new Refusal('no-space', `cannot ${what}: ${kind}`, {
+      cause: error,
+      hint: 'Free space on the backup disk, or prune old sessions.',
+    });
+  }
+  return new Refusal('io', `cannot ${what}: ${systemText(error)}`, { cause: error });
+}
+
+/** The system's own words for its error, without the path that Node puts into its message. */
+function systemText(error: unknown): string {
+  if (error instanceof Error && 'errno' in error && typeof error.errno === 'number') {
+    const [name, text] = getSystemErrorMap().get(error.errno) ?? [];
+    if (name !== undefined && text !== undefined) return `${name}, ${text}`;
+  }
+  return systemCode(error) ?? (error instanceof SparsebakError ? error.message : 'an unexpected error');
+}
+
+/** Runs one step; whatever goes wrong in it becomes a refusal that says what could not be done. */
+export function attempt<T>(what: string, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    throw asRefusal(error, what);
+  }
+}
+
+export async function attemptAsync<T>(what: string, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    throw asRefusal(error, what);
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * What the receiver needs of the place where archives lie. The contract says nothing of folders, names of files or
+ * renames: a layout may keep all this as it likes. Every implementation runs the same conformance suite.
+ *
+ * All methods throw `Refusal` and nothing else. Besides what each documents, any may throw `io` (the system failed),
+ * `no-space`, `locked` (another process holds what is needed, and the wait is over), and those that write
+ * `unsupported` (only a newer receiver may write this archive).
+ */
+import type { ArchiveId, ArchiveName, PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
+
+export interface Slot {
+  readonly name: string;
+  readonly data: Uint8Array;
+}
+
+export interface NewArchive {
+  readonly name: ArchiveName;
+  readonly id: ArchiveId;
+  /** Bytes. */
+  readonly chunkSize: number;
+  readonly encrypted: boolean;
+  readonly dedup: boolean;
+  readonly slots: readonly Slot[];
+  readonly catalogue: Uint8Array;
+}
+
+/** How long to wait for a lock. The wait also ends when the signal fires: nobody is left to wait for it. */
+export interface Patience {
+  readonly seconds: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Store {
+  /**
+   * Makes an archive, whole or not at all, and durable. Succeeds again for the same id and the same content.
+   * @throws Refusal `exists` when there is another archive of the name, or the same one has moved on
+   */
+  create(archive: NewArchive, patience: Patience): Promise<void>;
+
+  /** @throws Refusal `not-found`; `unsupported` when only a newer receiver can read it */
+  open(name: ArchiveName, patience: Patience): Promise<ArchiveStore>;
+
+  /** Names of the archives that are there, sorted. */
+  archives(): ArchiveName[];
+}
+
+export interface SessionSummary {
+  readonly session: SessionName;
+  /** Bytes of chunks, pages, index and head. */
+  readonly storedBytes: number;
+  /** Chunks, those of zeros included. */
+  readonly files: number;
+}
+
+export interface StoredHead {
+  readonly session: SessionName;
+  readonly data: Uint8Array;
+}
+
+export interface Resolution {
+  readonly newest: StoredHead | undefined;
+  /** Bytes. */
+  readonly checkpoint: number | undefined;
+}
+
+export interface SendRequest {
+  readonly volume: VolumeId;
+  readonly pairing: PairingId;
+  /** The session that the new one is made over; null when the volume has none. */
+  readonly base: SessionName | null;
+  readonly session: SessionName;
+  /** Of the volume, in bytes. */
+  readonly size: number;
+  readonly resume: boolean;
+  readonly name: string | null;
+}
+
+/** A long object in pieces of at most 64 KiB; each holds until the next one is asked for. */
+export type Pieces = Iterable<Uint8Array>;
+
+/**
+ * An open archive. A session is visible from its commit on, whole and for good; nothing else ever is. What a volume is
+ * at a session is the overlay of it and all older ones.
+ */
+export interface ArchiveStore {
+  readonly id: ArchiveId;
+  readonly chunkSize: number;
+  readonly encrypted: boolean;
+  readonly dedup: boolean;
+
+  slots(): Iterable<Slot>;
+  /** Durable when it returns; replaces a slot of that name. */
+  putSlot(slot: Slot): Promise<void>;
+  /** Durable when it returns; there may be no such slot. */
+  dropSlot(name: string): Promise<void>;
+
+  catalogue(): Pieces;
+  /**
+   * Replaces the catalogue whose SHA-512/256 is given; durable when it returns. Succeeds when the new one is there already.
+   * @throws Refusal `conflict` when another one is there; nothing changed
+   */
+  putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void>;
+
+  /** Volumes that have a session, by id; their sessions oldest first. */
+  volumes(): Iterable<{ readonly volume: VolumeId; readonly sessions: readonly SessionSummary[] }>;
+
+  /** Oldest first; all of them when no sessions are named. A session that is not there is left out. */
+  heads(volume: VolumeId, sessions: readonly SessionName[]): Iterable<StoredHead>;
+
+  /** Undefined when there is no such session. */
+  index(volume: VolumeId, session: SessionName): Promise<Pieces | undefined>;
+
+  /** The newest page at or before the session; undefined when there is none, or no such session. */
+  page(volume: VolumeId, session: SessionName, range: number): Promise<Pieces | undefined>;
+
+  /**
+   * The newest file of this address at or before the session, into `target` from `offset` on.
+   * @returns bytes put there: 0 for a chunk of zeros, undefined where there is no file
+   * @throws Refusal `not-found` when there is no such session
+   */
+  chunk(
+    volume: VolumeId,
+    session: SessionName,
+    address: number,
+    target: Uint8Array,
+    offset: number,
+  ): Promise<number | undefined>;
+
+  /**
+   * The volume's newest session, made durable, and where the send named by `pairing` may go on. Every other unfinished
+   * send of the volume is removed durably, this one too unless it may go on. Waits for senders that still live.
+   */
+  resolve(volume: VolumeId, pairing: PairingId, resume: boolean): Promise<Resolution>;
+
+  /**
+   * Begins a session. Unfinished sends of the volume whose sender is gone are removed, but for the one to resume.
+   * @throws Refusal `stale-base` when base is not the newest session; `not-found` when there is nothing to resume;
+   *   `bad-request` when the name is not above every session that the volume had, or the resumed send was another one
+   */
+  begin(request: SendRequest): Promise<Send>;
+
+  /** Lets go of all locks. */
+  close(): Promise<void>;
+}
+
+/**
+ * A session being made. What comes must rise: addresses, then pages, as docs/protocol.md says (`bad-request` otherwise).
+ * After any method threw, only `abandon` may be called.
+ */
+export interface Send {
+  chunk(address: number, data: Uint8Array): void;
+  /** `count` chunks of zeros from `address` on. */
+  zeros(address: number, count: number): Promise<void>;
+  page(range: number, data: Uint8Array): void;
+
+  /** Returns when all below `address` is durable, and a later send may resume there. */
+  checkpoint(address: number): Promise<void>;
+
+  /**
+   * Makes the session: durable when it returns.
+   * @throws Refusal `stale-base` when the base is no longer the newest; `conflict` when this send was removed by another
+   */
+  commit(head: Uint8Array, index: readonly Uint8Array[]): Promise<void>;
+
+  /** Ends it without a session. What came so far stays only with `keep`, and if there is a checkpoint. */
+  abandon(keep: boolean): Promise<void>;
+}
