@@ -3,6 +3,7 @@
  * from what dom0 hashed itself, never from what the receiver has.
  */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
+import type { PairingId } from '../../shared/archive/names.ts';
 import type { Source } from '../source/source.ts';
 import type { Capture } from './capture.ts';
 import { conclude, pendingOf, type SendRef } from './conclude.ts';
@@ -52,15 +53,22 @@ export async function mayResume({ source }: { readonly source: Source }, pending
   return await source.exists(pending.tock);
 }
 
-/**
- * What is needed to go on from where the receiver is.
- * @param address the checkpoint that it answered
- */
-export async function resumption(capture: Capture, send: SendRef, address: number): Promise<Resumption> {
+/** Where the receiver is, as it answered. */
+export interface Reached {
+  /** Its last checkpoint. */
+  readonly address: number;
+  /** Of its newest head, proven; null where it has none. */
+  readonly newest: PairingId | null;
+}
+
+/** What is needed to go on from where the receiver is. */
+export async function resumption(capture: Capture, send: SendRef, { address, newest }: Reached): Promise<Resumption> {
   return await capture.lock.hold(async () => {
     const state = capture.store.stateOf(capture.pool, send.volume);
     const pending = pendingOf(state, send);
     const { tock, progress } = pending;
+    // The map, and every chunk that is not sent, are relative to this base and no other.
+    if ((pending.base?.pairing ?? null) !== newest) return { kind: 'discard', reason: 'the newest session is another' };
     if (tock === null || progress === null || !(await mayResume(capture, pending))) {
       return { kind: 'discard', reason: 'its snapshot is not there any more' };
     }

@@ -90,7 +90,16 @@ export class PairingStore {
       this.#files.makeFolder(folder);
       this.#files.write(path, encode(pairingState.parse({ ...state, generation: state.generation + 1 })));
     } else if (this.#files.read(path) !== undefined) this.#files.remove(path);
-    this.#clean(folder, state);
+    this.#clean(folder, namedFiles(state));
+  }
+
+  /** Removes files that nothing names: a power cut may bring them back, a first save may never have come about. */
+  removeStrays(): void {
+    for (const name of this.#files.list(this.#volumes).filter((each) => FOLDER_NAME.test(each))) {
+      const folder = join(this.#volumes, name);
+      const loaded = this.#read(folder);
+      if (loaded.kind !== 'damaged') this.#clean(folder, loaded.kind === 'paired' ? namedFiles(loaded.state) : []);
+    }
   }
 
   /** Makes the map durable; nothing names it before a `save`. */
@@ -143,14 +152,12 @@ export class PairingStore {
   }
 
   /** What stays behind costs only space, until the next save. */
-  #clean(folder: string, state: PairingState): void {
-    const named = new Set(namedFiles(state));
+  #clean(folder: string, named: readonly string[]): void {
     try {
-      for (const name of this.#files.list(folder)) {
-        const ours = STATE_FILE_NAME.test(name.replace(/\.new$/, '')) || name === `${PAIRING}.new`;
-        if (ours && !named.has(name)) this.#files.discard(join(folder, name));
-      }
-      if (isBlank(state)) this.#files.removeFolder(folder);
+      const names = this.#files.list(folder);
+      const ours = names.filter((name) => name === `${PAIRING}.new` || STATE_FILE_NAME.test(name.replace(/\.new$/, '')));
+      for (const name of ours) if (!named.includes(name)) this.#files.discard(join(folder, name));
+      if (!names.includes(PAIRING)) this.#files.removeFolder(folder);
     } catch {
       // The state itself is saved.
     }

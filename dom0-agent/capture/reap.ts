@@ -26,6 +26,7 @@ export interface Reaped {
 
 export async function reap(capture: Capture, options: ReapOptions): Promise<Reaped> {
   return await capture.lock.hold(async () => {
+    capture.store.removeStrays();
     const states = statesOf(capture);
     const present = new Set(
       states.length === 0
