@@ -139,7 +139,7 @@ export interface ArchiveStore {
    */
   begin(request: SendRequest): Promise<Send>;
 
-  /** Lets go of all locks. */
+  /** Lets go of all locks. A send that is not over stays unfinished, as when its sender is killed. */
   close(): Promise<void>;
 }
 

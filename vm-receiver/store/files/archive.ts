@@ -34,7 +34,7 @@ import { UnfinishedSend } from './unfinished.ts';
 /** The longest head and slot that fit a frame with room to spare. */
 export const MAX_SMALL = 64 * 1024;
 /** The longest catalogue. */
-const MAX_CATALOGUE = 16 * 2 ** 20;
+export const MAX_CATALOGUE = 16 * 2 ** 20;
 
 export class FilesArchive implements ArchiveStore {
   readonly id: ArchiveId;
@@ -47,6 +47,7 @@ export class FilesArchive implements ArchiveStore {
   readonly #floors: Floors;
   readonly #patience: Patience;
   readonly #readers: VolumeReaders;
+  readonly #sends = new Set<FilesSend>();
 
   constructor(disk: Disk, path: string, description: Description, floors: Floors, patience: Patience) {
     this.id = description.id;
@@ -108,7 +109,8 @@ export class FilesArchive implements ArchiveStore {
 
   #summary(volume: VolumeId, { session, path }: StoredSession): SessionSummary {
     const name = `${volumeFolder(volume)}/${session}`;
-    return { session, ...attempt(`read ${name}`, () => readStats(this.#disk, path, name)) };
+    const { storedBytes, files } = attempt(`read ${name}`, () => readStats(this.#disk, path, name));
+    return { session, storedBytes, files };
   }
 
   *heads(volume: VolumeId, sessions: readonly SessionName[]): Generator<StoredHead, void, undefined> {
@@ -156,14 +158,16 @@ export class FilesArchive implements ArchiveStore {
     const path = this.#at(volumeFolder(volume));
     const name = volumeFolder(volume);
     this.#mustBeWritable();
-    if (this.#disk.entryAt(path)?.kind !== 'folder') return { newest: undefined, checkpoint: undefined };
+    if (this.#disk.kindOf(path) !== 'folder') return { newest: undefined, checkpoint: undefined };
     let checkpoint: number | undefined;
-    for await (const send of UnfinishedSend.claimAll(this.#disk, path, name, this.#patience)) {
-      const found = send.pairing === pairing && resume ? readCheckpoint(this.#disk, send.path, send.name) : undefined;
-      if (found === undefined) await send.discard();
-      else send.release();
-      checkpoint ??= found?.address;
-    }
+    await attemptAsync(`look for unfinished sends in ${name}`, async () => {
+      for await (const send of UnfinishedSend.claimAll(this.#disk, path, name, this.#patience)) {
+        const found = send.pairing === pairing && resume ? readCheckpoint(this.#disk, send.path, send.name) : undefined;
+        if (found === undefined) await send.discard();
+        else send.release();
+        checkpoint ??= found?.address;
+      }
+    });
     this.#readers.release(volume);
     const reader = await this.#readers.get(volume);
     // Whoever renamed the newest one may have been killed before that was durable, and the answer lets dom0 build on it.
@@ -180,7 +184,7 @@ export class FilesArchive implements ArchiveStore {
     attempt('look at the free space', () => place.space.look());
     attempt(`begin a send in ${volumeName}`, () => {
       checkBase(place, request);
-      if (disk.entryAt(volume) !== undefined) return;
+      if (disk.kindOf(volume) !== undefined) return;
       disk.makeFolder(volume);
       disk.syncFolder(this.#at(VOLUMES));
     });
@@ -190,8 +194,11 @@ export class FilesArchive implements ArchiveStore {
       try {
         // Again: another sender may have been waited for.
         checkBase(place, request);
-        return await this.#send(place, request, folder);
+        const send = await this.#send(place, request, folder);
+        this.#sends.add(send);
+        return send;
       } catch (error) {
+        if (resumed === undefined) await folder.discard();
         folder.release();
         throw error;
       }
@@ -213,12 +220,13 @@ export class FilesArchive implements ArchiveStore {
   }
 
   async #send(place: SendPlace, request: SendRequest, folder: UnfinishedSend): Promise<FilesSend> {
-    if (!request.resume) return new FilesSend(place, request, folder, undefined, folder.count());
+    if (!request.resume)
+      return new FilesSend(place, request, folder, undefined, { files: 0, zeros: 0, storedBytes: 0 });
     const checkpoint = readCheckpoint(this.#disk, folder.path, folder.name);
     if (checkpoint === undefined) throw new Refusal('not-found', `${folder.name} has no checkpoint`);
     if (!isOf(checkpoint, request)) throw new Refusal('bad-request', `${folder.name} is another send of the volume`);
     await folder.dropFrom(checkpoint.address, this.chunkSize);
-    return new FilesSend(place, request, folder, checkpoint.address, folder.count());
+    return new FilesSend(place, request, folder, checkpoint.address, await folder.count());
   }
 
   #sendPlace(volume: VolumeId): SendPlace {
@@ -236,6 +244,7 @@ export class FilesArchive implements ArchiveStore {
 
   async close(): Promise<void> {
     this.#readers.close();
+    for (const send of this.#sends) send.letGo();
   }
 
   #sessions(volume: VolumeId): StoredSession[] {

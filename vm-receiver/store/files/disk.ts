@@ -3,14 +3,17 @@
  * be forgotten by a power cut. The real one is `systemDisk`; errors are Node's own.
  */
 import * as fs from 'node:fs';
-import { execa } from 'execa';
+import { execa, ExecaError } from 'execa';
 import { syncFolder, writeDurably } from '../../../shared/durable.ts';
+import type { Patience } from '../store.ts';
 
 /** What tells one file or folder from another of the same name. */
 export interface Identity {
   readonly device: bigint;
   readonly inode: bigint;
 }
+
+export type LockMode = 'shared' | 'alone';
 
 export type Kind = 'file' | 'folder' | 'other';
 
@@ -39,7 +42,8 @@ export interface Disk {
   entryOf(fd: number): Entry;
   /** Of a name, links not followed; undefined where there is none. */
   entryAt(path: string): Entry | undefined;
-  exists(path: string): boolean;
+  /** The same, for less. */
+  kindOf(path: string): Kind | undefined;
   makeFolder(path: string): void;
   list(path: string): string[];
   rename(from: string, to: string): void;
@@ -55,7 +59,15 @@ export interface Disk {
   replace(path: string, content: Uint8Array | string): void;
   /** Makes everything durable that was written to the file system that holds `path`. */
   syncFileSystem(path: string): Promise<void>;
+  /**
+   * Locks an open folder until it is closed, or its process ends in whatever way. False when another one holds it and the
+   * wait is over. Throws where the signal ends the wait.
+   */
+  lock(fd: number, mode: LockMode, patience: Patience): Promise<boolean>;
 }
+
+/** What flock(1) is told to exit with when the wait is over. */
+const STILL_HELD = 75;
 
 const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = fs.constants;
 const FLAGS: Readonly<Record<OpenMode, number>> = {
@@ -65,9 +77,13 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
   folder: O_RDONLY | O_NOFOLLOW | O_DIRECTORY,
 };
 
+function kindOf(stat: fs.StatsBase<number> | fs.StatsBase<bigint>): Kind {
+  if (stat.isFile()) return 'file';
+  return stat.isDirectory() ? 'folder' : 'other';
+}
+
 function toEntry(stat: fs.BigIntStats): Entry {
-  const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'folder' : 'other';
-  return { kind, size: Number(stat.size), device: stat.dev, inode: stat.ino };
+  return { kind: kindOf(stat), size: Number(stat.size), device: stat.dev, inode: stat.ino };
 }
 
 export const systemDisk: Disk = {
@@ -80,7 +96,10 @@ export const systemDisk: Disk = {
     const stat = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
     return stat === undefined ? undefined : toEntry(stat);
   },
-  exists: (path) => fs.existsSync(path),
+  kindOf(path) {
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? undefined : kindOf(stat);
+  },
   makeFolder: (path) => fs.mkdirSync(path, { mode: 0o700 }),
   list: (path) => fs.readdirSync(path),
   rename: (from, to) => fs.renameSync(from, to),
@@ -99,5 +118,21 @@ export const systemDisk: Disk = {
   async syncFileSystem(path) {
     // syncfs(2), which Node does not have: it writes back the whole file system and reports what failed to reach it.
     await execa('sync', ['-f', path], { stdin: 'ignore', stdout: 'ignore' });
+  },
+  async lock(fd, mode, { seconds, signal }) {
+    // flock(2), which Node does not have either: the program inherits our open file, and the lock belongs to that.
+    const how = mode === 'shared' ? '--shared' : '--exclusive';
+    const wait = seconds === 0 ? ['--nonblock'] : ['--timeout', String(seconds)];
+    try {
+      await execa('flock', [how, ...wait, '--conflict-exit-code', String(STILL_HELD), '3'], {
+        // Any open descriptor will do; execa's types know the first few only.
+        stdio: ['ignore', 'ignore', 'pipe', fd as 3],
+        cancelSignal: signal,
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof ExecaError && error.exitCode === STILL_HELD) return false;
+      throw error;
+    }
   },
 };

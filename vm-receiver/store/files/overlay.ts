@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { CHUNK_FILE_NAME, CHUNKS_PER_RANGE, chunkFileName, rangeFolderName } from '../../../shared/archive/address.ts';
 import { placeInRange } from '../order.ts';
+import { Refusal } from '../refusal.ts';
 import type { Disk } from './disk.ts';
 import { PAGE } from './paths.ts';
 import type { StoredSession } from './sessions.ts';
@@ -69,9 +70,11 @@ export class Overlay {
   #findHolders(range: number): Holders {
     const folder = rangeFolderName(range, this.#chunkSize);
     const holders = new Uint32Array(CHUNKS_PER_RANGE + 1);
-    this.#sessions.forEach(({ path }, number) => {
+    this.#sessions.forEach(({ path, session }, number) => {
       const here = join(path, folder);
-      if (!this.#disk.exists(here)) return;
+      const kind = this.#disk.kindOf(here);
+      if (kind === undefined) return;
+      if (kind !== 'folder') throw new Refusal('io', `${session}/${folder} is no folder`);
       for (const file of this.#disk.list(here)) {
         const place = this.#placeOf(file, range);
         if (place !== undefined && holders[place] === 0) holders[place] = number + 1;

@@ -98,9 +98,9 @@ export class RangeWriter {
     this.#range = range;
     this.#folder = join(this.#path, rangeFolderName(range, this.#chunkSize));
     this.#step('', () => {
-      const there = this.#disk.entryAt(this.#folder);
+      const there = this.#disk.kindOf(this.#folder);
       if (there === undefined) this.#disk.makeFolder(this.#folder);
-      else if (there.kind !== 'folder') throw new Refusal('io', `a range of ${this.#name} is no folder`);
+      else if (there !== 'folder') throw new Refusal('io', `a range of ${this.#name} is no folder`);
     });
   }
 

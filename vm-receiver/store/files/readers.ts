@@ -3,6 +3,7 @@
  */
 import { join } from 'node:path';
 import type { VolumeId } from '../../../shared/archive/names.ts';
+import { attemptAsync } from '../refusal.ts';
 import type { Patience } from '../store.ts';
 import type { Disk } from './disk.ts';
 import { volumeFolder } from './paths.ts';
@@ -30,8 +31,10 @@ export class VolumeReaders {
     if (known !== undefined) return known;
     const name = volumeFolder(volume);
     const path = join(this.#archive, name);
-    if (this.#disk.entryAt(path)?.kind !== 'folder') return undefined;
-    const reader = await VolumeReader.open(this.#disk, path, name, this.#chunkSize, this.#patience);
+    if (this.#disk.kindOf(path) !== 'folder') return undefined;
+    const reader = await attemptAsync(`read ${name}`, () =>
+      VolumeReader.open(this.#disk, path, name, this.#chunkSize, this.#patience),
+    );
     if (this.#open.size >= AT_ONCE) {
       for (const oldest of this.#open.keys()) {
         this.release(oldest);

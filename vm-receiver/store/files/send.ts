@@ -130,6 +130,11 @@ export class FilesSend implements Send {
     else this.#folder.release();
   }
 
+  /** Gives up its lock, whatever state it is in; done already where it came to an end. */
+  letGo(): void {
+    this.#folder.release();
+  }
+
   async #makeDurable(): Promise<void> {
     const { disk } = this.#place;
     await attemptAsync(`make ${this.#folder.name} durable`, () => disk.syncFileSystem(this.#folder.path));

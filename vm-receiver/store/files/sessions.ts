@@ -18,14 +18,16 @@ export interface StoredSession {
 
 /** All sessions of a volume, oldest first, hidden ones included; none where there is no such volume. */
 export function listSessions(disk: Disk, volume: string, name: string): StoredSession[] {
-  if (!disk.exists(volume)) return [];
+  const kind = disk.kindOf(volume);
+  if (kind === undefined) return [];
+  if (kind !== 'folder') throw new Refusal('io', `${name} is no folder`);
   const found: StoredSession[] = [];
   for (const folder of disk.list(volume).sort()) {
     const stored = sessionOf(folder);
     if (stored === undefined) continue;
     const path = join(volume, folder);
     // To leave it out would make an older one the newest: whoever put it there has to say what it is.
-    if (disk.entryAt(path)?.kind !== 'folder') {
+    if (disk.kindOf(path) !== 'folder') {
       throw new Refusal('io', `${name}/${folder} has a session's name and is no folder`, {
         hint: 'Move it out of the archive.',
       });

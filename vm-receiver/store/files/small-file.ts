@@ -37,7 +37,7 @@ export function readFully(
 
 /** The whole of a file of at most `max` bytes; undefined where there is none. */
 export function readSmall(disk: Disk, path: string, name: string, max: number): Uint8Array | undefined {
-  if (!disk.exists(path)) return undefined;
+  if (disk.kindOf(path) === undefined) return undefined;
   return withFile(disk, path, name, (fd, size) => {
     if (size > max) throw new Refusal('io', `${name} has ${size} bytes, where ${max} are the most`);
     const bytes = Buffer.allocUnsafe(size);

@@ -3,9 +3,10 @@
  */
 import { join, resolve } from 'node:path';
 import { isArchiveName, isId, type ArchiveName } from '../../../shared/archive/names.ts';
+import { systemCode } from '../../../shared/errors.ts';
 import { Refusal, attempt, attemptAsync } from '../refusal.ts';
 import type { ArchiveStore, NewArchive, Patience, Store } from '../store.ts';
-import { FilesArchive, MAX_SMALL } from './archive.ts';
+import { FilesArchive, MAX_CATALOGUE } from './archive.ts';
 import { describeArchive, readDescription } from './description.ts';
 import type { Disk } from './disk.ts';
 import { FolderLock } from './lock.ts';
@@ -19,6 +20,9 @@ export interface FilesStoreOptions {
   readonly requireMount: boolean;
   readonly floors: Floors;
 }
+
+/** How rename(2) says that the name is taken. */
+const TAKEN = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
 
 const DRAFT = '.tmp-';
 
@@ -37,7 +41,7 @@ export class FilesStore implements Store {
     this.#mustBeThere();
     await attemptAsync(`create archive ${archive.name}`, async () => {
       const target = join(this.#root, archive.name);
-      if (this.#disk.exists(join(target, DESCRIPTION))) {
+      if (this.#disk.kindOf(join(target, DESCRIPTION)) !== undefined) {
         this.#mustBeSame(archive, target);
         // Whoever made it may have been killed before that was durable.
         this.#disk.syncFolder(this.#root);
@@ -52,6 +56,13 @@ export class FilesStore implements Store {
         await this.#disk.syncFileSystem(draft);
         this.#disk.rename(draft, target);
         this.#disk.syncFolder(this.#root);
+      } catch (error) {
+        if (this.#disk.kindOf(draft) !== undefined) await this.#disk.removeTree(draft);
+        if (!TAKEN.has(systemCode(error) ?? '')) throw error;
+        throw new Refusal('exists', `${archive.name} is there already, and is no archive`, {
+          cause: error,
+          hint: 'Choose another name, or move away what is there.',
+        });
       } finally {
         lock.release();
       }
@@ -66,7 +77,7 @@ export class FilesStore implements Store {
       ...archive.slots.map(({ name, data }) => [`${KEYS}/${name}`, data] as const),
     ];
     for (const [file, bytes] of expected) {
-      const there = readSmall(this.#disk, join(target, file), file, MAX_SMALL);
+      const there = readSmall(this.#disk, join(target, file), file, MAX_CATALOGUE);
       if (there === undefined || Buffer.compare(there, bytes) !== 0) {
         throw new Refusal('exists', `there is an archive ${archive.name} already`, {
           hint: 'Choose another name, or use the archive that is there.',
@@ -101,7 +112,7 @@ export class FilesStore implements Store {
     this.#mustBeThere();
     const path = join(this.#root, name);
     const description = attempt(`open archive ${name}`, () => {
-      if (this.#disk.entryAt(path)?.kind !== 'folder') throw new Refusal('not-found', `there is no archive ${name}`);
+      if (this.#disk.kindOf(path) !== 'folder') throw new Refusal('not-found', `there is no archive ${name}`);
       return readDescription(this.#disk, path, name);
     });
     return new FilesArchive(this.#disk, path, description, this.#options.floors, patience);
@@ -111,7 +122,7 @@ export class FilesStore implements Store {
     this.#mustBeThere();
     return attempt('list the archives', () => this.#disk.list(this.#root))
       .filter(isArchiveName)
-      .filter((name) => this.#disk.exists(join(this.#root, name, DESCRIPTION)))
+      .filter((name) => this.#disk.kindOf(join(this.#root, name, DESCRIPTION)) === 'file')
       .sort();
   }
 

@@ -3,8 +3,10 @@
  * one whose lock is free belongs to nobody that lives.
  */
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNKS_PER_RANGE, CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
+import { systemCode } from '../../../shared/errors.ts';
 import { Refusal, attemptAsync } from '../refusal.ts';
 import type { Patience } from '../store.ts';
 import type { Disk } from './disk.ts';
@@ -42,7 +44,7 @@ export class UnfinishedSend {
   ): AsyncGenerator<UnfinishedSend, void, undefined> {
     for (const folder of disk.list(volume)) {
       const pairing = pairingOf(folder);
-      if (pairing === undefined || disk.entryAt(join(volume, folder))?.kind !== 'folder') continue;
+      if (pairing === undefined || disk.kindOf(join(volume, folder)) !== 'folder') continue;
       const claimed = await this.#claim(disk, volume, volumeName, pairing, patience);
       if (claimed !== undefined) yield claimed;
     }
@@ -70,7 +72,13 @@ export class UnfinishedSend {
     patience: Patience,
   ): Promise<UnfinishedSend | undefined> {
     const path = join(volume, unfinishedFolder(pairing));
-    const lock = await FolderLock.take(disk, path, 'alone', `a send in ${volumeName}`, patience);
+    let lock: FolderLock;
+    try {
+      lock = await FolderLock.take(disk, path, 'alone', `a send in ${volumeName}`, patience);
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
     if (lock.isAt(path)) return new UnfinishedSend(disk, volume, volumeName, pairing, lock);
     lock.release();
     return undefined;
@@ -109,8 +117,8 @@ export class UnfinishedSend {
     }
   }
 
-  /** What is there, counted anew. */
-  count(): Counts {
+  /** What is there, counted anew: it may be millions of files. */
+  async count(): Promise<Counts> {
     const counts: Counts = { files: 0, zeros: 0, storedBytes: 0 };
     for (const folder of this.#ranges()) {
       const range = join(this.path, folder);
@@ -122,6 +130,7 @@ export class UnfinishedSend {
         counts.storedBytes += size;
         if (size === 0) counts.zeros += 1;
       }
+      await nextTurn();
     }
     return counts;
   }

@@ -1,0 +1,116 @@
+// What tests of the store send: small volumes of 64 KiB chunks whose stored bytes are a few each.
+
+import type { ArchiveId, ArchiveName, PairingId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
+import { CHUNKS_PER_RANGE } from '../../../shared/archive/address.ts';
+import { Refusal } from '../../../vm-receiver/store/refusal.ts';
+import type { ArchiveStore, NewArchive, Patience, Pieces, Send } from '../../../vm-receiver/store/store.ts';
+
+export const CHUNK = 64 * 1024;
+export const RANGE = CHUNK * CHUNKS_PER_RANGE;
+
+export const LAPTOP = 'laptop' as ArchiveName;
+export const VOLUME = 'cd'.repeat(16) as VolumeId;
+export const OTHER_VOLUME = 'ce'.repeat(16) as VolumeId;
+
+export const impatient: Patience = { seconds: 0, signal: new AbortController().signal };
+
+export function newArchive(change: Partial<NewArchive> = {}): NewArchive {
+  return {
+    name: LAPTOP,
+    id: 'ab'.repeat(16) as ArchiveId,
+    chunkSize: CHUNK,
+    encrypted: true,
+    dedup: false,
+    slots: [{ name: 'passphrase', data: bytes('a slot') }],
+    catalogue: bytes('catalogue 1'),
+    ...change,
+  };
+}
+
+/** The nth session of a test. */
+export function sessionName(number: number): SessionName {
+  return `S_20261123-${String(Math.floor(number / 60)).padStart(4, '0')}${String(number % 60).padStart(2, '0')}` as SessionName;
+}
+
+export function pairingId(number: number): PairingId {
+  return number.toString(16).padStart(32, '0') as PairingId;
+}
+
+export function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+export function text(data: Uint8Array | undefined): string | undefined {
+  return data === undefined ? undefined : new TextDecoder().decode(data);
+}
+
+export function textOf(pieces: Pieces | undefined): string | undefined {
+  return pieces === undefined ? undefined : [...pieces].map((piece) => new TextDecoder().decode(piece)).join('');
+}
+
+/** One step of a send; chunks by number. */
+export type Step =
+  | { readonly chunk: number; readonly data: string }
+  | { readonly zeros: number; readonly count: number }
+  | { readonly page: number; readonly data: string }
+  | { readonly checkpoint: number };
+
+export interface SessionPlan {
+  readonly volume?: VolumeId;
+  readonly base: number | null;
+  readonly session: number;
+  /** In chunks. */
+  readonly size: number;
+  readonly steps: readonly Step[];
+  readonly resume?: boolean;
+  readonly pairing?: number;
+}
+
+export async function beginSession(archive: ArchiveStore, plan: SessionPlan): Promise<Send> {
+  return await archive.begin({
+    volume: plan.volume ?? VOLUME,
+    pairing: pairingId(plan.pairing ?? plan.session),
+    base: plan.base === null ? null : sessionName(plan.base),
+    session: sessionName(plan.session),
+    size: plan.size * CHUNK,
+    resume: plan.resume ?? false,
+    name: null,
+  });
+}
+
+export async function takeSteps(send: Send, steps: readonly Step[]): Promise<void> {
+  for (const step of steps) {
+    if ('chunk' in step) send.chunk(step.chunk * CHUNK, bytes(step.data));
+    else if ('zeros' in step) await send.zeros(step.zeros * CHUNK, step.count);
+    else if ('page' in step) send.page(step.page, bytes(step.data));
+    else await send.checkpoint(step.checkpoint * RANGE);
+  }
+}
+
+export async function commitSession(archive: ArchiveStore, plan: SessionPlan): Promise<void> {
+  const send = await beginSession(archive, plan);
+  await takeSteps(send, plan.steps);
+  await send.commit(bytes(`head ${String(plan.session)}`), [bytes('index '), bytes(String(plan.session))]);
+}
+
+/** What one address holds: `undefined` no file, an empty string zeros. */
+export async function stored(
+  archive: ArchiveStore,
+  session: number,
+  chunk: number,
+  volume = VOLUME,
+): Promise<string | undefined> {
+  const target = new Uint8Array(1024);
+  const length = await archive.chunk(volume, sessionName(session), chunk * CHUNK, target, 3);
+  return length === undefined ? undefined : text(target.subarray(3, 3 + length));
+}
+
+/** The sessions that everybody sees. */
+export function visible(archive: ArchiveStore, volume = VOLUME): string[] {
+  return [...archive.heads(volume, [])].map(({ session }) => session);
+}
+
+/** The answer of a refusal; for `assert.rejects` and `assert.throws`. */
+export function refusedAs(answer: string): (error: unknown) => boolean {
+  return (error) => error instanceof Refusal && error.answer === answer;
+}

@@ -1,0 +1,195 @@
+/**
+ * The store's contract in the plainest form: everything in maps, nothing clever. What other implementations are compared
+ * with, and what a test of the service uses where no disk is wanted.
+ */
+import { createHash } from 'node:crypto';
+import type { ArchiveId, ArchiveName, SessionName, VolumeId } from '../../../shared/archive/names.ts';
+import { Refusal } from '../refusal.ts';
+import type {
+  ArchiveStore,
+  NewArchive,
+  Pieces,
+  Resolution,
+  Send,
+  SendRequest,
+  SessionSummary,
+  Slot,
+  Store,
+  StoredHead,
+} from '../store.ts';
+import type { PairingId } from '../../../shared/archive/names.ts';
+import { MemorySend, type MemorySession, type MemoryVolume } from './memory-send.ts';
+
+interface Content {
+  readonly created: NewArchive;
+  readonly slots: Map<string, Uint8Array>;
+  catalogue: Uint8Array;
+  readonly volumes: Map<VolumeId, MemoryVolume>;
+}
+
+export class MemoryStore implements Store {
+  readonly #archives = new Map<ArchiveName, Content>();
+
+  async create(archive: NewArchive): Promise<void> {
+    const there = this.#archives.get(archive.name);
+    if (there !== undefined && !isSame(there, archive)) {
+      throw new Refusal('exists', `there is an archive ${archive.name} already`);
+    }
+    if (there !== undefined) return;
+    const slots = new Map(archive.slots.map(({ name, data }) => [name, Uint8Array.from(data)]));
+    const catalogue = Uint8Array.from(archive.catalogue);
+    this.#archives.set(archive.name, { created: archive, slots, catalogue, volumes: new Map() });
+  }
+
+  async open(name: ArchiveName): Promise<ArchiveStore> {
+    const content = this.#archives.get(name);
+    if (content === undefined) throw new Refusal('not-found', `there is no archive ${name}`);
+    return new MemoryArchive(content);
+  }
+
+  archives(): ArchiveName[] {
+    return [...this.#archives.keys()].sort();
+  }
+}
+
+function isSame({ created, slots, catalogue }: Content, archive: NewArchive): boolean {
+  return (
+    created.id === archive.id &&
+    created.chunkSize === archive.chunkSize &&
+    created.encrypted === archive.encrypted &&
+    created.dedup === archive.dedup &&
+    Buffer.compare(catalogue, archive.catalogue) === 0 &&
+    archive.slots.every(({ name, data }) => Buffer.compare(slots.get(name) ?? new Uint8Array(0), data) === 0)
+  );
+}
+
+class MemoryArchive implements ArchiveStore {
+  readonly id: ArchiveId;
+  readonly chunkSize: number;
+  readonly encrypted: boolean;
+  readonly dedup: boolean;
+  readonly #content: Content;
+  readonly #sends = new Set<MemorySend>();
+
+  constructor(content: Content) {
+    this.id = content.created.id;
+    this.chunkSize = content.created.chunkSize;
+    this.encrypted = content.created.encrypted;
+    this.dedup = content.created.dedup;
+    this.#content = content;
+  }
+
+  *slots(): Generator<Slot, void, undefined> {
+    for (const name of [...this.#content.slots.keys()].sort()) {
+      const data = this.#content.slots.get(name);
+      if (data !== undefined) yield { name, data };
+    }
+  }
+
+  async putSlot({ name, data }: Slot): Promise<void> {
+    this.#content.slots.set(name, Uint8Array.from(data));
+  }
+
+  async dropSlot(name: string): Promise<void> {
+    this.#content.slots.delete(name);
+  }
+
+  catalogue(): Pieces {
+    return [this.#content.catalogue];
+  }
+
+  async putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void> {
+    const there = this.#content.catalogue;
+    const same = Buffer.compare(there, catalogue) === 0;
+    if (!same && !createHash('sha512-256').update(there).digest().equals(replaces)) {
+      throw new Refusal('conflict', 'the catalogue to replace is not the one that is there');
+    }
+    this.#content.catalogue = Uint8Array.from(catalogue);
+  }
+
+  *volumes(): Generator<{ volume: VolumeId; sessions: SessionSummary[] }, void, undefined> {
+    for (const [volume, { sessions }] of [...this.#content.volumes].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (sessions.length > 0) yield { volume, sessions: sessions.map(summary) };
+    }
+  }
+
+  *heads(volume: VolumeId, asked: readonly SessionName[]): Generator<StoredHead, void, undefined> {
+    for (const { session, head } of this.#sessions(volume)) {
+      if (asked.length === 0 || asked.includes(session)) yield { session, data: head };
+    }
+  }
+
+  async index(volume: VolumeId, session: SessionName): Promise<Pieces | undefined> {
+    return this.#upTo(volume, session)?.[0]?.index;
+  }
+
+  async page(volume: VolumeId, session: SessionName, range: number): Promise<Pieces | undefined> {
+    const page = this.#upTo(volume, session)
+      ?.find(({ pages }) => pages.has(range))
+      ?.pages.get(range);
+    return page === undefined ? undefined : [page];
+  }
+
+  async chunk(
+    volume: VolumeId,
+    session: SessionName,
+    address: number,
+    target: Uint8Array,
+    offset: number,
+  ): Promise<number | undefined> {
+    const sessions = this.#upTo(volume, session);
+    if (sessions === undefined) throw new Refusal('not-found', `${volume} has no session ${session}`);
+    const data = sessions.find(({ chunks }) => chunks.has(address))?.chunks.get(address);
+    if (data !== undefined) target.set(data, offset);
+    return data?.length;
+  }
+
+  async resolve(id: VolumeId, pairing: PairingId, resume: boolean): Promise<Resolution> {
+    const volume = this.#content.volumes.get(id);
+    if (volume === undefined) return { newest: undefined, checkpoint: undefined };
+    const mine = volume.unfinished.get(pairing);
+    const kept = resume && mine?.checkpoint !== undefined ? mine : undefined;
+    dropUnfinished(volume, kept === undefined ? undefined : pairing);
+    const newest = volume.sessions.at(-1);
+    const stored = newest === undefined ? undefined : { session: newest.session, data: newest.head };
+    return { newest: stored, checkpoint: kept?.checkpoint };
+  }
+
+  async begin(request: SendRequest): Promise<Send> {
+    const known = this.#content.volumes.get(request.volume);
+    const volume: MemoryVolume = known ?? { sessions: [], unfinished: new Map() };
+    MemorySend.checkBase(volume, request);
+    this.#content.volumes.set(request.volume, volume);
+    dropUnfinished(volume, request.resume ? request.pairing : undefined);
+    const send = MemorySend.begin(volume, request, this.chunkSize);
+    this.#sends.add(send);
+    return send;
+  }
+
+  async close(): Promise<void> {
+    for (const send of this.#sends) send.letGo();
+  }
+
+  #sessions(volume: VolumeId): readonly MemorySession[] {
+    return this.#content.volumes.get(volume)?.sessions ?? [];
+  }
+
+  /** That session and all older ones, newest first; undefined when it is not there. */
+  #upTo(volume: VolumeId, session: SessionName): MemorySession[] | undefined {
+    const sessions = this.#sessions(volume);
+    if (!sessions.some((each) => each.session === session)) return undefined;
+    return sessions.filter((each) => each.session <= session).reverse();
+  }
+}
+
+function dropUnfinished(volume: MemoryVolume, keep: PairingId | undefined): void {
+  for (const [pairing, { owner }] of volume.unfinished) {
+    if (owner !== undefined) throw new Refusal('locked', 'a send of the volume is under way');
+    if (pairing !== keep) volume.unfinished.delete(pairing);
+  }
+}
+
+function summary({ session, head, index, chunks, pages }: MemorySession): SessionSummary {
+  const all = [head, ...index, ...chunks.values(), ...pages.values()];
+  return { session, files: chunks.size, storedBytes: all.reduce((sum, { length }) => sum + length, 0) };
+}
