@@ -1,0 +1,31 @@
+/** Bytes compared, copied and told from zeros. */
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+const ZEROS = Buffer.alloc(64 * 1024);
+
+/** Whether all bytes are zero, by memcmp: a loop in JavaScript takes as long as hashing. True for no bytes. */
+export function isZeroBytes(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += ZEROS.length) {
+    const length = Math.min(ZEROS.length, bytes.length - at);
+    if (ZEROS.compare(bytes, at, at + length, 0, length) !== 0) return false;
+  }
+  return true;
+}
+
+/** A Buffer's bytes as a Uint8Array of their own, which compares and clones as plain data. */
+export function plain(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(bytes);
+}
+
+/**
+ * Copies all of `source` to `offset` of `target`, which may be shared memory. There set() copies atomically, byte by byte
+ * where source and target are not aligned alike: 3.5 GB/s, a thirtieth of this.
+ * @throws RangeError where there is no room
+ */
+export function copyBytes(source: Uint8Array, target: Uint8Array, offset: number): void {
+  if (source.length === 0) return;
+  Buffer.from(target.buffer, target.byteOffset, target.length).fill(source, offset, offset + source.length);
+}

@@ -1,0 +1,83 @@
+/** The signed list of an archive's volumes and their newest heads (docs/format.md, section 8). */
+import * as z from 'zod';
+import { isSessionName, type SessionName } from '../../shared/archive/names.ts';
+import {
+  archiveId,
+  decodeFields,
+  encodeFields,
+  hash,
+  sequence,
+  session,
+  volumeId,
+  volumeName,
+  writerId,
+} from './fields.ts';
+
+/** Bytes of a stored catalogue, at most: what the protocol carries in one piece. */
+export const MAX_CATALOGUE_LENGTH = 16 * 2 ** 20;
+/** Volumes, deleted ones counted; also the sessions of one volume that have tags. The msgpack subset has no longer arrays and maps. */
+export const MAX_VOLUMES = 4096;
+/** Of one session. */
+export const MAX_TAGS = 64;
+/** Bytes of a tag in UTF-8. */
+export const MAX_TAG_LENGTH = 256;
+
+const tag = z
+  .string()
+  .min(1)
+  .refine((text) => Buffer.byteLength(text) <= MAX_TAG_LENGTH, `longer than ${MAX_TAG_LENGTH} bytes`);
+
+const tags = z
+  .record(z.string(), z.array(tag).min(1).max(MAX_TAGS))
+  .refine((bySession) => Object.keys(bySession).length <= MAX_VOLUMES, 'too many sessions')
+  .refine((bySession) => Object.keys(bySession).every(isSessionName), 'not a session name')
+  .transform((bySession) => bySession as Record<SessionName, string[]>);
+
+const volume = z
+  .strictObject({
+    id: volumeId,
+    name: volumeName,
+    /** A deleted volume stays as a tombstone, so that the receiver cannot bring it back. */
+    state: z.enum(['active', 'deleted']),
+    /** The newest session and the object hash of its head; null before the first, and in a tombstone. */
+    session: session.nullable(),
+    head: hash.nullable(),
+    /** By session. */
+    tags,
+  })
+  .refine((entry) => (entry.session === null) === (entry.head === null), {
+    path: ['head'],
+    error: 'session and head go together',
+  });
+
+const schema = z.strictObject({
+  archive: archiveId,
+  /** The one dom0 that may write. */
+  writer: writerId,
+  /** 1 for the first; each catalogue's is above the one it replaces. */
+  sequence,
+  volumes: z
+    .array(volume)
+    .max(MAX_VOLUMES)
+    .refine(
+      (list) => list.every(({ id }, index) => id > (list[index - 1]?.id ?? '')),
+      'not in the order of their ids, each once',
+    ),
+});
+
+export type Catalogue = z.infer<typeof schema>;
+export type CatalogueVolume = Catalogue['volumes'][number];
+
+/**
+ * Volumes need not be in order.
+ * @throws SparsebakError `failed` for what `decodeCatalogue` would not take
+ */
+export function encodeCatalogue(catalogue: Catalogue): Uint8Array {
+  const volumes = catalogue.volumes.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  return encodeFields(schema, { ...catalogue, volumes }, 'the catalogue');
+}
+
+/** @throws SparsebakError `integrity` */
+export function decodeCatalogue(encoded: Uint8Array, what: string): Catalogue {
+  return decodeFields(schema, encoded, what);
+}

@@ -1,0 +1,172 @@
+/**
+ * Sealing and opening of chunks, for worker threads: built from plain data that workers get as `workerData`, one
+ * object for each thread, no state between chunks.
+ */
+import { createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { SparsebakError } from '../../shared/errors.ts';
+import type { ArchiveId } from '../../shared/archive/names.ts';
+import { OBJECT_TYPE, chunkAadPrefix } from './aad.ts';
+import { decompress, gzip, isIncompressible, isLevel, zstd, type Codec } from './codec.ts';
+import { integrityFault } from './fault.ts';
+import { IDENTITY_LENGTH, Identifier, isZeroIdentity } from './identity.ts';
+import { copyBytes, equalBytes } from './bytes.ts';
+import type { WorkingKeys } from './keys.ts';
+import { maxPlainStored, readPlainChunk, writePlainChunk } from './plain-chunk.ts';
+import { SEALED_OVERHEAD, codecByte, sealInto, unseal, type Unsealed } from './sealed.ts';
+import { Signer } from './signed.ts';
+import { NONCE_LENGTH, Xaes256Gcm } from './xaes.ts';
+
+/** All that sealing and opening need; survives structured cloning. */
+export interface ChunkContent {
+  readonly archive: ArchiveId;
+  readonly encrypted: boolean;
+  readonly dedup: boolean;
+  /** How new chunks are compressed. A plain archive has one codec; an encrypted one's chunks each say theirs. */
+  readonly codec: Codec;
+  readonly level: number;
+  /** Bytes. */
+  readonly chunkSize: number;
+  readonly keys: WorkingKeys;
+}
+
+/** The room that a stored chunk needs at most, in bytes, in any mode. */
+export function maxStoredLength(chunkSize: number): number {
+  return Math.max(chunkSize + SEALED_OVERHEAD, maxPlainStored(chunkSize));
+}
+
+/** What both directions share. */
+class ChunkCrypto {
+  readonly content: ChunkContent;
+  readonly identifier: Identifier;
+  readonly cipher: Xaes256Gcm;
+  readonly signer: Signer;
+  readonly #aadPrefix: Buffer;
+
+  constructor(content: ChunkContent) {
+    this.content = content;
+    this.identifier = new Identifier(content.keys.identity);
+    this.cipher = new Xaes256Gcm(content.keys.seal);
+    this.signer = new Signer(content.keys.mac);
+    this.#aadPrefix = chunkAadPrefix(content.archive);
+  }
+
+  aad(identity: Uint8Array): Buffer {
+    if (identity.length !== IDENTITY_LENGTH) throw new RangeError('an identity has 32 bytes');
+    return Buffer.concat([this.#aadPrefix, identity]);
+  }
+}
+
+export class ChunkSealer {
+  readonly #crypto: ChunkCrypto;
+  readonly #nonceKey: KeyObject;
+
+  /** @throws SparsebakError `config` for a level that the codec does not have */
+  constructor(content: ChunkContent) {
+    if (!isLevel(content.codec, content.level)) {
+      throw new SparsebakError('config', `${content.codec} has no level ${content.level}`);
+    }
+    this.#crypto = new ChunkCrypto(content);
+    this.#nonceKey = createSecretKey(content.keys.nonce);
+  }
+
+  /** Of a chunk's plaintext: 32 bytes, zeros for a chunk that is all zeros (which is not to be sealed). */
+  identity(plaintext: Uint8Array): Buffer {
+    return this.#crypto.identifier.of(plaintext);
+  }
+
+  /**
+   * Writes the stored bytes at `offset` of `target`, which has room for `maxStoredLength(chunkSize)` there and does
+   * not overlap the plaintext.
+   * @param identity the plaintext's, as `identity` gives it
+   * @returns bytes written
+   */
+  seal(plaintext: Uint8Array, identity: Uint8Array, target: Uint8Array, offset: number): number {
+    const { content, cipher, signer } = this.#crypto;
+    if (plaintext.length === 0 || plaintext.length > content.chunkSize) {
+      throw new RangeError(`a chunk of ${plaintext.length} bytes`);
+    }
+    if (isZeroIdentity(identity)) throw new RangeError('a chunk of zeros is never stored');
+    const aad = this.#crypto.aad(identity);
+    if (!content.encrypted)
+      return writePlainChunk(content.codec, content.level, signer, aad, plaintext, target, offset);
+    const packed = pack(content.codec, content.level, plaintext);
+    const nonce = content.dedup ? this.#syntheticNonce(aad, packed) : randomBytes(NONCE_LENGTH);
+    return sealInto(cipher, OBJECT_TYPE.chunk, aad, packed, nonce, target, offset);
+  }
+
+  /** Equal for equal content, so that its stored bytes are equal, and different for all that differs. */
+  #syntheticNonce(aad: Uint8Array, { codec, payload }: Unsealed): Buffer {
+    const mac = createHmac('blake2b512', this.#nonceKey).update(aad).update(codecByte(codec)).update(payload);
+    return mac.digest().subarray(0, NONCE_LENGTH);
+  }
+}
+
+/** Compressed where that makes it smaller, else as it is. */
+function pack(codec: Codec, level: number, plaintext: Uint8Array): Unsealed {
+  const payload = codec === 'zstd' ? zstd(plaintext, level) : codec === 'gzip' ? tryGzip(plaintext, level) : plaintext;
+  return payload.length < plaintext.length ? { codec, payload } : { codec: 'none', payload: plaintext };
+}
+
+function tryGzip(plaintext: Uint8Array, level: number): Uint8Array {
+  return isIncompressible(plaintext) ? plaintext : gzip(plaintext, level);
+}
+
+export class ChunkOpener {
+  readonly #crypto: ChunkCrypto;
+
+  constructor(content: ChunkContent) {
+    this.#crypto = new ChunkCrypto(content);
+  }
+
+  /** As of the sealer. */
+  identity(plaintext: Uint8Array): Buffer {
+    return this.#crypto.identifier.of(plaintext);
+  }
+
+  /**
+   * The plaintext of a stored chunk, in this order: length cap, authenticate, decompress with an exact cap, length, identity.
+   * @param identity from a page that was believed
+   * @param plaintextLength bytes, by the chunk's place in the volume
+   * @param target where the plaintext is copied, at `targetOffset`; untouched where the chunk does not open
+   * @returns the plaintext: in `target`, or else where it came to lie (of an uncompressed chunk in `stored` itself)
+   * @throws SparsebakError `integrity`
+   */
+  open(
+    stored: Uint8Array,
+    identity: Uint8Array,
+    plaintextLength: number,
+    target?: Uint8Array,
+    targetOffset = 0,
+  ): Uint8Array {
+    const { content, identifier } = this.#crypto;
+    if (plaintextLength <= 0 || plaintextLength > content.chunkSize) {
+      throw new RangeError(`a chunk of ${plaintextLength} bytes`);
+    }
+    const aad = this.#crypto.aad(identity);
+    const plaintext = content.encrypted
+      ? this.#openSealed(stored, aad, plaintextLength)
+      : this.#openPlain(stored, aad, plaintextLength);
+    if (!equalBytes(identifier.ofData(plaintext), identity))
+      throw integrityFault('chunk', 'not the content its page names');
+    if (target === undefined) return plaintext;
+    copyBytes(plaintext, target, targetOffset);
+    return target.subarray(targetOffset, targetOffset + plaintextLength);
+  }
+
+  #openSealed(stored: Uint8Array, aad: Uint8Array, plaintextLength: number): Uint8Array {
+    const cap = plaintextLength + SEALED_OVERHEAD;
+    const { codec, payload } = unseal(this.#crypto.cipher, OBJECT_TYPE.chunk, aad, stored, cap, 'chunk');
+    const plaintext = decompress(codec, payload, plaintextLength);
+    if (plaintext === undefined) throw integrityFault('chunk', `it does not hold ${plaintextLength} bytes`);
+    return plaintext;
+  }
+
+  #openPlain(stored: Uint8Array, aad: Uint8Array, plaintextLength: number): Uint8Array {
+    if (stored.length > maxPlainStored(plaintextLength)) {
+      throw integrityFault('chunk', `${stored.length} bytes are too many`);
+    }
+    const opened = readPlainChunk(this.#crypto.content.codec, this.#crypto.signer, aad, stored, plaintextLength);
+    if ('fault' in opened) throw integrityFault('chunk', opened.fault);
+    return opened.plaintext;
+  }
+}

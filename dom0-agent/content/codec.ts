@@ -1,0 +1,114 @@
+/**
+ * Compression of chunks: a closed set of codecs, and decompression that never gives more than it was told to expect.
+ * Only authenticated bytes are decompressed.
+ */
+import {
+  constants,
+  gunzipSync,
+  gzipSync,
+  zstdCompressSync,
+  zstdDecompressSync,
+  type ZlibOptions,
+  type ZstdOptions,
+} from 'node:zlib';
+import { MAX_CHUNK_SIZE } from '../../shared/archive/address.ts';
+
+export const CODECS = ['none', 'zstd', 'gzip'] as const;
+export type Codec = (typeof CODECS)[number];
+
+/** The lowest and highest level of each codec. */
+export const LEVELS = { none: [0, 0], zstd: [1, 19], gzip: [1, 9] } as const satisfies Record<
+  Codec,
+  readonly [number, number]
+>;
+
+const NUMBERS = { none: 0, zstd: 1, gzip: 2 } as const satisfies Record<Codec, number>;
+
+/** The codec's number in a sealed object. */
+export function codecNumber(codec: Codec): 0 | 1 | 2 {
+  return NUMBERS[codec];
+}
+
+export function codecOf(number: number): Codec | undefined {
+  return CODECS[number];
+}
+
+export function isLevel(codec: Codec, level: number): boolean {
+  const [lowest, highest] = LEVELS[codec];
+  return Number.isInteger(level) && level >= lowest && level <= highest;
+}
+
+/**
+ * The longest that zstd makes `length` bytes (ZSTD_COMPRESSBOUND). An output buffer of at least this lets zstd work in
+ * one pass without buffers of its own, and Node without joining pieces: 10 % faster than Node's 16 KiB.
+ */
+export function zstdBound(length: number): number {
+  const small = 128 * 1024;
+  return length + (length >> 8) + (length < small ? (small - length) >> 11 : 0);
+}
+
+/** One zstd frame that says its content's size; its window is no larger than the content. */
+export function zstd(plaintext: Uint8Array, level: number): Buffer {
+  return zstdCompressSync(plaintext, {
+    chunkSize: roomFor(zstdBound(plaintext.length)),
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  });
+}
+
+/** One gzip member with the ordinary header of 10 bytes. Level 0 stores: 5 bytes for each 64 KiB or less. */
+export function gzip(plaintext: Uint8Array, level: number): Buffer {
+  return gzipSync(plaintext, { level, chunkSize: roomFor(zstdBound(plaintext.length)) });
+}
+
+const SAMPLES = 4;
+const SAMPLE_LENGTH = 4096;
+/** Less than this gain in a hundred is not worth deflate's time. */
+const WORTHWHILE_PERCENT = 2;
+
+/**
+ * Whether deflate would make a chunk no smaller, found with zstd. Deflate takes as long for what it cannot compress as for
+ * what it can (60 MB/s here), zstd passes over it at 5 GB/s; of compressible chunks only a sample is tried. (zstd itself
+ * needs no such test.)
+ */
+export function isIncompressible(plaintext: Uint8Array): boolean {
+  const length = plaintext.length;
+  if (length <= SAMPLES * SAMPLE_LENGTH) return false;
+  const sample = Buffer.allocUnsafe(SAMPLES * SAMPLE_LENGTH);
+  for (let index = 0; index < SAMPLES; index++) {
+    const from = Math.floor(((length - SAMPLE_LENGTH) * index) / (SAMPLES - 1));
+    sample.set(plaintext.subarray(from, from + SAMPLE_LENGTH), index * SAMPLE_LENGTH);
+  }
+  return !isCompressible(sample) && !isCompressible(plaintext);
+}
+
+function isCompressible(bytes: Uint8Array): boolean {
+  return zstd(bytes, 1).length < bytes.length * (1 - WORTHWHILE_PERCENT / 100);
+}
+
+/** 4 MiB, the largest chunk: no frame of ours needs more memory than that to be read. */
+const WINDOW_LOG_MAX = Math.log2(MAX_CHUNK_SIZE);
+
+/**
+ * Decompresses to exactly `length` bytes; undefined where the payload is damaged, or longer, or shorter.
+ * @param length the plaintext's, 1 or more
+ */
+export function decompress(codec: Codec, payload: Uint8Array, length: number): Uint8Array | undefined {
+  if (codec === 'none') return payload.length === length ? payload : undefined;
+  // Room for a few bytes more than expected: when the output just fills the buffer, Node allocates a second to ask for more.
+  const limits = { chunkSize: roomFor(length), maxOutputLength: length } satisfies ZlibOptions & ZstdOptions;
+  try {
+    const plaintext =
+      codec === 'zstd'
+        ? zstdDecompressSync(payload, { ...limits, params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } })
+        : gunzipSync(payload, limits);
+    return plaintext.length === length ? plaintext : undefined;
+  } catch {
+    // The error says nothing that a reader could use beyond "damaged", whether it is a bomb or a broken stream.
+    return undefined;
+  }
+}
+
+/** Node takes no output buffer below 64 bytes. */
+function roomFor(length: number): number {
+  return length + 64;
+}

@@ -1,0 +1,90 @@
+/** Fields that heads, catalogues and the wrapped record have in common, and how their maps become plain data and back. */
+import * as z from 'zod';
+import { isChunkSize } from '../../shared/archive/address.ts';
+import {
+  isId,
+  isSessionName,
+  type ArchiveId,
+  type PairingId,
+  type SessionName,
+  type VolumeId,
+} from '../../shared/archive/names.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import { decodeMap, encodeMap } from '../../shared/wire/msgpack.ts';
+import { integrityFault } from './fault.ts';
+import { plain } from './bytes.ts';
+import { HASH_LENGTH } from './hash.ts';
+
+/** Bytes of a volume's name in UTF-8. */
+export const MAX_NAME_LENGTH = 4096;
+
+export const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+/** One per archive, burned before use; 1 is the first catalogue's. */
+export const sequence = uint.min(1);
+export const chunkSize = uint.refine(isChunkSize, 'not a chunk size');
+export const archiveId = z.custom<ArchiveId>(isIdentifier, 'not an id');
+export const volumeId = z.custom<VolumeId>(isIdentifier, 'not an id');
+export const pairingId = z.custom<PairingId>(isIdentifier, 'not an id');
+export const writerId = z.string().refine(isId, 'not an id');
+export const session = z.custom<SessionName>(
+  (value) => typeof value === 'string' && isSessionName(value),
+  'not a session name',
+);
+export const volumeName = z
+  .string()
+  .min(1)
+  .refine((name) => Buffer.byteLength(name) <= MAX_NAME_LENGTH, `longer than ${MAX_NAME_LENGTH} bytes`);
+
+/** Bytes of a fixed length, copied: what was decoded is a view of all that came with it. */
+export function bytes(length: number): z.ZodType<Uint8Array> {
+  return z
+    .instanceof(Uint8Array)
+    .refine((value) => value.length === length, `not ${length} bytes`)
+    .transform(plain);
+}
+
+export const hash = bytes(HASH_LENGTH);
+
+function isIdentifier(value: unknown): boolean {
+  return typeof value === 'string' && isId(value);
+}
+
+/** Bumped when a field is added: older readers refuse what they do not know. */
+const MAP_VERSION = 1;
+
+/**
+ * A value as a msgpack map, checked by the schema that will read it: what cannot be read again is never written.
+ * @param what names the object in the error
+ * @throws SparsebakError `failed`
+ */
+export function encodeFields<T extends object>(schema: z.ZodType<T>, value: T, what: string): Uint8Array {
+  const checked = schema.safeParse(value);
+  if (!checked.success) throw new SparsebakError('failed', `${what} cannot be written: ${describe(checked.error)}`);
+  return encodeMap({ v: MAP_VERSION, ...checked.data });
+}
+
+/**
+ * Plain data from a msgpack map that was authenticated.
+ * @throws SparsebakError `integrity`
+ */
+export function decodeFields<T extends object>(schema: z.ZodType<T>, encoded: Uint8Array, what: string): T {
+  let map: Record<string, unknown>;
+  try {
+    map = decodeMap(encoded);
+  } catch (error) {
+    throw integrityFault(what, 'not in the form of its type', error);
+  }
+  const { v, ...fields } = map;
+  if (v !== MAP_VERSION) throw integrityFault(what, 'of a version that this program does not know');
+  const checked = schema.safeParse(fields);
+  if (!checked.success) throw integrityFault(what, describe(checked.error));
+  return checked.data;
+}
+
+/** The first thing that is wrong: where and why, never the value, which may be a key. */
+function describe(error: z.ZodError): string {
+  const [issue] = error.issues;
+  if (issue === undefined) return 'not in the form of its type';
+  if (issue.code === 'unrecognized_keys') return 'it has a field that this program does not know';
+  return `${issue.path.map((part) => (typeof part === 'number' ? String(part) : JSON.stringify(String(part)))).join('.')}: ${issue.message}`;
+}

@@ -1,0 +1,67 @@
+/** The signed description of one volume in one session (docs/format.md, section 7). */
+import * as z from 'zod';
+import { MAX_VOLUME_SIZE } from '../../shared/archive/address.ts';
+import {
+  archiveId,
+  chunkSize,
+  decodeFields,
+  encodeFields,
+  hash,
+  pairingId,
+  sequence,
+  session,
+  uint,
+  volumeId,
+  volumeName,
+  writerId,
+} from './fields.ts';
+
+/** Bytes of a stored head, at most: a name of 4096, and the rest with room to spare. */
+export const MAX_HEAD_LENGTH = 8 * 1024;
+
+const schema = z
+  .strictObject({
+    archive: archiveId,
+    volume: volumeId,
+    session,
+    /** The dom0 that made it. */
+    writer: writerId,
+    /** The send that made it; delta maps are relative to this id. */
+    pairing: pairingId,
+    /** That of the catalogue meant to list it. */
+    sequence,
+    /** The volume's name at that time; the catalogue's is the one that counts. */
+    name: volumeName,
+    /** Bytes. */
+    size: uint.max(MAX_VOLUME_SIZE),
+    /** Bytes. */
+    chunkSize,
+    /** The index's hash, through which the head signs the whole content. */
+    index: hash,
+    /** Of the snapshot, in milliseconds since 1970, by dom0's clock. */
+    time: uint,
+    /** `running` is crash-consistent. */
+    state: z.enum(['stopped', 'running']),
+    /** The session this one was made over. */
+    base: session.nullable(),
+    /** Compared in full, not by a delta map. */
+    compared: z.boolean(),
+    /** Bytes of whole chunks whose identity changed. */
+    changedBytes: uint,
+  })
+  .refine((head) => head.base === null || head.base < head.session, {
+    path: ['base'],
+    error: 'not before the session',
+  });
+
+export type Head = z.infer<typeof schema>;
+
+/** @throws SparsebakError `failed` for what `decodeHead` would not take */
+export function encodeHead(head: Head): Uint8Array {
+  return encodeFields(schema, head, 'the head');
+}
+
+/** @throws SparsebakError `integrity` */
+export function decodeHead(encoded: Uint8Array, what: string): Head {
+  return decodeFields(schema, encoded, what);
+}

@@ -1,0 +1,37 @@
+/** What stands for a chunk's plaintext in its page (docs/format.md, section 3). */
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { equalBytes, isZeroBytes } from './bytes.ts';
+import { HASH_LENGTH, ZERO_HASH } from './hash.ts';
+
+/** Bytes. */
+export const IDENTITY_LENGTH = HASH_LENGTH;
+
+/** Of a chunk that is all zeros, which is never sealed. Never write to it. */
+export const ZERO_IDENTITY: Uint8Array = ZERO_HASH;
+
+export function isZeroIdentity(identity: Uint8Array): boolean {
+  return equalBytes(identity, ZERO_IDENTITY);
+}
+
+/** Whether a chunk is all zeros. */
+export const isZeroChunk: (plaintext: Uint8Array) => boolean = isZeroBytes;
+
+/** Makes identities with one archive's key. */
+export class Identifier {
+  readonly #key: KeyObject;
+
+  /** @param key K_id, 32 bytes */
+  constructor(key: Uint8Array) {
+    this.#key = createSecretKey(key);
+  }
+
+  /** The identity (32 bytes) of a chunk: zeros where the chunk is all zeros, else a MAC. */
+  of(plaintext: Uint8Array): Buffer {
+    return isZeroChunk(plaintext) ? Buffer.alloc(IDENTITY_LENGTH) : this.ofData(plaintext);
+  }
+
+  /** The same for a chunk that is known not to be all zeros. */
+  ofData(plaintext: Uint8Array): Buffer {
+    return createHmac('blake2b512', this.#key).update(plaintext).digest().subarray(0, IDENTITY_LENGTH);
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Signed objects: heads and catalogues of a plain archive, readable without a key and believed only with it
+ * (docs/format.md, section 6). Version, type, codec 0, payload, MAC.
+ */
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { FORMAT_VERSION, type ObjectType } from './aad.ts';
+import { integrityFault } from './fault.ts';
+
+const PAYLOAD_AT = 3;
+const MAC_LENGTH = 32;
+/** Bytes that signing adds to a payload. */
+export const SIGNED_OVERHEAD = PAYLOAD_AT + MAC_LENGTH;
+
+/** MACs of a plain archive: a prefix of HMAC-BLAKE2b-512(K_mac, additional data and what it covers). */
+export class Signer {
+  readonly #key: KeyObject;
+
+  /** @param key K_mac, 32 bytes */
+  constructor(key: Uint8Array) {
+    this.#key = createSecretKey(key);
+  }
+
+  /** @param length of the MAC, in bytes */
+  mac(aad: Uint8Array, covered: Uint8Array, length: number): Buffer {
+    return createHmac('blake2b512', this.#key).update(aad).update(covered).digest().subarray(0, length);
+  }
+
+  /** Whether `mac` is that of `covered`, compared in constant time; its length is the caller's to fix. */
+  verify(aad: Uint8Array, covered: Uint8Array, mac: Uint8Array): boolean {
+    return timingSafeEqual(this.mac(aad, covered, mac.length), mac);
+  }
+
+  sign(type: ObjectType, aad: Uint8Array, payload: Uint8Array): Uint8Array {
+    const stored = new Uint8Array(payload.length + SIGNED_OVERHEAD);
+    stored.set([FORMAT_VERSION, type, 0]);
+    stored.set(payload, PAYLOAD_AT);
+    const end = stored.length - MAC_LENGTH;
+    stored.set(this.mac(aad, stored.subarray(0, end), MAC_LENGTH), end);
+    return stored;
+  }
+
+  /**
+   * The payload of a signed object, a view of `stored`.
+   * @param maxLength the stored length above which nothing is computed, in bytes
+   * @param what names the object in the error
+   * @throws SparsebakError `integrity`
+   */
+  open(type: ObjectType, aad: Uint8Array, stored: Uint8Array, maxLength: number, what: string): Uint8Array {
+    if (stored.length > maxLength) throw integrityFault(what, `${stored.length} bytes are too many`);
+    if (stored.length < SIGNED_OVERHEAD) throw integrityFault(what, `cut short: ${stored.length} bytes`);
+    if (stored[0] !== FORMAT_VERSION) throw integrityFault(what, `unknown format version ${String(stored[0])}`);
+    if (stored[1] !== type) throw integrityFault(what, 'an object of another type is in its place');
+    if (stored[2] !== 0) throw integrityFault(what, 'it has a codec, which this type of object never has');
+    const end = stored.length - MAC_LENGTH;
+    if (!this.verify(aad, stored.subarray(0, end), stored.subarray(end))) {
+      throw integrityFault(what, 'damaged, or signed for another place or with another key');
+    }
+    return stored.subarray(PAYLOAD_AT, end);
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Key slots: the wrapped record, sealed with a passphrase or a recovery key (docs/format.md, section 9). The receiver
+ * keeps them and may have changed every byte.
+ */
+import { createHash, hkdfSync, randomBytes, scrypt } from 'node:crypto';
+import * as z from 'zod';
+import type { ArchiveId } from '../../shared/archive/names.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import { OBJECT_TYPE, slotAad, slotParameters } from './aad.ts';
+import { archiveId, bytes, decodeFields, encodeFields, uint } from './fields.ts';
+import { integrityFault } from './fault.ts';
+import { equalBytes, plain } from './bytes.ts';
+import { decodeRecord, encodeRecord, type WrappedRecord } from './keys.ts';
+import { SEALED_OVERHEAD, seal, unsealPlain } from './sealed.ts';
+import { KEY_LENGTH, Xaes256Gcm } from './xaes.ts';
+
+/** Bytes of a stored slot, at most. */
+export const MAX_SLOT_LENGTH = 4 * 1024;
+
+/** What new slots get: 128 MiB and about 0.3 s. */
+const SCRYPT_COST = { n: 2 ** 17, r: 8, p: 1 } as const;
+/** What is computed at all. The upper end takes 1 GiB; the lower one is far below what was ever written. */
+const SCRYPT_BOUNDS = { lowestN: 2 ** 14, highestN: 2 ** 20, r: 8, highestP: 4 } as const;
+
+const KIND_NUMBER = { passphrase: 1, recovery: 2 } as const;
+export type SlotKind = keyof typeof KIND_NUMBER;
+
+/** What opens a slot. A passphrase is taken as bytes, as it was typed, without the line's end. */
+export type SlotSecret =
+  | { readonly kind: 'passphrase'; readonly passphrase: Uint8Array }
+  | { readonly kind: 'recovery'; readonly key: Uint8Array };
+
+const SALT_LENGTH = 32;
+const CHECK_LENGTH = 8;
+
+const schema = z.strictObject({
+  archive: archiveId,
+  kind: z.enum(['passphrase', 'recovery']),
+  n: uint,
+  r: uint.max(2 ** 32 - 1),
+  p: uint.max(2 ** 32 - 1),
+  salt: bytes(SALT_LENGTH),
+  sealed: z
+    .instanceof(Uint8Array)
+    .refine((value) => value.length >= SEALED_OVERHEAD && value.length <= MAX_SLOT_LENGTH, 'too long or too short')
+    .transform(plain),
+  check: bytes(CHECK_LENGTH),
+});
+type Slot = z.infer<typeof schema>;
+
+/** The stored bytes of a new slot. */
+export async function sealSlot(record: WrappedRecord, secret: SlotSecret): Promise<Uint8Array> {
+  const cost = secret.kind === 'passphrase' ? SCRYPT_COST : { n: 0, r: 0, p: 0 };
+  const slot = { archive: record.archive, kind: secret.kind, ...cost, salt: plain(randomBytes(SALT_LENGTH)) };
+  const cipher = new Xaes256Gcm(await slotKey(slot, secret));
+  const sealed = seal(cipher, OBJECT_TYPE.slot, aadOf(slot), encodeRecord(record));
+  return encodeFields(schema, { ...slot, sealed, check: checkOf({ ...slot, sealed }) }, 'the key slot');
+}
+
+/**
+ * What a slot says of itself, without opening it; nothing of this is proven.
+ * @throws SparsebakError `integrity` for a damaged slot
+ */
+export function inspectSlot(stored: Uint8Array): { readonly kind: SlotKind; readonly archive: ArchiveId } {
+  const { kind, archive } = readSlot(stored);
+  return { kind, archive };
+}
+
+/**
+ * Takes about 0.3 s of another thread and 128 MiB for a passphrase.
+ * @param archive the archive that the slot must be of, where that is known
+ * @throws SparsebakError `integrity` for a damaged slot or another archive's, `wrong-passphrase` for a secret that does not open it
+ */
+export async function openSlot(stored: Uint8Array, secret: SlotSecret, archive?: ArchiveId): Promise<WrappedRecord> {
+  const slot = readSlot(stored);
+  if (archive !== undefined && slot.archive !== archive)
+    throw integrityFault('the key slot', 'it is of another archive');
+  if (slot.kind !== secret.kind)
+    throw wrongSecret(`this slot takes a ${slot.kind === 'recovery' ? 'recovery key' : 'passphrase'}`);
+  const cipher = new Xaes256Gcm(await slotKey(slot, secret));
+  const record = decodeRecord(unsealSlot(cipher, slot));
+  if (record.archive !== slot.archive) throw integrityFault('the key slot', 'it holds the key of another archive');
+  return record;
+}
+
+function readSlot(stored: Uint8Array): Slot {
+  if (stored.length > MAX_SLOT_LENGTH) throw integrityFault('the key slot', `${stored.length} bytes are too many`);
+  const slot = decodeFields(schema, stored, 'the key slot');
+  // Of all fields, since anything changed would otherwise look like a wrong passphrase. Not a proof: the receiver can make it.
+  if (!equalBytes(checkOf(slot), slot.check)) throw integrityFault('the key slot', 'damaged');
+  checkParameters(slot);
+  return slot;
+}
+
+/** Before anything is computed with them: the receiver may ask for all memory, or for no work at all. */
+function checkParameters({ kind, n, r, p }: Slot): void {
+  const allowed =
+    kind === 'recovery'
+      ? n === 0 && r === 0 && p === 0
+      : Number.isInteger(Math.log2(n)) &&
+        n >= SCRYPT_BOUNDS.lowestN &&
+        n <= SCRYPT_BOUNDS.highestN &&
+        r === SCRYPT_BOUNDS.r &&
+        p >= 1 &&
+        p <= SCRYPT_BOUNDS.highestP;
+  if (!allowed)
+    throw integrityFault('the key slot', `scrypt with N=${n}, r=${r}, p=${p} is outside what is ever written`);
+}
+
+/** The check says that the slot is whole, so what does not authenticate is the secret's fault. */
+function unsealSlot(cipher: Xaes256Gcm, slot: Slot): Uint8Array {
+  try {
+    return unsealPlain(cipher, OBJECT_TYPE.slot, aadOf(slot), slot.sealed, MAX_SLOT_LENGTH, 'the key slot');
+  } catch (error) {
+    const text = slot.kind === 'recovery' ? 'this recovery key does not open the archive' : 'wrong passphrase';
+    throw wrongSecret(text, error);
+  }
+}
+
+type SlotKeyInput = Pick<Slot, 'n' | 'r' | 'p' | 'salt'>;
+
+async function slotKey({ n, r, p, salt }: SlotKeyInput, secret: SlotSecret): Promise<Uint8Array> {
+  if (secret.kind === 'recovery') {
+    return new Uint8Array(hkdfSync('sha512', secret.key, salt, 'sparsebak 1 recovery', KEY_LENGTH));
+  }
+  // OpenSSL's own limit is 32 MiB. What it counts: p blocks, N + 2 blocks, of 128 r bytes each.
+  const maxmem = 128 * r * (n + p + 2);
+  return new Promise((resolve, reject) => {
+    scrypt(secret.passphrase, salt, KEY_LENGTH, { N: n, r, p, maxmem }, (error, key) => {
+      if (error === null) resolve(key);
+      else
+        reject(
+          new SparsebakError('failed', `the passphrase could not be stretched (it takes ${maxmem >> 20} MiB)`, {
+            cause: error,
+          }),
+        );
+    });
+  });
+}
+
+function aadOf(slot: Pick<Slot, 'archive' | 'kind' | 'n' | 'r' | 'p' | 'salt'>): Buffer {
+  return slotAad(slot.archive, KIND_NUMBER[slot.kind], slot.n, slot.r, slot.p, slot.salt);
+}
+
+function checkOf({ archive, kind, n, r, p, salt, sealed }: Omit<Slot, 'check'>): Uint8Array {
+  const digest = createHash('sha512-256')
+    .update(Buffer.from(archive, 'hex'))
+    .update(slotParameters(KIND_NUMBER[kind], n, r, p))
+    .update(salt)
+    .update(sealed)
+    .digest();
+  return plain(digest.subarray(0, CHECK_LENGTH));
+}
+
+function wrongSecret(message: string, cause?: unknown): SparsebakError {
+  return new SparsebakError('wrong-passphrase', message, cause === undefined ? {} : { cause });
+}
