@@ -17,12 +17,13 @@ function globMatcher(pattern: string): NameMatcher {
   return (name) => name === pattern || expression.test(name);
 }
 
-const TOKEN = /(?<=^|\/)\*\*\/|(?<=\/)\*\*$|^\*\*$|\*+|\?|\[!?\]?[^\]/]*\]|\\.|[^]/gu;
+const TOKEN = /(?<=^|\/)\*\*(?:\/|$)|\*+|\?|\[!?\]?[^\]/]*\]|\\.|[^]/gu;
 
 function translate(pattern: string): string {
-  return pattern.replace(TOKEN, (token) => {
+  return pattern.replace(TOKEN, (token, at: number) => {
+    const startsPart = at === 0 || pattern[at - 1] === '/';
     if (token === '**/') return '(?:[^/]+/)*';
-    if (token === '**') return '.+';
+    if (token === '**' && startsPart && at + 2 === pattern.length) return '.+';
     if (token.startsWith('*')) return '[^/]*';
     if (token === '?') return '[^/]';
     if (token.startsWith('[') && token.length > 2) return translateSet(token.slice(1, -1));

@@ -1,0 +1,61 @@
+/** `monitor`: notes what changed in each volume since the last look. Sends nothing. */
+import { monitor as monitorPool, type MonitorOutcome } from '../../capture/monitor.ts';
+import { reap } from '../../capture/reap.ts';
+import { selectVolumes } from '../../config/pools.ts';
+import type { CommandContext } from '../context.ts';
+import { formatBytes, formatTable, print, printJson } from '../output.ts';
+import { isSendingTo } from '../sending.ts';
+
+export async function monitor(context: CommandContext, names: readonly string[]): Promise<number> {
+  const pools = context.pools();
+  const selected = await selectVolumes(pools, names);
+  const outcomes: MonitorOutcome[] = [];
+  for (const pool of pools) {
+    const volumes = selected.filter((entry) => entry.pool === pool).map(({ volume }) => volume);
+    if (volumes.length > 0) outcomes.push(...(await monitorPool(pool, volumes)));
+    context.throwIfInterrupted();
+    if (names.length === 0) await reap(pool, { now: Date.now(), isSending: isSendingTo(context.config) });
+  }
+  outcomes.sort((a, b) => (a.volume < b.volume ? -1 : 1));
+  if (context.json) printJson({ volumes: outcomes.map(asJson) });
+  else print(formatTable(['VOLUME', 'CHANGED', 'SINCE THE LAST SEND', ''], outcomes.map(asRow), [1, 2]));
+  return outcomes.some(({ kind }) => kind === 'failed') ? 3 : 0;
+}
+
+function asJson(outcome: MonitorOutcome): object {
+  const { volume: name, kind } = outcome;
+  switch (outcome.kind) {
+    case 'monitored':
+      return {
+        name,
+        kind,
+        changedBytes: outcome.changedBytes,
+        maps: outcome.maps.map(({ archive, changedChunks }) => ({ archive, changedChunks })),
+      };
+    case 'unpaired':
+      return { name, kind };
+    case 'reset':
+      return { name, kind, reason: outcome.reason };
+    case 'missing':
+    case 'failed':
+      return { name, kind, error: { code: outcome.error.code, message: outcome.error.message } };
+  }
+}
+
+function asRow(outcome: MonitorOutcome): string[] {
+  const { volume } = outcome;
+  switch (outcome.kind) {
+    case 'monitored': {
+      const chunks = Math.max(0, ...outcome.maps.map(({ changedChunks }) => changedChunks));
+      return [volume, formatBytes(outcome.changedBytes), `${chunks} chunks`, ''];
+    }
+    case 'unpaired':
+      return [volume, '', '', 'not sent yet: "sparsebak send --full"'];
+    case 'reset':
+      return [volume, '', '', `will be compared in full: ${outcome.reason}`];
+    case 'missing':
+      return [volume, '', '', 'not there'];
+    case 'failed':
+      return [volume, '', '', `failed: ${outcome.error.message}`];
+  }
+}

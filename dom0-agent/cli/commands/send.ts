@@ -1,0 +1,107 @@
+/** `send`: a backup of every selected volume into the archive. */
+import { SparsebakError } from '../../../shared/errors.ts';
+import { monitor as monitorPool } from '../../capture/monitor.ts';
+import { selectVolumes } from '../../config/pools.ts';
+import { ArchiveState } from '../../trust/archive-state.ts';
+import { send as runSend, type SendReport, type VolumeReport } from '../../send/send.ts';
+import type { CommandContext } from '../context.ts';
+import { formatBytes, formatSeconds, formatTable, print, printJson } from '../output.ts';
+
+export interface SendCommandOptions {
+  readonly full?: boolean;
+  readonly tag?: readonly string[];
+  readonly dryRun?: boolean;
+  readonly acceptRollback?: boolean;
+}
+
+export async function send(
+  context: CommandContext,
+  names: readonly string[],
+  options: SendCommandOptions,
+): Promise<number> {
+  const { archive, config } = context;
+  const state = ArchiveState.open(config.stateDir, archive.name);
+  if (state.settings.creating) {
+    throw new SparsebakError('config', `"sparsebak init" of archive ${archive.name} did not finish`, {
+      hint: 'Run "sparsebak init" again; it goes on where it was.',
+    });
+  }
+  const pools = context.pools();
+  const volumes = await selectVolumes(pools, names);
+  if (options.dryRun === true) return dryRun(context, pools, volumes);
+  const report = await runSend({
+    archive,
+    state,
+    pools,
+    volumes,
+    full: options.full === true || config.initial === 'full',
+    tags: options.tag ?? [],
+    acceptRollback: options.acceptRollback === true,
+    lockWait: context.lockWait,
+    rereadPerDay: config.rereadPerDay,
+    signal: context.signal,
+    log: context.log,
+    progress: context.progress,
+  });
+  context.progress.clear();
+  if (context.json) printJson(report);
+  else print(asText(report));
+  return exitStatus(report);
+}
+
+/** A monitor step, and what it would send; nothing leaves this machine. */
+async function dryRun(
+  context: CommandContext,
+  pools: ReturnType<CommandContext['pools']>,
+  volumes: Awaited<ReturnType<typeof selectVolumes>>,
+): Promise<number> {
+  const { archive, config } = context;
+  const { record } = ArchiveState.open(config.stateDir, archive.name);
+  const rows: { name: string; changedBytes: number | null }[] = [];
+  for (const pool of pools) {
+    const names = volumes.filter((entry) => entry.pool === pool && !entry.missing).map(({ volume }) => volume);
+    for (const outcome of names.length === 0 ? [] : await monitorPool(pool, names)) {
+      const map = outcome.kind === 'monitored' ? outcome.maps.find((ref) => ref.archive === record.archive) : undefined;
+      rows.push({
+        name: outcome.volume,
+        changedBytes: map === undefined ? null : map.changedChunks * record.chunkSize,
+      });
+    }
+  }
+  rows.sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (context.json) printJson({ dryRun: true, volumes: rows });
+  else {
+    const cells = rows.map(({ name, changedBytes }) => [
+      name,
+      changedBytes === null ? 'everything' : formatBytes(changedBytes),
+    ]);
+    print(formatTable(['VOLUME', 'WOULD READ'], cells, [1]));
+  }
+  return 0;
+}
+
+function exitStatus({ volumes }: SendReport): number {
+  if (volumes.some(({ error }) => error?.code === 'rollback' || error?.code === 'integrity')) return 4;
+  return volumes.some(({ kind }) => kind === 'failed' || kind === 'skipped') ? 3 : 0;
+}
+
+function asText({ session, volumes }: SendReport): string {
+  const rows = volumes.map((volume) => [
+    volume.name,
+    volume.compared ? `${volume.kind}, compared` : volume.kind,
+    formatBytes(volume.volumeBytes),
+    formatBytes(volume.changedBytes),
+    formatBytes(volume.sentBytes),
+    formatSeconds(volume.seconds),
+    volume.error?.message ?? '',
+  ]);
+  const table = formatTable(['VOLUME', 'KIND', 'SIZE', 'CHANGED', 'SENT', 'TIME', ''], rows, [2, 3, 4, 5]);
+  return `${table}\n${summary(session, volumes)}`;
+}
+
+function summary(session: string | null, volumes: readonly VolumeReport[]): string {
+  if (session !== null) return `Session ${session}.`;
+  return volumes.every(({ kind }) => kind === 'unchanged')
+    ? 'Nothing changed: no new session.'
+    : 'No session was made.';
+}

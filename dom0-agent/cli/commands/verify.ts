@@ -1,0 +1,116 @@
+/** `verify`: proves that sessions can be restored, by reading and proving what a restore would write. */
+import { randomInt } from 'node:crypto';
+import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
+import type { CatalogueVolume } from '../../content/catalogue.ts';
+import { findSession, listedVolumes, sessionNames } from '../../restore/find-session.ts';
+import { readContent, type BadChunk, type ReadTools } from '../../restore/read-content.ts';
+import type { OpenArchive } from '../../trust/open-archive.ts';
+import type { CommandContext } from '../context.ts';
+import { formatBytes, formatTable, print, printJson } from '../output.ts';
+import { withArchive } from '../with-archive.ts';
+import { withWorkers } from '../with-workers.ts';
+
+export interface VerifyOptions {
+  readonly session?: string;
+  readonly allSessions?: boolean;
+  /** Percent of the chunks. */
+  readonly sample?: number;
+}
+
+interface VerifiedSession {
+  readonly name: string;
+  readonly session: string;
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly badChunks: number;
+  readonly bad: readonly BadChunk[];
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+export async function verify(
+  context: CommandContext,
+  names: readonly string[],
+  options: VerifyOptions,
+): Promise<number> {
+  if (options.session !== undefined && options.allSessions === true) {
+    throw new SparsebakError('usage', '--session and --all-sessions exclude each other');
+  }
+  return withArchive(context, (archive) =>
+    withWorkers(archive.state, async (pool) => {
+      const tools: ReadTools = {
+        ...{ client: archive.client, reader: archive.reader, pool, signal: context.signal },
+        onProgress: (bytes) => {
+          context.progress.add(bytes);
+        },
+      };
+      const results: VerifiedSession[] = [];
+      for (const volume of listedVolumes(archive, names)) {
+        for (const session of await sessionsOf(archive, volume, options)) {
+          results.push(await verifyOne(context, archive, volume, session, options, tools));
+        }
+      }
+      context.progress.clear();
+      if (context.json) printJson({ sessions: results });
+      else print(asText(results, options));
+      return results.some(({ badChunks, error }) => badChunks > 0 || error !== undefined) ? 4 : 0;
+    }),
+  );
+}
+
+async function sessionsOf(
+  archive: OpenArchive,
+  volume: CatalogueVolume,
+  options: VerifyOptions,
+): Promise<(string | undefined)[]> {
+  return options.allSessions === true ? sessionNames(archive, volume.id) : [options.session];
+}
+
+async function verifyOne(
+  context: CommandContext,
+  archive: OpenArchive,
+  volume: CatalogueVolume,
+  name: string | undefined,
+  { sample }: VerifyOptions,
+  tools: ReadTools,
+): Promise<VerifiedSession> {
+  const blank = {
+    name: volume.name,
+    session: name ?? volume.session ?? '',
+    chunks: 0,
+    bytes: 0,
+    badChunks: 0,
+    bad: [],
+  };
+  try {
+    const session = await findSession(archive, volume, name);
+    context.progress.begin(`verifying ${volume.name} ${session.head.session}`, session.head.size);
+    const wanted = sample === undefined ? {} : { wanted: () => randomInt(1_000_000) < sample * 10_000 };
+    const { chunks, bytes, badChunks, bad } = await readContent({ session, target: null, ...wanted }, tools);
+    return { ...blank, session: session.head.session, chunks, bytes, badChunks, bad };
+  } catch (caught) {
+    const error = asSparsebakError(caught);
+    // Damage is a finding, and the next session may be whole; anything else ends the command.
+    if (!['integrity', 'rollback'].includes(error.code) || archive.client.failure !== undefined) throw error;
+    return { ...blank, error: { code: error.code, message: error.message } };
+  }
+}
+
+function asText(results: readonly VerifiedSession[], { sample }: VerifyOptions): string {
+  if (results.length === 0) return 'The archive has no volume yet.';
+  const rows = results.map(({ name, session, chunks, bytes, badChunks, error }) => [
+    name,
+    session,
+    String(chunks),
+    formatBytes(bytes),
+    error?.message ??
+      (badChunks === 0
+        ? sample === undefined
+          ? 'proven'
+          : `sample of ${sample} % proven`
+        : `${badChunks} chunks DAMAGED`),
+  ]);
+  const details = results.flatMap(({ name, session, bad }) =>
+    bad.map(({ address, reason }) => `${name} ${session}: chunk at ${address}: ${reason}`),
+  );
+  return [formatTable(['VOLUME', 'SESSION', 'CHUNKS', 'DATA', ''], rows, [2, 3]), ...details].join('\n');
+}

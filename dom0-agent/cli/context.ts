@@ -1,0 +1,81 @@
+/** What every command gets: the global options, the configuration when it asks, logs, and the signal that ends it. */
+import { pino, type Logger } from 'pino';
+import { SparsebakError } from '../../shared/errors.ts';
+import { DEFAULT_CONFIG, chooseArchive, readConfig, type ArchiveConfig, type Config } from '../config/config.ts';
+import { openPools, type Pool } from '../config/pools.ts';
+import { Progress } from './progress.ts';
+
+export interface GlobalOptions {
+  readonly config?: string;
+  readonly archive?: string;
+  readonly json?: boolean;
+  readonly logLevel?: string;
+  readonly lockWait?: number;
+}
+
+export class CommandContext {
+  readonly options: GlobalOptions;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly progress: Progress;
+  #config: Config | undefined;
+
+  constructor(options: GlobalOptions, signal: AbortSignal) {
+    this.options = options;
+    this.signal = signal;
+    this.progress = new Progress(options.json === true);
+    this.log = openLog(options.logLevel ?? 'warn', this.progress);
+  }
+
+  get json(): boolean {
+    return this.options.json === true;
+  }
+
+  /** Seconds. */
+  get lockWait(): number {
+    return this.options.lockWait ?? 60;
+  }
+
+  get config(): Config {
+    this.#config ??= readConfig(this.options.config ?? DEFAULT_CONFIG);
+    return this.#config;
+  }
+
+  get archive(): ArchiveConfig {
+    return chooseArchive(this.config, this.options.archive);
+  }
+
+  pools(): Pool[] {
+    return openPools(this.config, {
+      lockWait: this.lockWait,
+      warn: (message) => {
+        this.log.warn(message);
+      },
+    });
+  }
+
+  throwIfInterrupted(): void {
+    if (this.signal.aborted) throw new SparsebakError('interrupted', 'interrupted');
+  }
+}
+
+/** JSON lines on stderr, so that a journal can be searched; on a terminal one plain line each. */
+function openLog(level: string, progress: Progress): Logger {
+  const stream = process.stderr.isTTY
+    ? {
+        write: (line: string) => {
+          progress.clear();
+          const { level: number, msg } = JSON.parse(line) as { level: number; msg?: string };
+          process.stderr.write(`${number >= 50 ? 'error: ' : number >= 40 ? 'warning: ' : ''}${msg ?? ''}\n`);
+        },
+      }
+    : pino.destination({ fd: 2, sync: true });
+  try {
+    return pino({ level, base: null }, stream);
+  } catch (error) {
+    throw new SparsebakError('usage', `"${level}" is not a log level`, {
+      hint: 'Use one of: silent, error, warn, info, debug.',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What a command says: one JSON document on stdout with `--json`, else text for people; everything else goes to stderr.
+ */
+import { writeSync } from 'node:fs';
+import type { SparsebakError } from '../../shared/errors.ts';
+import { escapeText } from '../../shared/text.ts';
+
+/** Bytes with a binary unit, three digits. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? String(value) : value.toPrecision(3)} ${units[unit] ?? ''}`;
+}
+
+export function formatSeconds(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? `${minutes} min ${Math.round(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Rows under headings, columns lined up; `right` names the columns of numbers. */
+export function formatTable(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): string {
+  const cells = [headings, ...rows].map((row) => row.map((cell) => escapeText(cell, 4096)));
+  const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) =>
+        right.includes(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd();
+  return cells.map(line).join('\n');
+}
+
+/** Writes all of it, also to a pipe whose reader is slow; a reader that is gone is no error of ours. */
+export function print(text: string, fd: 1 | 2 = 1): void {
+  const bytes = Buffer.from(`${text}\n`);
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code === 'EAGAIN') continue;
+      if (code === 'EPIPE') return;
+      throw error;
+    }
+  }
+}
+
+export function printJson(document: unknown): void {
+  print(JSON.stringify(document, null, 2));
+}
+
+/** The error's lines on stderr: what and where, then what to do next. */
+export function printError(error: SparsebakError): void {
+  const lines = error.message.split('\n').map((line) => escapeText(line, 2000));
+  print(`sparsebak: ${lines.join('\n')}${error.hint === undefined ? '' : `\n  → ${escapeText(error.hint, 2000)}`}`, 2);
+}

@@ -1,0 +1,261 @@
+/**
+ * The command line: commands, options and their help. Each command's code is loaded when it is used, since start-up is
+ * part of every command.
+ */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { SparsebakError } from '../../shared/errors.ts';
+import { RELEASE } from '../release.ts';
+import { CommandContext, type GlobalOptions } from './context.ts';
+
+/** Gives the command's exit status. */
+type Run = (context: CommandContext) => Promise<number>;
+
+const EXAMPLE_CONFIG = `
+A configuration (/etc/sparsebak/sparsebak.toml) looks like this:
+
+  destination = "local:/srv/backup"      # or "ssh://host/srv/backup"
+  archive     = "laptop"
+  [pool.main]
+  type    = "reflink"                    # a folder on Btrfs or XFS; "file" for any other
+  path    = "/var/lib/qubes/appvms"
+  volumes = ["*/private.img"]
+
+First steps:
+
+  sparsebak init                         makes the archive; asks for a passphrase
+  sparsebak send --full                  sends all volumes for the first time
+  sparsebak                              notes what changed; run it several times an hour
+  sparsebak send                         sends what changed
+  sparsebak restore work/private.img --to /tmp/private.img
+
+Exit status: 0 done, 1 failed, 2 usage or configuration, 3 some volumes failed or were skipped,
+4 integrity, 5 receiver unreachable or refused, 6 locked, 130 interrupted.`;
+
+/**
+ * Runs one command line.
+ * @param args without the program's name
+ * @returns the exit status
+ * @throws what the command throws, and commander's own errors (usage, help)
+ */
+export async function runProgram(args: readonly string[], signal: AbortSignal): Promise<number> {
+  let status = 0;
+  const program = new Command('sparsebak')
+    .description('Disk-image backup that reads and sends only what changed.')
+    .version(RELEASE)
+    .usage('[options] [command]')
+    .option('--config <file>', 'configuration file (default: /etc/sparsebak/sparsebak.toml)')
+    .option('--archive <name>', 'which of the configured archives')
+    .option('--json', 'one JSON document on stdout')
+    .option('--log-level <level>', 'silent, error, warn, info or debug (default: warn)')
+    .option('--lock-wait <seconds>', 'how long to wait for another command (default: 60)', seconds)
+    .addOption(new Option('-s, --send', 'the same as the command send'))
+    .addOption(new Option('-f, --full', 'with -s: send new volumes too'))
+    .addHelpText('after', EXAMPLE_CONFIG)
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      outputError: () => undefined,
+    });
+  const execute = async (command: Command, run: Run) => {
+    const context = new CommandContext(command.optsWithGlobals<GlobalOptions>(), signal);
+    status = await run(context);
+  };
+  addCommands(program, execute);
+  // No command: the seed's -s and -f, or a monitor step.
+  program.action(async () => {
+    const { send, full } = program.opts<{ send?: boolean; full?: boolean }>();
+    if (full === true && send !== true) {
+      throw new SparsebakError('usage', '-f alone does nothing', {
+        hint: 'Use "sparsebak -s -f", or "sparsebak send --full".',
+      });
+    }
+    await execute(program, async (context) => {
+      if (send !== true) return (await import('./commands/monitor.ts')).monitor(context, []);
+      return (await import('./commands/send.ts')).send(context, [], { full: full === true });
+    });
+  });
+  await program.parseAsync(movedGlobals(args), { from: 'user' });
+  return status;
+}
+
+type Execute = (command: Command, run: Run) => Promise<void>;
+
+function addCommands(program: Command, execute: Execute): void {
+  program
+    .command('init')
+    .description('make the archive')
+    .addOption(
+      new Option('--encryption <mode>', 'off: a plain archive, restorable with a shell')
+        .choices(['on', 'off'])
+        .default('on'),
+    )
+    .option('--compression <codec>', 'zstd[:1-19], gzip[:1-9] or none (default: zstd:1; gzip:1 without encryption)')
+    .option('--chunk-size <size>', '64K to 4M, a power of two (default: 256K)', size, 256 * 1024)
+    .addOption(
+      new Option('--dedup <mode>', 'store equal chunks once; shows the backup VM which are equal')
+        .choices(['on', 'off'])
+        .default('off'),
+    )
+    .option('--passphrase-file <file>', 'its content is the passphrase; the last newline is dropped')
+    .option('--passphrase-command <command>', 'what it prints is the passphrase')
+    .option('--recovery-key-file <file>', 'writes the recovery key there instead of showing it')
+    .addHelpText('after', '\nExample:\n  sparsebak init --passphrase-file /root/backup-passphrase')
+    .action(async (options, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/init.ts')).init(context, options as never));
+    });
+  program
+    .command('monitor')
+    .argument('[volume...]')
+    .description('note what changed since the last look; sends nothing (also the default)')
+    .addHelpText('after', '\nExample:\n  sparsebak monitor work/private.img')
+    .action(async (names: string[], _options, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/monitor.ts')).monitor(context, names));
+    });
+  program
+    .command('send')
+    .argument('[volume...]')
+    .description('send what changed since the last session')
+    .option('-f, --full', 'send volumes that the archive does not have yet, too')
+    .option('--tag <tag>', 'tag the new sessions (may be repeated)', collect, [])
+    .option('--dry-run', 'only say what would be read')
+    .option('--accept-rollback', 'take the archive as it is, after you restored its disk from a copy')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sparsebak send --full\n  sparsebak send work/private.img --tag before-upgrade',
+    )
+    .action(async (names: string[], options, command: Command) => {
+      await execute(command, async (context) =>
+        (await import('./commands/send.ts')).send(context, names, options as never),
+      );
+    });
+  program
+    .command('list')
+    .argument('[volume]')
+    .description('volumes and their sessions')
+    .addHelpText('after', '\nExample:\n  sparsebak list --json')
+    .action(async (name: string | undefined, _options, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/list.ts')).list(context, name));
+    });
+  program
+    .command('restore')
+    .argument('<volume>')
+    .description('write a volume as it was at a session')
+    .option('--to <path>', 'a new sparse file, or with --force an existing file or device')
+    .option('--session <session>', 'which session (default: the newest)')
+    .option('--force', 'replace an existing target')
+    .addHelpText(
+      'after',
+      '\nExample:\n  sparsebak restore work/private.img --session S_20261123-020000 --to /tmp/private.img',
+    )
+    .action(async (name: string, options, command: Command) => {
+      await execute(command, async (context) =>
+        (await import('./commands/restore.ts')).restore(context, name, options as never),
+      );
+    });
+  program
+    .command('verify')
+    .argument('[volume...]')
+    .description('prove that sessions can be restored')
+    .option('--session <session>', 'which session (default: the newest)')
+    .option('--all-sessions', 'every session')
+    .option('--sample <percent>', 'only so many of the chunks, drawn by chance', percent)
+    .addHelpText('after', '\nExample:\n  sparsebak verify --sample 5')
+    .action(async (names: string[], options, command: Command) => {
+      await execute(command, async (context) =>
+        (await import('./commands/verify.ts')).verify(context, names, options as never),
+      );
+    });
+  addKeyCommands(program, execute);
+}
+
+function addKeyCommands(program: Command, execute: Execute): void {
+  const key = program.command('key').description('passphrases and recovery keys of the archive');
+  const secret = (command: Command) =>
+    command
+      .option('--passphrase-file <file>', 'its content is the passphrase; the last newline is dropped')
+      .option('--passphrase-command <command>', 'what it prints is the passphrase');
+  key
+    .command('list')
+    .description('the key slots')
+    .action(async (_options, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/key.ts')).keyList(context));
+    });
+  secret(key.command('add').argument('[slot]').description('add a passphrase, or a recovery key'))
+    .option('--recovery', 'add a recovery key')
+    .action(async (slot: string | undefined, options, command: Command) => {
+      await execute(command, async (context) =>
+        (await import('./commands/key.ts')).keyAdd(context, slot, options as never),
+      );
+    });
+  secret(key.command('change').argument('<slot>').description('replace the passphrase of a slot')).action(
+    async (slot: string, options, command: Command) => {
+      await execute(command, async (context) =>
+        (await import('./commands/key.ts')).keyChange(context, slot, options as never),
+      );
+    },
+  );
+  key
+    .command('remove')
+    .argument('<slot>')
+    .description('remove a slot')
+    .action(async (slot: string, _options, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/key.ts')).keyRemove(context, slot));
+    });
+  secret(key.command('unlock').description('take in an archive that this computer does not know yet'))
+    .option('--recovery', 'ask for the recovery key')
+    .option('--recovery-key-file <file>', 'read the recovery key from a file')
+    .addHelpText('after', '\nExample:\n  sparsebak key unlock --recovery')
+    .action(async (options, command: Command) => {
+      await execute(command, async (context) =>
+        (await import('./commands/key.ts')).keyUnlock(context, options as never),
+      );
+    });
+}
+
+/** Global options may stand behind the command, too. */
+function movedGlobals(args: readonly string[]): string[] {
+  const front: string[] = [];
+  const rest: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? '';
+    const [name = ''] = arg.split('=');
+    if (arg === '--') {
+      rest.push(...args.slice(i));
+      break;
+    }
+    if (arg === '--json') front.push(arg);
+    else if (['--config', '--archive', '--log-level', '--lock-wait'].includes(name)) {
+      front.push(arg);
+      const value = args[i + 1];
+      if (!arg.includes('=') && value !== undefined) {
+        front.push(value);
+        i++;
+      }
+    } else rest.push(arg);
+  }
+  return [...front, ...rest];
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 86_400)
+    throw new InvalidArgumentError('a number of seconds up to 86400.');
+  return value;
+}
+
+function percent(text: string): number {
+  const value = Number(text.replace(/%$/, ''));
+  if (!(value > 0 && value <= 100)) throw new InvalidArgumentError('a percentage above 0, up to 100.');
+  return value;
+}
+
+/** Bytes, with K, M or G for powers of 1024. */
+function size(text: string): number {
+  const match = /^(\d{1,12})([KMG]?)(?:i?B)?$/i.exec(text);
+  if (match === null) throw new InvalidArgumentError('a size such as 256K or 1M.');
+  return Number(match[1]) * 1024 ** ['', 'K', 'M', 'G'].indexOf((match[2] ?? '').toUpperCase());
+}

@@ -1,0 +1,170 @@
+/**
+ * The configuration file (TOML): what it may hold, checked field by field. docs/cli.md describes it for people.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parse } from 'smol-toml';
+import * as z from 'zod';
+import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
+import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { parseDestination, type Destination } from '../link/destination.ts';
+
+export const DEFAULT_CONFIG = '/etc/sparsebak/sparsebak.toml';
+export const DEFAULT_STATE_DIR = '/var/lib/sparsebak';
+
+const globs = z.array(z.string().min(1)).default([]);
+const state = z.enum(['stopped', 'running']).default('stopped');
+const selection = { volumes: globs, exclude: globs, volumes_from: z.string().min(1).optional() };
+const absolute = z.string().startsWith('/', 'must be an absolute path');
+
+const pool = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('reflink'), path: absolute, state, ...selection }),
+  z.strictObject({ type: z.literal('file'), path: absolute, live: z.boolean().default(false), ...selection }),
+]);
+
+const archiveName = z
+  .string()
+  .refine(isArchiveName, 'must be 1 to 63 of a-z 0-9 . _ - and begin with a letter or digit');
+
+const schema = z.strictObject({
+  destination: z.string().optional(),
+  archive: archiveName.optional(),
+  archives: z.record(archiveName, z.strictObject({ destination: z.string() })).default({}),
+  state_dir: absolute.default(DEFAULT_STATE_DIR),
+  initial: z.enum(['ask-full', 'full']).default('ask-full'),
+  /** Bytes of unchanged content that are read again per volume and day. */
+  reread_per_day: z
+    .number()
+    .int()
+    .min(0)
+    .default(1024 ** 3),
+  pool: z.record(z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ -'), pool).default({}),
+});
+
+export type PoolConfig = z.infer<typeof pool> & { readonly name: string };
+
+export interface ArchiveConfig {
+  readonly name: ArchiveName;
+  readonly destination: Destination;
+}
+
+export interface Config {
+  readonly file: string;
+  readonly archives: readonly ArchiveConfig[];
+  /** What commands use without `--archive`; undefined if several are configured and none is the default. */
+  readonly defaultArchive: ArchiveName | undefined;
+  readonly stateDir: string;
+  readonly initial: 'ask-full' | 'full';
+  readonly rereadPerDay: number;
+  readonly pools: readonly PoolConfig[];
+}
+
+/** @throws `config` naming each wrong field */
+export function readConfig(file: string): Config {
+  const raw = parseToml(file);
+  const checked = schema.safeParse(raw);
+  if (!checked.success) {
+    const fields = checked.error.issues.map((issue) => `  ${issue.path.join('.') || '(top level)'}: ${issue.message}`);
+    throw new SparsebakError('config', `${file} is not right:\n${fields.join('\n')}`, {
+      hint: 'Correct these fields; docs/cli.md describes each.',
+    });
+  }
+  const value = checked.data;
+  return {
+    file,
+    archives: archivesOf(file, value),
+    defaultArchive: value.archive as ArchiveName | undefined,
+    stateDir: value.state_dir,
+    initial: value.initial,
+    rereadPerDay: value.reread_per_day,
+    pools: Object.entries(value.pool).map(([name, options]) => withVolumesFrom(file, { ...options, name })),
+  };
+}
+
+function parseToml(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const missing = systemCode(error) === 'ENOENT';
+    throw new SparsebakError('config', missing ? `there is no configuration at ${file}` : `${file} cannot be read`, {
+      hint: missing
+        ? 'Write one (see "sparsebak --help" for an example), or name another with --config.'
+        : 'Check its permissions.',
+      cause: error,
+    });
+  }
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new SparsebakError('config', `${file} is not TOML: ${error instanceof Error ? error.message.trim() : ''}`, {
+      hint: 'Correct the line that is named.',
+      cause: error,
+    });
+  }
+}
+
+function archivesOf(file: string, value: z.infer<typeof schema>): ArchiveConfig[] {
+  const archives = Object.entries(value.archives).map(([name, options]) => ({
+    name: name as ArchiveName,
+    destination: parseDestination(options.destination),
+  }));
+  if (value.destination !== undefined) {
+    if (value.archive === undefined) {
+      throw new SparsebakError('config', `${file} has a destination, but no archive`, {
+        hint: 'Add a line archive = "NAME".',
+      });
+    }
+    if (archives.some(({ name }) => name === value.archive)) {
+      throw new SparsebakError('config', `${file} gives archive ${value.archive} two destinations`, {
+        hint: `Keep either the top-level destination or [archives.${value.archive}].`,
+      });
+    }
+    archives.unshift({ name: value.archive as ArchiveName, destination: parseDestination(value.destination) });
+  } else if (value.archive !== undefined && !archives.some(({ name }) => name === value.archive)) {
+    throw new SparsebakError('config', `${file} says archive = "${value.archive}", but gives it no destination`, {
+      hint: `Add destination = "…", or a section [archives.${value.archive}] with one.`,
+    });
+  }
+  return archives;
+}
+
+/** `volumes_from` is the older tool's list: one name a line; empty lines and `#` comments are passed over. */
+function withVolumesFrom(file: string, pool: PoolConfig): PoolConfig {
+  if (pool.volumes_from === undefined) return pool;
+  const path = resolve(dirname(file), pool.volumes_from);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new SparsebakError('config', `pool.${pool.name}.volumes_from: ${path} cannot be read`, {
+      hint: 'Create it with one volume name a line, or remove the setting.',
+      cause: error,
+    });
+  }
+  const names = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  return { ...pool, volumes: [...pool.volumes, ...names] };
+}
+
+/** The archive that a command works on. @throws `usage` when it is not configured or not clear */
+export function chooseArchive(config: Config, name: string | undefined): ArchiveConfig {
+  const wanted = name ?? config.defaultArchive ?? (config.archives.length === 1 ? config.archives[0]?.name : undefined);
+  const known = config.archives.map((archive) => archive.name).join(', ');
+  if (wanted === undefined) {
+    throw known === ''
+      ? new SparsebakError('config', `${config.file} names no archive`, {
+          hint: 'Add destination = "…" and archive = "…".',
+        })
+      : new SparsebakError('usage', 'there are several archives', { hint: `Choose one with --archive: ${known}.` });
+  }
+  const found = config.archives.find((archive) => archive.name === wanted);
+  if (found === undefined) {
+    throw new SparsebakError('usage', `${config.file} has no archive "${wanted}"`, {
+      hint: `It has: ${known || 'none'}.`,
+    });
+  }
+  return found;
+}

@@ -1,0 +1,34 @@
+/**
+ * The pipe to a receiver: bytes both ways and how the other end's process ended. What the bytes mean is client.ts's.
+ */
+
+/** How the receiver's process ended. */
+export interface LinkEnd {
+  /** Exit status; null when a signal ended it. */
+  readonly status: number | null;
+  readonly signal: string | null;
+  /** The last lines that it wrote to stderr, escaped and on one line. */
+  readonly stderr: string;
+  /** Why it could not be started at all. */
+  readonly startError?: unknown;
+}
+
+export interface Link {
+  /** The destination, as the user wrote it. */
+  readonly name: string;
+  /**
+   * Hands bytes over. Resolves when the buffer may be used again, which is how back-pressure is felt;
+   * never rejects: a broken pipe shows in `ended`.
+   */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Starts the delivery of what the receiver sends. The bytes are valid during the call only. */
+  start(onData: (bytes: Uint8Array) => void): void;
+  /** Closes our side; the receiver is expected to end. */
+  end(): void;
+  /** Ends the process at once. */
+  destroy(): void;
+  /** Settles once, when the process is gone and its output was delivered. */
+  readonly ended: Promise<LinkEnd>;
+  /** Turns an end that should not have been into a sentence with the next step. */
+  explain(end: LinkEnd): { message: string; hint: string };
+}

@@ -1,0 +1,104 @@
+/**
+ * From a destination to a running receiver. Each kind says how its process is started and what its exit statuses mean.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { SparsebakError } from '../../shared/errors.ts';
+import type { Destination } from './destination.ts';
+import type { Link, LinkEnd } from './link.ts';
+import { openProcessLink, type ProcessLinkOptions } from './process-link.ts';
+
+/** @throws `unreachable` where the receiver's program is not there at all */
+export async function openLink(destination: Destination): Promise<Link> {
+  switch (destination.kind) {
+    case 'local':
+      return openProcessLink(localReceiver(destination.root));
+    case 'ssh':
+      return openProcessLink(sshReceiver(destination));
+    case 'qubes':
+      throw new SparsebakError('unreachable', `qubes://${destination.vm}: this version has no qrexec link yet`, {
+        hint: 'Use a "local:" or "ssh://" destination.',
+      });
+  }
+}
+
+/** The receiver that lies beside the agent: its bundle, or in development its source. Same Node, no PATH. */
+function localReceiver(root: string): ProcessLinkOptions {
+  const places = ['./sparsebak-receiver.js', '../../vm-receiver/main.ts'];
+  const program = places
+    .map((place) => fileURLToPath(new URL(place, import.meta.url)))
+    .find((path) => existsSync(path));
+  if (program === undefined) {
+    throw new SparsebakError('unreachable', 'sparsebak-receiver.js is not beside sparsebak.js', {
+      hint: 'Install both files in one folder, or use an "ssh://" destination.',
+    });
+  }
+  return {
+    name: `local:${root}`,
+    file: process.execPath,
+    args: [program, 'serve', '--root', root],
+    explain: (end) => ({
+      message: `the local receiver ended early (${describeEnd(end)})`,
+      hint: 'Nothing that was committed is lost; run the command again.',
+    }),
+  };
+}
+
+function sshReceiver(destination: Extract<Destination, { kind: 'ssh' }>): ProcessLinkOptions {
+  const { user, host, port, root } = destination;
+  const where = user === undefined ? host : `${user}@${host}`;
+  return {
+    name: `ssh://${where}${port === undefined ? '' : `:${port}`}${root}`,
+    file: 'ssh',
+    args: [
+      '-T',
+      ...[
+        '-o',
+        'BatchMode=yes',
+        '-o',
+        'ConnectTimeout=20',
+        '-o',
+        'ServerAliveInterval=15',
+        '-o',
+        'ServerAliveCountMax=4',
+      ],
+      ...(port === undefined ? [] : ['-p', String(port)]),
+      '--',
+      where,
+      `exec sparsebak-receiver serve --root ${shellQuote(root)}`,
+    ],
+    explain: (end) => {
+      if (end.status === 255) {
+        return {
+          message: `ssh to ${where} failed (${describeEnd(end)})`,
+          hint: `Check that "ssh ${where} true" works without a question.`,
+        };
+      }
+      if (end.status === 127) {
+        return {
+          message: `${where} has no sparsebak-receiver in its PATH`,
+          hint: 'Install it there as sparsebak-receiver (docs/install-linux.md).',
+        };
+      }
+      return {
+        message: `the receiver on ${where} ended early (${describeEnd(end)})`,
+        hint: 'Nothing that was committed is lost; run the command again.',
+      };
+    },
+  };
+}
+
+/** One word for sh, whatever it holds. */
+function shellQuote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function describeEnd(end: LinkEnd): string {
+  const how =
+    end.startError !== undefined
+      ? `it could not be started: ${end.startError instanceof Error ? end.startError.message : 'unknown'}`
+      : end.signal !== null
+        ? `signal ${end.signal}`
+        : `exit status ${String(end.status)}`;
+  return end.stderr === '' ? how : `${how}; it said: ${end.stderr}`;
+}

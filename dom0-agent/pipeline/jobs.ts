@@ -1,0 +1,96 @@
+/**
+ * What the main thread and its workers say to one another. Bulk data never goes through messages: it lies in the
+ * job's slot, a SharedArrayBuffer that both sides map, written by one side at a time.
+ */
+import type { ChunkContent } from '../content/chunk.ts';
+
+/** Bytes of volume that one job takes at most (but at least one chunk): few messages, and slots that stay in the cache. */
+const JOB_BYTES = 1024 * 1024;
+
+export function chunksPerJob(chunkSize: number): number {
+  return Math.max(1, Math.floor(JOB_BYTES / chunkSize));
+}
+
+/** Identities of 32 bytes each come first in a slot, data behind them. */
+export const IDENTITY = 32;
+
+/** A file that jobs read or write. The number is new for each opening: a path may name another file later. */
+export interface JobFile {
+  readonly path: string;
+  readonly opening: number;
+}
+
+let openings = 0;
+
+export function jobFile(path: string): JobFile {
+  return { path, opening: ++openings };
+}
+
+/** Reads consecutive chunks, identifies them, and seals those that differ from what is known. */
+export interface SealJob {
+  readonly kind: 'seal';
+  readonly file: JobFile;
+  /** Bytes of the volume; the last chunk is cut there. */
+  readonly size: number;
+  readonly firstChunk: number;
+  readonly count: number;
+  /**
+   * Identities (count × 32 bytes) that the base has at these chunks; a chunk that still has its own is not sent.
+   * null: there are none, everything is sent, zeros too.
+   */
+  readonly known: Uint8Array | null;
+}
+
+export interface SealResult {
+  readonly kind: 'sealed';
+  /** Bytes of encoded frames (chunks and zero runs, in order of address) behind the identities in the slot. */
+  readonly frameBytes: number;
+  readonly chunks: number;
+  readonly zeroChunks: number;
+  /** Bytes of volume read. */
+  readonly readBytes: number;
+  /** Bytes of chunks whose identity differs from what is known, whole chunks. */
+  readonly changedBytes: number;
+}
+
+export interface OpenItem {
+  readonly address: number;
+  /** Bytes of plaintext that it must give. */
+  readonly length: number;
+  /** Where the stored bytes lie in the slot's data. */
+  readonly offset: number;
+  readonly storedLength: number;
+}
+
+/** Authenticates, decompresses and identifies stored chunks (identities: in the slot, in order), and writes them. */
+export interface OpenJob {
+  readonly kind: 'open';
+  readonly items: readonly OpenItem[];
+  /** File or device to write to at each address; null: prove only. */
+  readonly target: JobFile | null;
+}
+
+export interface OpenResult {
+  readonly kind: 'opened';
+  readonly bytes: number;
+  /** Chunks that failed: their numbers in `items`, and why. Those are not written. */
+  readonly bad: readonly { readonly item: number; readonly message: string }[];
+}
+
+export type Job = SealJob | OpenJob;
+
+export interface JobMessage {
+  readonly slot: number;
+  readonly job: Job;
+}
+
+export type ResultMessage =
+  | { readonly slot: number; readonly ok: true; readonly result: SealResult | OpenResult }
+  | { readonly slot: number; readonly ok: false; readonly code: string; readonly message: string };
+
+export interface WorkerSetup {
+  readonly role: 'sparsebak-pipeline';
+  readonly content: ChunkContent;
+  /** One per slot: identities, then data. */
+  readonly slots: readonly SharedArrayBuffer[];
+}

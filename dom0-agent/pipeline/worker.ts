@@ -1,0 +1,159 @@
+/**
+ * A pipeline worker: reads or writes the volume, and does all work on chunks. It holds one buffer for plaintext and
+ * maps the slots; nothing else grows.
+ */
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import { CHUNK_HEADER, writeChunkHeader } from '../../shared/wire/chunk-frame.ts';
+import { encodeFrame } from '../../shared/wire/codec.ts';
+import { copyBytes } from '../content/bytes.ts';
+import { ChunkOpener, ChunkSealer } from '../content/chunk.ts';
+import { isZeroIdentity } from '../content/identity.ts';
+import {
+  IDENTITY,
+  chunksPerJob,
+  type JobFile,
+  type JobMessage,
+  type OpenJob,
+  type OpenResult,
+  type ResultMessage,
+  type SealJob,
+  type SealResult,
+  type WorkerSetup,
+} from './jobs.ts';
+
+/** Whether this thread was started as a pipeline worker (a bundle holds the main program and the worker in one file). */
+export function isPipelineWorker(): boolean {
+  return isSetup(workerData);
+}
+
+function isSetup(data: unknown): data is WorkerSetup {
+  return typeof data === 'object' && data !== null && 'role' in data && data.role === 'sparsebak-pipeline';
+}
+
+/** Serves jobs until the main thread ends it. */
+export function runPipelineWorker(): void {
+  const port = parentPort;
+  if (port === null || !isSetup(workerData)) throw new SparsebakError('failed', 'not a pipeline worker');
+  const worker = new PipelineWorker(workerData);
+  port.on('message', ({ slot, job }: JobMessage) => {
+    port.postMessage(worker.run(slot, job));
+  });
+}
+
+class PipelineWorker {
+  readonly #chunkSize: number;
+  readonly #slots: readonly Uint8Array[];
+  readonly #identityBytes: number;
+  readonly #plain: Uint8Array;
+  readonly #sealer: ChunkSealer;
+  readonly #opener: ChunkOpener;
+  #file: { readonly opening: number; readonly flags: 'r' | 'r+'; readonly fd: number } | undefined;
+
+  constructor(setup: WorkerSetup) {
+    const { content } = setup;
+    this.#chunkSize = content.chunkSize;
+    this.#slots = setup.slots.map((slot) => new Uint8Array(slot));
+    const chunks = chunksPerJob(content.chunkSize);
+    this.#identityBytes = chunks * IDENTITY;
+    this.#plain = Buffer.allocUnsafeSlow(chunks * content.chunkSize);
+    this.#sealer = new ChunkSealer(content);
+    this.#opener = new ChunkOpener(content);
+  }
+
+  run(slot: number, job: JobMessage['job']): ResultMessage {
+    try {
+      const memory = this.#slots[slot];
+      if (memory === undefined) throw new SparsebakError('failed', `no slot ${slot}`);
+      return { slot, ok: true, result: job.kind === 'seal' ? this.#seal(memory, job) : this.#open(memory, job) };
+    } catch (error) {
+      const known = asSparsebakError(error, job.kind === 'seal' ? 'source' : 'target');
+      return { slot, ok: false, code: known.code, message: known.message };
+    }
+  }
+
+  #seal(memory: Uint8Array, job: SealJob): SealResult {
+    const start = job.firstChunk * this.#chunkSize;
+    const length = Math.min(job.count * this.#chunkSize, job.size - start);
+    this.#read(job.file, start, length);
+    const totals = { chunks: 0, zeroChunks: 0, changedBytes: 0 };
+    let at = this.#identityBytes;
+    let zeroRun = 0;
+    const endZeroRun = (nextChunk: number) => {
+      if (zeroRun === 0) return;
+      const frame = encodeFrame({ t: 'zeros', address: (nextChunk - zeroRun) * this.#chunkSize, count: zeroRun });
+      copyBytes(frame, memory, at);
+      at += frame.length;
+      zeroRun = 0;
+    };
+    for (let i = 0; i < job.count; i++) {
+      const plain = this.#plain.subarray(i * this.#chunkSize, Math.min((i + 1) * this.#chunkSize, length));
+      const identity = this.#sealer.identity(plain);
+      copyBytes(identity, memory, i * IDENTITY);
+      const zero = isZeroIdentity(identity);
+      const chunk = job.firstChunk + i;
+      if (job.known !== null && Buffer.compare(identity, job.known.subarray(i * IDENTITY, (i + 1) * IDENTITY)) === 0) {
+        endZeroRun(chunk);
+        continue;
+      }
+      totals.changedBytes += plain.length;
+      if (zero) {
+        zeroRun++;
+        totals.zeroChunks++;
+        continue;
+      }
+      endZeroRun(chunk);
+      const stored = this.#sealer.seal(plain, identity, memory, at + CHUNK_HEADER);
+      writeChunkHeader(memory, at, chunk * this.#chunkSize, stored);
+      at += CHUNK_HEADER + stored;
+      totals.chunks++;
+    }
+    endZeroRun(job.firstChunk + job.count);
+    return { kind: 'sealed', frameBytes: at - this.#identityBytes, readBytes: length, ...totals };
+  }
+
+  #open(memory: Uint8Array, job: OpenJob): OpenResult {
+    const bad: { item: number; message: string }[] = [];
+    let bytes = 0;
+    job.items.forEach((item, i) => {
+      const from = this.#identityBytes + item.offset;
+      const stored = memory.subarray(from, from + item.storedLength);
+      const identity = memory.subarray(i * IDENTITY, (i + 1) * IDENTITY);
+      let plain: Uint8Array;
+      try {
+        plain = this.#opener.open(stored, identity, item.length);
+      } catch (error) {
+        bad.push({ item: i, message: error instanceof Error ? error.message : String(error) });
+        return;
+      }
+      if (job.target !== null) this.#write(job.target, item.address, plain);
+      bytes += plain.length;
+    });
+    return { kind: 'opened', bytes, bad };
+  }
+
+  #read(file: JobFile, start: number, length: number): void {
+    const fd = this.#fd(file, 'r');
+    for (let done = 0; done < length;) {
+      const got = readSync(fd, this.#plain, done, length - done, start + done);
+      if (got === 0) throw new SparsebakError('source', `${file.path} ends at ${start + done} bytes, before its size`);
+      done += got;
+    }
+  }
+
+  #write(file: JobFile, start: number, bytes: Uint8Array): void {
+    const fd = this.#fd(file, 'r+');
+    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, start + done);
+  }
+
+  /** One file is open at a time: volumes follow one another. */
+  #fd(file: JobFile, flags: 'r' | 'r+'): number {
+    if (this.#file?.opening === file.opening && this.#file.flags === flags) return this.#file.fd;
+    if (this.#file !== undefined) closeSync(this.#file.fd);
+    this.#file = undefined;
+    const fd = openSync(file.path, flags);
+    this.#file = { opening: file.opening, flags, fd };
+    return fd;
+  }
+}

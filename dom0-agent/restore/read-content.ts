@@ -1,0 +1,216 @@
+/**
+ * A session's content from the archive: every chunk that its pages name is fetched, proven by the workers and, where
+ * there is a target, written to it. Used to restore and to verify.
+ */
+import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import { copyBytes, isZeroBytes } from '../content/bytes.ts';
+import type { ReceiverClient } from '../link/client.ts';
+import { IDENTITY, type JobFile, type OpenItem } from '../pipeline/jobs.ts';
+import type { PipelinePool, Slot } from '../pipeline/pool.ts';
+import { PageIndex } from '../send/page-index.ts';
+import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
+
+export interface ReadTools {
+  readonly client: ReceiverClient;
+  readonly reader: ProvenReader;
+  readonly pool: PipelinePool;
+  readonly signal: AbortSignal;
+  /** Bytes of volume proven, or known to be zeros. */
+  readonly onProgress: (bytes: number) => void;
+}
+
+export interface ReadRequest {
+  readonly session: ProvenSession;
+  /** Where chunks are written; null: prove only. */
+  readonly target: JobFile | null;
+  /** Called for chunks of zeros, in rising runs of bytes (a device must have them written, a sparse file not). */
+  readonly onZeros?: (offset: number, length: number) => void;
+  /** Whether a chunk is looked at; absent: all are. */
+  readonly wanted?: (chunk: number) => boolean;
+  /** Gives up at the first bad chunk (a restore has failed then). */
+  readonly stopAtBad?: boolean;
+}
+
+export interface BadChunk {
+  readonly address: number;
+  readonly reason: string;
+}
+
+export interface ReadResult {
+  readonly chunks: number;
+  /** Bytes of volume that were proven (zeros not counted). */
+  readonly bytes: number;
+  /** At most `MAX_BAD` of them; `badChunks` counts all. */
+  readonly bad: readonly BadChunk[];
+  readonly badChunks: number;
+}
+
+/** Bad chunks that are named one by one. */
+const MAX_BAD = 100;
+/** Pages asked for ahead. */
+const PAGES_AHEAD = 4;
+
+/** @throws `integrity` when a head, index or page is wrong; bad chunks are reported in the result */
+export async function readContent(request: ReadRequest, tools: ReadTools): Promise<ReadResult> {
+  const reading = new ContentReading(request, tools);
+  await reading.run();
+  return reading.result;
+}
+
+class ContentReading {
+  readonly #request: ReadRequest;
+  readonly #tools: ReadTools;
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #bad: BadChunk[] = [];
+  #failure: unknown;
+  #badChunks = 0;
+  #chunks = 0;
+  #bytes = 0;
+
+  constructor(request: ReadRequest, tools: ReadTools) {
+    this.#request = request;
+    this.#tools = tools;
+  }
+
+  get #gaveUp(): boolean {
+    return this.#request.stopAtBad === true && this.#badChunks > 0;
+  }
+
+  get result(): ReadResult {
+    return { chunks: this.#chunks, bytes: this.#bytes, bad: this.#bad, badChunks: this.#badChunks };
+  }
+
+  async run(): Promise<void> {
+    const { session, onZeros } = this.#request;
+    const { geometry } = session;
+    try {
+      for await (const { range, page } of this.#pages()) {
+        if (page === undefined) {
+          const offset = range * geometry.rangeBytes;
+          const length = Math.min(geometry.rangeBytes, geometry.size - offset);
+          onZeros?.(offset, length);
+          this.#tools.onProgress(length);
+          continue;
+        }
+        await this.#range(range, page);
+        if (this.#gaveUp) break;
+      }
+    } finally {
+      await Promise.all(this.#underWay);
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Each range with its page, undefined where it is all zeros. */
+  async *#pages(): AsyncGenerator<{ range: number; page: Uint8Array | undefined }> {
+    const { session } = this.#request;
+    const { reader } = this.#tools;
+    const index = new PageIndex(await reader.index(session));
+    const ahead: Promise<{ range: number; page: Uint8Array | undefined }>[] = [];
+    let next = 0;
+    for (;;) {
+      while (ahead.length < PAGES_AHEAD && next < session.geometry.rangeCount) {
+        const range = next++;
+        const page = index.isZero(range) ? Promise.resolve(undefined) : reader.page(session, range, index.hash(range));
+        const entry = page.then((bytes) => ({ range, page: bytes }));
+        entry.catch(() => undefined);
+        ahead.push(entry);
+      }
+      const first = ahead.shift();
+      if (first === undefined) return;
+      yield await first;
+    }
+  }
+
+  async #range(range: number, page: Uint8Array): Promise<void> {
+    const { session, wanted, onZeros } = this.#request;
+    const { geometry } = session;
+    const { pool } = this.#tools;
+    let batch: { chunk: number; identity: Uint8Array }[] = [];
+    const first = range * CHUNKS_PER_RANGE;
+    for (let chunk = first; chunk < first + geometry.entriesOf(range); chunk++) {
+      const identity = page.subarray((chunk - first) * IDENTITY, (chunk - first + 1) * IDENTITY);
+      if (isZeroBytes(identity)) {
+        onZeros?.(geometry.address(chunk), geometry.chunkLength(chunk));
+        this.#tools.onProgress(geometry.chunkLength(chunk));
+        continue;
+      }
+      if (wanted !== undefined && !wanted(chunk)) continue;
+      batch.push({ chunk, identity });
+      if (batch.length === pool.chunksPerJob) {
+        await this.#start(batch);
+        batch = [];
+      }
+    }
+    if (batch.length > 0) await this.#start(batch);
+  }
+
+  /** Fetches and proves some chunks in the background, as soon as there is a slot for them. */
+  async #start(batch: readonly { chunk: number; identity: Uint8Array }[]): Promise<void> {
+    this.#tools.signal.throwIfAborted();
+    if (this.#gaveUp) return;
+    const slot = await this.#tools.pool.acquire();
+    if (this.#failure !== undefined) {
+      this.#tools.pool.release(slot);
+      throw this.#failure;
+    }
+    const work: Promise<void> = this.#batch(batch, slot)
+      .catch((error: unknown) => {
+        this.#failure ??= error;
+      })
+      .finally(() => {
+        this.#tools.pool.release(slot);
+        this.#underWay.delete(work);
+      });
+    this.#underWay.add(work);
+  }
+
+  async #batch(batch: readonly { chunk: number; identity: Uint8Array }[], slot: Slot): Promise<void> {
+    const { geometry, volume, head } = this.#request.session;
+    const items: OpenItem[] = [];
+    let filled = 0;
+    let answered = 0;
+    const addresses = batch.map(({ chunk }) => geometry.address(chunk));
+    await this.#tools.client.request({ t: 'get-chunks', volume, session: head.session, addresses }, (item) => {
+      if (item.t !== 'stored') return;
+      const asked = batch[answered++];
+      if (asked === undefined || item.address !== geometry.address(asked.chunk)) {
+        throw new SparsebakError('protocol', 'the receiver sent a chunk that was not asked for');
+      }
+      if (item.data === null || item.data.length === 0) {
+        this.#report(
+          item.address,
+          item.data === null ? 'missing from the archive' : 'zeros in the archive, where the session has data',
+        );
+        return;
+      }
+      if (filled + item.data.length > slot.data.length) {
+        this.#report(item.address, 'longer than any chunk can be');
+        return;
+      }
+      copyBytes(item.data, slot.data, filled);
+      copyBytes(asked.identity, slot.identities, items.length * IDENTITY);
+      items.push({
+        address: item.address,
+        length: geometry.chunkLength(asked.chunk),
+        offset: filled,
+        storedLength: item.data.length,
+      });
+      filled += item.data.length;
+    });
+    if (answered !== batch.length)
+      throw new SparsebakError('protocol', 'the receiver answered fewer chunks than were asked for');
+    if (items.length === 0) return;
+    const opened = await this.#tools.pool.open(slot, { kind: 'open', items, target: this.#request.target });
+    for (const { item, message } of opened.bad) this.#report(items[item]?.address ?? -1, message);
+    this.#chunks += items.length - opened.bad.length;
+    this.#bytes += opened.bytes;
+    this.#tools.onProgress(opened.bytes);
+  }
+
+  #report(address: number, reason: string): void {
+    this.#badChunks++;
+    if (this.#bad.length < MAX_BAD) this.#bad.push({ address, reason });
+  }
+}

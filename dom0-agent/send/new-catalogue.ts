@@ -1,0 +1,39 @@
+/** The catalogue that lists what a send has committed. */
+import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
+import type { Catalogue, CatalogueVolume } from '../content/catalogue.ts';
+import type { ArchiveState } from '../trust/archive-state.ts';
+
+/** A head that the receiver has committed. */
+export interface NewHead {
+  readonly volumeId: VolumeId;
+  readonly name: string;
+  readonly session: SessionName;
+  readonly hash: Uint8Array;
+  readonly pairing: PairingId;
+  readonly tags: readonly string[];
+}
+
+export function catalogueWith(
+  current: Catalogue,
+  state: ArchiveState,
+  sequence: number,
+  heads: readonly NewHead[],
+): Catalogue {
+  const volumes = new Map(current.volumes.map((volume) => [volume.id, volume]));
+  for (const head of heads) {
+    const before = volumes.get(head.volumeId);
+    const entry: CatalogueVolume = {
+      id: head.volumeId,
+      name: before?.name ?? head.name,
+      state: 'active',
+      session: head.session,
+      head: head.hash,
+      tags: {
+        ...before?.tags,
+        ...(head.tags.length === 0 ? {} : { [head.session]: [...head.tags] }),
+      },
+    };
+    volumes.set(head.volumeId, entry);
+  }
+  return { archive: state.record.archive, writer: state.settings.writer, sequence, volumes: [...volumes.values()] };
+}

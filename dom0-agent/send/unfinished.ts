@@ -1,0 +1,132 @@
+/**
+ * Sends whose end dom0 does not know, settled before a new one begins. The receiver's commit is the commit point: the
+ * newest head carries the pairing id, or it does not. What can be resumed is, and is then a session like any other.
+ */
+import type { VolumeId } from '../../shared/archive/names.ts';
+import { mayResume, resumption, type Resumption } from '../capture/checkpoint.ts';
+import { committed, discarded, settled, unfinished } from '../capture/conclude.ts';
+import type { Pending } from '../capture/pairing.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import { objectHash } from '../content/hash.ts';
+import type { Pool } from '../config/pools.ts';
+import { catalogueWith, type NewHead } from './new-catalogue.ts';
+import { streamVolume, type SendContext } from './stream.ts';
+
+interface Unfinished {
+  readonly pool: Pool;
+  readonly volume: string;
+  readonly pending: Pending;
+}
+
+/** Settles every unfinished send to this archive. @returns the volumes whose cut-off send was taken up again and finished */
+export async function settleUnfinished(context: SendContext, pools: readonly Pool[]): Promise<string[]> {
+  const { archive } = context;
+  const found = pools.flatMap((pool) =>
+    unfinished(pool, archive.state.record.archive).map((entry): Unfinished => ({ pool, ...entry })),
+  );
+  const listed: { entry: Unfinished; head: NewHead }[] = [];
+  const resumed: string[] = [];
+  for (const entry of found) {
+    const outcome = await resolveOne(context, entry);
+    if (outcome === undefined) continue;
+    listed.push({ entry, head: outcome.head });
+    if (outcome.resumed) resumed.push(entry.volume);
+  }
+  if (listed.length === 0) return resumed;
+  const sequence = archive.state.burnSequence(archive.pin.known.catalogue.sequence);
+  const heads = listed.map(({ head }) => head);
+  await archive.pin.replace(archive.client, catalogueWith(archive.pin.known.catalogue, archive.state, sequence, heads));
+  for (const { entry } of listed) await settled(entry.pool, refOf(entry));
+  return resumed;
+}
+
+async function resolveOne(
+  context: SendContext,
+  entry: Unfinished,
+): Promise<{ head: NewHead; resumed: boolean } | undefined> {
+  const { archive } = context;
+  const { pool, pending } = entry;
+  const resume = await mayResume(pool, pending);
+  const answer = await archive.client.request({
+    t: 'resolve',
+    volume: pending.volumeId,
+    pairing: pending.pairing,
+    resume,
+  });
+  if (answer.t !== 'resolved') throw new SparsebakError('protocol', 'the receiver did not say how the last send ended');
+  const head = provenHead(context, pending.volumeId, answer);
+  if (head?.pairing === pending.pairing) {
+    if (pending.outcome === 'unknown') await committed(pool, refOf(entry));
+    return { head, resumed: false };
+  }
+  if (pending.outcome === 'committed' && !archive.rolledBack) {
+    // It was answered `committed` and is not there: nothing of this archive's newest state can be trusted.
+    throw new SparsebakError('rollback', `session ${pending.session} of ${entry.volume} was committed and is gone`, {
+      hint: 'If you restored the backup disk from a copy, send with --accept-rollback; otherwise do not trust the backup VM until you know why.',
+    });
+  }
+  if (answer.checkpoint !== null && resume) {
+    const taken = await resumption(pool, refOf(entry), { address: answer.checkpoint, newest: head?.pairing ?? null });
+    if (taken.kind === 'resumable') return finish(context, entry, taken);
+    context.log.warn({ volume: entry.volume }, `an interrupted send cannot be taken up: ${taken.reason}`);
+    await archive.client.request({ t: 'resolve', volume: pending.volumeId, pairing: pending.pairing, resume: false });
+  }
+  await discarded(pool, refOf(entry));
+  return undefined;
+}
+
+/** Authentic, or not believed at all. */
+function provenHead(
+  { archive }: SendContext,
+  volume: VolumeId,
+  answer: { readonly session: string | null; readonly head: Uint8Array | null },
+): NewHead | undefined {
+  if (answer.session === null || answer.head === null) return undefined;
+  const bytes = Uint8Array.from(answer.head);
+  const head = archive.state.content.openHead(volume, answer.session as NewHead['session'], bytes);
+  return {
+    volumeId: volume,
+    name: head.name,
+    session: head.session,
+    hash: objectHash(bytes),
+    pairing: head.pairing,
+    tags: [],
+  };
+}
+
+async function finish(
+  context: SendContext,
+  entry: Unfinished,
+  taken: Extract<Resumption, { kind: 'resumable' }>,
+): Promise<{ head: NewHead; resumed: boolean } | undefined> {
+  const { pool, pending, volume } = entry;
+  const { archive } = context;
+  const base =
+    pending.base === null
+      ? undefined
+      : (
+          await archive.reader.heads(pending.volumeId, [pending.base.session], {
+            session: pending.base.session,
+            hash: Buffer.from(pending.base.head, 'hex'),
+          })
+        )[0];
+  context.log.info({ volume }, `going on with session ${pending.session} at ${taken.checkpoint.address} bytes`);
+  const sent = await streamVolume(context, {
+    pool,
+    name: volume,
+    pending,
+    tock: taken.tock,
+    base,
+    map: taken.map ?? undefined,
+    compared: taken.checkpoint.compared,
+    resume: taken,
+  });
+  if (sent.kind === 'unchanged')
+    throw new SparsebakError('failed', `the interrupted send of ${volume} came to nothing`);
+  await committed(pool, refOf(entry));
+  return { head: sent.head, resumed: true };
+}
+
+function refOf({ volume, pending }: Unfinished) {
+  return { volume, archive: pending.archive, pairing: pending.pairing };
+}

@@ -1,0 +1,332 @@
+/**
+ * One volume's content on its way: what the plan names is read, identified and sealed by the workers, and goes out in
+ * order; pages and index follow. Only this file decides what the new head will sign.
+ */
+import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
+import type { VolumeId } from '../../shared/archive/names.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import type { ArchiveContent } from '../content/archive-content.ts';
+import { isZeroBytes } from '../content/bytes.ts';
+import { IDENTITY, jobFile, type JobFile, type SealResult } from '../pipeline/jobs.ts';
+import { OrderedQueue } from '../pipeline/ordered-queue.ts';
+import type { PipelinePool, Slot } from '../pipeline/pool.ts';
+import type { Mapped } from '../source/source.ts';
+import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
+import type { Outgoing } from './outgoing.ts';
+import { PageIndex } from './page-index.ts';
+import { plan, type MarkedChunks, type PlanStep, type RangeStep } from './plan.ts';
+
+export interface VolumeContent {
+  readonly volume: VolumeId;
+  /** Where the frozen content is read. */
+  readonly path: string;
+  readonly geometry: Geometry;
+  /** undefined: everything is looked at. */
+  readonly marked: MarkedChunks | undefined;
+  readonly mapped: Mapped;
+  readonly base: { readonly session: ProvenSession; readonly index: Uint8Array } | undefined;
+  /** The ranges below `range` were sent before an interruption; `index` and `changedBytes` are theirs. */
+  readonly resume?: { readonly range: number; readonly index: Uint8Array; readonly changedBytes: number };
+}
+
+export interface VolumeTools {
+  readonly content: ArchiveContent;
+  readonly reader: ProvenReader;
+  readonly pool: PipelinePool;
+  readonly outgoing: Outgoing;
+  /** Bytes of volume dealt with, read or known to be zeros. */
+  readonly onProgress: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface VolumeSent {
+  /** The whole new index. */
+  readonly index: Uint8Array;
+  readonly changedBytes: number;
+  readonly chunks: number;
+  readonly zeroChunks: number;
+}
+
+/** A range being worked on: the base's identities and the new ones. */
+interface OpenRange {
+  readonly range: number;
+  readonly old: Uint8Array;
+  readonly entries: Uint8Array;
+}
+
+type Step =
+  | {
+      readonly kind: 'sealed';
+      readonly slot: Slot;
+      readonly result: Promise<SealResult>;
+      readonly at: number;
+      readonly count: number;
+      readonly open: OpenRange;
+    }
+  | { readonly kind: 'zeros'; readonly first: number; readonly count: number }
+  | { readonly kind: 'progress'; readonly bytes: number }
+  | { readonly kind: 'range-end'; readonly open: OpenRange };
+
+/** Steps that wait at most: jobs are bounded by their slots, the pages between them by this. */
+const QUEUED_STEPS = 64;
+/** Pages asked for ahead of the range that needs them. */
+const PAGES_AHEAD = 8;
+
+export async function sendContent(what: VolumeContent, tools: VolumeTools): Promise<VolumeSent> {
+  const index = new PageIndex(what.base?.index);
+  if (what.resume !== undefined) {
+    for (let range = 0; range < what.resume.range; range++) {
+      index.set(range, what.resume.index.subarray(range * 32, (range + 1) * 32));
+    }
+  }
+  const totals = { changedBytes: what.resume?.changedBytes ?? 0, chunks: 0, zeroChunks: 0 };
+  const queue = new OrderedQueue<Step>(QUEUED_STEPS);
+  const produced = produce(what, tools, queue).then(
+    () => {
+      queue.end();
+    },
+    (error: unknown) => {
+      queue.end(error);
+    },
+  );
+  try {
+    for (let step = await queue.shift(); step !== undefined; step = await queue.shift()) {
+      tools.signal.throwIfAborted();
+      await consume(step, what, tools, index, totals);
+    }
+  } finally {
+    // Slots of jobs that nobody waits for any more go back when their worker is done with them.
+    for (const step of queue.abort()) {
+      if (step.kind === 'sealed')
+        await step.result
+          .catch(() => undefined)
+          .then(() => {
+            tools.pool.release(step.slot);
+          });
+    }
+    await produced;
+  }
+  return { index: index.entries(what.geometry.rangeCount), ...totals };
+}
+
+/** Walks the plan and starts the work, as far ahead as slots and queue allow. */
+async function produce(what: VolumeContent, tools: VolumeTools, queue: OrderedQueue<Step>): Promise<void> {
+  const file = jobFile(what.path);
+  for await (const { step, old } of withPages(what, tools)) {
+    if (step.kind === 'unmapped-ranges') {
+      const first = step.first * CHUNKS_PER_RANGE;
+      const count = Math.min(what.geometry.chunkCount, (step.first + step.count) * CHUNKS_PER_RANGE) - first;
+      if (!(await queue.push({ kind: 'zeros', first, count }))) return;
+      continue;
+    }
+    const entries = new Uint8Array(what.geometry.entriesOf(step.range) * IDENTITY);
+    entries.set(old.subarray(0, entries.length));
+    const open: OpenRange = { range: step.range, old, entries };
+    for (const part of step.steps) {
+      if (!(await produceStep(part, open, what, tools, file, queue))) return;
+    }
+    if (!(await queue.push({ kind: 'range-end', open }))) return;
+  }
+}
+
+async function produceStep(
+  step: RangeStep,
+  open: OpenRange,
+  what: VolumeContent,
+  tools: VolumeTools,
+  file: JobFile,
+  queue: OrderedQueue<Step>,
+): Promise<boolean> {
+  const { geometry } = what;
+  if (step.kind === 'unmapped') return produceUnmapped(step.first, step.count, open, geometry, queue);
+  const known = knownChunks(what);
+  const end = step.first + step.count;
+  for (let first = step.first; first < end;) {
+    // A job's chunks are all known, or none is: those past the base's end are always sent.
+    const limit = first < known ? Math.min(end, known) : end;
+    const count = Math.min(tools.pool.chunksPerJob, limit - first);
+    const at = (first - open.range * CHUNKS_PER_RANGE) * IDENTITY;
+    const slot = await tools.pool.acquire();
+    const result = tools.pool.seal(slot, {
+      kind: 'seal',
+      file,
+      size: geometry.size,
+      firstChunk: first,
+      count,
+      known: first < known ? knownIdentities(what, open, at, count) : null,
+    });
+    if (!(await queue.push({ kind: 'sealed', slot, result, at, count, open }))) {
+      await result.catch(() => undefined);
+      tools.pool.release(slot);
+      return false;
+    }
+    first += count;
+  }
+  return true;
+}
+
+/** Chunks that the base says something about; in a first full, all are known to be zeros. */
+function knownChunks(what: VolumeContent): number {
+  return what.base === undefined ? what.geometry.chunkCount : what.base.session.geometry.chunkCount;
+}
+
+function knownIdentities(what: VolumeContent, open: OpenRange, at: number, count: number): Uint8Array {
+  if (what.base === undefined) return new Uint8Array(count * IDENTITY);
+  // A copy: the job's message must not carry the whole page.
+  return open.old.slice(at, at + count * IDENTITY);
+}
+
+/** Chunks that are zeros by the mapping: sent where the base has something else, or nothing. */
+async function produceUnmapped(
+  first: number,
+  count: number,
+  open: OpenRange,
+  geometry: Geometry,
+  queue: OrderedQueue<Step>,
+): Promise<boolean> {
+  const rangeFirst = open.range * CHUNKS_PER_RANGE;
+  let run = 0;
+  for (let chunk = first; chunk <= first + count; chunk++) {
+    const at = (chunk - rangeFirst) * IDENTITY;
+    const send = chunk < first + count && (at >= open.old.length || !isZeroBytes(open.old.subarray(at, at + IDENTITY)));
+    if (send) {
+      open.entries.fill(0, at, at + IDENTITY);
+      run++;
+    } else if (run > 0) {
+      if (!(await queue.push({ kind: 'zeros', first: chunk - run, count: run }))) return false;
+      run = 0;
+    }
+  }
+  return queue.push({ kind: 'progress', bytes: count * geometry.chunkSize });
+}
+
+async function consume(
+  step: Step,
+  what: VolumeContent,
+  tools: VolumeTools,
+  index: PageIndex,
+  totals: { changedBytes: number; chunks: number; zeroChunks: number },
+): Promise<void> {
+  switch (step.kind) {
+    case 'sealed': {
+      try {
+        const result = await step.result;
+        step.open.entries.set(step.slot.identities.subarray(0, step.count * IDENTITY), step.at);
+        if (result.frameBytes > 0) await tools.outgoing.frames(step.slot.data.subarray(0, result.frameBytes));
+        totals.changedBytes += result.changedBytes;
+        totals.chunks += result.chunks;
+        totals.zeroChunks += result.zeroChunks;
+        tools.onProgress(result.readBytes);
+      } finally {
+        tools.pool.release(step.slot);
+      }
+      return;
+    }
+    case 'zeros': {
+      await tools.outgoing.zeros(what.geometry.address(step.first), step.count);
+      totals.zeroChunks += step.count;
+      totals.changedBytes += zeroBytesChanged(step, what.geometry);
+      return;
+    }
+    case 'progress':
+      tools.onProgress(step.bytes);
+      return;
+    case 'range-end':
+      await endRange(step.open, what, tools, index, totals.changedBytes);
+  }
+}
+
+function zeroBytesChanged({ first, count }: { first: number; count: number }, geometry: Geometry): number {
+  return Math.min(geometry.size, (first + count) * geometry.chunkSize) - first * geometry.chunkSize;
+}
+
+async function endRange(
+  open: OpenRange,
+  what: VolumeContent,
+  tools: VolumeTools,
+  index: PageIndex,
+  changedBytes: number,
+): Promise<void> {
+  if (Buffer.compare(open.entries, open.old) !== 0) {
+    const { stored, hash } = tools.content.sealPage(what.volume, open.range, open.entries);
+    // An all-zero page is not stored; it may even be all that changed (a volume cut short), so the send begins with it.
+    if (stored === undefined) await tools.outgoing.ready();
+    else await tools.outgoing.page(open.range, stored);
+    index.set(open.range, hash);
+  }
+  const next = open.range + 1;
+  await tools.outgoing.checkpointIfDue(next * what.geometry.rangeBytes, () => ({
+    hashes: index.below(next),
+    changedBytes,
+  }));
+}
+
+/** The plan with the base's page of each range, fetched a window ahead. */
+async function* withPages(
+  what: VolumeContent,
+  tools: VolumeTools,
+): AsyncGenerator<{ step: PlanStep; old: Uint8Array }> {
+  const index = new PageIndex(what.base?.index);
+  const steps = plan({
+    geometry: what.geometry,
+    base: what.base?.session.geometry,
+    marked: what.marked,
+    mapped: what.mapped,
+    from: what.resume?.range ?? 0,
+    baseIsZero: (range) => index.isZero(range),
+  });
+  const ahead: { step: PlanStep; old: Promise<Uint8Array> }[] = [];
+  for (;;) {
+    while (ahead.length < PAGES_AHEAD) {
+      const next = steps.next();
+      if (next.done === true) break;
+      const old = next.value.kind === 'range' ? basePage(what, tools, index, next.value.range) : NOTHING;
+      old.catch(() => undefined);
+      ahead.push({ step: next.value, old });
+    }
+    const first = ahead.shift();
+    if (first === undefined) return;
+    yield { step: first.step, old: await first.old };
+  }
+}
+
+const NOTHING = Promise.resolve(new Uint8Array(0));
+
+async function basePage(what: VolumeContent, tools: VolumeTools, index: PageIndex, range: number): Promise<Uint8Array> {
+  if (what.base === undefined) return new Uint8Array(what.geometry.entriesOf(range) * IDENTITY);
+  const { session } = what.base;
+  if (range >= session.geometry.rangeCount) return new Uint8Array(0);
+  return tools.reader.page(session, range, index.hash(range));
+}
+
+/** Chunks that the base and the snapshot should have in common are read again. @returns whether all agreed */
+export async function agrees(
+  what: VolumeContent & { readonly base: NonNullable<VolumeContent['base']> },
+  samples: readonly { readonly range: number; readonly chunks: readonly number[] }[],
+  tools: Pick<VolumeTools, 'pool' | 'reader' | 'signal'>,
+): Promise<boolean> {
+  const index = new PageIndex(what.base.index);
+  const file = jobFile(what.path);
+  let same = true;
+  for (const { range, chunks } of samples) {
+    const page = await tools.reader.page(what.base.session, range, index.hash(range));
+    await Promise.all(
+      chunks.map(async (chunk) => {
+        const at = (chunk - range * CHUNKS_PER_RANGE) * IDENTITY;
+        const known = page.slice(at, at + IDENTITY);
+        if (known.length !== IDENTITY) throw new SparsebakError('failed', 'a sample lies past the base');
+        const slot = await tools.pool.acquire();
+        try {
+          const job = { kind: 'seal', file, size: what.geometry.size, firstChunk: chunk, count: 1, known } as const;
+          const result = await tools.pool.seal(slot, job);
+          if (result.chunks + result.zeroChunks > 0) same = false;
+        } finally {
+          tools.pool.release(slot);
+        }
+      }),
+    );
+    tools.signal.throwIfAborted();
+    if (!same) return false;
+  }
+  return same;
+}

@@ -1,0 +1,84 @@
+/**
+ * A call to an archive: the receiver is started, greeted and asked for the archive, which must be the one that this
+ * dom0's key is for. Everything that reads or writes an archive begins here.
+ */
+import { SparsebakError } from '../../shared/errors.ts';
+import type { ArchiveConfig } from '../config/config.ts';
+import { ReceiverClient } from '../link/client.ts';
+import { openLink } from '../link/open-link.ts';
+import { RELEASE } from '../release.ts';
+import type { ArchiveState } from './archive-state.ts';
+import { Pin, type Pinned } from './pin.ts';
+import { ProvenReader } from './proven-reader.ts';
+
+export interface OpenArchive {
+  readonly client: ReceiverClient;
+  readonly state: ArchiveState;
+  readonly pin: Pin;
+  readonly reader: ProvenReader;
+  readonly pinned: Pinned;
+  /** The archive was older than the pin, and the user accepted it. */
+  readonly rolledBack: boolean;
+}
+
+export interface OpenOptions {
+  /** Seconds to wait for another process's lock. */
+  readonly lockWait: number;
+  readonly acceptRollback?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Starts the receiver and greets it. @throws `unreachable`, `protocol`, `refused`, `interrupted` */
+export async function connect(archive: ArchiveConfig, signal: AbortSignal): Promise<ReceiverClient> {
+  const link = await openLink(archive.destination);
+  const client = await ReceiverClient.connect(link, { release: RELEASE });
+  const close = () => {
+    client.close(new SparsebakError('interrupted', 'interrupted'));
+  };
+  if (signal.aborted) close();
+  signal.addEventListener('abort', close, { once: true });
+  return client;
+}
+
+/** @throws `not-found`, `rollback`, `integrity`, and whatever the connection fails with */
+export async function openArchive(
+  archive: ArchiveConfig,
+  state: ArchiveState,
+  options: OpenOptions,
+): Promise<OpenArchive> {
+  const client = await connect(archive, options.signal);
+  try {
+    await openNamed(client, archive, state, options.lockWait);
+    const pin = new Pin(state);
+    const { pinned, rolledBack } = await pin.check(client, options.acceptRollback);
+    return { client, state, pin, pinned, rolledBack, reader: new ProvenReader(client, state.content) };
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+async function openNamed(
+  client: ReceiverClient,
+  archive: ArchiveConfig,
+  state: ArchiveState,
+  lockWait: number,
+): Promise<void> {
+  const opened = await client.request({ t: 'open', archive: archive.name, lockWait });
+  if (opened.t !== 'opened') throw new SparsebakError('protocol', 'the receiver did not open the archive');
+  const { record } = state;
+  if (
+    opened.archiveId !== record.archive ||
+    opened.chunkSize !== record.chunkSize ||
+    opened.encrypted !== record.encrypted
+  ) {
+    throw new SparsebakError(
+      'rollback',
+      `${client.destination} holds another archive under the name "${archive.name}"`,
+      {
+        hint: 'Look whether the destination or the backup disk is the right one.',
+      },
+    );
+  }
+  client.setChunkSize(record.chunkSize);
+}
