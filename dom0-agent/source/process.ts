@@ -64,6 +64,8 @@ export async function readLines(
   const refuse = (reason: unknown): void => {
     refusal ??= reason;
     child.kill('SIGKILL');
+    // What it started in turn may hold the pipe open for ever.
+    child.stdout.destroy();
   };
   const clock = setTimeout(() => {
     refuse(new SparsebakError('source', `${program} gave no output for ${String(silence / 1000)} seconds`));

@@ -7,20 +7,20 @@ const STEP = 512;
 
 /**
  * Asserts that wherever the two differ (within both) lies in a range, that what the newer one has beyond the older one's end does
- * if it is anything but zeros, and that the ranges are well formed. Returns how many differing bytes there were.
+ * if it is anything but zeros, and that the ranges are well formed. Returns how many bytes lie in no range.
  */
 export function assertCovers(known: Delta | Mapped, newer: Buffer, older: Buffer, what: string): number {
   if (known.kind !== 'ranges') return 0;
   assertWellFormed(known.ranges, newer.length, what);
   const padded = Buffer.alloc(newer.length);
   older.copy(padded);
-  let differing = 0;
+  let outside = 0;
   let at = 0;
   for (const { offset, length } of [...known.ranges, { offset: newer.length, length: 0 }]) {
-    differing += assertSame(newer, padded, at, offset, what);
+    outside += assertSame(newer, padded, at, offset, what);
     at = offset + length;
   }
-  return differing;
+  return outside;
 }
 
 function assertSame(a: Buffer, b: Buffer, start: number, end: number, what: string): number {
