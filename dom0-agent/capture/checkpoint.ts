@@ -80,7 +80,14 @@ export async function resumption(capture: Capture, send: SendRef, { address, new
     const bytes = Math.ceil(Math.min(address, tock.size) / (pending.chunkSize * CHUNKS_PER_RANGE)) * HASH;
     if (pages.value.length < bytes) return { kind: 'discard', reason: 'page hashes are missing' };
     const pageHashes = pages.value.subarray(0, bytes);
-    return { kind: 'resumable', pending, tock, checkpoint, pageHashes, map: mapOverBase(capture, state, pending) };
+    return {
+      kind: 'resumable',
+      pending,
+      tock,
+      checkpoint,
+      pageHashes,
+      map: checkpoint.compared ? null : mapOverBase(capture, state, pending),
+    };
   }, 'patient');
 }
 

@@ -56,6 +56,14 @@ export async function unchanged(capture: Capture, send: SendRef, rolling?: Rolli
   });
 }
 
+/**
+ * A chunk that no map marked was found to differ: whatever a delta before the tock left out is missing in every map. Those
+ * that start there or later stay. Durable before anything else is done about it, so that no later send believes them.
+ */
+export async function mistrusted(capture: Capture, send: SendRef): Promise<void> {
+  await conclude(capture, send, (state) => ({ ...state, maps: state.maps.filter((map) => isNew(map, send)) }));
+}
+
 /** The catalogue that lists the committed head is pinned: nothing is left to remember. */
 export async function settled(capture: Capture, send: SendRef): Promise<void> {
   await conclude(capture, send, (state, { outcome }) => {

@@ -93,6 +93,19 @@ export class PairingStore {
     this.#clean(folder, namedFiles(state));
   }
 
+  /** The same state under another volume's name. A crash may leave it under both. */
+  rename(state: PairingState, volume: string): void {
+    const renamed = { ...state, volume };
+    const folder = this.#folder(state.pool, volume);
+    this.#files.makeFolder(folder);
+    for (const file of namedFiles(state)) {
+      const content = this.#files.read(join(this.#folder(state.pool, state.volume), file));
+      if (content !== undefined) this.#files.write(join(folder, file), content);
+    }
+    this.save(renamed);
+    this.save(unpaired(state.pool, state.volume));
+  }
+
   /** Removes files that nothing names: a power cut may bring them back, a first save may never have come about. */
   removeStrays(): void {
     for (const name of this.#files.list(this.#volumes).filter((each) => FOLDER_NAME.test(each))) {
@@ -155,7 +168,9 @@ export class PairingStore {
   #clean(folder: string, named: readonly string[]): void {
     try {
       const names = this.#files.list(folder);
-      const ours = names.filter((name) => name === `${PAIRING}.new` || STATE_FILE_NAME.test(name.replace(/\.new$/, '')));
+      const ours = names.filter(
+        (name) => name === `${PAIRING}.new` || STATE_FILE_NAME.test(name.replace(/\.new$/, '')),
+      );
       for (const name of ours) if (!named.includes(name)) this.#files.discard(join(folder, name));
       if (!names.includes(PAIRING)) this.#files.removeFolder(folder);
     } catch {

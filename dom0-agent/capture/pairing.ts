@@ -115,7 +115,6 @@ export type MapRef = z.infer<typeof mapRef>;
 export type Pending = z.infer<typeof pending>;
 export type Base = z.infer<typeof base>;
 export type Checkpoint = z.infer<typeof checkpoint>;
-export type Progress = z.infer<typeof progress>;
 
 function distinct(keys: readonly string[]): boolean {
   return new Set(keys).size === keys.length;

@@ -1,0 +1,44 @@
+/** What the user's own commands do to the state: an archive's volume deleted, a volume renamed. */
+import { SparsebakError } from '../../shared/errors.ts';
+import type { ArchiveId } from '../../shared/archive/names.ts';
+import { removeSnapshots, type Capture } from './capture.ts';
+import { releasedSnapshots, settledTick } from './pairing.ts';
+
+/** Nothing is noted for this volume and archive any more. */
+export async function forget(capture: Capture, volume: string, archive: ArchiveId): Promise<void> {
+  await capture.lock.hold(async () => {
+    const state = capture.store.stateOf(capture.pool, volume);
+    const after = settledTick({
+      ...state,
+      maps: state.maps.filter((map) => map.archive !== archive),
+      pending: state.pending.filter((entry) => entry.archive !== archive),
+      rolling: Object.fromEntries(Object.entries(state.rolling).filter(([id]) => id !== archive)),
+    });
+    capture.store.save(after);
+    await removeSnapshots(capture, releasedSnapshots(state, after));
+  });
+}
+
+/**
+ * The state follows a renamed volume. Only where the old name is no volume any more and the new one has no state: else two
+ * volumes would share one tick, or one would lose its own.
+ */
+export async function renamed(capture: Capture, from: string, to: string): Promise<'moved' | 'nothing to move'> {
+  const { source, store, pool, lock } = capture;
+  return await lock.hold(async () => {
+    const old = store.load(pool, from);
+    if (old.kind !== 'paired') return 'nothing to move';
+    if ((await source.list([from], [])).includes(from)) {
+      throw new SparsebakError('failed', `${from} is still a volume: its state stays with it`);
+    }
+    const there = store.load(pool, to);
+    // The same tick in both is a rename that was cut off.
+    if (there.kind === 'paired' && there.state.tick?.id !== old.state.tick?.id) {
+      throw new SparsebakError('failed', `${to} has a state of its own`, {
+        hint: `The next send of ${to} compares in full where it has to; ${from} is forgotten after seven days.`,
+      });
+    }
+    store.rename(old.state, to);
+    return 'moved';
+  });
+}

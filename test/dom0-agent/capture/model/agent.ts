@@ -1,0 +1,192 @@
+/**
+ * The commands of dom0's agent as far as pairing goes, over a model of everything else: what `send` does between the steps
+ * under test. Each command may be cut off anywhere; the next knows only what is on disk.
+ *
+ * The oracle: a head is made of its base's chunks and of those of the snapshot that the map marks, and must equal the
+ * snapshot in every chunk. A mark too few shows as a head that differs.
+ */
+import assert from 'node:assert/strict';
+import { beginSend, type SendRequest } from '../../../../dom0-agent/capture/begin-send.ts';
+import type { Capture } from '../../../../dom0-agent/capture/capture.ts';
+import { checkpointed, mayResume, resumption } from '../../../../dom0-agent/capture/checkpoint.ts';
+import {
+  committed,
+  discarded,
+  settled,
+  unchanged,
+  unfinished,
+  type SendRef,
+} from '../../../../dom0-agent/capture/conclude.ts';
+import type { DeltaMap } from '../../../../dom0-agent/capture/delta-map.ts';
+import { monitor } from '../../../../dom0-agent/capture/monitor.ts';
+import type { Pending } from '../../../../dom0-agent/capture/pairing.ts';
+import { reap } from '../../../../dom0-agent/capture/reap.ts';
+import { release } from '../../../../dom0-agent/capture/release.ts';
+import { CHUNKS_PER_RANGE } from '../../../../shared/archive/address.ts';
+import type { PairingId } from '../../../../shared/archive/names.ts';
+import type { SnapshotRef } from '../../../../dom0-agent/source/source.ts';
+import type { Random } from '../../../fixtures/random.ts';
+import { chunkTexts } from './content.ts';
+import type { Machine } from './machine.ts';
+import { newId, type Head, type ModelReceiver } from './receiver.ts';
+import type { ModelSource } from './source.ts';
+
+/** What was done: a test that did nothing proves nothing. */
+export const counted = {
+  monitored: 0,
+  resets: 0,
+  full: 0,
+  incremental: 0,
+  unchanged: 0,
+  compared: 0,
+  discarded: 0,
+  resumed: 0,
+  committedLate: 0,
+  reaped: 0,
+  released: 0,
+};
+
+const NEVER = () => Promise.resolve(false);
+
+/** How a send ends when nothing goes wrong. */
+export type Ending = 'commit' | 'checkpoint' | 'abandon';
+
+export class ModelAgent {
+  readonly capture: Capture;
+  readonly #source: ModelSource;
+  readonly #machine: Machine;
+  readonly #random: Random;
+  /** Milliseconds since 1970. */
+  now = 1_000_000_000;
+
+  constructor(capture: Capture, source: ModelSource, machine: Machine, random: Random) {
+    this.capture = capture;
+    this.#source = source;
+    this.#machine = machine;
+    this.#random = random;
+  }
+
+  async monitor(volumes: readonly string[]): Promise<void> {
+    for (const outcome of await monitor(this.capture, volumes)) {
+      if (outcome.kind === 'monitored') counted.monitored += 1;
+      if (outcome.kind === 'reset') counted.resets += 1;
+    }
+  }
+
+  async reap(days = 0): Promise<void> {
+    this.now += days * 24 * 60 * 60 * 1000;
+    const { reaped } = await reap(this.capture, { now: this.now, isSending: NEVER });
+    counted.reaped += reaped.length;
+  }
+
+  async release(enough: number): Promise<void> {
+    let asked = 0;
+    const isEnough = () => Promise.resolve(++asked > enough);
+    counted.released += (await release(this.capture, { isEnough, isSending: NEVER })).length;
+  }
+
+  async send(receiver: ModelReceiver, volumes: readonly string[], ending: Ending): Promise<void> {
+    await this.#resolveAll(receiver);
+    const requests = volumes.map((volume): SendRequest => ({
+      volume,
+      archive: receiver.archive,
+      chunkSize: receiver.chunkSize,
+      pairing: newId() as PairingId,
+      base: receiver.base(volume),
+      volumeId: receiver.idOf(volume),
+      name: volume,
+      session: receiver.nextSession(volume),
+      sequence: ++receiver.sequence,
+    }));
+    for (const start of await beginSend(this.capture, requests)) {
+      const request = requests.find(({ volume }) => volume === start.volume);
+      if (start.kind !== 'begun' || request === undefined) continue;
+      await this.#transfer(receiver, request, start.tock, start.map, ending);
+    }
+  }
+
+  async #resolveAll(receiver: ModelReceiver): Promise<void> {
+    for (const { volume, pending } of unfinished(this.capture, receiver.archive)) {
+      const send = { volume, archive: receiver.archive, pairing: pending.pairing };
+      if (receiver.newest(volume)?.pairing === pending.pairing) {
+        counted.committedLate += 1;
+        await committed(this.capture, send);
+        await settled(this.capture, send);
+      } else if (!(await this.#resume(receiver, send, pending))) {
+        counted.discarded += 1;
+        await discarded(this.capture, send);
+      }
+    }
+  }
+
+  async #resume(receiver: ModelReceiver, send: SendRef, pending: Pending): Promise<boolean> {
+    const reached = receiver.resolve(send.volume, send.pairing);
+    if (reached === undefined || !(await mayResume(this.capture, pending))) return false;
+    const resumed = await resumption(this.capture, send, {
+      address: reached.address,
+      newest: receiver.newest(send.volume)?.pairing ?? null,
+    });
+    if (resumed.kind === 'discard') return false;
+    counted.resumed += 1;
+    const rest = this.#read(receiver, send.volume, resumed.tock, resumed.map).slice(reached.chunks.length);
+    await this.#finish(receiver, send, resumed.tock, [...reached.chunks, ...rest], pending.session);
+    return true;
+  }
+
+  /** The new head's chunks: the snapshot's where the map marks them, else the base's. */
+  #read(receiver: ModelReceiver, volume: string, tock: SnapshotRef, map: DeltaMap | null): string[] {
+    const base = receiver.newest(volume)?.chunks ?? [];
+    const chunks = chunkTexts(this.#source.contentOf(tock), receiver.chunkSize);
+    counted.compared += chunks.length;
+    counted[map === null ? 'full' : 'incremental'] += 1;
+    return map === null ? chunks : chunks.map((text, chunk) => (map.has(chunk) ? text : (base[chunk] ?? 'never sent')));
+  }
+
+  async #transfer(
+    receiver: ModelReceiver,
+    send: SendRequest,
+    tock: SnapshotRef,
+    map: DeltaMap | null,
+    ending: Ending,
+  ): Promise<void> {
+    const base = receiver.newest(send.volume);
+    const chunks = this.#read(receiver, send.volume, tock, map);
+    if (base?.size === tock.size && base.chunks.every((text, chunk) => text === chunks[chunk])) {
+      counted.unchanged += 1;
+      this.#mustEqual(receiver, send.volume, tock, chunks);
+      await unchanged(this.capture, send);
+      return;
+    }
+    if (ending !== 'commit') {
+      const address = CHUNKS_PER_RANGE * receiver.chunkSize;
+      const done = chunks.slice(0, this.#random.int(chunks.length + 1));
+      await checkpointed(this.capture, send, { address, changedBytes: 0, compared: map === null }, Buffer.alloc(32));
+      this.#machine.operation('checkpoint', () =>
+        receiver.checkpoint(send.volume, { pairing: send.pairing, chunks: done, address }),
+      );
+      if (ending === 'abandon') await discarded(this.capture, send);
+      return;
+    }
+    await this.#finish(receiver, send, tock, chunks, send.session);
+  }
+
+  async #finish(
+    receiver: ModelReceiver,
+    send: SendRef,
+    tock: SnapshotRef,
+    chunks: readonly string[],
+    session: Head['session'],
+  ): Promise<void> {
+    this.#mustEqual(receiver, send.volume, tock, chunks);
+    this.#machine.operation('commit', () =>
+      receiver.commit(send.volume, { pairing: send.pairing, session, size: tock.size, chunks }),
+    );
+    await committed(this.capture, send);
+    await settled(this.capture, send);
+  }
+
+  #mustEqual(receiver: ModelReceiver, volume: string, tock: SnapshotRef, chunks: readonly string[]): void {
+    const held = chunkTexts(this.#source.contentOf(tock), receiver.chunkSize);
+    assert.deepEqual(chunks, held, `the new head of ${volume} must hold what its snapshot holds`);
+  }
+}
