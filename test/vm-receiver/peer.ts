@@ -2,6 +2,8 @@
 
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +23,10 @@ export interface PeerOptions {
   /** Put ahead of all: `strace …`. */
   readonly wrapper?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** One socket for both directions, as qrexec has it: the receiver's end and ours. */
+  readonly socket?: { readonly theirs: Socket; readonly ours: Socket };
+  /** Read nothing until `read` is called. */
+  readonly deaf?: boolean;
 }
 
 export interface Ended {
@@ -49,18 +55,20 @@ export class Peer {
   #wake: (() => void) | undefined;
   #over = false;
   #id = 0;
-  /** How many `working` came; they are not handed out. */
-  working = 0;
+  /** The counters of the `working` that came; they are not handed out. */
+  readonly working: number[] = [];
 
-  constructor({ args, program = MAIN, node = process.execPath, wrapper = [], env = {} }: PeerOptions) {
+  constructor(options: PeerOptions) {
+    const { args, program = MAIN, node = process.execPath, wrapper = [], env = {}, socket } = options;
     const command = [...wrapper, node, program, ...args];
-    const stdio: StdioOptions = ['pipe', 'pipe', 'pipe'];
-    this.child = spawn(command[0]!, command.slice(1), { stdio, env: { ...process.env, ...env } });
-    this.input = this.child.stdin!;
-    this.output = this.child.stdout!;
+    const stdio: StdioOptions = [socket?.theirs ?? 'pipe', socket?.theirs ?? 'pipe', 'pipe'];
+    const cache = { NODE_COMPILE_CACHE: join(tmpdir(), 'sparsebak-compile-cache') };
+    this.child = spawn(command[0]!, command.slice(1), { stdio, env: { ...process.env, ...cache, ...env } });
+    this.input = socket?.ours ?? this.child.stdin!;
+    this.output = socket?.ours ?? this.child.stdout!;
     this.input.on('error', () => undefined);
     this.ended = this.#end();
-    void this.#read();
+    if (options.deaf !== true) void this.read();
   }
 
   async #end(): Promise<Ended> {
@@ -70,7 +78,8 @@ export class Peer {
     return { code, signal, stderr };
   }
 
-  async #read(): Promise<void> {
+  /** Takes what comes, until it ends. */
+  async read(): Promise<void> {
     const magic = new MagicReader(MAX_BANNER);
     const reader = new FrameReader(8 * 2 ** 20);
     let found = false;
@@ -91,7 +100,7 @@ export class Peer {
   }
 
   #keep(message: ReceiverMessage): void {
-    if (message.t === 'working') this.working += 1;
+    if (message.t === 'working') this.working.push(message.count);
     else this.#messages.push(message);
     this.#wake?.();
   }

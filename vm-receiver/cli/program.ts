@@ -85,6 +85,29 @@ Examples:
         return await serveCommand(settings(), grant, program.opts<GlobalOptions>().logLevel);
       }),
     );
+  program
+    .command('list')
+    .description('Show the volumes and sessions that are on the disk.')
+    .addHelpText('after', '\nExamples:\n  sparsebak-receiver list\n  sparsebak-receiver list --archive laptop --json')
+    .action(() =>
+      runs(async () => {
+        const { listCommand } = await import('./list.ts');
+        return await listCommand(settings(), program.opts<GlobalOptions>().json ?? false);
+      }),
+    );
+
+  program
+    .command('check')
+    .description(
+      'Read every file and compare it with its checksum. Needs no key; exit status 4 when anything is damaged.',
+    )
+    .addHelpText('after', '\nExamples:\n  sparsebak-receiver check\n  sparsebak-receiver check --archive laptop --json')
+    .action(() =>
+      runs(async () => {
+        const { checkCommand } = await import('./check.ts');
+        return await checkCommand(settings(), program.opts<GlobalOptions>().json ?? false);
+      }),
+    );
   return program;
 }
 

@@ -6,16 +6,21 @@ import { Conversation } from '../service/conversation.ts';
 import { openInput } from '../service/input.ts';
 import { openOutput } from '../service/output.ts';
 import { serve } from '../service/serve.ts';
-import { TIMING } from '../service/timing.ts';
+import { TIMING, type Timing } from '../service/timing.ts';
 import { openStore } from './open-store.ts';
 import type { Level } from './program.ts';
 import { RELEASE } from './release.ts';
 import type { Settings } from './settings.ts';
 
 /** One call, from the first byte to the last. Standard output is the protocol's; logs go to standard error. */
-export async function serveCommand(settings: Settings, grant: Grant, level: Level): Promise<number> {
+export async function serveCommand(
+  settings: Settings,
+  grant: Grant,
+  level: Level,
+  timing: Timing = TIMING,
+): Promise<number> {
   const log = pino({ name: 'sparsebak-receiver', level }, pino.destination({ dest: 2, sync: true }));
-  const conversation = new Conversation(openInput(0), openOutput(1, TIMING.silence), grant, TIMING, log);
+  const conversation = new Conversation(openInput(0), openOutput(1, timing.silence), grant, timing, log);
   try {
     await serve(conversation, {
       store: openStore(settings),

@@ -82,7 +82,9 @@ export class Answers {
   async #volumes(re: number): Promise<void> {
     for (const { volume, sessions } of this.#archive.volumes()) {
       for (let from = 0; from < sessions.length; from += SESSIONS_AT_ONCE) {
-        const some = sessions.slice(from, from + SESSIONS_AT_ONCE);
+        const some = sessions
+          .slice(from, from + SESSIONS_AT_ONCE)
+          .map(({ session, storedBytes, files }) => ({ session, storedBytes, files }));
         await this.#conversation.answer({ t: 'volume', re, volume, sessions: some });
       }
     }

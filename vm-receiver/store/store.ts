@@ -46,10 +46,36 @@ export interface Store {
 
 export interface SessionSummary {
   readonly session: SessionName;
+  /** Of the volume, in bytes. */
+  readonly sizeBytes: number;
   /** Bytes of chunks, pages, index and head. */
   readonly storedBytes: number;
   /** Chunks, those of zeros included. */
   readonly files: number;
+  readonly zeros: number;
+}
+
+export interface VolumeSummary {
+  readonly volume: VolumeId;
+  /** Only in a plain archive. */
+  readonly name: string | undefined;
+  /** Oldest first, at least one. */
+  readonly sessions: readonly SessionSummary[];
+}
+
+/** `missing`: listed, and not there. `different`: not the bytes that were stored. `unlisted`: there, and not listed. */
+export type Problem = 'missing' | 'different' | 'unreadable' | 'unlisted';
+
+export interface Damage {
+  /** Where, within the archive. */
+  readonly place: string;
+  readonly problem: Problem;
+}
+
+export interface CheckWatcher {
+  damage(damage: Damage): void;
+  /** After each file. */
+  file(bytes: number): void;
 }
 
 export interface StoredHead {
@@ -101,8 +127,8 @@ export interface ArchiveStore {
    */
   putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void>;
 
-  /** Volumes that have a session, by id; their sessions oldest first. */
-  volumes(): Iterable<{ readonly volume: VolumeId; readonly sessions: readonly SessionSummary[] }>;
+  /** Volumes that have a session, by id. */
+  volumes(): Iterable<VolumeSummary>;
 
   /** Oldest first; all of them when no sessions are named. A session that is not there is left out. */
   heads(volume: VolumeId, sessions: readonly SessionName[]): Iterable<StoredHead>;
@@ -138,6 +164,12 @@ export interface ArchiveStore {
    *   `bad-request` when the name is not above every session that the volume had, or the resumed send was another one
    */
   begin(request: SendRequest): Promise<Send>;
+
+  /**
+   * Reads everything of a volume and compares it with the checksums that were made when it came. It needs no key, and
+   * finds what rots or is lost; what is replaced together with its checksum only dom0 can find.
+   */
+  check(volume: VolumeId, watcher: CheckWatcher): Promise<void>;
 
   /** Lets go of all locks. A send that is not over stays unfinished, as when its sender is killed. */
   close(): Promise<void>;

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import type { ArchiveId, ArchiveName, SessionName } from '../../../shared/archive/names.ts';
 import type { ArchiveStore, Store } from '../../../vm-receiver/store/store.ts';
 import {
+  CHUNK,
   LAPTOP,
   OTHER_VOLUME,
   RANGE,
@@ -150,7 +151,13 @@ export function storeConformance(name: string, withStore: WithStore): void {
         const storedBytes = 'zerofivefarpage 0page 2index 1head 1'.length;
         assert.deepEqual(
           [...archive.volumes()],
-          [{ volume: VOLUME, sessions: [{ session: sessionName(1), files: 3, storedBytes }] }],
+          [
+            {
+              volume: VOLUME,
+              name: undefined,
+              sessions: [{ session: sessionName(1), sizeBytes: 3000 * CHUNK, files: 3, zeros: 0, storedBytes }],
+            },
+          ],
         );
       }));
 
@@ -317,7 +324,9 @@ export function storeConformance(name: string, withStore: WithStore): void {
         assert.equal(textOf(await later.page(VOLUME, sessionName(1), 0)), 'page 0');
         assert.equal(textOf(await later.page(VOLUME, sessionName(1), 2)), 'new page');
         const storedBytes = 'zeropage 0newnew pagehead 1'.length;
-        assert.deepEqual([...later.volumes()][0]?.sessions, [{ session: sessionName(1), files: 2, storedBytes }]);
+        assert.deepEqual([...later.volumes()][0]?.sessions, [
+          { session: sessionName(1), sizeBytes: 3000 * CHUNK, files: 2, zeros: 0, storedBytes },
+        ]);
         await later.close();
       }));
 

@@ -15,24 +15,26 @@ import type {
   Send,
   SendRequest,
   SessionSummary,
+  VolumeSummary,
+  CheckWatcher,
   Slot,
   StoredHead,
 } from '../store.ts';
-import { isOf, readCheckpoint } from './checkpoint.ts';
+import { beginSend } from './begin.ts';
 import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
 import { FolderLock } from './lock.ts';
-import { CATALOGUE, HEAD, INDEX, KEYS, VOLUMES, volumeFolder } from './paths.ts';
+import { CATALOGUE, INDEX, KEYS, VOLUMES, VOLUME_NAME, volumeFolder } from './paths.ts';
+import { volumePlace, type ArchivePlace } from './place.ts';
+import { MAX_SMALL, readHead, resolveSend } from './resolve.ts';
+import type { FilesSend } from './send.ts';
 import { VolumeReaders } from './readers.ts';
-import { FilesSend, checkBase, type SendPlace } from './send.ts';
-import { listSessions, newestVisible, type StoredSession } from './sessions.ts';
+import { listSessions, type StoredSession } from './sessions.ts';
 import { pieces, readFully, readSmall, withFile } from './small-file.ts';
-import { SpaceWatch, type Floors } from './space.ts';
+import type { Floors } from './space.ts';
 import { readStats } from './stats.ts';
-import { UnfinishedSend } from './unfinished.ts';
+import { VolumeCheck } from './volume-check.ts';
 
-/** The longest head and slot that fit a frame with room to spare. */
-export const MAX_SMALL = 64 * 1024;
 /** The longest catalogue. */
 export const MAX_CATALOGUE = 16 * 2 ** 20;
 
@@ -44,8 +46,7 @@ export class FilesArchive implements ArchiveStore {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #writable: boolean;
-  readonly #floors: Floors;
-  readonly #patience: Patience;
+  readonly #place: ArchivePlace;
   readonly #readers: VolumeReaders;
   readonly #sends = new Set<FilesSend>();
 
@@ -57,9 +58,8 @@ export class FilesArchive implements ArchiveStore {
     this.#disk = disk;
     this.#path = path;
     this.#writable = description.writable;
-    this.#floors = floors;
-    this.#patience = patience;
     this.#readers = new VolumeReaders(disk, path, this.chunkSize, patience);
+    this.#place = { disk, archive: path, chunkSize: this.chunkSize, floors, patience, readers: this.#readers };
   }
 
   *slots(): Generator<Slot, void, undefined> {
@@ -97,27 +97,32 @@ export class FilesArchive implements ArchiveStore {
     });
   }
 
-  *volumes(): Generator<{ volume: VolumeId; sessions: SessionSummary[] }, void, undefined> {
+  *volumes(): Generator<VolumeSummary, void, undefined> {
     for (const name of attempt(`list ${VOLUMES}`, () => this.#disk.list(this.#at(VOLUMES)).sort())) {
       if (!isId(name)) continue;
       const volume = name as VolumeId;
       const sessions = this.#sessions(volume).filter(({ hidden }) => !hidden);
       if (sessions.length === 0) continue;
-      yield { volume, sessions: sessions.map((each) => this.#summary(volume, each)) };
+      const shown = this.#small(`${volumeFolder(volume)}/${VOLUME_NAME}`);
+      yield {
+        volume,
+        name: shown === undefined ? undefined : Buffer.from(shown).toString().trimEnd(),
+        sessions: sessions.map((each) => this.#summary(volume, each)),
+      };
     }
   }
 
   #summary(volume: VolumeId, { session, path }: StoredSession): SessionSummary {
     const name = `${volumeFolder(volume)}/${session}`;
-    const { storedBytes, files } = attempt(`read ${name}`, () => readStats(this.#disk, path, name));
-    return { session, storedBytes, files };
+    return { session, ...attempt(`read ${name}`, () => readStats(this.#disk, path, name)) };
   }
 
   *heads(volume: VolumeId, sessions: readonly SessionName[]): Generator<StoredHead, void, undefined> {
     const asked = new Set(sessions);
     for (const each of this.#sessions(volume)) {
       if (each.hidden || (asked.size > 0 && !asked.has(each.session))) continue;
-      yield { session: each.session, data: this.#head(volume, each) };
+      const volumeName = volumeFolder(volume);
+      yield attempt(`read ${volumeName}`, () => readHead({ disk: this.#disk, volumeName }, each));
     }
   }
 
@@ -155,91 +160,25 @@ export class FilesArchive implements ArchiveStore {
   }
 
   async resolve(volume: VolumeId, pairing: PairingId, resume: boolean): Promise<Resolution> {
-    const path = this.#at(volumeFolder(volume));
-    const name = volumeFolder(volume);
     this.#mustBeWritable();
-    if (this.#disk.kindOf(path) !== 'folder') return { newest: undefined, checkpoint: undefined };
-    let checkpoint: number | undefined;
-    await attemptAsync(`look for unfinished sends in ${name}`, async () => {
-      for await (const send of UnfinishedSend.claimAll(this.#disk, path, name, this.#patience)) {
-        const found = send.pairing === pairing && resume ? readCheckpoint(this.#disk, send.path, send.name) : undefined;
-        if (found === undefined) await send.discard();
-        else send.release();
-        checkpoint ??= found?.address;
-      }
-    });
-    this.#readers.release(volume);
-    const reader = await this.#readers.get(volume);
-    // Whoever renamed the newest one may have been killed before that was durable, and the answer lets dom0 build on it.
-    attempt(`make ${name} durable`, () => this.#disk.syncFolder(path));
-    const newest = newestVisible(reader?.sessions ?? []);
-    if (newest === undefined) return { newest: undefined, checkpoint };
-    return { newest: { session: newest.session, data: this.#head(volume, newest) }, checkpoint };
+    return await resolveSend(volumePlace(this.#place, volume), pairing, resume);
   }
 
   async begin(request: SendRequest): Promise<Send> {
-    const place = this.#sendPlace(request.volume);
-    const { disk, volume, volumeName, patience } = place;
     this.#mustBeWritable();
-    attempt('look at the free space', () => place.space.look());
-    attempt(`begin a send in ${volumeName}`, () => {
-      checkBase(place, request);
-      if (disk.kindOf(volume) !== undefined) return;
-      disk.makeFolder(volume);
-      disk.syncFolder(this.#at(VOLUMES));
-    });
-    return await attemptAsync(`begin a send in ${volumeName}`, async () => {
-      const resumed = await this.#clear(place, request);
-      const folder = resumed ?? (await UnfinishedSend.make(disk, volume, volumeName, request.pairing, patience));
-      try {
-        // Again: another sender may have been waited for.
-        checkBase(place, request);
-        const send = await this.#send(place, request, folder);
-        this.#sends.add(send);
-        return send;
-      } catch (error) {
-        if (resumed === undefined) await folder.discard();
-        folder.release();
-        throw error;
-      }
-    });
+    const send = await beginSend(volumePlace(this.#place, request.volume), request);
+    this.#sends.add(send);
+    return send;
   }
 
-  /** Removes what others left of their sends; gives the one to resume. */
-  async #clear(place: SendPlace, request: SendRequest): Promise<UnfinishedSend | undefined> {
-    const { disk, volume, volumeName, patience } = place;
-    let resumed: UnfinishedSend | undefined;
-    for await (const send of UnfinishedSend.claimAll(disk, volume, volumeName, patience)) {
-      if (request.resume && send.pairing === request.pairing) resumed = send;
-      else await send.discard();
+  async check(volume: VolumeId, watcher: CheckWatcher): Promise<void> {
+    const check = new VolumeCheck(this.#disk, this.#path, watcher);
+    const sessions = async () => (await this.#readers.get(volume))?.sessions ?? [];
+    // Oldest first: what a prune moves meanwhile goes to a session that is still to come.
+    for (const { session } of await sessions()) {
+      await check.session(async () => (await sessions()).find((each) => each.session === session)?.path);
     }
-    if (request.resume && resumed === undefined) {
-      throw new Refusal('not-found', `there is no such send to resume in ${volumeName}`);
-    }
-    return resumed;
-  }
-
-  async #send(place: SendPlace, request: SendRequest, folder: UnfinishedSend): Promise<FilesSend> {
-    if (!request.resume)
-      return new FilesSend(place, request, folder, undefined, { files: 0, zeros: 0, storedBytes: 0 });
-    const checkpoint = readCheckpoint(this.#disk, folder.path, folder.name);
-    if (checkpoint === undefined) throw new Refusal('not-found', `${folder.name} has no checkpoint`);
-    if (!isOf(checkpoint, request)) throw new Refusal('bad-request', `${folder.name} is another send of the volume`);
-    await folder.dropFrom(checkpoint.address, this.chunkSize);
-    return new FilesSend(place, request, folder, checkpoint.address, await folder.count());
-  }
-
-  #sendPlace(volume: VolumeId): SendPlace {
-    const volumeName = volumeFolder(volume);
-    return {
-      disk: this.#disk,
-      volume: this.#at(volumeName),
-      volumeName,
-      chunkSize: this.chunkSize,
-      readers: this.#readers,
-      patience: this.#patience,
-      space: new SpaceWatch(this.#disk, this.#path, this.#floors),
-    };
+    this.#readers.release(volume);
   }
 
   async close(): Promise<void> {
@@ -252,20 +191,16 @@ export class FilesArchive implements ArchiveStore {
     return attempt(`list ${name}`, () => listSessions(this.#disk, this.#at(name), name));
   }
 
-  #head(volume: VolumeId, { session, path }: StoredSession): Uint8Array {
-    const name = `${volumeFolder(volume)}/${session}/${HEAD}`;
-    const head = attempt(`read ${name}`, () => readSmall(this.#disk, join(path, HEAD), name, MAX_SMALL));
-    if (head === undefined) throw new Refusal('io', `${name} is missing`);
-    return head;
-  }
-
   #small(name: string): Uint8Array | undefined {
     return attempt(`read ${name}`, () => readSmall(this.#disk, this.#at(name), name, MAX_SMALL));
   }
 
   async #alone(what: string, change: () => void): Promise<void> {
     this.#mustBeWritable();
-    const lock = await FolderLock.take(this.#disk, this.#path, 'alone', 'the archive', this.#patience);
+    const { patience } = this.#place;
+    const lock = await attemptAsync(what, () =>
+      FolderLock.take(this.#disk, this.#path, 'alone', 'the archive', patience),
+    );
     try {
       attempt(what, change);
     } finally {

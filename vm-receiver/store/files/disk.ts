@@ -49,8 +49,6 @@ export interface Disk {
   rename(from: string, to: string): void;
   /** A file; it may be gone already. */
   remove(path: string): void;
-  /** A folder, and only if it is empty. */
-  removeFolder(path: string): void;
   removeTree(path: string): Promise<void>;
   space(path: string): Space;
   /** Makes a folder's entries durable. */
@@ -104,7 +102,6 @@ export const systemDisk: Disk = {
   list: (path) => fs.readdirSync(path),
   rename: (from, to) => fs.renameSync(from, to),
   remove: (path) => fs.rmSync(path, { force: true }),
-  removeFolder: (path) => fs.rmdirSync(path),
   removeTree: (path) => fs.promises.rm(path, { recursive: true, force: true }),
   space(path) {
     const stat = fs.statfsSync(path);
@@ -120,19 +117,24 @@ export const systemDisk: Disk = {
     await execa('sync', ['-f', path], { stdin: 'ignore', stdout: 'ignore' });
   },
   async lock(fd, mode, { seconds, signal }) {
-    // flock(2), which Node does not have either: the program inherits our open file, and the lock belongs to that.
-    const how = mode === 'shared' ? '--shared' : '--exclusive';
-    const wait = seconds === 0 ? ['--nonblock'] : ['--timeout', String(seconds)];
-    try {
-      await execa('flock', [how, ...wait, '--conflict-exit-code', String(STILL_HELD), '3'], {
-        // Any open descriptor will do; execa's types know the first few only.
-        stdio: ['ignore', 'ignore', 'pipe', fd as 3],
-        cancelSignal: signal,
-      });
-      return true;
-    } catch (error) {
-      if (error instanceof ExecaError && error.exitCode === STILL_HELD) return false;
-      throw error;
-    }
+    // A free lock is taken even if nobody waits any more: an agent may close its side behind its last request.
+    if (await flock(fd, mode, ['--nonblock'])) return true;
+    return seconds > 0 && (await flock(fd, mode, ['--timeout', String(seconds)], signal));
   },
 };
+
+/** flock(2), which Node does not have either: the program inherits our open file, and the lock belongs to that. */
+async function flock(fd: number, mode: LockMode, wait: readonly string[], signal?: AbortSignal): Promise<boolean> {
+  const how = mode === 'shared' ? '--shared' : '--exclusive';
+  try {
+    await execa('flock', [how, ...wait, '--conflict-exit-code', String(STILL_HELD), '3'], {
+      // Any open descriptor will do; execa's types know the first few only.
+      stdio: ['ignore', 'ignore', 'pipe', fd as 3],
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof ExecaError && error.exitCode === STILL_HELD) return false;
+    throw error;
+  }
+}

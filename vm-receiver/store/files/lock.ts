@@ -2,7 +2,8 @@
  * Locks on folders. A lock belongs to our open file of the folder; the kernel drops it when our process ends, however it
  * ends. So there are no stale locks, and nothing to clean up.
  */
-import { Refusal } from '../refusal.ts';
+import { systemCode } from '../../../shared/errors.ts';
+import { Refusal, asRefusal } from '../refusal.ts';
 import type { Patience } from '../store.ts';
 import type { Disk, LockMode } from './disk.ts';
 
@@ -53,9 +54,10 @@ async function lock(disk: Disk, fd: number, mode: LockMode, name: string, patien
     if (patience.signal.aborted) {
       throw new Refusal('locked', `stopped waiting for ${name}: the other side is gone`, { cause: error });
     }
-    throw new Refusal('io', `cannot lock ${name}`, {
+    if (systemCode(error) !== 'ENOENT') throw asRefusal(error, `lock ${name}`);
+    throw new Refusal('io', `cannot lock ${name}: there is no program flock`, {
       cause: error,
-      hint: 'The receiver needs flock(1) of util-linux, and a file system that has locks.',
+      hint: 'Install util-linux in the backup VM.',
     });
   }
   if (!taken) {

@@ -10,6 +10,11 @@ import { volumeFolder } from './paths.ts';
 import { VolumeReader } from './volume-reader.ts';
 
 const AT_ONCE = 16;
+/**
+ * Milliseconds after which a volume is let go of and taken anew, between two requests: a restore of hours would otherwise
+ * keep every commit waiting. What a session is stays the same whatever happens in between.
+ */
+const RENEWED_AFTER = 20_000;
 
 export class VolumeReaders {
   readonly #disk: Disk;
@@ -28,7 +33,8 @@ export class VolumeReaders {
   /** Undefined where there is no such volume. */
   async get(volume: VolumeId): Promise<VolumeReader | undefined> {
     const known = this.#open.get(volume);
-    if (known !== undefined) return known;
+    if (known !== undefined && performance.now() - known.opened < RENEWED_AFTER) return known;
+    this.release(volume);
     const name = volumeFolder(volume);
     const path = join(this.#archive, name);
     if (this.#disk.kindOf(path) !== 'folder') return undefined;

@@ -5,48 +5,21 @@ import { join } from 'node:path';
 import { CHUNKS_PER_RANGE, Geometry } from '../../../shared/archive/address.ts';
 import { SendOrder } from '../order.ts';
 import { Refusal, attempt, attemptAsync } from '../refusal.ts';
-import type { Patience, Send, SendRequest } from '../store.ts';
+import type { Send, SendRequest } from '../store.ts';
 import { writeCheckpoint } from './checkpoint.ts';
-import type { Disk } from './disk.ts';
+import { checkBase } from './base.ts';
 import { FolderLock } from './lock.ts';
 import { CHECKPOINT, CHECKSUMS, HEAD, INDEX, SIZE, STATS, VOLUME_NAME } from './paths.ts';
+import type { VolumePlace } from './place.ts';
 import { RangeWriter, checksumLine, type Counts } from './range-writer.ts';
-import type { VolumeReaders } from './readers.ts';
-import { listSessions, newestEver, newestVisible } from './sessions.ts';
 import { writeNew } from './small-file.ts';
+import type { Stats } from './stats.ts';
 import type { SpaceWatch } from './space.ts';
 import type { UnfinishedSend } from './unfinished.ts';
 import { ZeroRuns } from './zero-run.ts';
 
-export interface SendPlace {
-  readonly disk: Disk;
-  /** The volume's folder, and its name in messages. */
-  readonly volume: string;
-  readonly volumeName: string;
-  readonly chunkSize: number;
-  readonly readers: VolumeReaders;
-  readonly patience: Patience;
-  readonly space: SpaceWatch;
-}
-
-/** @throws Refusal `stale-base`, or `bad-request` for a name that is not above all that the volume had */
-export function checkBase({ disk, volume, volumeName }: SendPlace, request: SendRequest): void {
-  const sessions = listSessions(disk, volume, volumeName);
-  const newest = newestVisible(sessions)?.session ?? null;
-  if (newest !== request.base) {
-    throw new Refusal(
-      'stale-base',
-      `the newest session of ${volumeName} is ${newest ?? 'none'}, not ${request.base ?? 'none'}`,
-    );
-  }
-  const highest = newestEver(disk, volume, volumeName, sessions);
-  if (highest !== undefined && request.session <= highest) {
-    throw new Refusal('bad-request', `${request.session} is not above ${highest}, which ${volumeName} had already`);
-  }
-}
-
 export class FilesSend implements Send {
-  readonly #place: SendPlace;
+  readonly #place: VolumePlace;
   readonly #request: SendRequest;
   readonly #folder: UnfinishedSend;
   readonly #order: SendOrder;
@@ -56,13 +29,14 @@ export class FilesSend implements Send {
 
   /** `from`: the checkpoint that it goes on at, undefined for a new one. */
   constructor(
-    place: SendPlace,
+    place: VolumePlace,
     request: SendRequest,
     folder: UnfinishedSend,
+    space: SpaceWatch,
     from: number | undefined,
     counts: Counts,
   ) {
-    const { disk, chunkSize, space } = place;
+    const { disk, chunkSize } = place;
     this.#place = place;
     this.#request = request;
     this.#folder = folder;
@@ -102,32 +76,33 @@ export class FilesSend implements Send {
   }
 
   async commit(head: Uint8Array, index: readonly Uint8Array[]): Promise<void> {
-    const { disk, volume, volumeName, readers, patience } = this.#place;
+    const { readers } = this.#place;
     this.#writer.finish();
     attempt(`write the head of ${this.#folder.name}`, () => this.#writeDescription(head, index));
     await this.#makeDurable();
     // Our own shared lock would be in the way. Between the two anything may happen: all is checked again behind it.
     readers.release(this.#request.volume);
-    const lock = await attemptAsync(`lock ${volumeName}`, () =>
-      FolderLock.take(disk, volume, 'alone', volumeName, patience),
-    );
-    try {
-      if (!this.#folder.isOurs) throw new Refusal('conflict', `${this.#folder.name} was removed by another receiver`);
-      checkBase(this.#place, this.#request);
-      attempt(`commit ${this.#folder.name}`, () => this.#rename());
-    } finally {
-      lock.release();
-    }
+    await attemptAsync(`commit ${this.#folder.name}`, () => this.#commitAlone());
     this.#folder.release();
   }
 
-  async abandon(keep: boolean): Promise<void> {
-    if (keep && this.#hasCheckpoint) {
-      this.#folder.release();
-      return;
+  async #commitAlone(): Promise<void> {
+    const { disk, volume, volumeName, patience } = this.#place;
+    const lock = await FolderLock.take(disk, volume, 'alone', volumeName, patience);
+    try {
+      if (!this.#folder.isOurs) throw new Refusal('conflict', `${this.#folder.name} was removed by another receiver`);
+      checkBase(this.#place, this.#request);
+      this.#rename();
+    } finally {
+      lock.release();
     }
-    if (this.#folder.isOurs) await this.#folder.discard();
-    else this.#folder.release();
+  }
+
+  async abandon(keep: boolean): Promise<void> {
+    const { name } = this.#folder;
+    const isOurs = this.#folder.during(() => attempt(`look at ${name}`, () => this.#folder.isOurs));
+    if (!isOurs || (keep && this.#hasCheckpoint)) this.#folder.release();
+    else await this.#folder.discard();
   }
 
   /** Gives up its lock, whatever state it is in; done already where it came to an end. */
@@ -146,7 +121,8 @@ export class FilesSend implements Send {
     const whole = Buffer.concat(index);
     const size = Buffer.from(`${this.#request.size}\n`);
     const { files, zeros, storedBytes } = this.#writer.counts;
-    const stats = { files, zeros, storedBytes: storedBytes + whole.length + head.length };
+    const sizeBytes = this.#request.size;
+    const stats: Stats = { sizeBytes, files, zeros, storedBytes: storedBytes + whole.length + head.length };
     const checksums = checksumLine(head, HEAD) + checksumLine(whole, INDEX) + checksumLine(size, SIZE);
     const write = (file: string, bytes: Uint8Array) => writeNew(disk, join(this.#folder.path, file), bytes);
     write(HEAD, head);

@@ -1,7 +1,7 @@
 /**
  * Files read whole or in pieces, none of them longer than it may be, and none that is not a plain file.
  */
-import { Refusal } from '../refusal.ts';
+import { Refusal, asRefusal } from '../refusal.ts';
 import type { Disk } from './disk.ts';
 
 /** Bytes of one piece. */
@@ -48,6 +48,14 @@ export function readSmall(disk: Disk, path: string, name: string, max: number): 
 
 /** A file in pieces; each piece holds until the next one is asked for. */
 export function* pieces(disk: Disk, path: string, name: string): Generator<Uint8Array, void, undefined> {
+  try {
+    yield* read(disk, path, name);
+  } catch (error) {
+    throw asRefusal(error, `read ${name}`);
+  }
+}
+
+function* read(disk: Disk, path: string, name: string): Generator<Uint8Array, void, undefined> {
   const fd = disk.open(path, 'read');
   try {
     const entry = disk.entryOf(fd);

@@ -8,15 +8,16 @@ import { STATS } from './paths.ts';
 import { readSmall } from './small-file.ts';
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const schema = z.object({ files: count, storedBytes: count, zeros: count });
+const schema = z.object({ sizeBytes: count, files: count, storedBytes: count, zeros: count });
 
 export interface Stats {
+  readonly sizeBytes: number;
   readonly files: number;
   readonly storedBytes: number;
   readonly zeros: number;
 }
 
-const NOTHING: Stats = { files: 0, storedBytes: 0, zeros: 0 };
+const NOTHING: Stats = { sizeBytes: 0, files: 0, storedBytes: 0, zeros: 0 };
 
 export function readStats(disk: Disk, session: string, name: string): Stats {
   const bytes = readSmall(disk, join(session, STATS), `${name}/${STATS}`, 4096);

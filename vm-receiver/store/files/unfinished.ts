@@ -4,14 +4,14 @@
  */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { CHUNKS_PER_RANGE, CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
+import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
 import { systemCode } from '../../../shared/errors.ts';
 import { Refusal, attemptAsync } from '../refusal.ts';
-import type { Patience } from '../store.ts';
 import type { Disk } from './disk.ts';
 import { FolderLock } from './lock.ts';
 import { CHECKPOINT, CHECKSUMS, HEAD, INDEX, PAGE, SIZE, STATS, pairingOf, unfinishedFolder } from './paths.ts';
+import type { VolumePlace } from './place.ts';
 import type { Counts } from './range-writer.ts';
 
 export class UnfinishedSend {
@@ -23,7 +23,7 @@ export class UnfinishedSend {
   /** Within the archive, for messages. */
   readonly name: string;
 
-  private constructor(disk: Disk, volume: string, volumeName: string, pairing: PairingId, lock: FolderLock) {
+  private constructor({ disk, volume, volumeName }: VolumePlace, pairing: PairingId, lock: FolderLock) {
     this.#disk = disk;
     this.#volume = volume;
     this.#lock = lock;
@@ -36,42 +36,27 @@ export class UnfinishedSend {
    * Those of a volume, one after another, each locked: waits for a sender that lives. One that was committed or removed
    * meanwhile is left out.
    */
-  static async *claimAll(
-    disk: Disk,
-    volume: string,
-    volumeName: string,
-    patience: Patience,
-  ): AsyncGenerator<UnfinishedSend, void, undefined> {
-    for (const folder of disk.list(volume)) {
+  static async *claimAll(place: VolumePlace): AsyncGenerator<UnfinishedSend, void, undefined> {
+    for (const folder of place.disk.list(place.volume)) {
       const pairing = pairingOf(folder);
-      if (pairing === undefined || disk.kindOf(join(volume, folder)) !== 'folder') continue;
-      const claimed = await this.#claim(disk, volume, volumeName, pairing, patience);
+      const claimed = pairing === undefined ? undefined : await UnfinishedSend.claim(place, pairing);
       if (claimed !== undefined) yield claimed;
     }
   }
 
   /** Makes an empty one and locks it. */
-  static async make(
-    disk: Disk,
-    volume: string,
-    volumeName: string,
-    pairing: PairingId,
-    patience: Patience,
-  ): Promise<UnfinishedSend> {
-    disk.makeFolder(join(volume, unfinishedFolder(pairing)));
-    const made = await this.#claim(disk, volume, volumeName, pairing, patience);
-    if (made === undefined) throw new Refusal('conflict', `another receiver removed the new send in ${volumeName}`);
-    return made;
+  static async make(place: VolumePlace, pairing: PairingId): Promise<UnfinishedSend> {
+    place.disk.makeFolder(join(place.volume, unfinishedFolder(pairing)));
+    const made = await UnfinishedSend.claim(place, pairing);
+    if (made !== undefined) return made;
+    throw new Refusal('conflict', `another receiver removed the new send in ${place.volumeName}`);
   }
 
-  static async #claim(
-    disk: Disk,
-    volume: string,
-    volumeName: string,
-    pairing: PairingId,
-    patience: Patience,
-  ): Promise<UnfinishedSend | undefined> {
+  /** Locks the one of that name; undefined where there is none. */
+  static async claim(place: VolumePlace, pairing: PairingId): Promise<UnfinishedSend | undefined> {
+    const { disk, volume, volumeName, patience } = place;
     const path = join(volume, unfinishedFolder(pairing));
+    if (disk.kindOf(path) !== 'folder') return undefined;
     let lock: FolderLock;
     try {
       lock = await FolderLock.take(disk, path, 'alone', `a send in ${volumeName}`, patience);
@@ -79,9 +64,20 @@ export class UnfinishedSend {
       if (systemCode(error) === 'ENOENT') return undefined;
       throw error;
     }
-    if (lock.isAt(path)) return new UnfinishedSend(disk, volume, volumeName, pairing, lock);
-    lock.release();
+    const send = new UnfinishedSend(place, pairing, lock);
+    if (send.during(() => send.isOurs)) return send;
+    send.release();
     return undefined;
+  }
+
+  /** A step after whose failure it is let go of. */
+  during<T>(step: () => T): T {
+    try {
+      return step();
+    } catch (error) {
+      this.release();
+      throw error;
+    }
   }
 
   /** Whether it is still the folder that was locked, and not another of the same name. */
@@ -93,28 +89,31 @@ export class UnfinishedSend {
     this.#lock.release();
   }
 
-  /** Removes it durably. The checkpoint goes first: what is left of a removal that was cut off must never be resumed. */
+  /**
+   * Removes it durably and lets go of it. The checkpoint goes first: what is left of a removal that was cut off must never
+   * be resumed.
+   */
   async discard(): Promise<void> {
-    await attemptAsync(`remove ${this.name}`, async () => {
-      this.#disk.remove(join(this.path, CHECKPOINT));
-      this.#disk.syncFolder(this.path);
-      await this.#disk.removeTree(this.path);
-      this.#disk.syncFolder(this.#volume);
-    });
-    this.#lock.release();
+    try {
+      await attemptAsync(`remove ${this.name}`, async () => {
+        this.#disk.remove(join(this.path, CHECKPOINT));
+        this.#disk.syncFolder(this.path);
+        await this.#disk.removeTree(this.path);
+        this.#disk.syncFolder(this.#volume);
+      });
+    } finally {
+      this.release();
+    }
   }
 
   /** Removes what lies at or above an address, and what a commit that failed had begun to write. */
-  async dropFrom(address: number, chunkSize: number): Promise<void> {
+  async dropFrom(address: number): Promise<void> {
     await attemptAsync(`drop the end of ${this.name}`, async () => {
       for (const file of [HEAD, INDEX, SIZE, STATS, CHECKSUMS]) this.#disk.remove(join(this.path, file));
       for (const folder of this.#ranges()) {
         if (firstAddress(folder) >= address) await this.#disk.removeTree(join(this.path, folder));
       }
     });
-    if (!Number.isInteger(address / (chunkSize * CHUNKS_PER_RANGE))) {
-      throw new Refusal('io', `the checkpoint of ${this.name} is no boundary of a range`);
-    }
   }
 
   /** What is there, counted anew: it may be millions of files. */

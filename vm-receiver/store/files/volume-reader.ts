@@ -1,6 +1,5 @@
 /**
- * One volume being read: its shared lock, taken with the first read and held until the reader closes, and its sessions as
- * they are under that lock. Commit, prune and delete hold the lock alone, so nothing moves while we read.
+ * One volume being read: its shared lock, held until the reader closes, and its sessions as they are under that lock. Commit, prune and delete hold the lock alone, so nothing moves while we read.
  */
 import type { SessionName } from '../../../shared/archive/names.ts';
 import type { Patience } from '../store.ts';
@@ -18,6 +17,8 @@ export class VolumeReader {
   readonly #lock: FolderLock;
   /** Oldest first, hidden ones included. */
   readonly sessions: readonly StoredSession[];
+  /** When, on the clock of `performance.now`. */
+  readonly opened = performance.now();
   readonly #overlays = new Map<string, Overlay>();
 
   private constructor(disk: Disk, chunkSize: number, lock: FolderLock, sessions: readonly StoredSession[]) {

@@ -9,6 +9,7 @@ import type { Send, SendRequest } from '../store.ts';
 
 export interface MemorySession {
   readonly session: SessionName;
+  readonly size: number;
   readonly head: Uint8Array;
   readonly index: readonly Uint8Array[];
   /** By address; empty for zeros. */
@@ -18,6 +19,7 @@ export interface MemorySession {
 }
 
 export interface MemoryVolume {
+  name: string | undefined;
   /** Oldest first. */
   sessions: MemorySession[];
   readonly unfinished: Map<PairingId, Unfinished>;
@@ -107,7 +109,9 @@ export class MemorySend implements Send {
     MemorySend.checkBase(this.#volume, request);
     this.#volume.unfinished.delete(request.pairing);
     const parts = index.map((part) => Uint8Array.from(part));
-    this.#volume.sessions.push({ session: request.session, head: Uint8Array.from(head), index: parts, chunks, pages });
+    const { session, size } = request;
+    this.#volume.name = request.name ?? this.#volume.name;
+    this.#volume.sessions.push({ session, size, head: Uint8Array.from(head), index: parts, chunks, pages });
     this.letGo();
   }
 

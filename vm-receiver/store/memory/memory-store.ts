@@ -16,6 +16,7 @@ import type {
   Slot,
   Store,
   StoredHead,
+  VolumeSummary,
 } from '../store.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
 import { MemorySend, type MemorySession, type MemoryVolume } from './memory-send.ts';
@@ -107,9 +108,9 @@ class MemoryArchive implements ArchiveStore {
     this.#content.catalogue = Uint8Array.from(catalogue);
   }
 
-  *volumes(): Generator<{ volume: VolumeId; sessions: SessionSummary[] }, void, undefined> {
-    for (const [volume, { sessions }] of [...this.#content.volumes].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (sessions.length > 0) yield { volume, sessions: sessions.map(summary) };
+  *volumes(): Generator<VolumeSummary, void, undefined> {
+    for (const [volume, { sessions, name }] of [...this.#content.volumes].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (sessions.length > 0) yield { volume, name, sessions: sessions.map(summary) };
     }
   }
 
@@ -157,13 +158,18 @@ class MemoryArchive implements ArchiveStore {
 
   async begin(request: SendRequest): Promise<Send> {
     const known = this.#content.volumes.get(request.volume);
-    const volume: MemoryVolume = known ?? { sessions: [], unfinished: new Map() };
+    const volume: MemoryVolume = known ?? { sessions: [], unfinished: new Map(), name: undefined };
     MemorySend.checkBase(volume, request);
     this.#content.volumes.set(request.volume, volume);
     dropUnfinished(volume, request.resume ? request.pairing : undefined);
     const send = MemorySend.begin(volume, request, this.chunkSize);
     this.#sends.add(send);
     return send;
+  }
+
+  /** Nothing rots here. */
+  async check(): Promise<void> {
+    return Promise.resolve();
   }
 
   async close(): Promise<void> {
@@ -189,7 +195,9 @@ function dropUnfinished(volume: MemoryVolume, keep: PairingId | undefined): void
   }
 }
 
-function summary({ session, head, index, chunks, pages }: MemorySession): SessionSummary {
+function summary({ session, size, head, index, chunks, pages }: MemorySession): SessionSummary {
   const all = [head, ...index, ...chunks.values(), ...pages.values()];
-  return { session, files: chunks.size, storedBytes: all.reduce((sum, { length }) => sum + length, 0) };
+  const storedBytes = all.reduce((sum, { length }) => sum + length, 0);
+  const zeros = [...chunks.values()].filter(({ length }) => length === 0).length;
+  return { session, sizeBytes: size, storedBytes, files: chunks.size, zeros };
 }

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Disk } from '../../../vm-receiver/store/files/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { Refusal } from '../../../vm-receiver/store/refusal.ts';
+import { Random } from '../../fixtures/random.ts';
+import { storeConformance } from './conformance.ts';
+import { faultyDisk, shortDisk, type Fault } from './faulty-disk.ts';
+import { inspect, live, nothingAnswered } from './history.ts';
+import { MemoryDisk, type Survival } from './memory-disk.ts';
+
+function storeOn(disk: Disk): FilesStore {
+  return new FilesStore(disk, { root: '/', requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
+}
+
+storeConformance('files on a disk in memory', async (use) => {
+  const disk = new MemoryDisk();
+  await use(storeOn(disk));
+  assert.equal(disk.openFiles, 0, 'files are left open');
+});
+
+storeConformance('S3: files on a disk that takes and gives a byte at a time', (use) =>
+  use(storeOn(shortDisk(new MemoryDisk()))),
+);
+
+/** Runs the history with one fault, then without; gives what failed, or undefined once the fault lies past the end. */
+async function liveThrough(fault: Fault): Promise<keyof Disk | undefined> {
+  const real = new MemoryDisk();
+  const { disk, log } = faultyDisk(real, fault);
+  const answered = nothingAnswered();
+  try {
+    await live(storeOn(disk), answered);
+  } catch (error) {
+    assert.ok(error instanceof Refusal, error instanceof Error ? error.stack : String(error));
+    const expected = fault.code === 'ENOSPC' || fault.code === 'EDQUOT' ? 'no-space' : 'io';
+    assert.equal(error.answer, expected, `${String(log.failed)}: ${error.message}`);
+    assert.ok(!error.message.includes('injected') && !error.message.includes('//'), error.message);
+  }
+  assert.equal(real.openFiles, 0, `files are left open after ${String(log.failed)} failed`);
+  await inspect(storeOn(real), answered);
+  await live(storeOn(real), answered);
+  assert.equal(answered.sessions, 2);
+  await inspect(storeOn(real), answered);
+  return log.failed;
+}
+
+describe('each operation of the disk fails in turn', () => {
+  const faults: Record<string, Omit<Fault, 'at'>> = {
+    'S1: no space, once': { code: 'ENOSPC', forever: false },
+    'S1: no space from then on': { code: 'ENOSPC', forever: true },
+    'S1: over quota': { code: 'EDQUOT', forever: true },
+    'S2: an I/O error, once': { code: 'EIO', forever: false },
+    'S2: I/O errors from then on': { code: 'EIO', forever: true },
+    'S4: an fsync or sync fails once and then succeeds': {
+      code: 'EIO',
+      forever: false,
+      only: ['syncFolder', 'syncFileSystem', 'replace'],
+    },
+    'S5: read-only from then on': {
+      code: 'EROFS',
+      forever: true,
+      only: ['write', 'makeFolder', 'rename', 'remove', 'removeTree', 'replace'],
+    },
+    'S6: no file handles': { code: 'EMFILE', forever: false, only: ['open'] },
+    'S7: no inodes': { code: 'ENOSPC', forever: true, only: ['open', 'makeFolder', 'replace'] },
+  };
+  for (const [name, fault] of Object.entries(faults)) {
+    test(name, async () => {
+      const failed = new Set<string>();
+      let fired = 0;
+      for (let at = 1; ; at++) {
+        const operation = await liveThrough({ ...fault, at });
+        if (operation === undefined) break;
+        failed.add(operation);
+        fired += 1;
+      }
+      console.log(`${name}: ${String(fired)} faults, in ${[...failed].sort().join(' ')}`);
+      assert.ok(fired > 5);
+    });
+  }
+});
+
+class PowerCut extends Error {}
+
+/** Ends everything at its nth operation, as a power cut does: nothing that comes after is done, by anybody. */
+function endingDisk(inner: Disk, at: number): { disk: Disk; reached: () => boolean } {
+  let count = 0;
+  const disk = new Proxy(inner, {
+    get(target, name) {
+      const operation = target[name as keyof Disk] as (...args: unknown[]) => unknown;
+      return (...args: unknown[]) => {
+        count += 1;
+        if (count >= at) throw new PowerCut();
+        return operation.apply(target, args);
+      };
+    },
+  });
+  return { disk, reached: () => count >= at };
+}
+
+/** The history until the power cut; false when it came to its end before. */
+async function liveUntilCut(
+  real: MemoryDisk,
+  at: number,
+  answered: ReturnType<typeof nothingAnswered>,
+): Promise<boolean> {
+  const { disk, reached } = endingDisk(real, at);
+  await live(storeOn(disk), answered).catch((error: unknown) => {
+    if (!reached()) throw error;
+  });
+  return reached();
+}
+
+const SURVIVALS: readonly Survival[] = ['none', 'all', 'some', 'some', 'some'];
+
+describe('the power is cut at each operation of the disk', () => {
+  test('S8, I2, I3, I9: what was answered stays, what was not is whole or not there', async () => {
+    const random = new Random('power cut');
+    let cuts = 0;
+    for (let at = 1; ; at++) {
+      let reached = false;
+      for (const survival of SURVIVALS) {
+        const answered = nothingAnswered();
+        const before = new MemoryDisk();
+        reached = await liveUntilCut(before, at, answered);
+        const after = before.afterPowerCut(survival, random);
+        await inspect(storeOn(after), answered);
+        await live(storeOn(after), answered);
+        assert.equal(answered.sessions, 2);
+        await inspect(storeOn(after), answered);
+        await inspect(storeOn(after.afterPowerCut('none', random)), answered);
+        cuts += 1;
+      }
+      if (!reached) break;
+    }
+    console.log(`S8: ${String(cuts)} power cuts`);
+    assert.ok(cuts > 300);
+  });
+
+  test('S9: and again while it recovers', async () => {
+    const random = new Random('power cut in recovery');
+    for (let round = 0; round < 400; round++) {
+      const answered = nothingAnswered();
+      let disk = new MemoryDisk();
+      for (let cut = 0; cut < 4; cut++) {
+        await liveUntilCut(disk, random.between(1, 220), answered);
+        disk = disk.afterPowerCut(random.pick(SURVIVALS), random);
+        await inspect(storeOn(disk), answered);
+      }
+      await live(storeOn(disk), answered);
+      await inspect(storeOn(disk), answered);
+      await inspect(storeOn(disk.afterPowerCut('none', random)), answered);
+    }
+  });
+});

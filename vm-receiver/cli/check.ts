@@ -1,0 +1,65 @@
+import type { ArchiveName } from '../../shared/archive/names.ts';
+import { EXIT_STATUS } from '../../shared/errors.ts';
+import type { ArchiveStore, CheckWatcher, Damage, Store } from '../store/store.ts';
+import { openStore } from './open-store.ts';
+import { chosenArchives, print, showBytes, table } from './output.ts';
+import { Progress } from './progress.ts';
+import type { Settings } from './settings.ts';
+
+/** Seconds to wait for a volume that is being committed to. */
+const LOCK_WAIT = 60;
+/** Damages that are named; beyond that they are counted. */
+const NAMED = 10_000;
+
+interface Report {
+  readonly archive: ArchiveName;
+  files: number;
+  bytes: number;
+  damaged: number;
+  readonly damages: Damage[];
+}
+
+/** Reads every file of the archives and compares it with its checksum. */
+export async function checkCommand(settings: Settings, json: boolean): Promise<number> {
+  const store = openStore(settings);
+  const reports: Report[] = [];
+  for (const archive of chosenArchives(store, settings)) reports.push(await checkOne(store, archive));
+  if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
+  else for (const report of reports) await print(describe(report));
+  return reports.some(({ damaged }) => damaged > 0) ? EXIT_STATUS.integrity : 0;
+}
+
+async function checkOne(store: Store, name: ArchiveName): Promise<Report> {
+  const archive = await store.open(name, { seconds: LOCK_WAIT, signal: new AbortController().signal });
+  try {
+    return await readAll(name, archive);
+  } finally {
+    await archive.close();
+  }
+}
+
+async function readAll(name: ArchiveName, archive: ArchiveStore): Promise<Report> {
+  const report: Report = { archive: name, files: 0, bytes: 0, damaged: 0, damages: [] };
+  const volumes = [...archive.volumes()];
+  const total = volumes.flatMap(({ sessions }) => sessions).reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  const progress = new Progress(name, total);
+  const watcher: CheckWatcher = {
+    file(bytes) {
+      report.files += 1;
+      report.bytes += bytes;
+      progress.show(report.bytes);
+    },
+    damage(damage) {
+      report.damaged += 1;
+      if (report.damages.length < NAMED) report.damages.push(damage);
+    },
+  };
+  for (const { volume } of volumes) await archive.check(volume, watcher);
+  progress.end();
+  return report;
+}
+
+function describe({ archive, files, bytes, damaged, damages }: Report): string {
+  const summary = `${archive}: ${files} files, ${showBytes(bytes)}, ${damaged === 0 ? 'no damage' : `${damaged} damaged`}\n`;
+  return summary + table(damages.map(({ problem, place }) => [problem, place]));
+}

@@ -1,0 +1,48 @@
+import type { ArchiveName } from '../../shared/archive/names.ts';
+import type { Patience, Store, VolumeSummary } from '../store/store.ts';
+import { openStore } from './open-store.ts';
+import { chosenArchives, print, showBytes, table } from './output.ts';
+import type { Settings } from './settings.ts';
+
+/** What is on the disk, as the disk has it: without a key nobody can say whether it is what dom0 sent. */
+export async function listCommand(settings: Settings, json: boolean): Promise<number> {
+  const store = openStore(settings);
+  const listing: { archive: ArchiveName; volumes: VolumeSummary[] }[] = [];
+  for (const archive of chosenArchives(store, settings)) listing.push(await listOne(store, archive));
+  if (json) {
+    const archives = listing.map(({ archive, volumes }) => ({
+      archive,
+      volumes: volumes.map(({ volume, name, sessions }) => ({ id: volume, name: name ?? null, sessions })),
+    }));
+    await print(`${JSON.stringify({ archives })}\n`);
+  } else {
+    for (const { archive, volumes } of listing) await print(describe(archive, volumes));
+  }
+  return 0;
+}
+
+async function listOne(store: Store, name: ArchiveName): Promise<{ archive: ArchiveName; volumes: VolumeSummary[] }> {
+  const archive = await store.open(name, NO_WAIT);
+  try {
+    return { archive: name, volumes: [...archive.volumes()] };
+  } finally {
+    await archive.close();
+  }
+}
+
+/** Listing takes no locks. */
+const NO_WAIT: Patience = { seconds: 0, signal: new AbortController().signal };
+
+function describe(archive: ArchiveName, volumes: readonly VolumeSummary[]): string {
+  const rows = volumes.flatMap(({ volume, name, sessions }) =>
+    sessions.map(({ session, sizeBytes, storedBytes, files }) => [
+      name ?? volume,
+      session,
+      showBytes(sizeBytes),
+      showBytes(storedBytes),
+      String(files),
+    ]),
+  );
+  if (rows.length === 0) return `${archive}: no sessions\n`;
+  return `${archive}\n${table([['volume', 'session', 'size', 'stored', 'chunks'], ...rows])}`;
+}
