@@ -1,0 +1,125 @@
+// What `--json` prints, as the contract has it: no field more, none less.
+
+import * as z from 'zod';
+
+z.config({ jitless: true });
+
+const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const session = z.string().regex(/^S_\d{8}-\d{6}$/);
+const id = z.string().regex(/^[0-9a-f]{32}$/);
+const error = z.strictObject({ code: z.string().min(1), message: z.string().min(1) });
+
+export const initDocument = z.strictObject({
+  archive: z.string(),
+  id,
+  encrypted: z.boolean(),
+  chunkSize: uint,
+  dedup: z.boolean(),
+  recoveryKey: z
+    .string()
+    .regex(/^([0-9A-Z]{7}-){7}[0-9A-Z]{7}$/)
+    .optional(),
+});
+
+export const sentVolume = z.strictObject({
+  name: z.string(),
+  kind: z.enum(['full', 'incremental', 'unchanged', 'skipped', 'failed']),
+  compared: z.boolean(),
+  volumeBytes: uint,
+  changedBytes: uint,
+  chunks: uint,
+  zeroChunks: uint,
+  sentBytes: uint,
+  seconds: z.number().min(0),
+  error: error.optional(),
+});
+export type SentVolume = z.infer<typeof sentVolume>;
+
+export const sendDocument = z.strictObject({ session: session.nullable(), volumes: z.array(sentVolume) });
+export type SendDocument = z.infer<typeof sendDocument>;
+
+export const dryRunDocument = z.strictObject({
+  dryRun: z.literal(true),
+  volumes: z.array(z.strictObject({ name: z.string(), changedBytes: uint.nullable() })),
+});
+
+export const monitorDocument = z.strictObject({
+  volumes: z.array(
+    z.discriminatedUnion('kind', [
+      z.strictObject({
+        name: z.string(),
+        kind: z.literal('monitored'),
+        changedBytes: uint,
+        maps: z.array(z.strictObject({ archive: id, changedChunks: uint })),
+      }),
+      z.strictObject({ name: z.string(), kind: z.literal('unpaired') }),
+      z.strictObject({ name: z.string(), kind: z.literal('reset'), reason: z.string().min(1) }),
+      z.strictObject({ name: z.string(), kind: z.literal('missing'), error }),
+      z.strictObject({ name: z.string(), kind: z.literal('failed'), error }),
+    ]),
+  ),
+});
+export type MonitorDocument = z.infer<typeof monitorDocument>;
+
+export const listDocument = z.strictObject({
+  volumes: z.array(
+    z.strictObject({
+      name: z.string(),
+      sizeBytes: uint,
+      uncatalogued: z.literal(true).optional(),
+      sessions: z.array(
+        z.strictObject({
+          session,
+          sequence: uint.min(1),
+          kind: z.enum(['full', 'incremental']),
+          sizeBytes: uint,
+          changedBytes: uint,
+          storedBytes: uint,
+          tags: z.array(z.string()),
+          time: z.iso.datetime(),
+          state: z.enum(['stopped', 'running']),
+        }),
+      ),
+    }),
+  ),
+});
+export type ListDocument = z.infer<typeof listDocument>;
+
+export const restoreDocument = z.strictObject({
+  name: z.string(),
+  session,
+  to: z.string(),
+  sizeBytes: uint,
+  dataBytes: uint,
+  chunks: uint,
+  state: z.enum(['stopped', 'running']),
+  seconds: z.number().min(0),
+});
+
+export const verifyDocument = z.strictObject({
+  sessions: z.array(
+    z.strictObject({
+      name: z.string(),
+      session,
+      chunks: uint,
+      bytes: uint,
+      badChunks: uint,
+      bad: z.array(z.strictObject({ address: uint, reason: z.string() })),
+      error: error.optional(),
+    }),
+  ),
+});
+
+export const slotsDocument = z.strictObject({
+  slots: z.array(z.strictObject({ name: z.string(), kind: z.enum(['passphrase', 'recovery key', 'DAMAGED']) })),
+});
+
+export const unlockDocument = z.strictObject({
+  archive: z.string(),
+  id,
+  sequence: uint.min(1),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/** What stands on stdout in place of a command's document when the command failed as a whole. */
+export const errorDocument = z.strictObject({ error: error.extend({ hint: z.string().optional() }) });
