@@ -158,10 +158,12 @@ async function play(on: Stage): Promise<void> {
   const bytes = new Map([...(await stored('laptop')), ...(await stored('full-copy'))]);
   console.log(`\n${costTable(costs, bytes)}\n`);
   console.log(
-    '"read" is all that the agent read, its own program (about 2 MiB) included. The second session read more than had',
+    '"read" is all that the agent read, its own program (about 2 MiB) included. The second session read more',
   );
   console.log(
-    'changed: each one reads some unchanged chunks again (up to 80 MiB), to check that its records are right.',
+    on.pool === 'reflink'
+      ? 'than had changed: each reads some unchanged chunks again (up to 80 MiB), to check that its records are right.'
+      : 'than had changed: plain files have no record of changes, so all is compared, and monitor has nothing to note.',
   );
   console.log(
     `\nAll in ${((performance.now() - began) / 1000).toFixed(0)} s. Everything that was made is removed again.`,
