@@ -52,7 +52,16 @@ export async function init(context: CommandContext, options: InitOptions): Promi
       sequence: state.burnSequence(0),
       volumes: [],
     });
-  await createAtReceiver(context, state, slots, pinned.bytes);
+  try {
+    await createAtReceiver(context, state, slots, pinned.bytes);
+  } catch (error) {
+    // Refused for good: nothing was made there, so nothing stays here, and the next try meets no key of an archive that never was.
+    if (error instanceof SparsebakError && ['failed', 'refused'].includes(error.code)) {
+      state.remove();
+      if (before === undefined && options.recoveryKeyFile !== undefined) removeDurably(options.recoveryKeyFile);
+    }
+    throw error;
+  }
   report(context, state, recoveryKey);
   return 0;
 }
@@ -78,10 +87,6 @@ async function createAtReceiver(
       catalogue,
     });
     await client.bye();
-  } catch (error) {
-    // Refused for good: nothing was made there, so nothing stays here.
-    if (error instanceof SparsebakError && ['failed', 'refused'].includes(error.code)) state.remove();
-    throw error;
   } finally {
     client.close();
   }
