@@ -21,7 +21,7 @@ export function writeDurably(path: string, content: Uint8Array | string, mode = 
   const temporary = `${path}.new`;
   const fd = openSync(temporary, 'w', mode);
   try {
-    for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+    for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -27,7 +27,7 @@ async function statusOf(args: readonly string[], signal: AbortSignal): Promise<n
   } catch (caught) {
     if (caught instanceof CommanderError) return usage(caught);
     const error = signal.aborted ? (signal.reason as SparsebakError) : asSparsebakError(caught);
-    if (process.env['SPARSEBAK_DEBUG'] !== undefined) print(String(caught instanceof Error ? caught.stack : caught), 2);
+    if (process.env.SPARSEBAK_DEBUG !== undefined) print(String(caught instanceof Error ? caught.stack : caught), 2);
     printError(error);
     return error.exitStatus;
   }

@@ -3,6 +3,7 @@
  * part of every command.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_CHUNK_SIZE } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { RELEASE } from '../release.ts';
 import { CommandContext, type GlobalOptions } from './context.ts';
@@ -90,7 +91,7 @@ function addCommands(program: Command, execute: Execute): void {
         .default('on'),
     )
     .option('--compression <codec>', 'zstd[:1-19], gzip[:1-9] or none (default: zstd:1; gzip:1 without encryption)')
-    .option('--chunk-size <size>', '64K to 4M, a power of two (default: 256K)', size, 256 * 1024)
+    .option('--chunk-size <size>', '64K to 4M, a power of two (default: 256K)', size, DEFAULT_CHUNK_SIZE)
     .addOption(
       new Option('--dedup <mode>', 'store equal chunks once; shows the backup VM which are equal')
         .choices(['on', 'off'])

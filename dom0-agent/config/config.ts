@@ -73,7 +73,7 @@ export function readConfig(file: string): Config {
   return {
     file,
     archives: archivesOf(file, value),
-    defaultArchive: value.archive as ArchiveName | undefined,
+    defaultArchive: value.archive,
     stateDir: value.state_dir,
     initial: value.initial,
     rereadPerDay: value.reread_per_day,
@@ -120,7 +120,7 @@ function archivesOf(file: string, value: z.infer<typeof schema>): ArchiveConfig[
         hint: `Keep either the top-level destination or [archives.${value.archive}].`,
       });
     }
-    archives.unshift({ name: value.archive as ArchiveName, destination: parseDestination(value.destination) });
+    archives.unshift({ name: value.archive, destination: parseDestination(value.destination) });
   } else if (value.archive !== undefined && !archives.some(({ name }) => name === value.archive)) {
     throw new SparsebakError('config', `${file} says archive = "${value.archive}", but gives it no destination`, {
       hint: `Add destination = "…", or a section [archives.${value.archive}] with one.`,

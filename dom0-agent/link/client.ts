@@ -4,16 +4,10 @@
  */
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
-import { decodeReceiverMessage, encodeFrame } from '../../shared/wire/codec.ts';
-import {
-  PART_SIZE,
-  PROTOCOL_VERSION,
-  SMALL_FRAME,
-  WINDOW,
-  type AgentMessage,
-  type AgentRequest,
-  type ReceiverMessage,
-} from '../../shared/wire/messages.ts';
+import { decodeReceiverMessage } from '../../shared/wire/codec.ts';
+import { encodeFrame } from '../../shared/wire/encode.ts';
+import { type AgentMessage, type AgentRequest, type ReceiverMessage } from '../../shared/wire/messages.ts';
+import { PART_SIZE, PROTOCOL_VERSION, SMALL_FRAME, WINDOW } from '../../shared/wire/limits.ts';
 import { ANSWERS } from '../../shared/wire/phases.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
@@ -124,7 +118,7 @@ export class ReceiverClient {
     });
     // It may be rejected while its bytes are still being handed over.
     answer.catch(() => undefined);
-    await this.#write(encodeFrame({ ...request, id } as AgentMessage));
+    await this.#write(encodeFrame({ ...request, id }));
     return answer;
   }
 
@@ -198,7 +192,7 @@ export class ReceiverClient {
       this.onSendFailed?.(remoteError(message, this.destination));
       return;
     }
-    if (head === undefined || message.re !== head.id) {
+    if (message.re !== head?.id) {
       throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was not asked`);
     }
     this.#answer(head, message);

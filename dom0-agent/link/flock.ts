@@ -3,7 +3,6 @@
  * Node has no such call. flock(1) gets our descriptor by inheritance and locks it; the lock belongs to the open file that
  * both share, so it stays when flock(1) ends and goes when our descriptor does.
  */
-import { execa } from 'execa';
 import { closeSync, openSync } from 'node:fs';
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
 
@@ -55,6 +54,7 @@ function openLockFile(path: string): number {
 
 /** Whether the lock is ours now. */
 async function lock(fd: number, path: string, options: readonly string[]): Promise<boolean> {
+  const { execa } = await import('execa');
   const result = await execa('flock', [...options, '--conflict-exit-code', String(HELD), '3'], {
     // Its types know the descriptors 3 to 9 only; it takes any.
     stdio: ['ignore', 'ignore', 'pipe', fd as 3],

@@ -8,7 +8,7 @@ export class OrderedQueue<T> {
   #wakeProducer: (() => void) | undefined;
   #ended = false;
   #aborted = false;
-  #error: unknown;
+  #error: Error | undefined;
 
   /** @param limit items that may wait at one time */
   constructor(limit: number) {
@@ -27,7 +27,7 @@ export class OrderedQueue<T> {
   }
 
   /** No more items come. With an error, the consumer gets it behind the items that wait. */
-  end(error?: unknown): void {
+  end(error?: Error): void {
     this.#ended = true;
     this.#error = error;
     this.#wake();

@@ -35,6 +35,9 @@ export interface Slot {
 /** Jobs that a worker has in hand: one it works on, one that waits so that it never idles while the main thread is busy. */
 const JOBS_IN_HAND = 2;
 
+/** Jobs for each thread that is started beyond the first. A thread starts in about 30 ms, a job takes 1 to 3. */
+const JOBS_PER_START = 24;
+
 interface Running {
   readonly worker: Worker;
   readonly jobs: Waiting[];
@@ -55,6 +58,7 @@ export class PipelinePool {
   readonly #wantSlot: ((slot: Slot) => void)[] = [];
   readonly #maxWorkers: number;
   #closed = false;
+  #submitted = 0;
 
   constructor(content: ChunkContent, workers = availableParallelism()) {
     this.#maxWorkers = Math.max(1, Math.min(MAX_WORKERS, workers));
@@ -102,6 +106,7 @@ export class PipelinePool {
   }
 
   #run(message: JobMessage): Promise<SealResult | OpenResult> {
+    this.#submitted++;
     const result = new Promise<SealResult | OpenResult>((resolve, reject) => {
       this.#queue.push({ message, resolve, reject });
     });
@@ -126,7 +131,9 @@ export class PipelinePool {
 
   /** Workers are started when there is work for them: a send without change needs none. */
   #start(): Running | undefined {
-    if (this.#workers.length >= this.#maxWorkers || this.#closed) return undefined;
+    // A few jobs (the sample of a send without change) are done before a second thread would have started.
+    const worth = 1 + Math.floor(this.#submitted / JOBS_PER_START);
+    if (this.#workers.length >= Math.min(this.#maxWorkers, worth) || this.#closed) return undefined;
     const worker = new Worker(workerFile(), { workerData: this.#setup });
     const running: Running = { worker, jobs: [] };
     worker.on('message', (message: ResultMessage) => {
@@ -136,7 +143,7 @@ export class PipelinePool {
       else job?.reject(new SparsebakError(errorCode(message.code), message.message));
       this.#dispatch();
     });
-    worker.on('error', (error) => {
+    worker.on('error', (error: Error) => {
       this.#workers.splice(this.#workers.indexOf(running), 1);
       for (const job of running.jobs.splice(0)) {
         job.reject(new SparsebakError('failed', `a worker thread failed: ${error.message}`, { cause: error }));

@@ -6,7 +6,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { CHUNK_HEADER, writeChunkHeader } from '../../shared/wire/chunk-frame.ts';
-import { encodeFrame } from '../../shared/wire/codec.ts';
+import { encodeFrame } from '../../shared/wire/encode.ts';
 import { copyBytes } from '../content/bytes.ts';
 import { ChunkOpener, ChunkSealer } from '../content/chunk.ts';
 import { isZeroIdentity } from '../content/identity.ts';
@@ -22,11 +22,6 @@ import {
   type SealResult,
   type WorkerSetup,
 } from './jobs.ts';
-
-/** Whether this thread was started as a pipeline worker (a bundle holds the main program and the worker in one file). */
-export function isPipelineWorker(): boolean {
-  return isSetup(workerData);
-}
 
 function isSetup(data: unknown): data is WorkerSetup {
   return typeof data === 'object' && data !== null && 'role' in data && data.role === 'sparsebak-pipeline';

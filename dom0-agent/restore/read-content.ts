@@ -3,7 +3,7 @@
  * there is a target, written to it. Used to restore and to verify.
  */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
-import { SparsebakError } from '../../shared/errors.ts';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { copyBytes, isZeroBytes } from '../content/bytes.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { IDENTITY, type JobFile, type OpenItem } from '../pipeline/jobs.ts';
@@ -63,7 +63,7 @@ class ContentReading {
   readonly #tools: ReadTools;
   readonly #underWay = new Set<Promise<void>>();
   readonly #bad: BadChunk[] = [];
-  #failure: unknown;
+  #failure: SparsebakError | undefined;
   #badChunks = 0;
   #chunks = 0;
   #bytes = 0;
@@ -157,7 +157,7 @@ class ContentReading {
     }
     const work: Promise<void> = this.#batch(batch, slot)
       .catch((error: unknown) => {
-        this.#failure ??= error;
+        this.#failure ??= asSparsebakError(error);
       })
       .finally(() => {
         this.#tools.pool.release(slot);

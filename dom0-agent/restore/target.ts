@@ -24,7 +24,7 @@ export interface Target {
   readonly path: string;
   /** Whether zeros must be written too (a device keeps what it had; a new sparse file has them). */
   readonly needsZeros: boolean;
-  zeros(offset: number, length: number): void;
+  readonly zeros: (offset: number, length: number) => void;
   /** All is written and proven: makes it durable and gives it its name. */
   finish(): void;
   /** Takes away what was written, or says that a device is invalid now. */

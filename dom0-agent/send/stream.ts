@@ -4,8 +4,9 @@
  */
 import type { Logger } from 'pino';
 import { Geometry } from '../../shared/archive/address.ts';
-import { SparsebakError } from '../../shared/errors.ts';
+import { type SparsebakError } from '../../shared/errors.ts';
 import { checkpointed, type Resumption } from '../capture/checkpoint.ts';
+import { mistrusted } from '../capture/conclude.ts';
 import type { DeltaMap } from '../capture/delta-map.ts';
 import type { Pending } from '../capture/pairing.ts';
 import { chooseSample, type RollingState } from '../capture/sample.ts';
@@ -16,7 +17,9 @@ import type { OpenArchive } from '../trust/open-archive.ts';
 import type { ProvenSession } from '../trust/proven-reader.ts';
 import type { NewHead } from './new-catalogue.ts';
 import { Outgoing, type CheckpointState } from './outgoing.ts';
-import { agrees, sendContent, type VolumeContent, type VolumeSent } from './volume-send.ts';
+import { agrees } from './sampled.ts';
+import type { VolumeContent } from './volume-content.ts';
+import { sendContent, type VolumeSent } from './volume-send.ts';
 
 /** What all volumes of a send share. */
 export interface SendContext {
@@ -64,7 +67,7 @@ export type Streamed =
   | ({ readonly kind: 'unchanged' } & StreamCounts);
 
 /** The most that one send re-reads of the rolling pass, so that a day's budget does not come in one piece. */
-const ROLLING_PER_SEND = 64 * 2 ** 20;
+const ROLLING_PER_SEND = 16 * 2 ** 20;
 
 /** @throws for this volume; nothing of it is committed then */
 export async function streamVolume(context: SendContext, request: StreamRequest): Promise<Streamed> {
@@ -85,8 +88,8 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
       checkpointed(pool, ref, { address, changedBytes, compared }, hashes),
   });
   try {
-    const { content, rolling, mistrusted } = await prepare(context, request, snapshot);
-    compared ||= mistrusted;
+    const { content, rolling, distrusted } = await prepare(context, request, snapshot);
+    compared ||= distrusted;
     const { signal } = context;
     const tools = { content: archive.state.content, reader: archive.reader, pool: context.workers, outgoing, signal };
     const onProgress = (bytes: number) => {
@@ -111,7 +114,7 @@ async function prepare(
   context: SendContext,
   request: StreamRequest,
   snapshot: OpenSnapshot,
-): Promise<{ content: VolumeContent; rolling: RollingState | undefined; mistrusted: boolean }> {
+): Promise<{ content: VolumeContent; rolling: RollingState | undefined; distrusted: boolean }> {
   const { archive, signal, workers } = context;
   const { base, tock, pool, resume } = request;
   const geometry = new Geometry(archive.state.record.chunkSize, snapshot.size);
@@ -126,7 +129,7 @@ async function prepare(
   };
   context.progress.begin(request.name, workOf(content));
   if (content.base === undefined || request.map === undefined)
-    return { content, rolling: undefined, mistrusted: false };
+    return { content, rolling: undefined, distrusted: false };
   const common = Math.min(geometry.size, content.base.session.geometry.size);
   const sample = chooseSample({
     geometry: new Geometry(geometry.chunkSize, common),
@@ -140,12 +143,14 @@ async function prepare(
     reader: archive.reader,
     signal,
   });
-  if (trusted) return { content, rolling: sample.rolling, mistrusted: false };
+  if (trusted) return { content, rolling: sample.rolling, distrusted: false };
   context.log.error(
     { volume: request.name },
     `${request.name}: content changed where the delta says it did not; comparing the whole volume`,
   );
-  return { content: { ...content, marked: undefined }, rolling: undefined, mistrusted: true };
+  // Durably, so that no later send believes it either.
+  await mistrusted(pool, { volume: request.name, archive: request.pending.archive, pairing: request.pending.pairing });
+  return { content: { ...content, marked: undefined }, rolling: undefined, distrusted: true };
 }
 
 /** The day's budget, but no more in one send than is bearable. */

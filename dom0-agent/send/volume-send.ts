@@ -3,41 +3,15 @@
  * order; pages and index follow. Only this file decides what the new head will sign.
  */
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
-import type { VolumeId } from '../../shared/archive/names.ts';
-import { SparsebakError } from '../../shared/errors.ts';
-import type { ArchiveContent } from '../content/archive-content.ts';
+import { asSparsebakError } from '../../shared/errors.ts';
 import { isZeroBytes } from '../content/bytes.ts';
 import { IDENTITY, jobFile, type JobFile, type SealResult } from '../pipeline/jobs.ts';
 import { OrderedQueue } from '../pipeline/ordered-queue.ts';
-import type { PipelinePool, Slot } from '../pipeline/pool.ts';
-import type { Mapped } from '../source/source.ts';
-import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
-import type { Outgoing } from './outgoing.ts';
+import type { Slot } from '../pipeline/pool.ts';
 import { PageIndex } from './page-index.ts';
-import { plan, type MarkedChunks, type PlanStep, type RangeStep } from './plan.ts';
-
-export interface VolumeContent {
-  readonly volume: VolumeId;
-  /** Where the frozen content is read. */
-  readonly path: string;
-  readonly geometry: Geometry;
-  /** undefined: everything is looked at. */
-  readonly marked: MarkedChunks | undefined;
-  readonly mapped: Mapped;
-  readonly base: { readonly session: ProvenSession; readonly index: Uint8Array } | undefined;
-  /** The ranges below `range` were sent before an interruption; `index` and `changedBytes` are theirs. */
-  readonly resume?: { readonly range: number; readonly index: Uint8Array; readonly changedBytes: number };
-}
-
-export interface VolumeTools {
-  readonly content: ArchiveContent;
-  readonly reader: ProvenReader;
-  readonly pool: PipelinePool;
-  readonly outgoing: Outgoing;
-  /** Bytes of volume dealt with, read or known to be zeros. */
-  readonly onProgress: (bytes: number) => void;
-  readonly signal: AbortSignal;
-}
+import { plannedPages } from './planned-pages.ts';
+import type { RangeStep } from './plan.ts';
+import type { VolumeContent, VolumeTools } from './volume-content.ts';
 
 export interface VolumeSent {
   /** The whole new index. */
@@ -69,8 +43,6 @@ type Step =
 
 /** Steps that wait at most: jobs are bounded by their slots, the pages between them by this. */
 const QUEUED_STEPS = 64;
-/** Pages asked for ahead of the range that needs them. */
-const PAGES_AHEAD = 8;
 
 export async function sendContent(what: VolumeContent, tools: VolumeTools): Promise<VolumeSent> {
   const index = new PageIndex(what.base?.index);
@@ -86,7 +58,7 @@ export async function sendContent(what: VolumeContent, tools: VolumeTools): Prom
       queue.end();
     },
     (error: unknown) => {
-      queue.end(error);
+      queue.end(asSparsebakError(error));
     },
   );
   try {
@@ -112,7 +84,7 @@ export async function sendContent(what: VolumeContent, tools: VolumeTools): Prom
 /** Walks the plan and starts the work, as far ahead as slots and queue allow. */
 async function produce(what: VolumeContent, tools: VolumeTools, queue: OrderedQueue<Step>): Promise<void> {
   const file = jobFile(what.path);
-  for await (const { step, old } of withPages(what, tools)) {
+  for await (const { step, old } of plannedPages(what, tools.reader)) {
     if (step.kind === 'unmapped-ranges') {
       const first = step.first * CHUNKS_PER_RANGE;
       const count = Math.min(what.geometry.chunkCount, (step.first + step.count) * CHUNKS_PER_RANGE) - first;
@@ -259,74 +231,4 @@ async function endRange(
     hashes: index.below(next),
     changedBytes,
   }));
-}
-
-/** The plan with the base's page of each range, fetched a window ahead. */
-async function* withPages(
-  what: VolumeContent,
-  tools: VolumeTools,
-): AsyncGenerator<{ step: PlanStep; old: Uint8Array }> {
-  const index = new PageIndex(what.base?.index);
-  const steps = plan({
-    geometry: what.geometry,
-    base: what.base?.session.geometry,
-    marked: what.marked,
-    mapped: what.mapped,
-    from: what.resume?.range ?? 0,
-    baseIsZero: (range) => index.isZero(range),
-  });
-  const ahead: { step: PlanStep; old: Promise<Uint8Array> }[] = [];
-  for (;;) {
-    while (ahead.length < PAGES_AHEAD) {
-      const next = steps.next();
-      if (next.done === true) break;
-      const old = next.value.kind === 'range' ? basePage(what, tools, index, next.value.range) : NOTHING;
-      old.catch(() => undefined);
-      ahead.push({ step: next.value, old });
-    }
-    const first = ahead.shift();
-    if (first === undefined) return;
-    yield { step: first.step, old: await first.old };
-  }
-}
-
-const NOTHING = Promise.resolve(new Uint8Array(0));
-
-async function basePage(what: VolumeContent, tools: VolumeTools, index: PageIndex, range: number): Promise<Uint8Array> {
-  if (what.base === undefined) return new Uint8Array(what.geometry.entriesOf(range) * IDENTITY);
-  const { session } = what.base;
-  if (range >= session.geometry.rangeCount) return new Uint8Array(0);
-  return tools.reader.page(session, range, index.hash(range));
-}
-
-/** Chunks that the base and the snapshot should have in common are read again. @returns whether all agreed */
-export async function agrees(
-  what: VolumeContent & { readonly base: NonNullable<VolumeContent['base']> },
-  samples: readonly { readonly range: number; readonly chunks: readonly number[] }[],
-  tools: Pick<VolumeTools, 'pool' | 'reader' | 'signal'>,
-): Promise<boolean> {
-  const index = new PageIndex(what.base.index);
-  const file = jobFile(what.path);
-  let same = true;
-  for (const { range, chunks } of samples) {
-    const page = await tools.reader.page(what.base.session, range, index.hash(range));
-    await Promise.all(
-      chunks.map(async (chunk) => {
-        const at = (chunk - range * CHUNKS_PER_RANGE) * IDENTITY;
-        const known = page.slice(at, at + IDENTITY);
-        if (known.length !== IDENTITY) throw new SparsebakError('failed', 'a sample lies past the base');
-        const slot = await tools.pool.acquire();
-        try {
-          const job = { kind: 'seal', file, size: what.geometry.size, firstChunk: chunk, count: 1, known } as const;
-          const result = await tools.pool.seal(slot, job);
-          if (result.chunks + result.zeroChunks > 0) same = false;
-        } finally {
-          tools.pool.release(slot);
-        }
-      }),
-    );
-    tools.signal.throwIfAborted();
-    if (!same) return false;
-  }
-  return same;
 }

@@ -5,7 +5,7 @@
 import { Geometry } from '../../shared/archive/address.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
-import { MAX_STAGED } from '../../shared/wire/messages.ts';
+import { MAX_STAGED } from '../../shared/wire/limits.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
 import type { Head } from '../content/head.ts';
 import { isZeroBytes } from '../content/bytes.ts';

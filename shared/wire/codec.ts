@@ -1,21 +1,12 @@
 /**
- * Messages to and from frames. What comes from the other side passes the strict scan, the decoder, and its message's
+ * Messages from frames. What comes from the other side passes the strict scan, the decoder, and its message's
  * schema, in this order; from there on its types can be relied on, and nothing else of it.
  */
 import type { ZodType, core } from 'zod';
 import { SparsebakError } from '../errors.ts';
 import { escapeText } from '../text.ts';
-import { LENGTH_PREFIX } from './frame.ts';
 import { agentMessage, receiverMessage, type AgentMessage, type ReceiverMessage } from './messages.ts';
-import { decodeMap, encodeMap } from './msgpack.ts';
-
-/** The message with its length ahead, as it goes on the wire. */
-export function encodeFrame(message: AgentMessage | ReceiverMessage): Uint8Array {
-  const frame = encodeMap(message, LENGTH_PREFIX);
-  const length = frame.length - LENGTH_PREFIX;
-  new DataView(frame.buffer, frame.byteOffset).setUint32(0, length);
-  return frame;
-}
+import { decodeMap } from './msgpack.ts';
 
 /**
  * What the agent said, from a frame without its length. Binary fields are views of the frame. Throws `protocol`,

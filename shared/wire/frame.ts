@@ -6,7 +6,7 @@
  * use is one piece and one frame, whatever the peer sends.
  */
 import { SparsebakError } from '../errors.ts';
-import { FRAME_MARGIN, SMALL_FRAME } from './messages.ts';
+import { FRAME_MARGIN, SMALL_FRAME } from './limits.ts';
 
 /** Bytes of the length ahead of a frame. */
 export const LENGTH_PREFIX = 4;

@@ -3,7 +3,8 @@
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
-import { decodeAgentMessage, encodeFrame } from '../../shared/wire/codec.ts';
+import { decodeAgentMessage } from '../../shared/wire/codec.ts';
+import { encodeFrame } from '../../shared/wire/encode.ts';
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import { MAGIC, MagicReader } from '../../shared/wire/magic.ts';
 import type { AgentMessage, Grant, ReceiverMessage, RemoteError } from '../../shared/wire/messages.ts';

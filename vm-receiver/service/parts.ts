@@ -1,7 +1,7 @@
 /**
  * The `part`s of a long object, until the request that takes them. Any other request drops them.
  */
-import { MAX_STAGED, PART_SIZE } from '../../shared/wire/messages.ts';
+import { MAX_STAGED, PART_SIZE } from '../../shared/wire/limits.ts';
 
 export class Parts {
   #parts: Uint8Array[] = [];

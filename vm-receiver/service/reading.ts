@@ -2,7 +2,7 @@
  * The requests that only read, answered piece by piece: what is held of an answer at one time is one frame.
  */
 import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
-import { SMALL_FRAME, FRAME_MARGIN } from '../../shared/wire/messages.ts';
+import { SMALL_FRAME, FRAME_MARGIN } from '../../shared/wire/limits.ts';
 import { STORED_HEADER, writeStoredHeader } from '../../shared/wire/chunk-frame.ts';
 import type { ArchiveStore, Pieces } from '../store/store.ts';
 import type { Conversation } from './conversation.ts';

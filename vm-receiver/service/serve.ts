@@ -3,7 +3,7 @@
  * next: greeting, closed, open, sending. What is impossible in a phase has no code there.
  */
 import type { ArchiveName } from '../../shared/archive/names.ts';
-import { PROTOCOL_VERSION } from '../../shared/wire/messages.ts';
+import { PROTOCOL_VERSION } from '../../shared/wire/limits.ts';
 import { Refusal } from '../store/refusal.ts';
 import type { Patience, Store } from '../store/store.ts';
 import { SparsebakError } from '../../shared/errors.ts';

@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { SparsebakError } from '../../../shared/errors.ts';
-import { decodeAgentMessage, decodeReceiverMessage, encodeFrame } from '../../../shared/wire/codec.ts';
+import { decodeAgentMessage, decodeReceiverMessage } from '../../../shared/wire/codec.ts';
+import { encodeFrame } from '../../../shared/wire/encode.ts';
 import { FrameReader, LENGTH_PREFIX } from '../../../shared/wire/frame.ts';
 import type { AgentMessage, ReceiverMessage } from '../../../shared/wire/messages.ts';
 import { encodeMap } from '../../../shared/wire/msgpack.ts';
@@ -187,7 +188,8 @@ describe('the form of messages', () => {
     const script = `
       let made = 0;
       globalThis.Function = new Proxy(Function, { construct() { made++; throw new EvalError(); }, apply() { made++; throw new EvalError(); } });
-      const { encodeFrame, decodeAgentMessage } = await import(${JSON.stringify(import.meta.resolve('../../../shared/wire/codec.ts'))});
+      const { decodeAgentMessage } = await import(${JSON.stringify(import.meta.resolve('../../../shared/wire/codec.ts'))});
+      const { encodeFrame } = await import(${JSON.stringify(import.meta.resolve('../../../shared/wire/encode.ts'))});
       const frame = encodeFrame({ t: 'open', id: 1, archive: 'a', lockWait: 0 }).subarray(4);
       for (let i = 0; i < 100; i++) decodeAgentMessage(frame);
       console.log(made);`;

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'node:test';
-import { encodeFrame } from '../../../shared/wire/codec.ts';
+import { encodeFrame } from '../../../shared/wire/encode.ts';
 import { MAGIC } from '../../../shared/wire/magic.ts';
 import type { AgentMessage } from '../../../shared/wire/messages.ts';
 import { Random } from '../../fixtures/random.ts';
@@ -183,19 +183,19 @@ test(
         for (let chunk = 0; chunk < Math.min(last + 1, CHUNKS); chunk++) {
           await peer.push({ t: 'chunk', address: chunk * CHUNK, data: Buffer.alloc(20_000, session) });
         }
-        let done = false;
+        const answers = { committed: false };
         // The checkpoint's answer comes first.
         const answered = (id: number) =>
           peer
             .answerTo(id - 1)
             .then(() => peer.answerTo(id))
-            .then(() => (done = true))
+            .then(() => (answers.committed = true))
             .catch(() => undefined);
         if (last >= CHUNKS) peer.ask({ t: 'checkpoint', address: RANGE });
         if (last > CHUNKS) void answered(peer.ask({ t: 'commit', head: bytes(`head ${String(session)}`) }));
         await delay(random.int(last > CHUNKS ? 250 : 40));
         await peer.kill();
-        if (done) committed += 1;
+        if (answers.committed) committed += 1;
         else killed += 1;
 
         // I2: what was answered is there. What was not is there whole or not at all.
@@ -207,7 +207,7 @@ test(
           resume: false,
         });
         assert.ok(closing.t === 'resolved');
-        if (done) assert.equal(closing.session, sessionName(session));
+        if (answers.committed) assert.equal(closing.session, sessionName(session));
         if (closing.session !== null) {
           const newest = closing.session;
           const number = Number(newest.slice(-2));

@@ -1,0 +1,32 @@
+/** What a volume's send works on and with. */
+import type { Geometry } from '../../shared/archive/address.ts';
+import type { VolumeId } from '../../shared/archive/names.ts';
+import type { ArchiveContent } from '../content/archive-content.ts';
+import type { PipelinePool } from '../pipeline/pool.ts';
+import type { Mapped } from '../source/source.ts';
+import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
+import type { Outgoing } from './outgoing.ts';
+import type { MarkedChunks } from './plan.ts';
+
+export interface VolumeContent {
+  readonly volume: VolumeId;
+  /** Where the frozen content is read. */
+  readonly path: string;
+  readonly geometry: Geometry;
+  /** undefined: everything is looked at. */
+  readonly marked: MarkedChunks | undefined;
+  readonly mapped: Mapped;
+  readonly base: { readonly session: ProvenSession; readonly index: Uint8Array } | undefined;
+  /** The ranges below `range` were sent before an interruption; `index` and `changedBytes` are theirs. */
+  readonly resume?: { readonly range: number; readonly index: Uint8Array; readonly changedBytes: number };
+}
+
+export interface VolumeTools {
+  readonly content: ArchiveContent;
+  readonly reader: ProvenReader;
+  readonly pool: PipelinePool;
+  readonly outgoing: Outgoing;
+  /** Bytes of volume dealt with, read or known to be zeros. */
+  readonly onProgress: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}

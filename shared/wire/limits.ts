@@ -1,0 +1,15 @@
+/** The numbers of docs/protocol.md. */
+export const PROTOCOL_VERSION = 1;
+
+/** Bytes above the chunk size that a frame may have: sealing, the message's other fields. */
+export const FRAME_MARGIN = 64 * 1024;
+/** The longest frame before an archive is open, and the largest `part`. */
+export const SMALL_FRAME = 128 * 1024;
+/** Requests that may wait for their answer at one time. */
+export const WINDOW = 32;
+/** Addresses in one `get-chunks`. */
+export const MAX_ADDRESSES = 64;
+/** Bytes of parts that one request may take together (an index of 16 TiB in 64 KiB chunks is 8 MiB). */
+export const MAX_STAGED = 16 * 2 ** 20;
+/** Data bytes in one `part`. */
+export const PART_SIZE = 64 * 1024;
