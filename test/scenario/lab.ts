@@ -153,13 +153,22 @@ export class Lab {
   }
 
   keepOne(volume: string, session: string, path: string): void {
+    copyFileSync(path, this.#copyFor(volume, session), constants.COPYFILE_FICLONE);
+  }
+
+  /** Keeps what a volume was at a session that nobody was told of. */
+  keepBytes(volume: string, session: string, bytes: Uint8Array): void {
+    writeFileSync(this.#copyFor(volume, session), bytes);
+  }
+
+  #copyFor(volume: string, session: string): string {
     const sessions = this.kept.get(volume) ?? new Map<string, string>();
     this.kept.set(volume, sessions);
     const folder = join(this.folder, 'kept');
     mkdirSync(folder, { recursive: true });
     const copy = join(folder, String(this.#copies++));
-    copyFileSync(path, copy, constants.COPYFILE_FICLONE);
     sessions.set(session, copy);
+    return copy;
   }
 
   /** Restores one session and gives its bytes. */
