@@ -115,7 +115,7 @@ async function refusedUnder({ start }: Receivers, grant: Grant): Promise<string[
     const message = SAMPLES[type];
     if (!('id' in message)) continue;
     const { id: _, ...request } = message;
-    const { closing } = await peer.request(request as Parameters<Peer['request']>[0]);
+    const { closing } = await peer.request(request);
     if (closing.t === 'error' && closing.code === 'refused') refused.push(type);
   }
   await peer.hangUp();

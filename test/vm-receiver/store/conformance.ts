@@ -350,7 +350,7 @@ export function storeConformance(name: string, withStore: WithStore): void {
         await send.abandon(true);
         const { newest, checkpoint } = await archive.resolve(VOLUME, pairingId(7), true);
         assert.equal(newest?.session, sessionName(1));
-        assert.equal(text(newest?.data), 'head 1');
+        assert.equal(text(newest.data), 'head 1');
         assert.equal(checkpoint, undefined);
         assert.equal((await archive.resolve(VOLUME, pairingId(2), true)).checkpoint, undefined);
       }));

@@ -5,7 +5,7 @@ import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import { Random } from '../../fixtures/random.ts';
 import { storeConformance } from './conformance.ts';
-import { faultyDisk, shortDisk, type Fault } from './faulty-disk.ts';
+import { faultyDisk, operationOf, shortDisk, type Fault } from './faulty-disk.ts';
 import { inspect, live, nothingAnswered } from './history.ts';
 import { MemoryDisk, type Survival } from './memory-disk.ts';
 
@@ -87,7 +87,7 @@ function endingDisk(inner: Disk, at: number): { disk: Disk; reached: () => boole
   let count = 0;
   const disk = new Proxy(inner, {
     get(target, name) {
-      const operation = target[name as keyof Disk] as (...args: unknown[]) => unknown;
+      const operation = operationOf(target, name);
       return (...args: unknown[]) => {
         count += 1;
         if (count >= at) throw new PowerCut();

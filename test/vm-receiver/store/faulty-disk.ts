@@ -19,6 +19,11 @@ export interface FaultyDisk {
   readonly log: { count: number; failed: keyof Disk | undefined };
 }
 
+/** One operation of a disk, by its name. */
+export function operationOf(disk: Disk, name: PropertyKey): (...args: unknown[]) => unknown {
+  return Reflect.get(disk, name) as (...args: unknown[]) => unknown;
+}
+
 /** Closing is left out: it must go right for the test to see what else was left open. */
 const FAULTLESS = new Set<PropertyKey>(['close']);
 
@@ -26,7 +31,7 @@ export function faultyDisk(inner: Disk, fault: Fault): FaultyDisk {
   const log: FaultyDisk['log'] = { count: 0, failed: undefined };
   const disk = new Proxy(inner, {
     get(target, name) {
-      const operation = target[name as keyof Disk] as (...args: unknown[]) => unknown;
+      const operation = operationOf(target, name);
       return (...args: unknown[]) => {
         if (!FAULTLESS.has(name) && (fault.only?.includes(name as keyof Disk) ?? true)) {
           log.count += 1;
@@ -53,7 +58,7 @@ export function shortDisk(inner: Disk): Disk {
         return (fd: number, into: Uint8Array, offset: number, length: number) =>
           target.read(fd, into, offset, Math.min(length, 1));
       }
-      const operation = target[name as keyof Disk] as (...args: unknown[]) => unknown;
+      const operation = operationOf(target, name);
       return (...args: unknown[]) => operation.apply(target, args);
     },
   });

@@ -19,7 +19,9 @@ export const MAX_SMALL = 64 * 1024;
 export async function resolveSend(place: VolumePlace, pairing: PairingId, resume: boolean): Promise<Resolution> {
   const { disk, id, volume, volumeName, readers } = place;
   return await attemptAsync(`resolve a send in ${volumeName}`, async () => {
-    if (disk.kindOf(volume) === undefined) return { newest: undefined, checkpoint: undefined };
+    const kind = disk.kindOf(volume);
+    if (kind !== undefined && kind !== 'folder') throw new Refusal('io', `${volumeName} is no folder`);
+    if (kind === undefined) return { newest: undefined, checkpoint: undefined };
     const checkpoint = await keepOnly(place, resume ? pairing : undefined);
     // Behind the senders' locks: one that we waited for may have committed.
     readers.release(id);

@@ -26,6 +26,13 @@ const TAKEN = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
 
 const DRAFT = '.tmp-';
 
+function taken({ name }: NewArchive, cause?: unknown): Refusal {
+  return new Refusal('exists', `${name} is there already, and is no archive`, {
+    cause,
+    hint: 'Choose another name, or move away what is there.',
+  });
+}
+
 export class FilesStore implements Store {
   readonly #disk: Disk;
   readonly #root: string;
@@ -41,6 +48,8 @@ export class FilesStore implements Store {
     this.#mustBeThere();
     await attemptAsync(`create archive ${archive.name}`, async () => {
       const target = join(this.#root, archive.name);
+      const kind = this.#disk.kindOf(target);
+      if (kind !== undefined && kind !== 'folder') throw taken(archive);
       if (this.#disk.kindOf(join(target, DESCRIPTION)) !== undefined) {
         this.#mustBeSame(archive, target);
         // Whoever made it may have been killed before that was durable.
@@ -59,10 +68,7 @@ export class FilesStore implements Store {
       } catch (error) {
         if (this.#disk.kindOf(draft) !== undefined) await this.#disk.removeTree(draft);
         if (!TAKEN.has(systemCode(error) ?? '')) throw error;
-        throw new Refusal('exists', `${archive.name} is there already, and is no archive`, {
-          cause: error,
-          hint: 'Choose another name, or move away what is there.',
-        });
+        throw taken(archive, error);
       } finally {
         lock.release();
       }

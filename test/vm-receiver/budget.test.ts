@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { systemDisk } from '../../vm-receiver/store/files/disk.ts';
+import { FilesStore } from '../../vm-receiver/store/files/store.ts';
+import { scratchFor } from '../fixtures/scratch.ts';
+import { root as project, type Peer } from './peer.ts';
+import {
+  CHUNK,
+  LAPTOP,
+  RANGE,
+  VOLUME,
+  bytes,
+  commitSession,
+  impatient,
+  newArchive,
+  pairingId,
+  sessionName,
+  stored,
+} from './store/scene.ts';
+import { CREATE, OPEN, begin, sendFirst, withReceivers } from './wire-scene.ts';
+
+const MIB = 2 ** 20;
+const BUNDLE = join(project, 'dist/sparsebak-receiver.js');
+const noBundle = existsSync(BUNDLE) ? false : 'there is no bundle: npm run build';
+
+/** The most that the process had resident, in MiB. */
+function peakOf(peer: Peer): number {
+  const status = readFileSync(`/proc/${String(peer.child.pid)}/status`, 'utf8');
+  return Number(/VmHWM:\s*(\d+)/.exec(status)?.[1]) / 1024;
+}
+
+test(
+  'I7: at most 150 MiB, with the largest chunks, the longest index and a window of answers',
+  { skip: noBundle },
+  () =>
+    withReceivers(async ({ start }) => {
+      const peer = start({ program: BUNDLE });
+      await peer.greet();
+      const size = 4 * MIB;
+      await peer.done({ ...CREATE, chunkSize: size } as typeof CREATE);
+      await peer.done(OPEN);
+      await peer.done(begin({ size: 16 * 2 ** 40 }));
+      const data = Buffer.alloc(size + 100, 7);
+      for (let chunk = 0; chunk < 40; chunk++) await peer.push({ t: 'chunk', address: chunk * size, data });
+      await peer.push({ t: 'zeros', address: 40 * size, count: 2 ** 22 - 40 });
+      for (let part = 0; part < 256; part++) await peer.push({ t: 'part', data: data.subarray(0, 65_536) });
+      await peer.done({ t: 'commit', head: bytes('h') });
+      const addresses = Array.from({ length: 40 }, (_, chunk) => chunk * size);
+      const ids = [1, 2, 3].map(() =>
+        peer.ask({ t: 'get-chunks', volume: VOLUME, session: sessionName(1), addresses }),
+      );
+      for (const id of ids) assert.equal((await peer.answerTo(id)).items.length, 40);
+      const { items } = await peer.done({ t: 'get-index', volume: VOLUME, session: sessionName(1) });
+      assert.equal(items.length, 256);
+      const peak = peakOf(peer);
+      console.log(`${peak.toFixed(0)} MiB at the most`);
+      assert.ok(peak < 150, `${peak.toFixed(0)} MiB`);
+      assert.equal((await peer.bye()).code, 0);
+    }),
+);
+
+test('200 sessions of one volume are read as fast as one', async (t) => {
+  const root = scratchFor(t);
+  // Its locks and its durability are not what is measured, and would be most of the test.
+  const disk = { ...systemDisk, lock: async () => true, syncFileSystem: async () => undefined };
+  const store = new FilesStore(disk, { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
+  await store.create(newArchive(), impatient);
+  const archive = await store.open(LAPTOP, impatient);
+  const SESSIONS = 200;
+  for (let session = 1; session <= SESSIONS; session++) {
+    const steps = [0, 1, 2, 3, 4].map((range) => ({ chunk: range * 1024 + (session % 1024), data: String(session) }));
+    await commitSession(archive, { base: session === 1 ? null : session - 1, session, size: 5000, steps });
+  }
+  const began = performance.now();
+  for (let chunk = 0; chunk < 5000; chunk += 5) {
+    const place = chunk % 1024;
+    const expected = place >= 1 && place <= SESSIONS ? String(place) : undefined;
+    assert.equal(await stored(archive, SESSIONS, chunk), expected);
+  }
+  assert.equal([...archive.heads(VOLUME, [])].length, SESSIONS);
+  assert.equal([...archive.volumes()][0]?.sessions.length, SESSIONS);
+  const milliseconds = performance.now() - began;
+  console.log(`200 sessions: ${milliseconds.toFixed(0)} ms for 1000 chunks, the heads and the list`);
+  assert.ok(milliseconds < 3000, `${milliseconds.toFixed(0)} ms`);
+
+  // A run over all of a large volume looks only at the ranges that are there.
+  const wide = performance.now();
+  await commitSession(archive, {
+    base: SESSIONS,
+    session: SESSIONS + 1,
+    size: 2 ** 26,
+    steps: [{ zeros: 0, count: 2 ** 26 }],
+  });
+  const took = performance.now() - wide;
+  console.log(`a run of 4 TiB over 200 sessions: ${took.toFixed(0)} ms`);
+  assert.ok(took < 3000, `${took.toFixed(0)} ms`);
+  assert.equal(await stored(archive, SESSIONS + 1, 7), '');
+  assert.equal([...archive.volumes()][0]?.sessions.at(-1)?.files, 5 * SESSIONS);
+  await archive.close();
+});
+
+test('a chunk costs little: 3000 of 128 KiB, and the processor’s time for them', { skip: noBundle }, () =>
+  withReceivers(async ({ start }) => {
+    const peer = start({ program: BUNDLE });
+    await peer.greet();
+    await peer.done({ ...CREATE, chunkSize: 256 * 1024 } as typeof CREATE);
+    await peer.done(OPEN);
+    await peer.done(begin({ size: 3000 * 256 * 1024 }));
+    const data = Buffer.alloc(128 * 1024, 5);
+    const before = processorTime(peer);
+    const began = performance.now();
+    for (let chunk = 0; chunk < 3000; chunk++) await peer.push({ t: 'chunk', address: chunk * 256 * 1024, data });
+    await peer.done({ t: 'checkpoint', address: 3 * 1024 * 256 * 1024 });
+    const seconds = (performance.now() - began) / 1000;
+    const { user, system } = processorTime(peer);
+    const spent = user - before.user + system - before.system;
+    console.log(
+      `3000 chunks: ${seconds.toFixed(2)} s, ${(375 / seconds).toFixed(0)} MiB/s; ` +
+        `user ${(user - before.user).toFixed(2)} s, system ${(system - before.system).toFixed(2)} s`,
+    );
+    // 0.5 s on an idle machine; the system's part varies with the file system below.
+    assert.ok(user - before.user < 1.5, `${spent.toFixed(2)} s`);
+    await peer.done({ t: 'abandon', keep: false });
+    assert.equal((await peer.bye()).code, 0);
+  }),
+);
+
+/** Seconds of user and system time so far. */
+function processorTime(peer: Peer): { user: number; system: number } {
+  const fields = readFileSync(`/proc/${String(peer.child.pid)}/stat`, 'utf8')
+    .split(') ')[1]!
+    .split(' ');
+  return { user: Number(fields[11]) / 100, system: Number(fields[12]) / 100 };
+}
+
+const NODE_20 = ['/usr/bin/node', '/usr/local/bin/node', process.env.NODE20 ?? ''].find(
+  (path) => path !== '' && String(spawnSync(path, ['--version']).stdout).startsWith('v20.'),
+);
+
+test('the bundle runs on Node 20', { skip: noBundle || (NODE_20 === undefined ? 'machine: no Node 20' : false) }, () =>
+  withReceivers(async ({ root, start }) => {
+    const node = NODE_20!;
+    const peer = start({ program: BUNDLE, node });
+    await peer.greet();
+    await peer.done(CREATE);
+    await peer.done(OPEN);
+    await sendFirst(peer);
+    await peer.done({ t: 'resolve', volume: VOLUME, pairing: pairingId(1), resume: true });
+    const { items } = await peer.done({
+      t: 'get-chunks',
+      volume: VOLUME,
+      session: sessionName(1),
+      addresses: [0, CHUNK, RANGE],
+    });
+    assert.equal(items.length, 3);
+    assert.deepEqual(await peer.bye(), { code: 0, signal: null, stderr: '' });
+    for (const command of ['list', 'check']) {
+      const { status, stdout } = spawnSync(node, [BUNDLE, command, '--root', root, '--json'], { encoding: 'utf8' });
+      assert.equal(status, 0);
+      assert.ok(JSON.parse(stdout));
+    }
+  }),
+);

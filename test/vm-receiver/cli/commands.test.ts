@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { encodeFrame } from '../../../shared/wire/encode.ts';
+import { MAGIC } from '../../../shared/wire/magic.ts';
+import { scratchFor } from '../../fixtures/scratch.ts';
+import { MAIN } from '../peer.ts';
+import { CHUNK, VOLUME, commitSession, impatient, newArchive, sessionName } from '../store/scene.ts';
+
+interface Result {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function receiver(...args: string[]): Result {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+}
+
+async function rootWithArchive(t: TestContext): Promise<{ root: string; session: string }> {
+  const root = scratchFor(t);
+  const store = new FilesStore(systemDisk, { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
+  await store.create(newArchive(), impatient);
+  const archive = await store.open(newArchive().name, impatient);
+  await commitSession(archive, { base: null, session: 1, size: 3000, steps: [{ chunk: 5, data: 'five' }] });
+  await archive.close();
+  return { root, session: join(root, 'laptop/volumes', VOLUME, sessionName(1)) };
+}
+
+/** Standard output is one JSON document and nothing else. */
+function json({ status, stdout, stderr }: Result): unknown {
+  assert.equal(stderr, '');
+  assert.equal(stdout.indexOf('\n'), stdout.length - 1);
+  return { status, ...(JSON.parse(stdout) as object) };
+}
+
+test('list shows what is there, as a table and as JSON, with --json before or after', async (t) => {
+  const { root } = await rootWithArchive(t);
+  const summary = { session: sessionName(1), sizeBytes: 3000 * CHUNK, files: 1, storedBytes: 17, zeros: 0 };
+  const expected = {
+    status: 0,
+    archives: [{ archive: 'laptop', volumes: [{ id: VOLUME, name: null, sessions: [summary] }] }],
+  };
+  assert.deepEqual(json(receiver('list', '--root', root, '--json')), expected);
+  assert.deepEqual(json(receiver('--json', '--root', root, 'list', '--archive', 'laptop')), expected);
+  const { status, stdout } = receiver('list', '--root', root);
+  assert.equal(status, 0);
+  assert.match(stdout, /laptop\n {2}volume .*\n {2}cd+cd\S+ +S_20261123-000001 +187.5 MiB +17 B +1\n/);
+  const empty = scratchFor(t);
+  assert.deepEqual(json(receiver('list', '--root', empty, '--json')), { status: 0, archives: [] });
+  assert.equal(receiver('list', '--root', empty, '--archive', 'laptop').status, 1);
+});
+
+test('check says that all is well, and what is not with exit status 4', async (t) => {
+  const { root, session } = await rootWithArchive(t);
+  const report = { archive: 'laptop', files: 4, bytes: 17 + '196608000\n'.length, damaged: 0, damages: [] };
+  assert.deepEqual(json(receiver('check', '--root', root, '--json')), { status: 0, archives: [report] });
+  assert.match(receiver('check', '--root', root).stdout, /^laptop: 4 files, 27 B, no damage\n$/);
+  writeFileSync(join(session, 'index'), 'rotten');
+  rmSync(join(session, '0000000000', '0000000000050000'));
+  const name = `volumes/${VOLUME}/${sessionName(1)}`;
+  const damages = [
+    { place: `${name}/index`, problem: 'different' },
+    { place: `${name}/0000000000/0000000000050000`, problem: 'missing' },
+  ];
+  const broken = json(receiver('check', '--root', root, '--json')) as {
+    status: number;
+    archives: { damages: unknown }[];
+  };
+  assert.equal(broken.status, 4);
+  assert.deepEqual(broken.archives[0]?.damages, damages);
+  assert.match(receiver('check', '--root', root).stdout, /2 damaged\n {2}different +volumes/);
+});
+
+test('help has examples, and a wrong call is status 2', () => {
+  for (const args of [['--help'], ['serve', '--help'], ['list', '--help'], ['check', '--help']]) {
+    const { status, stdout } = receiver(...args);
+    assert.equal(status, 0);
+    assert.match(stdout, /Examples:/);
+  }
+  assert.equal(
+    receiver('--version').stdout,
+    `${(JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version}\n`,
+  );
+  for (const args of [[], ['nothing'], ['serve', '--grant', 'some'], ['list', '--archive', '../x'], ['list', 'more']]) {
+    const { status, stdout, stderr } = receiver(...args);
+    assert.equal(status, 2, args.join(' '));
+    assert.equal(stdout, '');
+    assert.notEqual(stderr, '');
+  }
+});
+
+test('S17: a root that is not there is status 5, with nothing on standard output', () => {
+  const { status, stdout, stderr } = receiver('list', '--root', '/nowhere/at/all', '--json');
+  assert.deepEqual([status, stdout], [5, '']);
+  assert.match(stderr, /^sparsebak-receiver: the backup folder is not there\. Mount/);
+});
+
+test('the configuration: its fields, all that are wrong by name, and what the command line says against it', async (t) => {
+  const { root } = await rootWithArchive(t);
+  const file = join(scratchFor(t), 'receiver.toml');
+  const withConfig = (text: string, ...args: string[]) => {
+    writeFileSync(file, text);
+    return receiver('--config', file, ...args);
+  };
+  assert.equal(withConfig(`root = "${root}"\n`, 'list').status, 0);
+  const wrong = withConfig(
+    'root = "relative"\narchives = ["../up"]\nrequire_mount = 1\nmin_free_bytes = -1\nmin_free_inodes = "x"\nmore = 1\n',
+    'list',
+  );
+  assert.equal(wrong.status, 2);
+  for (const field of ['root', 'archives.0', 'require_mount', 'min_free_bytes', 'min_free_inodes', 'more']) {
+    assert.match(wrong.stderr, new RegExp(`${field}: `));
+  }
+  const noToml = withConfig('root = \n', 'list');
+  assert.equal(noToml.status, 2);
+  assert.match(noToml.stderr, /receiver\.toml/);
+  assert.equal(receiver('--config', '/nowhere.toml', 'list').status, 2);
+  const mount = withConfig(`root = "${root}"\nrequire_mount = true\n`, 'list');
+  assert.equal(mount.status, 5);
+  assert.match(mount.stderr, /not mounted/);
+  const others = `root = "${root}"\narchives = ["desktop"]\n`;
+  assert.equal(withConfig(others, 'list', '--archive', 'laptop').status, 5);
+  const other = join(root, 'empty');
+  mkdirSync(other);
+  assert.deepEqual(json(withConfig(`root = "${root}"\n`, 'list', '--root', other, '--json')), {
+    status: 0,
+    archives: [],
+  });
+});
+
+test('serve takes files for standard input and output', async (t) => {
+  const { root } = await rootWithArchive(t);
+  const call = Buffer.concat([
+    MAGIC,
+    encodeFrame({ t: 'hello', version: 1, release: 'test', capabilities: [] }),
+    encodeFrame({ t: 'bye', id: 1 }),
+  ]);
+  writeFileSync(join(root, 'call'), call);
+  const command = `"$0" "$1" serve --root "$2" < "$2/call" > "$2/answer"`;
+  const { status } = spawnSync('sh', ['-c', command, process.execPath, MAIN, root]);
+  assert.equal(status, 0);
+  assert.deepEqual(readFileSync(join(root, 'answer')).subarray(0, 8), Buffer.from(MAGIC));
+  writeFileSync(join(root, 'call'), call.subarray(0, -3));
+  assert.equal(spawnSync('sh', ['-c', command, process.execPath, MAIN, root]).status, 1);
+});

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { VOLUME, bytes, sessionName } from './scene.ts';
+import { CREATE, OPEN, SESSION, begin, say, withReceivers } from '../wire-scene.ts';
+
+const skip = spawnSync('strace', ['-V']).status === 0 ? false : 'machine: no strace';
+
+interface Call {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Completed system calls, in the order in which they returned. */
+function parse(trace: string): Call[] {
+  const begun = new Map<string, string>();
+  const calls: Call[] = [];
+  for (const line of trace.split('\n')) {
+    const [, pid = '', rest = ''] = /^(\d+)\s+(.*)$/.exec(line) ?? [];
+    if (rest.endsWith('<unfinished ...>')) {
+      begun.set(pid, rest.slice(0, -'<unfinished ...>'.length));
+      continue;
+    }
+    const resumed = /^<\.\.\. \w+ resumed>(.*)$/.exec(rest)?.[1];
+    const text = resumed === undefined ? rest : (begun.get(pid) ?? '') + resumed;
+    const name = /^(\w+)\(/.exec(text)?.[1];
+    if (name !== undefined) calls.push({ name, text });
+  }
+  return calls;
+}
+
+const succeeded = ({ text }: Call) => / = \d+$/.test(text.trimEnd()) || text.trimEnd().endsWith('= 0');
+
+test('I2: done to commit is written after the data is durable, the rename, and the folder’s fsync', { skip }, () =>
+  withReceivers(async ({ root, start }) => {
+    const log = join(root, 'trace');
+    const trace = 'trace=openat,write,writev,sendto,sendmsg,pwrite64,fsync,fdatasync,syncfs,rename,renameat,renameat2';
+    const peer = start({ wrapper: ['strace', '-f', '-y', '-s', '64', '-o', log, '-e', trace] });
+    await peer.greet();
+    await peer.done(CREATE);
+    await peer.done(OPEN);
+    await peer.done(begin());
+    for (const message of SESSION) await say(peer, message);
+    await peer.done({ t: 'put-slot', name: 'late', data: bytes('x') });
+    assert.equal((await peer.bye()).code, 0);
+
+    const calls = parse(readFileSync(log, 'utf8'));
+    const volume = join(root, 'laptop/volumes', VOLUME);
+    const toAgent = (call: Call) => /^(write|writev|sendto|sendmsg)\(1</.test(call.text);
+    const renamed = calls.findIndex(
+      (call) => call.name.startsWith('rename') && call.text.includes(`${volume}/${sessionName(1)}"`) && succeeded(call),
+    );
+    assert.ok(renamed > 0, 'no rename');
+    const answered = calls.findIndex((call, at) => at > renamed && toAgent(call));
+    const parentSynced = calls.findIndex(
+      (call, at) => at > renamed && call.name === 'fsync' && call.text.includes(`<${volume}>`) && succeeded(call),
+    );
+    assert.ok(parentSynced > renamed && parentSynced < answered, 'the answer came before the fsync of the folder');
+
+    const written = calls.findLastIndex(
+      (call, at) => at < renamed && call.name === 'write' && call.text.includes(`<${volume}/.tmp-`),
+    );
+    const synced = calls.findIndex((call, at) => at > written && call.name === 'syncfs' && succeeded(call));
+    assert.ok(
+      written > 0 && synced > written && synced < renamed,
+      'the rename came before the sync of what it commits',
+    );
+
+    // The checkpoint likewise: data, sync, the checkpoint's own file, its fsync and rename, the folder.
+    const checkpoint = calls.findIndex(
+      (call) => call.name.startsWith('rename') && call.text.includes('/checkpoint"') && succeeded(call),
+    );
+    const dataSynced = calls.findIndex(
+      (call) => call.name === 'syncfs' && call.text.includes('.tmp-') && succeeded(call),
+    );
+    assert.ok(dataSynced > 0 && dataSynced < checkpoint, 'the checkpoint was there before its data');
+  }),
+);
