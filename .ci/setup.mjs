@@ -36,6 +36,7 @@ const programs = [
   { program: 'flock', package: 'util-linux', without: 'tests of the receiver' },
   { program: 'sshd', package: 'openssh-server', without: 'tests of the ssh link' },
   { program: 'ssh', package: 'openssh-client', without: 'tests of the ssh link' },
+  { program: 'zstd', package: 'zstd', without: 'restoring a zstd archive by hand' },
   { program: 'strace', package: 'strace', without: 'tests that watch system calls' },
 ];
 
