@@ -23,7 +23,7 @@ export interface ExtentSink {
 export const DOUBTFUL = -1;
 
 /** More than this is not worth its memory: 24 bytes each, two lists, growing by doubling. */
-const MAX_EXTENTS = 1024 * 1024;
+const MAX_EXTENTS = 512 * 1024;
 
 /** Extents without anything between them, in flat memory. */
 export class ExtentList implements ExtentSink {

@@ -64,8 +64,9 @@ export async function readLines(
   const refuse = (reason: unknown): void => {
     refusal ??= reason;
     child.kill('SIGKILL');
-    // What it started in turn may hold the pipe open for ever.
+    // What it started in turn may hold the pipes open for ever.
     child.stdout.destroy();
+    child.stderr.destroy();
   };
   const clock = setTimeout(() => {
     refuse(new SparsebakError('source', `${program} gave no output for ${String(silence / 1000)} seconds`));

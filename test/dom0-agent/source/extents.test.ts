@@ -76,7 +76,7 @@ describe('a list of extents', () => {
     const list = new ExtentList();
     assert.throws(() => {
       for (let i = 0; i < 2 ** 21; i++) list.extent(i * 2, 1, 0);
-    }, /more than 1048576 extents/);
+    }, /more than 524288 extents/);
   });
 });
 
