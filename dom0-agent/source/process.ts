@@ -22,16 +22,32 @@ function environment(): NodeJS.ProcessEnv {
   return { ...process.env, LC_ALL: 'C', PATH: path === undefined ? MORE_PATH : `${path}:${MORE_PATH}` };
 }
 
+export interface RunOptions {
+  /** What it reads; nothing else. */
+  readonly input?: string;
+  /** Bytes that it may say. */
+  readonly maxOutput?: number;
+  /** Until it is asked to end. */
+  readonly seconds?: number;
+  /** It is never killed: what it changes would stay half changed. */
+  readonly mayFinish?: boolean;
+}
+
 /** The standard output of a program that must succeed. */
-export async function runProgram(program: string, args: readonly string[]): Promise<string> {
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  { input, maxOutput = MAX_OUTPUT, seconds = MAX_SECONDS, mayFinish = false }: RunOptions = {},
+): Promise<string> {
   const { execa } = await import('execa');
   try {
     const { stdout } = await execa(program, args, {
       env: environment(),
       extendEnv: false,
-      stdin: 'ignore',
-      timeout: MAX_SECONDS * 1000,
-      maxBuffer: MAX_OUTPUT,
+      ...(input === undefined ? { stdin: 'ignore' } : { input }),
+      timeout: seconds * 1000,
+      ...(mayFinish ? { forceKillAfterDelay: false, cleanup: false } : {}),
+      maxBuffer: maxOutput,
     });
     return stdout;
   } catch (error) {
@@ -40,16 +56,16 @@ export async function runProgram(program: string, args: readonly string[]): Prom
 }
 
 /**
- * Runs a program whose output may be long, and hands over its lines as they come. `onLine` may throw, which ends the program.
+ * Runs a program whose output may be long, and hands it over in pieces as they come. `onText` may throw, which ends the program.
  * @param files descriptors that the program finds as 3, 4, …
  * @param silence milliseconds without output after which it is killed
  */
-export async function readLines(
+export async function readOutput(
   program: string,
   args: readonly string[],
   files: readonly number[],
   silence: number,
-  onLine: (line: string) => void,
+  onText: (text: string) => void,
 ): Promise<void> {
   const { execa } = await import('execa');
   const child = execa(program, args, {
@@ -71,16 +87,12 @@ export async function readLines(
   const clock = setTimeout(() => {
     refuse(new SparsebakError('source', `${program} gave no output for ${String(silence / 1000)} seconds`));
   }, silence);
-  let rest = '';
   child.stdout.setEncoding('latin1');
   child.stdout.on('data', (text: string) => {
     clock.refresh();
     if (refusal !== undefined) return;
     try {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop() ?? '';
-      lines.forEach(onLine);
-      if (rest.length > MAX_LINE) throw new SparsebakError('source', `${program} wrote a line without end`);
+      onText(text);
     } catch (error) {
       refuse(error);
     }
@@ -92,14 +104,32 @@ export async function readLines(
   } finally {
     clearTimeout(clock);
   }
-  if (refusal === undefined && rest !== '') refusal = new SparsebakError('source', `${program} ended within a line`);
   if (refusal !== undefined) throw refusal instanceof Error ? refusal : new Error('not an error', { cause: refusal });
+}
+
+/** The same by lines, the last of which must end as well. */
+export async function readLines(
+  program: string,
+  args: readonly string[],
+  files: readonly number[],
+  silence: number,
+  onLine: (line: string) => void,
+): Promise<void> {
+  let rest = '';
+  await readOutput(program, args, files, silence, (text) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    lines.forEach(onLine);
+    if (rest.length > MAX_LINE) throw new SparsebakError('source', `${program} wrote a line without end`);
+  });
+  if (rest !== '') throw new SparsebakError('source', `${program} ended within a line`);
 }
 
 function failure(program: string, error: unknown): SparsebakError {
   const { shortMessage, stderr } = error as { shortMessage?: unknown; stderr?: unknown };
   const what = typeof shortMessage === 'string' ? shortMessage : error instanceof Error ? error.message : String(error);
-  const complaint = typeof stderr === 'string' ? (stderr.trim().split('\n')[0] ?? '') : '';
+  const said = typeof stderr === 'string' ? stderr.split('\n').map((line) => line.trim()) : [];
+  const complaint = said.find((line) => line !== '' && !line.startsWith('WARNING:')) ?? '';
   return new SparsebakError('source', complaint === '' ? what : `${what}: ${complaint}`, {
     cause: error,
     hint: `Run ${program} by hand to see what is wrong.`,

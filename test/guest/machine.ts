@@ -1,0 +1,99 @@
+// One run of the test guest: QEMU with software emulation, its results as lines while it runs.
+
+import { spawn } from 'node:child_process';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
+import type { GuestImage } from './image.ts';
+
+export interface GuestRun {
+  readonly image: GuestImage;
+  /** Its content becomes /suite; the shell script `run` in it is what the guest does. */
+  readonly suite: string;
+  /** Empty disks, found as /dev/disk/NAME; sparse, so that only what is written to counts. */
+  readonly disks: readonly { readonly name: string; readonly megabytes: number }[];
+  readonly seconds: number;
+  readonly onLine: (line: string) => void;
+}
+
+const KERNEL_ARGUMENTS = [
+  'console=ttyS0 quiet loglevel=4 panic=-1',
+  'mitigations=off nokaslr no_timer_check tsc=reliable random.trust_cpu=on audit=0 selinux=0',
+].join(' ');
+
+/** Ends when the guest switched itself off. @returns the exit status of `run` @throws with the console's end */
+export async function runGuest({ image, suite, disks, seconds, onLine }: GuestRun): Promise<number> {
+  const scratch = makeScratch('guest');
+  const child = spawn('qemu-system-x86_64', qemuArguments(image, suite, disks, scratch), {
+    // The serial port counts as unplugged once its standard input has ended.
+    stdio: 'pipe',
+  });
+  const clock = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
+  const stop = (): void => void child.kill('SIGKILL');
+  process.on('exit', stop);
+  let complaints = '';
+  let status: number | undefined;
+  try {
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (complaints += text));
+    const ended = once(child, 'close');
+    for await (const line of createInterface({ input: child.stdout })) {
+      const exit = /^guest exit (\d+)$/.exec(line)?.[1];
+      if (exit === undefined) onLine(line);
+      else status = Number(exit);
+    }
+    await ended;
+    if (status !== undefined) return status;
+    const console = readFileSync(join(scratch, 'console'), 'utf8').slice(-4000);
+    throw new Error(`the guest ended without saying how (${seconds} s are its limit)\n${complaints}${console}`);
+  } finally {
+    clearTimeout(clock);
+    process.off('exit', stop);
+    stop();
+    removeScratch(scratch);
+  }
+}
+
+function qemuArguments(image: GuestImage, suite: string, disks: GuestRun['disks'], scratch: string): string[] {
+  writeFileSync(join(scratch, 'console'), '');
+  const drives: string[] = [];
+  const addDrive = (name: string, file: string, options: string): void => {
+    drives.push('-drive', `file=${file},format=raw,if=none,id=${name},${options}`);
+    drives.push('-device', `virtio-blk-pci,drive=${name},serial=${name}`);
+  };
+  addDrive('root', image.disk, 'snapshot=on');
+  addDrive('suite', suiteDisk(suite, scratch), 'readonly=on');
+  for (const { name, megabytes } of disks) {
+    const file = join(scratch, name);
+    writeFileSync(file, '');
+    truncateSync(file, megabytes * 1024 * 1024);
+    addDrive(name, file, 'cache=unsafe,discard=unmap');
+  }
+  return [
+    ...['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max', '-M', 'q35', '-m', '2048', '-smp', '2'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-monitor', 'none'],
+    ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', KERNEL_ARGUMENTS],
+    ...['-serial', `file:${join(scratch, 'console')}`],
+    ...['-chardev', 'stdio,id=results,signal=off', '-device', 'virtio-serial-pci'],
+    ...['-device', 'virtserialport,chardev=results,name=results'],
+    ...drives,
+  ];
+}
+
+function suiteDisk(folder: string, scratch: string): string {
+  const file = join(scratch, 'suite.ext4');
+  const kilobytes = Number(/^\d+/.exec(program('du', '-sk', '--apparent-size', folder))?.[0]);
+  writeFileSync(file, '');
+  truncateSync(file, (Math.ceil(kilobytes / 1024) + 16) * 1024 * 1024);
+  program('mkfs.ext4', '-q', '-F', '-O', '^has_journal', '-m', '0', '-d', folder, file);
+  return file;
+}
+
+function program(name: string, ...args: string[]): string {
+  const env = { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` };
+  const { status, stdout, stderr, error } = spawnSync(name, args, { encoding: 'utf8', env });
+  if (status !== 0) throw new Error(`${name}: ${error?.message ?? stderr}`);
+  return stdout;
+}

@@ -1,0 +1,90 @@
+// The scenarios of inside/, run in one boot of the guest, each reported as a test of its own as soon as it is done.
+
+import { existsSync, mkdirSync, writeFileSync, copyFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestContext } from 'node:test';
+import { build } from 'esbuild';
+import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
+import { guestImage } from './image.ts';
+import { runGuest } from './machine.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const NEEDED = ['qemu-system-x86_64', 'lvm', 'dmsetup', 'thin_delta', 'mkfs.ext4', 'dpkg-deb', 'apt-get'];
+
+/** The value for node:test's `skip`: false where the guest can be run, else the reason why not. */
+export function guestSkip(): string | false {
+  if (process.arch !== 'x64') return 'machine: the guest is for x86-64';
+  const path = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
+  const missing = NEEDED.filter((program) => !path.some((folder) => existsSync(join(folder, program))));
+  return missing.length === 0 ? false : `machine: no ${missing.join(', ')}`;
+}
+
+export interface SuiteOptions {
+  /** The module in inside/ that runs scenarios. */
+  readonly entry: string;
+  readonly disks: readonly { readonly name: string; readonly megabytes: number }[];
+  readonly seconds: number;
+}
+
+export async function runSuite(test: TestContext, { entry, disks, seconds }: SuiteOptions): Promise<void> {
+  const image = await guestImage().catch((error: unknown) => String(error instanceof Error ? error.message : error));
+  if (typeof image === 'string') {
+    test.skip(`machine: the guest cannot be built: ${image.split('\n')[0] ?? ''}`);
+    return;
+  }
+  const folder = makeScratch('suite');
+  try {
+    await layOut(folder, entry);
+    const reports: Promise<unknown>[] = [];
+    let notes: string[] = [];
+    const report = (name: string, ok: boolean): void => {
+      const text = notes.join('\n');
+      notes = [];
+      const result = (): void => {
+        if (!ok) throw new Error(text);
+        if (text !== '') console.log(text);
+      };
+      reports.push(test.test(name, result));
+    };
+    let planned: number | undefined;
+    // As TAP has it, but for the notes, which come before the result that they belong to.
+    const onLine = (line: string): void => {
+      const [, not, name] = /^(not )?ok \d+ - (.*)$/.exec(line) ?? [];
+      if (name !== undefined) report(name, not === undefined);
+      else if (/^1\.\.\d+$/.test(line)) planned = Number(line.slice(3));
+      else notes.push(line.replace(/^# /, ''));
+    };
+    const status = await runGuest({ image, suite: folder, disks, seconds, onLine });
+    if (planned !== reports.length || notes.length > 0) report('the suite ran to its end', false);
+    await Promise.all(reports);
+    if (status !== 0 && status !== 1) throw new Error(`the suite ended with status ${status}`);
+  } finally {
+    removeScratch(folder);
+  }
+}
+
+/** What the guest finds in /suite: the scenarios as one script, and the two programs as they are built. */
+async function layOut(folder: string, entry: string): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: [`test/guest/inside/${entry}`],
+    outfile: join(folder, 'suite.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    logLevel: 'warning',
+    banner: {
+      js: "import { createRequire as suiteRequire } from 'node:module'; const require = suiteRequire(import.meta.url);",
+    },
+  });
+  for (const name of ['sparsebak.js', 'sparsebak-receiver.js']) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    copyFileSync(join(root, 'dist', name), join(folder, name));
+  }
+  const { SEED = '', SPARSEBAK_GUEST_ONLY = '' } = process.env;
+  const settings = { ...(SEED === '' ? {} : { SEED }), SPARSEBAK_GUEST_ONLY };
+  const exports = Object.entries(settings).map(([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'`);
+  writeFileSync(join(folder, 'run'), [...exports, 'exec node --enable-source-maps /suite/suite.mjs', ''].join('\n'));
+}
