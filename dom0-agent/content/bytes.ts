@@ -29,3 +29,15 @@ export function copyBytes(source: Uint8Array, target: Uint8Array, offset: number
   if (source.length === 0) return;
   Buffer.from(target.buffer, target.byteOffset, target.length).fill(source, offset, offset + source.length);
 }
+
+/**
+ * Gives a buffer's memory back at once; it has no bytes afterwards. Left to the garbage collector, which looks at the
+ * memory behind buffers only every 64 MiB or so and in each thread by itself, chunks would take hundreds of MiB.
+ * Only for bytes that nothing else views: what a cipher, a codec or a pipe has just made. What may lie in Node's common
+ * pool stays.
+ */
+export function freeBytes(bytes: Uint8Array): void {
+  const { buffer, length } = bytes;
+  const isPooled = buffer.byteLength === Buffer.poolSize && length < buffer.byteLength;
+  if (buffer instanceof ArrayBuffer && !isPooled && !buffer.detached) buffer.transfer(0);
+}

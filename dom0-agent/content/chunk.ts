@@ -9,7 +9,7 @@ import { OBJECT_TYPE, chunkAadPrefix } from './aad.ts';
 import { decompress, gzip, isIncompressible, isLevel, zstd, type Codec } from './codec.ts';
 import { integrityFault } from './fault.ts';
 import { IDENTITY_LENGTH, Identifier, isZeroIdentity } from './identity.ts';
-import { copyBytes, equalBytes } from './bytes.ts';
+import { copyBytes, equalBytes, freeBytes } from './bytes.ts';
 import type { WorkingKeys } from './keys.ts';
 import { maxPlainStored, readPlainChunk, writePlainChunk } from './plain-chunk.ts';
 import { SEALED_OVERHEAD, codecByte, sealInto, unseal, type Unsealed } from './sealed.ts';
@@ -91,7 +91,9 @@ export class ChunkSealer {
       return writePlainChunk(content.codec, content.level, signer, aad, plaintext, target, offset);
     const packed = pack(content.codec, content.level, plaintext);
     const nonce = content.dedup ? this.#syntheticNonce(aad, packed) : randomBytes(NONCE_LENGTH);
-    return sealInto(cipher, OBJECT_TYPE.chunk, aad, packed, nonce, target, offset);
+    const length = sealInto(cipher, OBJECT_TYPE.chunk, aad, packed, nonce, target, offset);
+    if (packed.payload !== plaintext) freeBytes(packed.payload);
+    return length;
   }
 
   /** Equal for equal content, so that its stored bytes are equal, and different for all that differs. */
@@ -104,7 +106,9 @@ export class ChunkSealer {
 /** Compressed where that makes it smaller, else as it is. */
 function pack(codec: Codec, level: number, plaintext: Uint8Array): Unsealed {
   const payload = codec === 'zstd' ? zstd(plaintext, level) : codec === 'gzip' ? tryGzip(plaintext, level) : plaintext;
-  return payload.length < plaintext.length ? { codec, payload } : { codec: 'none', payload: plaintext };
+  if (payload.length < plaintext.length) return { codec, payload };
+  if (payload !== plaintext) freeBytes(payload);
+  return { codec: 'none', payload: plaintext };
 }
 
 function tryGzip(plaintext: Uint8Array, level: number): Uint8Array {
@@ -157,6 +161,7 @@ export class ChunkOpener {
     const cap = plaintextLength + SEALED_OVERHEAD;
     const { codec, payload } = unseal(this.#crypto.cipher, OBJECT_TYPE.chunk, aad, stored, cap, 'chunk');
     const plaintext = decompress(codec, payload, plaintextLength);
+    if (plaintext !== payload) freeBytes(payload);
     if (plaintext === undefined) throw integrityFault('chunk', `it does not hold ${plaintextLength} bytes`);
     return plaintext;
   }

@@ -2,7 +2,7 @@
  * Chunks of a plain archive: files that gzip and zstd read, with a MAC where the file format has room for one
  * (docs/format.md, section 6).
  */
-import { copyBytes } from './bytes.ts';
+import { copyBytes, freeBytes } from './bytes.ts';
 import { decompress, gzip, isIncompressible, zstd, zstdBound, type Codec } from './codec.ts';
 import type { Signer } from './signed.ts';
 
@@ -46,7 +46,9 @@ export function writePlainChunk(
   target.set(start, offset);
   target.set(signer.mac(aad, body, MAC_LENGTH), offset + start.length);
   copyBytes(body, target, offset + bodyAt);
-  return bodyAt + body.length;
+  const length = bodyAt + body.length;
+  freeBytes(body);
+  return length;
 }
 
 function compressed(codec: 'zstd' | 'gzip', level: number, plaintext: Uint8Array): Uint8Array {

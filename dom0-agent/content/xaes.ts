@@ -4,7 +4,7 @@
  * by a KDF of CMAC (one block for each half of it), the second half is the nonce of AES-256-GCM.
  */
 import { createCipheriv, createDecipheriv, type Cipheriv } from 'node:crypto';
-import { copyBytes } from './bytes.ts';
+import { copyBytes, freeBytes } from './bytes.ts';
 
 /** In bytes. */
 export const KEY_LENGTH = 32;
@@ -56,6 +56,7 @@ export class Xaes256Gcm {
     const append = (bytes: Uint8Array): void => {
       copyBytes(bytes, target, end);
       end += bytes.length;
+      freeBytes(bytes);
     };
     for (const part of parts) append(cipher.update(part));
     append(cipher.final());

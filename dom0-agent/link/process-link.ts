@@ -2,6 +2,7 @@
  * A receiver as a child process with three pipes of its own (qrexec-client sets O_NONBLOCK on whatever it inherits).
  */
 import type { Writable, Readable } from 'node:stream';
+import { freeBytes } from '../content/bytes.ts';
 import { escapeText } from '../../shared/text.ts';
 import type { Link, LinkEnd } from './link.ts';
 
@@ -14,6 +15,9 @@ export interface ProcessLinkOptions {
 }
 
 const STDERR_KEPT = 2000;
+
+/** Bytes given to the system at a time: how a slow link is told from one that takes nothing at all. */
+const PIECE = 64 * 1024;
 
 function lastLines(text: string): string {
   const lines = text.trim().split('\n').slice(-3);
@@ -45,6 +49,25 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
   stdin.on('error', () => undefined);
   stdout.on('error', () => undefined);
 
+  let last = Promise.resolve();
+  let waiting = 0;
+  let lastTaken = Date.now();
+  const writePiece = (piece: Uint8Array): Promise<void> =>
+    new Promise((resolve) => {
+      if (stdin.destroyed || stdin.writableEnded) {
+        resolve();
+        return;
+      }
+      stdin.write(piece, () => {
+        lastTaken = Date.now();
+        resolve();
+      });
+    });
+  const writeNow = async (bytes: Uint8Array): Promise<void> => {
+    for (let from = 0; from < bytes.length; from += PIECE) await writePiece(bytes.subarray(from, from + PIECE));
+    waiting--;
+  };
+
   const ended = child.then((result): LinkEnd => {
     const failed: unknown = result.exitCode === undefined && result.signal === undefined ? result.cause : undefined;
     return {
@@ -57,18 +80,22 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
 
   return {
     name: options.name,
-    write: (bytes) =>
-      new Promise((resolve) => {
-        if (stdin.destroyed || stdin.writableEnded) {
-          resolve();
-          return;
-        }
-        stdin.write(bytes, () => {
-          resolve();
-        });
-      }),
+    write: (bytes) => {
+      waiting++;
+      last = last.then(() => writeNow(bytes));
+      return last;
+    },
+    get writing() {
+      return waiting > 0;
+    },
+    get lastTaken() {
+      return lastTaken;
+    },
     start: (onData) => {
-      stdout.on('data', onData);
+      stdout.on('data', (bytes: Uint8Array) => {
+        onData(bytes);
+        freeBytes(bytes);
+      });
     },
     end: () => {
       stdin.end();

@@ -21,7 +21,7 @@ import {
 } from './jobs.ts';
 
 /** More threads than this are of no use to one pipe, and each costs memory. */
-const MAX_WORKERS = 6;
+const MAX_WORKERS = 4;
 /** A zero run's frame is never longer. */
 const ZEROS_FRAME = 64;
 

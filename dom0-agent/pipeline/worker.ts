@@ -7,7 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { CHUNK_HEADER, writeChunkHeader } from '../../shared/wire/chunk-frame.ts';
 import { encodeFrame } from '../../shared/wire/encode.ts';
-import { copyBytes } from '../content/bytes.ts';
+import { copyBytes, freeBytes } from '../content/bytes.ts';
 import { ChunkOpener, ChunkSealer } from '../content/chunk.ts';
 import { isZeroIdentity } from '../content/identity.ts';
 import {
@@ -124,6 +124,8 @@ class PipelineWorker {
       }
       if (job.target !== null) this.#write(job.target, item.address, plain);
       bytes += plain.length;
+      // Of a plain archive's uncompressed chunk it is the slot itself, which is shared memory and stays.
+      freeBytes(plain);
     });
     return { kind: 'opened', bytes, bad };
   }
