@@ -62,8 +62,12 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
     status = await run(context);
   };
   addCommands(program, execute);
-  // No command: the seed's -s and -f, or a monitor step.
-  program.action(async () => {
+  // No command: the seed's -s and -f, or a monitor step. What is no command is left over here as an argument.
+  program.allowExcessArguments().action(async () => {
+    const [unknown] = program.args;
+    if (unknown !== undefined) {
+      throw new SparsebakError('usage', `there is no command "${unknown}"`, { hint: 'See "sparsebak --help".' });
+    }
     const { send, full } = program.opts<{ send?: boolean; full?: boolean }>();
     if (full === true && send !== true) {
       throw new SparsebakError('usage', '-f alone does nothing', {
@@ -91,7 +95,11 @@ function addCommands(program: Command, execute: Execute): void {
         .default('on'),
     )
     .option('--compression <codec>', 'zstd[:1-19], gzip[:1-9] or none (default: zstd:1; gzip:1 without encryption)')
-    .option('--chunk-size <size>', '64K to 4M, a power of two (default: 256K)', size, DEFAULT_CHUNK_SIZE)
+    .addOption(
+      new Option('--chunk-size <size>', '64K to 4M, a power of two')
+        .argParser(size)
+        .default(DEFAULT_CHUNK_SIZE, '256K'),
+    )
     .addOption(
       new Option('--dedup <mode>', 'store equal chunks once; shows the backup VM which are equal')
         .choices(['on', 'off'])

@@ -188,6 +188,6 @@ async function checkUnused(path: string, volume: string, stats: BigIntStats): Pr
 
 function inUse(volume: string, why: string): SparsebakError {
   return new SparsebakError('source', `${volume}: the device is in use: ${why}`, {
-    hint: 'Unmount or close it, or accept a copy that may be inconsistent with --live.',
+    hint: 'Unmount or close it, or accept a copy that may be inconsistent with live = true in the pool.',
   });
 }

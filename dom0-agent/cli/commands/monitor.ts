@@ -18,7 +18,11 @@ export async function monitor(context: CommandContext, names: readonly string[])
   }
   outcomes.sort((a, b) => (a.volume < b.volume ? -1 : 1));
   if (context.json) printJson({ volumes: outcomes.map(asJson) });
-  else print(formatTable(['VOLUME', 'CHANGED', 'SINCE THE LAST SEND', ''], outcomes.map(asRow), [1, 2]));
+  else {
+    const unfrozen = new Set(selected.filter(({ pool }) => !pool.source.frozen).map(({ volume }) => volume));
+    const rows = outcomes.map((outcome) => asRow(outcome, unfrozen));
+    print(formatTable(['VOLUME', 'CHANGED', 'SINCE THE LAST SEND', ''], rows, [1, 2]));
+  }
   return outcomes.some(({ kind }) => kind === 'failed') ? 3 : 0;
 }
 
@@ -42,7 +46,8 @@ function asJson(outcome: MonitorOutcome): object {
   }
 }
 
-function asRow(outcome: MonitorOutcome): string[] {
+/** @param unfrozen volumes whose source has no snapshots, and so nothing to compare with */
+function asRow(outcome: MonitorOutcome, unfrozen: ReadonlySet<string>): string[] {
   const { volume } = outcome;
   switch (outcome.kind) {
     case 'monitored': {
@@ -50,7 +55,12 @@ function asRow(outcome: MonitorOutcome): string[] {
       return [volume, formatBytes(outcome.changedBytes), `${chunks} chunks`, ''];
     }
     case 'unpaired':
-      return [volume, '', '', 'not sent yet: "sparsebak send --full"'];
+      return [
+        volume,
+        '',
+        '',
+        unfrozen.has(volume) ? 'read in full by each send' : 'not sent yet: "sparsebak send --full"',
+      ];
     case 'reset':
       return [volume, '', '', `will be compared in full: ${outcome.reason}`];
     case 'missing':
