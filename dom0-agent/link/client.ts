@@ -33,15 +33,17 @@ interface Pending {
 
 export interface ClientOptions {
   readonly release: string;
-  /** Milliseconds without a message, while an answer is due, after which the receiver counts as lost. */
+  /** Milliseconds in which an answer is due or bytes wait, but nothing comes and nothing is taken: the receiver is lost. */
   readonly silence?: number;
   /** Milliseconds after which `alive` is sent when nothing else was. */
   readonly keepAlive?: number;
+  /** Ends the call at once. */
+  readonly signal?: AbortSignal;
 }
 
 export class ReceiverClient {
   readonly #link: Link;
-  readonly #options: Required<ClientOptions>;
+  readonly #options: Required<Omit<ClientOptions, 'signal'>>;
   readonly #frames = new FrameReader(SMALL_FRAME);
   readonly #pending: Pending[] = [];
   readonly #waiting: (() => void)[] = [];
@@ -51,6 +53,7 @@ export class ReceiverClient {
   #failure: SparsebakError | undefined;
   #lastHeard = Date.now();
   #lastSent = Date.now();
+  #lastWritten = 0;
   #timer: NodeJS.Timeout | undefined;
   #said = false;
   /** Called with an `error` that answers a `begin` which was already answered: the send under way has failed. */
@@ -59,22 +62,34 @@ export class ReceiverClient {
 
   private constructor(link: Link, options: ClientOptions) {
     this.#link = link;
-    this.#options = { silence: 60_000, keepAlive: 15_000, ...options };
+    const { release, silence = 60_000, keepAlive = 15_000 } = options;
+    this.#options = { release, silence, keepAlive };
   }
 
-  /** Speaks the magic and `hello`. @throws `unreachable`, `protocol`, `refused` (another protocol version) */
+  /** Speaks the magic and `hello`. @throws `unreachable`, `protocol`, `refused` (another protocol version), `interrupted` */
   static async connect(link: Link, options: ClientOptions): Promise<ReceiverClient> {
     const client = new ReceiverClient(link, options);
     const hello = new Promise<Hello>((resolve, reject) => {
       client.#hello = { resolve, reject };
     });
+    // It may be rejected while our own greeting is still being handed over.
+    hello.catch(() => undefined);
     void link.ended.then((end) => {
       client.#ended(end);
     });
-    client.#timer = setInterval(() => {
-      client.#tick();
-    }, 1000);
+    client.#timer = setInterval(
+      () => {
+        client.#tick();
+      },
+      Math.min(1000, client.#options.silence / 4),
+    );
     client.#timer.unref();
+    const { signal } = options;
+    const interrupt = () => {
+      client.close(new SparsebakError('interrupted', 'interrupted'));
+    };
+    if (signal?.aborted === true) interrupt();
+    signal?.addEventListener('abort', interrupt, { once: true });
     link.start((bytes) => {
       client.#receive(bytes);
     });
@@ -148,6 +163,7 @@ export class ReceiverClient {
     this.#link.end();
     const end = await this.#link.ended;
     this.#stop();
+    if (this.#failure !== undefined) throw this.#failure;
     if (end.status !== 0) {
       const { message, hint } = this.#link.explain(end);
       throw new SparsebakError('unreachable', `at the very end ${message}`, { hint });
@@ -161,7 +177,10 @@ export class ReceiverClient {
 
   async #write(bytes: Uint8Array): Promise<void> {
     this.#lastSent = Date.now();
+    // Silence counts from when there is something to answer or to take.
+    if (this.#pending.length === 0 && !this.#link.writing) this.#lastHeard = this.#lastSent;
     await this.#link.write(bytes);
+    this.#lastWritten = Date.now();
   }
 
   #receive(bytes: Uint8Array): void {
@@ -192,6 +211,8 @@ export class ReceiverClient {
       this.onSendFailed?.(remoteError(message, this.destination));
       return;
     }
+    // A zero run has no id of its own, and may take long.
+    if (message.t === 'working' && message.re === this.#sendId && message.re !== head?.id) return;
     if (message.re !== head?.id) {
       throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was not asked`);
     }
@@ -227,11 +248,10 @@ export class ReceiverClient {
   }
 
   #greeting(message: ReceiverMessage): void {
-    const hello = this.#hello;
-    this.#hello = undefined;
     if (message.t === 'hello') {
       if (message.version !== PROTOCOL_VERSION) throw otherVersion(message, this.destination);
-      hello?.resolve(message);
+      this.#hello?.resolve(message);
+      this.#hello = undefined;
       return;
     }
     if (message.t === 'error') throw remoteError(message, this.destination);
@@ -240,8 +260,10 @@ export class ReceiverClient {
 
   #tick(): void {
     const now = Date.now();
-    const due = this.#pending.length > 0 || this.#hello !== undefined;
-    if (due && now - this.#lastHeard > this.#options.silence) {
+    const due = this.#pending.length > 0 || this.#hello !== undefined || this.#said || this.#link.writing;
+    const taken = this.#link.writing ? this.#link.lastTaken : 0;
+    const lastSign = Math.max(this.#lastHeard, this.#lastWritten, taken);
+    if (due && now - lastSign > this.#options.silence) {
       this.#fail(
         new SparsebakError(
           'unreachable',
@@ -253,8 +275,11 @@ export class ReceiverClient {
       );
       return;
     }
-    if (now - this.#lastSent > this.#options.keepAlive && this.#hello === undefined && !this.#said) {
-      void this.#write(encodeFrame({ t: 'alive' }));
+    const idle = this.#hello === undefined && !this.#said && !this.#link.writing;
+    if (idle && now - this.#lastSent > this.#options.keepAlive) {
+      // Not a sign of life: the pipe takes it whether anybody reads it or not.
+      this.#lastSent = now;
+      void this.#link.write(encodeFrame({ t: 'alive' }));
     }
   }
 

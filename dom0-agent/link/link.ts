@@ -21,6 +21,9 @@ export interface Link {
    * never rejects: a broken pipe shows in `ended`.
    */
   write(bytes: Uint8Array): Promise<void>;
+  /** Whether bytes wait to be taken off our hands, and when some last were (milliseconds since 1970). */
+  readonly writing: boolean;
+  readonly lastTaken: number;
   /** Starts the delivery of what the receiver sends. The bytes are valid during the call only. */
   start(onData: (bytes: Uint8Array) => void): void;
   /** Closes our side; the receiver is expected to end. */
