@@ -12,7 +12,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
+import { open } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, it, type TestContext } from 'node:test';
+import { settledState } from '../../../dom0-agent/source/live-file.ts';
 import { openSource } from '../../../dom0-agent/source/open-source.ts';
 import type { Source } from '../../../dom0-agent/source/source.ts';
 import { loopFsSkip, withLoopFs } from '../../fixtures/loop-fs.ts';
@@ -90,13 +93,47 @@ describe('a pool of files', () => {
     const writer = spawn('sh', ['-c', script], { stdio: 'ignore' });
     try {
       const outcome = (await source.snapshot(['v'])).get('v');
-      // On a busy machine the writer may have paused just long enough to look as if it had ended.
-      if (outcome?.ok === false) assert.match(outcome.error.message, /being written to/);
-      else await assert.rejects(contentOf(source, await snapshotOf(source, 'v')));
+      if (outcome?.ok !== true) {
+        assert.match(outcome?.error.message ?? '', /being written to/);
+        return;
+      }
+      // On a busy machine the writer may pause just long enough to look as if it had ended.
+      const opened = await source.open(outcome.value);
+      while (readFileSync(opened.path).length === outcome.value.size) await delay(10);
+      await assert.rejects(opened.close(), { code: 'source' });
     } finally {
       writer.kill('SIGKILL');
       await once(writer, 'exit');
     }
+  });
+
+  it('waits until the time of a change is one that no further write can have', async (t) => {
+    const path = join(scratchFor(t), 'v');
+    for (let i = 0; i < 5; i++) {
+      writeFileSync(path, 'x');
+      const handle = await open(path);
+      const { changed } = await settledState(handle, 'v');
+      await handle.close();
+      assert.ok(Date.now() - Number(BigInt(changed) / 1_000_000n) >= 50);
+    }
+  });
+
+  it('notices what is written through a mapping that was there before', async (t) => {
+    const folder = scratchFor(t);
+    const pool = new FolderPool(folder, filesIn(folder));
+    pool.create('v', 8192);
+    const mapper = spawn('xfs_io', [pool.path('v')], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const say = async (command: string, marker: string): Promise<void> => {
+      mapper.stdin.write(`${command}\n`);
+      while (!pool.read('v').includes(marker)) await delay(10);
+    };
+    mapper.stdin.write('mmap -rw 0 8192\n');
+    await say('mwrite -S 0x41 100 1', 'A');
+    const opened = await pool.source.open(await snapshotOf(pool.source, 'v'));
+    await say('mwrite -S 0x42 101 1', 'B');
+    await assert.rejects(opened.close(), { code: 'source' });
+    mapper.stdin.end('quit\n');
+    await once(mapper, 'exit');
   });
 
   it('takes neither folders nor FIFOs, and does not wait for them', { timeout: 20_000 }, async (t) => {
@@ -164,7 +201,7 @@ describe('a pool of devices', { skip }, () => {
       const name = basename(device);
       const outcome = (await filesIn('/dev').snapshot([name])).get(name);
       assert.ok(outcome?.ok === false && outcome.error.code === 'source');
-      assert.match(outcome.error.hint ?? '', /--live/);
+      assert.match(outcome.error.hint ?? '', /live = true/);
       const live = filesIn('/dev', true);
       assert.equal((await contentOf(live, await snapshotOf(live, name))).length, 16 * MIB);
     });

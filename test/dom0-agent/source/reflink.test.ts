@@ -164,7 +164,7 @@ describe('a reflink pool on XFS', { skip: loopFsSkip('xfs') }, () => {
 
   it('follows no symbolic link, and opens nothing but regular files (S12)', { timeout: 20_000 }, async (t) => {
     const pool = poolFor(t);
-    const outside = scratchFor(t);
+    const outside = mkdtempSync(join(fs.dir, 'outside-'));
     writeFileSync(join(outside, 'secret.img'), 'secret');
     pool.create('in/v.img', 10);
     symlinkSync(join(outside, 'secret.img'), pool.path('link.img'));
