@@ -5,34 +5,41 @@ import type { VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
+import { ROLLBACK_HINT } from '../trust/pin.ts';
 import type { ProvenSession, StoredSession } from '../trust/proven-reader.ts';
 
+export interface Base {
+  /** The newest session there; undefined for a volume without sessions. */
+  readonly session: ProvenSession | undefined;
+  /** It is not what the catalogue lists, and the user accepts that: no delta map is relative to it. */
+  readonly rolledBack: boolean;
+}
+
 /**
- * The newest session of a volume, proven to be the one that the catalogue lists; undefined for one without sessions.
- * @throws `rollback` where the archive shows another newest session: older, newer or none
+ * The newest session of a volume, proven to be the one that the catalogue lists.
+ * @throws `rollback` where the archive shows another newest session (older, newer or none) and the user does not accept it
  */
-export async function provenNewest(
+export async function provenBase(
   archive: OpenArchive,
   entry: CatalogueVolume,
   stored: ReadonlyMap<VolumeId, readonly StoredSession[]>,
-): Promise<ProvenSession | undefined> {
+): Promise<Base> {
   const newest = stored.get(entry.id)?.at(-1)?.session;
-  if (archive.rolledBack) return newest === undefined ? undefined : (await archive.reader.heads(entry.id, [newest]))[0];
-  if (entry.session === null || entry.head === null) {
-    if (newest === undefined) return undefined;
-    throw otherNewest(entry, newest);
+  if (newest !== (entry.session ?? undefined)) {
+    if (!archive.acceptRollback) throw otherNewest(entry, newest);
+    const [session] = newest === undefined ? [] : await archive.reader.heads(entry.id, [newest]);
+    return { session, rolledBack: true };
   }
-  if (newest !== entry.session) throw otherNewest(entry, newest);
-  const [proven] = await archive.reader.heads(entry.id, [entry.session], { session: entry.session, hash: entry.head });
-  return proven;
+  if (entry.session === null || entry.head === null) return { session: undefined, rolledBack: false };
+  const expected = { session: entry.session, hash: entry.head };
+  const [session] = await archive.reader.heads(entry.id, [entry.session], expected);
+  return { session, rolledBack: false };
 }
 
 function otherNewest(entry: CatalogueVolume, newest: string | undefined): SparsebakError {
   return new SparsebakError(
     'rollback',
     `the newest session of ${entry.name} in the archive is ${newest ?? 'none'}, but it must be ${entry.session ?? 'none'}`,
-    {
-      hint: 'If you restored the backup disk from a copy, send with --accept-rollback; otherwise do not trust the backup VM until you know why.',
-    },
+    { hint: ROLLBACK_HINT },
   );
 }

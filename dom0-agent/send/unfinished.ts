@@ -6,11 +6,12 @@ import type { VolumeId } from '../../shared/archive/names.ts';
 import { mayResume, resumption, type Resumption } from '../capture/checkpoint.ts';
 import { committed, discarded, settled, unfinished } from '../capture/conclude.ts';
 import type { Pending } from '../capture/pairing.ts';
-import { SparsebakError } from '../../shared/errors.ts';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { objectHash } from '../content/hash.ts';
 import type { Pool } from '../config/pools.ts';
+import { ROLLBACK_HINT } from '../trust/pin.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
-import { streamVolume, type SendContext } from './stream.ts';
+import { stopsEverything, streamVolume, type SendContext, type Streamed } from './stream.ts';
 
 interface Unfinished {
   readonly pool: Pool;
@@ -59,16 +60,17 @@ async function resolveOne(
     if (pending.outcome === 'unknown') await committed(pool, refOf(entry));
     return { head, resumed: false };
   }
-  if (pending.outcome === 'committed' && !archive.rolledBack) {
+  if (pending.outcome === 'committed' && !archive.acceptRollback) {
     // It was answered `committed` and is not there: nothing of this archive's newest state can be trusted.
     throw new SparsebakError('rollback', `session ${pending.session} of ${entry.volume} was committed and is gone`, {
-      hint: 'If you restored the backup disk from a copy, send with --accept-rollback; otherwise do not trust the backup VM until you know why.',
+      hint: ROLLBACK_HINT,
     });
   }
   if (answer.checkpoint !== null && resume) {
     const taken = await resumption(pool, refOf(entry), { address: answer.checkpoint, newest: head?.pairing ?? null });
-    if (taken.kind === 'resumable') return finish(context, entry, taken);
-    context.log.warn({ volume: entry.volume }, `an interrupted send cannot be taken up: ${taken.reason}`);
+    const reason = taken.kind === 'resumable' ? await finish(context, entry, taken) : taken.reason;
+    if (typeof reason !== 'string') return { head: reason, resumed: true };
+    context.log.warn({ volume: entry.volume }, `an interrupted send cannot be taken up: ${reason}`);
     await archive.client.request({ t: 'resolve', volume: pending.volumeId, pairing: pending.pairing, resume: false });
   }
   await discarded(pool, refOf(entry));
@@ -94,11 +96,12 @@ function provenHead(
   };
 }
 
+/** Sends the rest. @returns the head, or why it cannot be: the volume is then sent anew */
 async function finish(
   context: SendContext,
   entry: Unfinished,
   taken: Extract<Resumption, { kind: 'resumable' }>,
-): Promise<{ head: NewHead; resumed: boolean } | undefined> {
+): Promise<NewHead | string> {
   const { pool, pending, volume } = entry;
   const { archive } = context;
   const base =
@@ -111,20 +114,26 @@ async function finish(
           })
         )[0];
   context.log.info({ volume }, `going on with session ${pending.session} at ${taken.checkpoint.address} bytes`);
-  const sent = await streamVolume(context, {
-    pool,
-    name: volume,
-    pending,
-    tock: taken.tock,
-    base,
-    map: taken.map ?? undefined,
-    compared: taken.checkpoint.compared,
-    resume: taken,
-  });
-  if (sent.kind === 'unchanged')
-    throw new SparsebakError('failed', `the interrupted send of ${volume} came to nothing`);
+  let sent: Streamed;
+  try {
+    sent = await streamVolume(context, {
+      pool,
+      name: volume,
+      pending,
+      tock: taken.tock,
+      base,
+      map: taken.map ?? undefined,
+      compared: taken.checkpoint.compared,
+      resume: taken,
+    });
+  } catch (caught) {
+    const error = asSparsebakError(caught);
+    if (stopsEverything(error)) throw error;
+    return error.message;
+  }
+  if (sent.kind === 'unchanged') return 'it came to nothing';
   await committed(pool, refOf(entry));
-  return { head: sent.head, resumed: true };
+  return sent.head;
 }
 
 function refOf({ volume, pending }: Unfinished) {

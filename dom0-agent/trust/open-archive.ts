@@ -17,8 +17,8 @@ export interface OpenArchive {
   readonly pin: Pin;
   readonly reader: ProvenReader;
   readonly pinned: Pinned;
-  /** The archive was older than the pin, and the user accepted it. */
-  readonly rolledBack: boolean;
+  /** The user takes the archive as it is, whatever the pin says. */
+  readonly acceptRollback: boolean;
 }
 
 export interface OpenOptions {
@@ -30,14 +30,7 @@ export interface OpenOptions {
 
 /** Starts the receiver and greets it. @throws `unreachable`, `protocol`, `refused`, `interrupted` */
 export async function connect(archive: ArchiveConfig, signal: AbortSignal): Promise<ReceiverClient> {
-  const link = await openLink(archive.destination);
-  const client = await ReceiverClient.connect(link, { release: RELEASE });
-  const close = () => {
-    client.close(new SparsebakError('interrupted', 'interrupted'));
-  };
-  if (signal.aborted) close();
-  signal.addEventListener('abort', close, { once: true });
-  return client;
+  return await ReceiverClient.connect(await openLink(archive.destination), { release: RELEASE, signal });
 }
 
 /** @throws `not-found`, `rollback`, `integrity`, and whatever the connection fails with */
@@ -50,8 +43,9 @@ export async function openArchive(
   try {
     await openNamed(client, archive, state, options.lockWait);
     const pin = new Pin(state);
-    const { pinned, rolledBack } = await pin.check(client, options.acceptRollback);
-    return { client, state, pin, pinned, rolledBack, reader: new ProvenReader(client, state.content) };
+    const { acceptRollback = false } = options;
+    const pinned = await pin.check(client, acceptRollback);
+    return { client, state, pin, pinned, acceptRollback, reader: new ProvenReader(client, state.content) };
   } catch (error) {
     client.close();
     throw error;

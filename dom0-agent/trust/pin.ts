@@ -19,6 +19,10 @@ export interface Pinned {
   readonly catalogue: Catalogue;
 }
 
+/** What to do when the archive is not as this dom0 knows it. */
+export const ROLLBACK_HINT =
+  'If you restored the backup disk from a copy, send with --accept-rollback; otherwise do not trust the backup VM until you know why.';
+
 export class Pin {
   readonly #state: ArchiveState;
   #current: Pinned | undefined;
@@ -46,13 +50,13 @@ export class Pin {
    * @param acceptRollback take what is there when it is older or another than the pin
    * @throws `rollback` when the archive shows anything but `current` or `next` (a newer one is taken by a dom0 that is not the writer)
    */
-  async check(client: ReceiverClient, acceptRollback = false): Promise<{ pinned: Pinned; rolledBack: boolean }> {
+  async check(client: ReceiverClient, acceptRollback = false): Promise<Pinned> {
     const bytes = await fetchCatalogue(client);
     const hash = objectHash(bytes);
     if (this.#next !== undefined && equalBytes(hash, this.#next.hash)) this.#promote();
     if (this.#current !== undefined && equalBytes(hash, this.#current.hash)) {
       if (this.#next !== undefined) await this.#put(client, this.#current, this.#next);
-      return { pinned: this.known, rolledBack: false };
+      return this.known;
     }
     const there: Pinned = { bytes, hash, catalogue: this.#state.content.openCatalogue(bytes) };
     const ours = this.#current?.catalogue.sequence ?? 0;
@@ -60,19 +64,19 @@ export class Pin {
     const weWrite = there.catalogue.writer === this.#state.settings.writer;
     if (this.#current === undefined || (newer && !weWrite)) {
       this.#adopt(there);
-      return { pinned: there, rolledBack: false };
+      return there;
     }
     if (!acceptRollback) {
       throw new SparsebakError(
         'rollback',
         `the archive shows catalogue ${there.catalogue.sequence}, but this dom0 knows ${ours}: it was rolled back, or another dom0 with this key wrote to it`,
         {
-          hint: 'If you restored the backup disk from a copy, send with --accept-rollback; otherwise do not trust the backup VM until you know why.',
+          hint: ROLLBACK_HINT,
         },
       );
     }
     this.#adopt(there);
-    return { pinned: there, rolledBack: true };
+    return there;
   }
 
   /** Makes `catalogue` the archive's: durable here, put there, then current. */

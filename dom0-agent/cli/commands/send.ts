@@ -3,7 +3,8 @@ import { SparsebakError } from '../../../shared/errors.ts';
 import { monitor as monitorPool } from '../../capture/monitor.ts';
 import { selectVolumes } from '../../config/pools.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
-import { send as runSend, type SendReport, type VolumeReport } from '../../send/send.ts';
+import { send as runSend } from '../../send/send.ts';
+import type { SendReport, VolumeReport } from '../../send/report.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatSeconds, formatTable, print, printJson } from '../output.ts';
 

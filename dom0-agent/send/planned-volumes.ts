@@ -1,0 +1,96 @@
+/** Which volumes a send takes, over which base, under which session and sequence; the others get their report here. */
+import { randomBytes } from 'node:crypto';
+import { nextSessionName, type PairingId, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import type { SendRequest } from '../capture/begin-send.ts';
+import type { Pool, SelectedVolume } from '../config/pools.ts';
+import type { CatalogueVolume } from '../content/catalogue.ts';
+import type { OpenArchive } from '../trust/open-archive.ts';
+import { provenBase, type Base } from './base.ts';
+import { blankReport, failedReport, type VolumeReport } from './report.ts';
+
+/** A volume that will be sent, with what the archive has of it. */
+export interface PlannedVolume {
+  readonly pool: Pool;
+  readonly request: SendRequest;
+  readonly base: Base;
+}
+
+export interface SendPlan {
+  readonly planned: readonly PlannedVolume[];
+  /** Of volumes that are not sent. */
+  readonly reports: readonly VolumeReport[];
+  readonly session: SessionName;
+  readonly sequence: number;
+  /** What the catalogue lists of volumes that were rolled back, put right. */
+  readonly corrected: readonly CatalogueVolume[];
+}
+
+const NEW_VOLUME: Base = { session: undefined, rolledBack: false };
+
+/** @param full takes volumes that the archive does not have yet */
+export async function planVolumes(
+  archive: OpenArchive,
+  volumes: readonly SelectedVolume[],
+  full: boolean,
+): Promise<SendPlan> {
+  const { catalogue } = archive.pin.known;
+  const stored = await archive.reader.volumes();
+  const active = catalogue.volumes.filter((volume) => volume.state === 'active');
+  // Every volume that the catalogue lists must be there as it says, also those that are not sent now.
+  const bases = new Map(
+    await Promise.all(
+      active.map(async (entry) => [entry.name, { entry, base: await provenBase(archive, entry, stored) }] as const),
+    ),
+  );
+  const newest = [...stored.values()].flatMap((sessions) => sessions.at(-1)?.session ?? []);
+  const listed = catalogue.volumes.flatMap((volume) => volume.session ?? []);
+  const session = nextSessionName(Date.now(), [...newest, ...listed].sort().at(-1));
+  const sequence = archive.state.burnSequence(catalogue.sequence);
+  const planned: PlannedVolume[] = [];
+  const reports: VolumeReport[] = [];
+  for (const selected of volumes) {
+    const { entry, base } = bases.get(selected.volume) ?? { entry: undefined, base: NEW_VOLUME };
+    if (selected.missing) {
+      reports.push(failedReport(selected.volume, new SparsebakError('source', `${selected.volume} is not there`), 0));
+    } else if (base.session === undefined && !full) {
+      const message = 'new volume: send it with --full';
+      reports.push({ ...blankReport(selected.volume), kind: 'skipped', error: { code: 'skipped', message } });
+    } else {
+      const request = requestFor(selected.volume, entry, base, archive, { session, sequence });
+      planned.push({ pool: selected.pool, base, request });
+    }
+  }
+  const corrected = [...bases.values()].flatMap(({ entry, base }) => (base.rolledBack ? [asFound(entry, base)] : []));
+  return { planned, reports, session, sequence, corrected };
+}
+
+function requestFor(
+  volume: string,
+  entry: CatalogueVolume | undefined,
+  { session: base }: Base,
+  { state: { record } }: OpenArchive,
+  head: { readonly session: SessionName; readonly sequence: number },
+): SendRequest {
+  return {
+    volume,
+    archive: record.archive,
+    chunkSize: record.chunkSize,
+    pairing: randomId() as PairingId,
+    base:
+      base === undefined
+        ? null
+        : { pairing: base.head.pairing, session: base.head.session, head: Buffer.from(base.headHash).toString('hex') },
+    volumeId: entry?.id ?? (randomId() as VolumeId),
+    name: entry?.name ?? volume,
+    ...head,
+  };
+}
+
+function randomId(): string {
+  return randomBytes(16).toString('hex');
+}
+
+function asFound(entry: CatalogueVolume, { session }: Base): CatalogueVolume {
+  return { ...entry, session: session?.head.session ?? null, head: session?.headHash ?? null };
+}
