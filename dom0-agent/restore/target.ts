@@ -3,11 +3,15 @@
  */
 import {
   closeSync,
+  constants,
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   lstatSync,
+  existsSync,
   openSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -15,7 +19,7 @@ import {
   writeSync,
   type Stats,
 } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { syncFolder } from '../../shared/durable.ts';
 import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
 
@@ -49,7 +53,7 @@ export function openTarget(path: string, size: number, force: boolean): Target {
   if (there !== undefined && !there.isFile()) {
     throw new SparsebakError('target', `${path} is neither a file nor a block device`, { hint: 'Name another path.' });
   }
-  return openFile(path, size);
+  return openFile(path, size, force);
 }
 
 function existing(path: string): Stats | undefined {
@@ -62,10 +66,15 @@ function existing(path: string): Stats | undefined {
   }
 }
 
-/** A name of its own beside the target: an interrupted restore never looks like a finished one. */
-function openFile(path: string, size: number): Target {
-  const partial = `${path}.sparsebak-partial`;
-  const fd = attempt(path, () => openSync(partial, 'w', 0o600));
+/**
+ * A name of its own beside the target: an interrupted restore never looks like a finished one. It names this process, so that
+ * two restores never write to one file, and what a killed one left is found and removed.
+ */
+function openFile(path: string, size: number, force: boolean): Target {
+  removeAbandoned(path);
+  const partial = `${path}${PARTIAL}${process.pid}`;
+  // Exclusively: what lies there is not ours, and may be a link to elsewhere.
+  const fd = attempt(path, () => openSync(partial, 'wx', 0o600));
   try {
     attempt(path, () => {
       ftruncateSync(fd, size);
@@ -80,12 +89,18 @@ function openFile(path: string, size: number): Target {
     needsZeros: false,
     zeros: () => undefined,
     finish: () => {
-      attempt(path, () => {
-        fsyncSync(fd);
-        closeSync(fd);
-        renameSync(partial, path);
-        syncFolder(dirname(path));
-      });
+      try {
+        attempt(path, () => {
+          fsyncSync(fd);
+          closeSync(fd);
+          if (force) renameSync(partial, path);
+          else linkNew(partial, path);
+          syncFolder(dirname(path));
+        });
+      } catch (error) {
+        rmSync(partial, { force: true });
+        throw error;
+      }
     },
     abandon: () => {
       closeSync(fd);
@@ -94,11 +109,41 @@ function openFile(path: string, size: number): Target {
   };
 }
 
+const PARTIAL = '.sparsebak-partial-';
+
+function removeAbandoned(path: string): void {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}${PARTIAL}`;
+  try {
+    for (const name of readdirSync(folder)) {
+      const owner = name.startsWith(prefix) ? name.slice(prefix.length) : '';
+      if (/^\d{1,10}$/.test(owner) && (owner === String(process.pid) || !existsSync(`/proc/${owner}`))) {
+        rmSync(join(folder, name));
+      }
+    }
+  } catch {
+    // What stays costs only space; a folder that is not there shows next.
+  }
+}
+
+/** Under a name that nothing has got meanwhile. */
+function linkNew(partial: string, path: string): void {
+  try {
+    linkSync(partial, path);
+  } catch (error) {
+    // A file system without hard links.
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'].includes(systemCode(error) ?? '')) throw error;
+    if (existing(path) !== undefined) throw error;
+    renameSync(partial, path);
+    return;
+  }
+  rmSync(partial);
+}
+
 const ZEROS = Buffer.alloc(1024 * 1024);
 
 function openDevice(path: string, size: number): Target {
-  // O_EXCL on a block device fails while it is mounted or held by device-mapper.
-  const fd = attempt(path, () => openSync(path, 'rs+'));
+  const fd = openUnused(path);
   const room = deviceSize(fd, path);
   if (room < size) {
     closeSync(fd);
@@ -131,6 +176,19 @@ function openDevice(path: string, size: number): Target {
       });
     },
   };
+}
+
+/** Opens a device so that nothing mounts it meanwhile; fails while it is mounted, or part of another device. */
+function openUnused(path: string): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_EXCL);
+  } catch (error) {
+    if (systemCode(error) !== 'EBUSY') throw asSparsebakError(error, 'target', path);
+    throw new SparsebakError('target', `${path} is in use: it is mounted, or part of another device`, {
+      hint: 'Unmount or close it first, or name another target.',
+      cause: error,
+    });
+  }
 }
 
 /** Bytes of a block device, from sysfs (fstat says 0). */
