@@ -65,7 +65,8 @@ export function editAtRandom(pool: FolderPool, name: string, options: EditOption
         `mwrite -S 0x${random.bytes(1).toString('hex')} ${String(at)} 3000`,
         path,
       );
-      return undefined;
+      // A huge page may be written back as a whole.
+      return LARGEST;
     },
     'written past the cache': () => {
       const direct = `pwrite -q -S 0x${random.bytes(1).toString('hex')} ${String(aligned.offset)} ${String(aligned.length)}`;
@@ -78,7 +79,7 @@ export function editAtRandom(pool: FolderPool, name: string, options: EditOption
       const count = Math.min(random.between(1, 4) * 65536, size - from);
       if (Math.abs(from - to) < count || count <= 0 || count % 4096 !== 0) return 0;
       xfsIo(`reflink -q ${path} ${String(from)} ${String(to)} ${String(count)}`);
-      return undefined;
+      return count;
     },
     'replaced by a copy': () => {
       const copy = `${path}.new`;

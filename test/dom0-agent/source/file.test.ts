@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
+  mkdirSync,
   openSync,
   readFileSync,
   symlinkSync,
@@ -264,7 +265,8 @@ describe('a pool of devices', { skip }, () => {
     const device = deviceFor(t, 16 * MIB);
     run('mkfs.ext4', '-q', '-F', device);
     run('blockdev', '--flushbufs', device);
-    const folder = scratchFor(t);
+    const folder = join(scratchFor(t), 'mnt');
+    mkdirSync(folder);
     const opened = await filesIn('/dev').open(await snapshotOf(filesIn('/dev'), basename(device)));
     assert.throws(() => run('mount', device, folder));
     await opened.close();
