@@ -36,7 +36,7 @@ export interface Slot {
 const JOBS_IN_HAND = 2;
 
 /** Jobs for each thread that is started beyond the first. A thread starts in about 30 ms, a job takes 1 to 3. */
-const JOBS_PER_START = 24;
+const JOBS_PER_START = 96;
 
 interface Running {
   readonly worker: Worker;

@@ -8,10 +8,11 @@ import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { beginSend, type SendStart } from '../capture/begin-send.ts';
 import { committed, discarded, settled, unchanged } from '../capture/conclude.ts';
 import type { Pool, SelectedVolume } from '../config/pools.ts';
-import { acquireLock } from '../link/flock.ts';
+import type { ReceiverClient } from '../link/client.ts';
+import { acquireLock, type Lock } from '../link/flock.ts';
 import { PipelinePool } from '../pipeline/pool.ts';
 import type { ArchiveState } from '../trust/archive-state.ts';
-import { openArchive, type OpenArchive } from '../trust/open-archive.ts';
+import { connect, openArchive, type OpenArchive } from '../trust/open-archive.ts';
 import type { ArchiveConfig } from '../config/config.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
@@ -36,26 +37,46 @@ export interface SendOptions {
 }
 
 export async function send(options: SendOptions): Promise<SendReport> {
-  const { state } = options;
-  const lock = await acquireLock(join(state.folder, 'lock'), {
-    exclusive: true,
-    waitSeconds: options.lockWait,
-    onWait: () => {
-      options.log.warn(`waiting for another send to archive ${options.archive.name}`);
-    },
-  });
+  // A receiver takes as long to start as all of the rest of a send without change.
+  const connecting = connect(options.archive, options.signal);
+  connecting.catch(() => undefined);
   try {
-    const archive = await openArchive(options.archive, state, options);
-    const workers = new PipelinePool(state.content.chunkContent(state.settings.level, state.settings.codec));
+    const lock = await lockArchive(options);
     try {
-      refuseForeignWriter(archive);
-      return await sendAll(options, { ...options, archive, workers });
+      return await sendLocked(options, connecting);
     } finally {
-      await workers.close();
-      archive.client.close();
+      lock.release();
     }
   } finally {
-    lock.release();
+    await connecting.then(
+      (client) => {
+        client.close();
+      },
+      () => undefined,
+    );
+  }
+}
+
+/** One send to an archive at a time. */
+async function lockArchive({ archive, state, lockWait, log }: SendOptions): Promise<Lock> {
+  return acquireLock(join(state.folder, 'lock'), {
+    exclusive: true,
+    waitSeconds: lockWait,
+    onWait: () => {
+      log.warn(`waiting for another send to archive ${archive.name}`);
+    },
+  });
+}
+
+async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClient>): Promise<SendReport> {
+  const { state } = options;
+  const archive = await openArchive(options.archive, state, options, connecting);
+  const workers = new PipelinePool(state.content.chunkContent(state.settings.level, state.settings.codec));
+  try {
+    refuseForeignWriter(archive);
+    return await sendAll(options, { ...options, archive, workers });
+  } finally {
+    await workers.close();
   }
 }
 

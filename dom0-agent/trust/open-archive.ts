@@ -33,13 +33,17 @@ export async function connect(archive: ArchiveConfig, signal: AbortSignal): Prom
   return await ReceiverClient.connect(await openLink(archive.destination), { release: RELEASE, signal });
 }
 
-/** @throws `not-found`, `rollback`, `integrity`, and whatever the connection fails with */
+/**
+ * @param connecting a call that was begun already, while other things were done
+ * @throws `not-found`, `rollback`, `integrity`, and whatever the connection fails with
+ */
 export async function openArchive(
   archive: ArchiveConfig,
   state: ArchiveState,
   options: OpenOptions,
+  connecting = connect(archive, options.signal),
 ): Promise<OpenArchive> {
-  const client = await connect(archive, options.signal);
+  const client = await connecting;
   try {
     await openNamed(client, archive, state, options.lockWait);
     const pin = new Pin(state);
