@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import * as z from 'zod';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
-import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
 import { parseDestination, type Destination } from '../link/destination.ts';
 
 export const DEFAULT_CONFIG = '/etc/sparsebak/sparsebak.toml';
@@ -107,7 +107,7 @@ function parseToml(file: string): unknown {
 function archivesOf(file: string, value: z.infer<typeof schema>): ArchiveConfig[] {
   const archives = Object.entries(value.archives).map(([name, options]) => ({
     name: name as ArchiveName,
-    destination: parseDestination(options.destination),
+    destination: destinationOf(file, `archives.${name}.destination`, options.destination),
   }));
   if (value.destination !== undefined) {
     if (value.archive === undefined) {
@@ -120,13 +120,25 @@ function archivesOf(file: string, value: z.infer<typeof schema>): ArchiveConfig[
         hint: `Keep either the top-level destination or [archives.${value.archive}].`,
       });
     }
-    archives.unshift({ name: value.archive, destination: parseDestination(value.destination) });
+    archives.unshift({ name: value.archive, destination: destinationOf(file, 'destination', value.destination) });
   } else if (value.archive !== undefined && !archives.some(({ name }) => name === value.archive)) {
     throw new SparsebakError('config', `${file} says archive = "${value.archive}", but gives it no destination`, {
       hint: `Add destination = "…", or a section [archives.${value.archive}] with one.`,
     });
   }
   return archives;
+}
+
+function destinationOf(file: string, field: string, text: string): Destination {
+  try {
+    return parseDestination(text);
+  } catch (caught) {
+    const error = asSparsebakError(caught);
+    throw new SparsebakError(error.code, `${file}: ${field}: ${error.message}`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    });
+  }
 }
 
 /** `volumes_from` is the older tool's list: one name a line; empty lines and `#` comments are passed over. */
@@ -137,7 +149,7 @@ function withVolumesFrom(file: string, pool: PoolConfig): PoolConfig {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new SparsebakError('config', `pool.${pool.name}.volumes_from: ${path} cannot be read`, {
+    throw new SparsebakError('config', `${file}: pool.${pool.name}.volumes_from: ${path} cannot be read`, {
       hint: 'Create it with one volume name a line, or remove the setting.',
       cause: error,
     });
