@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { readConfig } from '../../dom0-agent/config/config.ts';
 import { scratchFor } from '../fixtures/scratch.ts';
+import { namedInPage, namedInTests } from './coverage.ts';
 import { helpOf, usageOf, type Help } from './help.ts';
 import { anchorsOf, linksOf, pages, readPage, root, sectionsOf } from './pages.ts';
 
@@ -85,5 +86,18 @@ describe('every page', () => {
       }
     }
     assert.ok(commands > 10);
+  });
+});
+
+describe('docs/testing.md', () => {
+  it('explains every class of fault that a test names, and claims no test for one that names it not', () => {
+    const [claimed, named] = [namedInPage(), namedInTests()];
+    for (const id of named.keys()) assert.ok(claimed.has(id), `${id} is not explained`);
+    for (const [id, files] of claimed) {
+      for (const file of files.filter((each) => each !== '')) {
+        assert.ok(named.get(id)?.includes(file), `${file} does not name ${id}`);
+      }
+    }
+    assert.ok(claimed.size > 50);
   });
 });
