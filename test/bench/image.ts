@@ -1,7 +1,16 @@
 /** The volumes that are measured: made from a seed, so that two runs measure the same. */
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { Random } from '../fixtures/random.ts';
+import { type Random } from '../fixtures/random.ts';
 
 const MIB = 2 ** 20;
 
