@@ -4,7 +4,7 @@
  */
 import type { ArchiveId, PairingId } from '../../shared/archive/names.ts';
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
-import type { Delta, SnapshotRef } from '../source/source.ts';
+import type { Delta, Outcome, SnapshotPair, SnapshotRef, Source } from '../source/source.ts';
 import type { Capture } from './capture.ts';
 import { settledTick, type MapRef, type PairingState } from './pairing.ts';
 
@@ -22,13 +22,62 @@ export interface Advance {
   readonly dropped: readonly DroppedMap[];
 }
 
-/** What changed between the tick and a newer snapshot. The tick must be there and be the recorded one, not one of its name. */
-export async function deltaSince({ source }: Capture, state: PairingState, newer: SnapshotRef): Promise<Delta> {
-  if (state.tick === null) return { kind: 'ranges', ranges: [], bytes: 0 };
-  if (!source.frozen) return { kind: 'unknown', reason: 'this kind of pool cannot tell what changed' };
-  if (!(await source.exists(state.tick)))
-    return { kind: 'unknown', reason: 'the older snapshot is gone or was replaced' };
-  return await source.delta(state.tick, newer);
+/** A newer snapshot of a volume, and the state to go on from. */
+export interface Step {
+  readonly state: PairingState;
+  readonly newer: SnapshotRef;
+}
+
+/** What a step comes to; a failure is that step's own. */
+export interface Told<S extends Step> {
+  readonly step: S;
+  readonly delta: Outcome<Delta>;
+}
+
+/**
+ * What changed between each tick and its newer snapshot. The tick must be there and be the recorded one, not one of its name.
+ * To be read to the end or left by a `return`: a source that tells all at once has something to put away afterwards.
+ */
+export async function* deltasSince<S extends Step>(
+  { source }: Capture,
+  steps: readonly S[],
+): AsyncGenerator<Told<S>, void, undefined> {
+  for (const step of steps.filter(({ state }) => state.tick === null)) {
+    yield { step, delta: { ok: true, value: { kind: 'ranges', ranges: [], bytes: 0 } } };
+  }
+  const waiting = steps.flatMap((step) => {
+    const { tick: older } = step.state;
+    return older === null ? [] : [{ step, older, newer: step.newer }];
+  });
+  try {
+    for await (const delta of deltasOf(source, waiting)) {
+      const next = waiting.shift();
+      if (next !== undefined) yield { step: next.step, delta };
+    }
+  } catch (error) {
+    for (const { step } of waiting) yield { step, delta: { ok: false, error: asSparsebakError(error, 'source') } };
+  }
+}
+
+async function* deltasOf(source: Source, pairs: readonly SnapshotPair[]): AsyncGenerator<Outcome<Delta>> {
+  if (!source.frozen) {
+    const reason = 'this kind of pool cannot tell what changed';
+    for (const _ of pairs) yield { ok: true, value: { kind: 'unknown', reason } };
+  } else if (source.deltas !== undefined) {
+    for await (const value of source.deltas([...pairs])) yield { ok: true, value };
+  } else {
+    for (const pair of [...pairs]) {
+      yield await deltaOf(source, pair).then(
+        (value) => ({ ok: true, value }) as const,
+        (error: unknown) => ({ ok: false, error: asSparsebakError(error, 'source') }) as const,
+      );
+    }
+  }
+}
+
+async function deltaOf(source: Source, { older, newer }: SnapshotPair): Promise<Delta> {
+  if (!(await source.exists(older))) return { kind: 'unknown', reason: 'the older snapshot is gone or was replaced' };
+  return await source.delta(older, newer);
 }
 
 /** Without a delta no map can follow to the newer snapshot: all are dropped. */
@@ -62,4 +111,13 @@ export function advance({ store }: Capture, state: PairingState, newer: Snapshot
 export function withoutSnapshot(volume: string, cause: SparsebakError | undefined) {
   const error = cause ?? asSparsebakError(new Error(`the source made no snapshot of ${volume}`), 'source');
   return { kind: error.code === 'not-found' ? ('missing' as const) : ('failed' as const), volume, error };
+}
+
+/** The outcomes as their volumes were asked for. */
+export function inOrderOf<T extends { readonly volume: string }>(
+  volumes: readonly string[],
+  outcomes: readonly T[],
+): T[] {
+  const byVolume = new Map(outcomes.map((outcome) => [outcome.volume, outcome]));
+  return [...new Set(volumes)].flatMap((volume) => byVolume.get(volume) ?? []);
 }

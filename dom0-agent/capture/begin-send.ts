@@ -6,7 +6,7 @@
 import type { ArchiveId, PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
 import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
-import { advance, deltaSince, withoutSnapshot, type DroppedMap } from './advance.ts';
+import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { DeltaMap } from './delta-map.ts';
 import { releasedSnapshots, unpaired, type Base, type PairingState, type Pending } from './pairing.ts';
@@ -48,33 +48,66 @@ export async function beginSend(capture: Capture, requests: readonly SendRequest
     const snapshots = await capture.source.snapshot(requests.map(({ volume }) => volume));
     const unneeded: SnapshotRef[] = [];
     const starts: SendStart[] = [];
-    for (const request of requests) starts.push(await start(capture, request, snapshots.get(request.volume), unneeded));
+    const steps: SendStep[] = [];
+    for (const request of requests) {
+      const step = look(capture, request, snapshots.get(request.volume), unneeded);
+      if ('kind' in step) starts.push(step);
+      else steps.push(step);
+    }
+    for await (const { step, delta } of deltasSince(capture, steps)) {
+      starts.push(start(capture, step, delta, unneeded));
+    }
     await removeSnapshots(capture, unneeded);
-    return starts;
+    return inOrderOf(
+      requests.map(({ volume }) => volume),
+      starts,
+    );
   });
 }
 
-async function start(
-  capture: Capture,
+interface SendStep extends Step {
+  readonly request: SendRequest;
+  /** Why the state begins anew. */
+  readonly lost: string | undefined;
+}
+
+/** The state to go on from, or how it failed. */
+function look(
+  { store, pool }: Capture,
   request: SendRequest,
   snapshot: Outcome<SnapshotRef> | undefined,
   unneeded: SnapshotRef[],
-): Promise<SendStart> {
+): SendStep | SendStart {
   const { volume } = request;
   if (snapshot?.ok !== true) return withoutSnapshot(volume, snapshot?.error);
-  const tock = snapshot.value;
+  try {
+    const loaded = store.load(pool, volume);
+    const state = loaded.kind === 'paired' ? loaded.state : unpaired(pool, volume);
+    refuseUnresolved(state, request);
+    return { request, state, newer: snapshot.value, lost: loaded.kind === 'damaged' ? loaded.reason : undefined };
+  } catch (error) {
+    unneeded.push(snapshot.value);
+    return { kind: 'failed', volume, error: asSparsebakError(error, 'source', volume) };
+  }
+}
+
+function start(
+  capture: Capture,
+  { request, state, newer: tock, lost }: SendStep,
+  delta: Outcome<Delta>,
+  unneeded: SnapshotRef[],
+): SendStart {
+  const { volume } = request;
   let unnamed = true;
   try {
-    const loaded = capture.store.load(capture.pool, volume);
-    const state = loaded.kind === 'paired' ? loaded.state : unpaired(capture.pool, volume);
-    refuseUnresolved(state, request);
-    const moved = advance(capture, state, tock, await deltaOrWhyNot(capture, state, tock));
+    // A send can do without a delta: it compares in full.
+    const known: Delta = delta.ok ? delta.value : { kind: 'unknown', reason: delta.error.message };
+    const moved = advance(capture, state, tock, known);
     const next = joined(capture, moved.state, request, tock);
     // From here on the new state may be the durable one even if saving it fails, so neither snapshot may go then.
     unnamed = false;
     capture.store.save(next);
     unneeded.push(...releasedSnapshots(state, next));
-    const lost = loaded.kind === 'damaged' ? loaded.reason : undefined;
     return { kind: 'begun', volume, tock, ...baseMap(capture, next, request, moved.dropped, lost) };
   } catch (error) {
     if (unnamed) unneeded.push(tock);
@@ -88,15 +121,6 @@ function refuseUnresolved(state: PairingState, { volume, archive, pairing }: Sen
   }
   if (state.maps.some((map) => map.archive === archive && map.pairing === pairing)) {
     throw new SparsebakError('failed', `the pairing id ${pairing} was used before`);
-  }
-}
-
-/** A send can do without a delta: it compares in full. */
-async function deltaOrWhyNot(capture: Capture, state: PairingState, tock: SnapshotRef): Promise<Delta> {
-  try {
-    return await deltaSince(capture, state, tock);
-  } catch (error) {
-    return { kind: 'unknown', reason: asSparsebakError(error, 'source').message };
   }
 }
 

@@ -1,7 +1,7 @@
 /** Monitor: notes what changed in each volume since the last look, and sends nothing. */
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
-import type { Outcome, SnapshotRef } from '../source/source.ts';
-import { advance, deltaSince, withoutSnapshot, type DroppedMap } from './advance.ts';
+import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
+import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import type { Loaded } from './pairing-store.ts';
 import { releasedSnapshots, type MapRef, type PairingState } from './pairing.ts';
@@ -36,10 +36,18 @@ export async function monitor(capture: Capture, volumes: readonly string[]): Pro
     }
     if (paired.length === 0) return outcomes;
     const snapshots = await capture.source.snapshot(paired.map((state) => state.volume));
+    const steps: Step[] = [];
+    for (const state of paired) {
+      const snapshot = snapshots.get(state.volume);
+      if (snapshot?.ok === true) steps.push({ state, newer: snapshot.value });
+      else outcomes.push(withoutSnapshot(state.volume, snapshot?.error));
+    }
     const unneeded: SnapshotRef[] = [];
-    for (const state of paired) outcomes.push(await follow(capture, state, snapshots.get(state.volume), unneeded));
+    for await (const { step, delta } of deltasSince(capture, steps)) {
+      outcomes.push(follow(capture, step, delta, unneeded));
+    }
     await removeSnapshots(capture, unneeded);
-    return outcomes;
+    return inOrderOf(volumes, outcomes);
   });
 }
 
@@ -56,27 +64,27 @@ function look({ store, pool }: Capture, volume: string): PairingState | MonitorO
   return loaded.state;
 }
 
-async function follow(
+function follow(
   capture: Capture,
-  state: PairingState,
-  snapshot: Outcome<SnapshotRef> | undefined,
+  { state, newer }: Step,
+  delta: Outcome<Delta>,
   unneeded: SnapshotRef[],
-): Promise<MonitorOutcome> {
+): MonitorOutcome {
   const { volume } = state;
-  if (snapshot?.ok !== true) return withoutSnapshot(volume, snapshot?.error);
   let unnamed = true;
   try {
-    const moved = advance(capture, state, snapshot.value, await deltaSince(capture, state, snapshot.value));
+    if (!delta.ok) throw delta.error;
+    const moved = advance(capture, state, newer, delta.value);
     const next = { ...moved.state, missingSince: null };
     // From here on the new state may be the durable one even if saving it fails, so neither snapshot may go then.
     unnamed = false;
     capture.store.save(next);
     unneeded.push(...releasedSnapshots(state, next));
-    if (next.tick === null) unneeded.push(snapshot.value);
+    if (next.tick === null) unneeded.push(newer);
     if (next.maps.length === 0) return { kind: 'reset', volume, reason: reasonOf(moved.dropped) };
     return { kind: 'monitored', volume, changedBytes: moved.changedBytes, maps: next.maps, dropped: moved.dropped };
   } catch (error) {
-    if (unnamed) unneeded.push(snapshot.value);
+    if (unnamed) unneeded.push(newer);
     return { kind: 'failed', volume, error: asSparsebakError(error, 'source', volume) };
   }
 }

@@ -7,6 +7,7 @@ import { parse } from 'smol-toml';
 import * as z from 'zod';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
+import { isLvName } from '../source/lvm-thin/names.ts';
 import { parseDestination, type Destination } from '../link/destination.ts';
 
 export const DEFAULT_CONFIG = '/etc/sparsebak/sparsebak.toml';
@@ -17,7 +18,19 @@ const state = z.enum(['stopped', 'running']).default('stopped');
 const selection = { volumes: globs, exclude: globs, volumes_from: z.string().min(1).optional() };
 const absolute = z.string().startsWith('/', 'must be an absolute path');
 
+/** Names of LVM; nothing else is ever given to its commands. */
+const lvName = z.string().refine(isLvName, 'is no name that LVM takes');
+
 const pool = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('lvm-thin'),
+    vgname: lvName,
+    poolname: lvName,
+    state,
+    /** Percent of the pool's data or metadata above which nothing is snapshotted. */
+    full_at: z.number().min(1).max(100).default(90),
+    ...selection,
+  }),
   z.strictObject({ type: z.literal('reflink'), path: absolute, state, ...selection }),
   z.strictObject({ type: z.literal('file'), path: absolute, live: z.boolean().default(false), ...selection }),
 ]);

@@ -36,7 +36,7 @@ export function openPools(config: Config, options: PoolOptions): Pool[] {
   return config.pools.map((pool) => ({
     config: pool,
     pool: pool.name,
-    source: openSource(pool),
+    source: openSource(pool.type === 'lvm-thin' ? { ...pool, stateDir: config.stateDir } : pool),
     store,
     lock,
     warn: (error) => {

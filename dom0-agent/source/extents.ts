@@ -5,6 +5,7 @@
  * and neither is written in place. So equal physical addresses are proof of equality; everything else counts as changed.
  */
 import { SparsebakError } from '../../shared/errors.ts';
+import { RangeList } from './ranges.ts';
 import type { ByteRange } from './source.ts';
 
 /** Takes extents in the order of their offsets, none overlapping. */
@@ -124,32 +125,9 @@ export class Agreement implements ExtentSink {
   }
 }
 
-/** Collects ranges in ascending order, touching ones as one. */
-class Ranges {
-  readonly list: ByteRange[] = [];
-  #offset = 0;
-  #end = 0;
-
-  add(offset: number, end: number): void {
-    if (offset === this.#end && this.#end > 0) {
-      this.#end = end;
-      return;
-    }
-    this.finish();
-    this.#offset = offset;
-    this.#end = end;
-  }
-
-  finish(): ByteRange[] {
-    if (this.#end > this.#offset) this.list.push({ offset: this.#offset, length: this.#end - this.#offset });
-    this.#offset = this.#end;
-    return this.list;
-  }
-}
-
 /** Where the two may differ: everywhere but where both have nothing, or the same place on disk. In one pass over both. */
 export function changedRanges(older: ExtentList, newer: ExtentList): ByteRange[] {
-  const ranges = new Ranges();
+  const ranges = new RangeList();
   let i = 0;
   let j = 0;
   let at = 0;
@@ -173,7 +151,7 @@ function samePlace(older: ExtentList, i: number, newer: ExtentList, j: number, a
 
 /** Where there may be anything but zeros. */
 export function mappedRanges(extents: ExtentList): ByteRange[] {
-  const ranges = new Ranges();
+  const ranges = new RangeList();
   for (let i = 0; i < extents.count; i++) ranges.add(extents.start(i), extents.end(i));
   return ranges.finish();
 }

@@ -16,8 +16,9 @@ import { readExtentsTwice } from './filefrag.ts';
 import { changesOf, checkUnchanged, settledState } from './live-file.ts';
 import { checkPoolFolder, checkVolumeName, listVolumes } from './pool-folder.ts';
 import { isVolumeFile, openLiveVolume, type LiveVolume } from './live-volume.ts';
+import { bytesIn, clip } from './ranges.ts';
 import { SnapshotFolder } from './snapshot-folder.ts';
-import type { ByteRange, Delta, Mapped, OpenSnapshot, Outcome, RunningState, SnapshotRef, Source } from './source.ts';
+import type { Delta, Mapped, OpenSnapshot, Outcome, RunningState, SnapshotRef, Source } from './source.ts';
 
 export interface ReflinkPool {
   /** The folder that volume names are relative to. */
@@ -137,7 +138,7 @@ export class ReflinkSource implements Source {
     return await this.#withExtents([older, newer], ([before, after]): Delta => {
       if (before === undefined || after === undefined) return { kind: 'unknown', reason: 'no listing' };
       const ranges = clip(changedRanges(before, after), newer.size);
-      return { kind: 'ranges', ranges, bytes: ranges.reduce((sum, { length }) => sum + length, 0) };
+      return { kind: 'ranges', ranges, bytes: bytesIn(ranges) };
     });
   }
 
@@ -217,12 +218,4 @@ export class ReflinkSource implements Source {
 
 function gone(snapshot: SnapshotRef): SparsebakError {
   return new SparsebakError('source', `the snapshot ${snapshot.id} is gone, or was written to`);
-}
-
-/** What lies past the newer one's end is nothing that could be read. */
-function clip(ranges: readonly ByteRange[], size: number): ByteRange[] {
-  return ranges.flatMap(({ offset, length }) => {
-    const within = Math.min(length, size - offset);
-    return within > 0 ? [{ offset, length: within }] : [];
-  });
 }

@@ -30,6 +30,12 @@ export interface SnapshotRef {
   readonly binding: Readonly<Record<string, string | number>>;
 }
 
+/** Two snapshots of one volume. */
+export interface SnapshotPair {
+  readonly older: SnapshotRef;
+  readonly newer: SnapshotRef;
+}
+
 /** The difference of two snapshots of a volume: a superset of the bytes that differ, or why there is none. */
 export type Delta =
   | {
@@ -75,6 +81,15 @@ export interface Source {
 
   /** What changed between two snapshots. Never throws for content it does not understand: `unknown` then. */
   delta(older: SnapshotRef, newer: SnapshotRef): Promise<Delta>;
+
+  /**
+   * The deltas of several pairs, in their order, where that costs less than one after another. Each pair is checked for being
+   * there, too. Throws where nothing can be told at the moment; `unknown` is for ever.
+   */
+  deltas?(pairs: readonly SnapshotPair[]): AsyncIterable<Delta>;
+
+  /** Whether the pool has room for more snapshots. `snapshot` throws where it has not. */
+  hasRoom?(): Promise<boolean>;
 
   mapped(snapshot: SnapshotRef): Promise<Mapped>;
 

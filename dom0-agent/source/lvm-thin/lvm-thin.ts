@@ -1,0 +1,308 @@
+/**
+ * A thin pool of LVM, whose volumes are logical volumes. Snapshots are thin snapshots that stay inactive; what changed between two
+ * is told by thin_delta from the pool's metadata, without activating either. Only to be read a snapshot is activated, read-only, and
+ * then alone, so that nothing in dom0 ever looks for file systems in what a qube wrote.
+ *
+ * A snapshot is known again by the UUIDs of its group, pool and volume, and by its device's number in the pool and the transaction that
+ * made it. LVM and the pool's metadata must agree on the last two before any delta is believed.
+ */
+import { randomBytes } from 'node:crypto';
+import { asSparsebakError, SparsebakError } from '../../../shared/errors.ts';
+import { bytesIn, clip } from '../ranges.ts';
+import { readOutput } from '../process.ts';
+import type {
+  Delta,
+  Mapped,
+  OpenSnapshot,
+  Outcome,
+  RunningState,
+  SnapshotPair,
+  SnapshotRef,
+  Source,
+} from '../source.ts';
+import { createSnapshots, deactivate, removeVolumes, type NewSnapshot, type VolumeIdentity } from './lvm.ts';
+import { MetadataSnapshot, type HeldMetadata } from './metadata-snapshot.ts';
+import { isLvName, runningName, selectNames, snapshotId, snapshotName, snapshotTag, stateOfTags } from './names.ts';
+import { openDevice } from './open-device.ts';
+import { readReport, type PoolReport, type ThinVolume } from './report.ts';
+import { ThinDeltaReader } from './thin-delta.ts';
+import { ThinDumpReader, type ThinDevice, type ThinDump } from './thin-dump.ts';
+
+export interface LvmThinPool {
+  readonly vgname: string;
+  readonly poolname: string;
+  /** `running`: where a qube runs, the volume it writes to is captured. */
+  readonly state: RunningState;
+  /** Percent of data or metadata above which nothing more is snapshotted. */
+  readonly full_at: number;
+  /** For what has to outlive a run of ours: one folder for all pools. */
+  readonly stateDir: string;
+  /** Seconds to wait for what another program has reserved; for tests. */
+  readonly patience?: number;
+}
+
+/** Large metadata take minutes; between two pieces of output seldom more than seconds. */
+const SILENCE = 600_000;
+const PATIENCE = 20;
+
+/** A snapshot to be made. */
+interface Subject extends NewSnapshot {
+  readonly volume: string;
+  readonly id: string;
+  readonly state: RunningState;
+}
+
+export class LvmThinSource implements Source {
+  readonly kind = 'lvm-thin';
+  readonly frozen = true;
+  readonly #pool: LvmThinPool;
+  readonly #metadata: MetadataSnapshot;
+
+  constructor(pool: LvmThinPool) {
+    this.#pool = pool;
+    const { vgname: group, poolname, stateDir, patience = PATIENCE } = pool;
+    this.#metadata = new MetadataSnapshot({ group, pool: poolname, folder: `${stateDir}/lvm-thin`, patience });
+  }
+
+  async list(patterns: readonly string[], excludes: readonly string[]): Promise<string[]> {
+    const { volumes } = await this.#report();
+    return selectNames([...volumes.keys()], patterns, excludes);
+  }
+
+  async hasRoom(): Promise<boolean> {
+    return fullness(await this.#report()).percent <= this.#pool.full_at;
+  }
+
+  async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {
+    const report = await this.#report();
+    await this.#heal(report);
+    this.#refuseFull(report);
+    const outcomes = new Map<string, Outcome<SnapshotRef>>();
+    const subjects: Subject[] = [];
+    for (const volume of new Set(volumes)) {
+      const subject = this.#subject(volume, report);
+      if (subject instanceof SparsebakError) outcomes.set(volume, { ok: false, error: subject });
+      else subjects.push(subject);
+    }
+    if (subjects.length > 0) await this.#make(subjects, outcomes);
+    return outcomes;
+  }
+
+  #subject(volume: string, { volumes }: PoolReport): Subject | SparsebakError {
+    const { vgname, poolname, state: wanted } = this.#pool;
+    if (!isLvName(volume) || snapshotId(volume) !== undefined) {
+      return new SparsebakError('usage', `${JSON.stringify(volume)} is not the name of a volume`);
+    }
+    if (!volumes.has(volume)) {
+      return new SparsebakError('not-found', `${volume}: there is no such volume in ${vgname}/${poolname}`);
+    }
+    const running = wanted === 'running' && volumes.has(runningName(volume));
+    const state = running ? 'running' : 'stopped';
+    const id = randomBytes(16).toString('hex');
+    const origin = running ? runningName(volume) : volume;
+    return { volume, id, state, origin, name: snapshotName(id), tag: snapshotTag(volume, state) };
+  }
+
+  /** LVM stops at the first that fails; the others are made after it. */
+  async #make(subjects: readonly Subject[], outcomes: Map<string, Outcome<SnapshotRef>>): Promise<void> {
+    let left = subjects;
+    while (left.length > 0) {
+      let failure: unknown;
+      try {
+        await createSnapshots(this.#pool.vgname, left);
+      } catch (error) {
+        failure = error;
+      }
+      const report = await this.#report();
+      const missing = left.findIndex(({ name }) => !report.volumes.has(name));
+      const made = missing < 0 ? left : left.slice(0, missing);
+      for (const { volume, id, state } of made) outcomes.set(volume, taken(id, state, report));
+      const failed = missing < 0 ? undefined : left[missing];
+      if (failed === undefined) return;
+      const { volume } = failed;
+      const error = asSparsebakError(failure ?? new Error('LVM made no snapshot'), 'source', volume);
+      // A qube that stops at this moment renames it.
+      const gone = !report.volumes.has(failed.origin);
+      outcomes.set(volume, {
+        ok: false,
+        error: gone ? new SparsebakError('not-found', `${volume}: it went away`, { cause: error }) : error,
+      });
+      left = left.slice(missing + 1);
+    }
+  }
+
+  async exists(snapshot: SnapshotRef): Promise<boolean> {
+    return find(snapshot, await this.#report()) !== undefined;
+  }
+
+  async delta(older: SnapshotRef, newer: SnapshotRef): Promise<Delta> {
+    for await (const delta of this.deltas([{ older, newer }])) return delta;
+    return { kind: 'unknown', reason: 'no answer' };
+  }
+
+  async *deltas(pairs: readonly SnapshotPair[]): AsyncGenerator<Delta, void, undefined> {
+    if (pairs.length === 0) return;
+    const held = await this.#metadata.reserve();
+    try {
+      // Only now: what LVM says after the reservation is true of the reserved copy, or the copy does not have the device.
+      const report = await this.#report();
+      const devices = await dump(held, ['--skip-mappings']).then(
+        (dumped) => dumped.devices,
+        (error: unknown) => asSparsebakError(error, 'source'),
+      );
+      for (const pair of pairs) {
+        if (devices instanceof SparsebakError) yield { kind: 'unknown', reason: devices.message };
+        else yield await deltaOf(pair, report, devices, held);
+      }
+    } finally {
+      await held.release();
+    }
+  }
+
+  async mapped(snapshot: SnapshotRef): Promise<Mapped> {
+    if (snapshot.binding.external !== '') return { kind: 'all' };
+    let held: HeldMetadata;
+    try {
+      held = await this.#metadata.reserve();
+    } catch {
+      return { kind: 'all' };
+    }
+    try {
+      const volume = find(snapshot, await this.#report());
+      if (volume === undefined) return { kind: 'all' };
+      const { devices, ranges, blocks } = await dump(held, ['--dev-id', String(volume.thinId)]);
+      const device = devices.get(volume.thinId);
+      if (device?.transaction !== volume.transaction || device.mappedBlocks !== blocks) return { kind: 'all' };
+      return (await held.isSame()) ? { kind: 'ranges', ranges: clip(ranges, snapshot.size) } : { kind: 'all' };
+    } catch {
+      return { kind: 'all' };
+    } finally {
+      await held.release();
+    }
+  }
+
+  async open(snapshot: SnapshotRef): Promise<OpenSnapshot> {
+    const report = await this.#report();
+    const volume = find(snapshot, report);
+    if (volume === undefined) throw new SparsebakError('source', `the snapshot ${snapshot.id} is gone`);
+    return await openDevice(this.#pool.vgname, identity(volume, report), snapshot.size);
+  }
+
+  async remove(snapshots: readonly SnapshotRef[]): Promise<void> {
+    const identities = snapshots.flatMap(({ id, binding }): VolumeIdentity[] => {
+      const { group, volume, thinId } = binding;
+      if (typeof group !== 'string' || typeof volume !== 'string' || typeof thinId !== 'number') return [];
+      return [{ name: snapshotName(id), uuid: volume, thinId, groupUuid: group }];
+    });
+    await removeVolumes(this.#pool.vgname, identities);
+  }
+
+  async leftovers(): Promise<SnapshotRef[]> {
+    const report = await this.#report();
+    await this.#heal(report);
+    return [...report.volumes.values()].flatMap((volume) => {
+      const id = snapshotId(volume.name);
+      const state = stateOfTags(volume.tags);
+      return id === undefined || state === undefined ? [] : [describe(id, state, volume, report)];
+    });
+  }
+
+  /** What a killed run left reserved, or active though nobody reads it. */
+  async #heal(report: PoolReport): Promise<void> {
+    await this.#metadata.heal();
+    const idle = [...report.volumes.values()].filter(
+      ({ name, active, open }) => snapshotId(name) !== undefined && active && !open,
+    );
+    await deactivate(
+      this.#pool.vgname,
+      idle.map((volume) => identity(volume, report)),
+    );
+  }
+
+  #refuseFull(report: PoolReport): void {
+    const { vgname, poolname, full_at: limit } = this.#pool;
+    const { what, percent } = fullness(report);
+    if (percent <= limit) return;
+    throw new SparsebakError('source', `the pool ${vgname}/${poolname} has ${percent}% of its ${what} in use`, {
+      hint:
+        `Above ${limit}% nothing is snapshotted, since a full pool stops every qube. Remove volumes or old revisions of ` +
+        `volumes that are not needed, or enlarge the pool: lvextend ${what === 'data' ? '--size' : '--poolmetadatasize'} +1G ${vgname}/${poolname}`,
+    });
+  }
+
+  #report(): Promise<PoolReport> {
+    return readReport(this.#pool.vgname, this.#pool.poolname);
+  }
+}
+
+function fullness({ data, metadata }: PoolReport): { what: 'data' | 'metadata'; percent: number } {
+  return data >= metadata ? { what: 'data', percent: data } : { what: 'metadata', percent: metadata };
+}
+
+function taken(id: string, state: RunningState, report: PoolReport): Outcome<SnapshotRef> {
+  const volume = report.volumes.get(snapshotName(id));
+  if (volume === undefined) return { ok: false, error: new SparsebakError('source', `the snapshot ${id} went away`) };
+  return { ok: true, value: describe(id, state, volume, report) };
+}
+
+function describe(id: string, state: RunningState, volume: ThinVolume, report: PoolReport): SnapshotRef {
+  return { id, time: Date.now(), size: volume.size, state, binding: bindingOf(volume, report) };
+}
+
+function bindingOf(volume: ThinVolume, { groupUuid, poolUuid }: PoolReport) {
+  const { uuid, thinId, transaction, external } = volume;
+  return { group: groupUuid, pool: poolUuid, volume: uuid, thinId, transaction, external };
+}
+
+function identity({ name, uuid, thinId }: ThinVolume, { groupUuid }: PoolReport): VolumeIdentity {
+  return { name, uuid, thinId, groupUuid };
+}
+
+/** This very snapshot, if it is there. */
+function find(snapshot: SnapshotRef, report: PoolReport): ThinVolume | undefined {
+  const volume = report.volumes.get(snapshotName(snapshot.id));
+  if (volume?.size !== snapshot.size) return undefined;
+  const binding = Object.entries(bindingOf(volume, report));
+  return binding.every(([key, value]) => snapshot.binding[key] === value) ? volume : undefined;
+}
+
+async function deltaOf(
+  { older, newer }: SnapshotPair,
+  report: PoolReport,
+  devices: ReadonlyMap<number, ThinDevice>,
+  held: HeldMetadata,
+): Promise<Delta> {
+  const unknown = (reason: string): Delta => ({ kind: 'unknown', reason });
+  const [left, right] = [find(older, report), find(newer, report)];
+  if (left === undefined) return unknown('the older snapshot is gone or was replaced');
+  if (right === undefined) return unknown('the newer snapshot is gone or was replaced');
+  if (left.external !== right.external) return unknown('different volumes outside the pool show through them');
+  const [leftDevice, rightDevice] = [devices.get(left.thinId), devices.get(right.thinId)];
+  if (leftDevice?.transaction !== left.transaction || rightDevice?.transaction !== right.transaction) {
+    return unknown("LVM and the pool's metadata do not mean the same devices");
+  }
+  try {
+    const reader = new ThinDeltaReader(left.thinId, right.thinId);
+    const args = ['-m', '--snap1', String(left.thinId), '--snap2', String(right.thinId), held.device];
+    await readOutput('thin_delta', args, [], SILENCE, (text) => {
+      reader.text(text);
+    });
+    const { ranges, leftBlocks, rightBlocks } = reader.end();
+    if (leftBlocks !== leftDevice.mappedBlocks || rightBlocks !== rightDevice.mappedBlocks) {
+      return unknown('thin_delta left out some of what is mapped');
+    }
+    if (!(await held.isSame())) return unknown("the pool's metadata were reserved anew while they were read");
+    const within = clip(ranges, newer.size);
+    return { kind: 'ranges', ranges: within, bytes: bytesIn(within) };
+  } catch (error) {
+    return unknown(asSparsebakError(error, 'source').message);
+  }
+}
+
+async function dump(held: HeldMetadata, options: readonly string[]): Promise<ThinDump> {
+  const reader = new ThinDumpReader();
+  await readOutput('thin_dump', ['-m', ...options, held.device], [], SILENCE, (text) => {
+    reader.text(text);
+  });
+  return reader.end();
+}

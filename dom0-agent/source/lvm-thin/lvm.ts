@@ -1,0 +1,88 @@
+/**
+ * The commands of LVM and device-mapper that we give. Each costs a tenth of a second or more, so they are given for all volumes
+ * at once. None is ever killed: a command that is cut off may leave a qube's device suspended.
+ */
+import { SparsebakError } from '../../../shared/errors.ts';
+import { runProgram } from '../process.ts';
+
+/** Another command may hold the volume group's lock for long. */
+const SECONDS = 600;
+/** A row of a report is below a kilobyte. */
+const MAX_OUTPUT = 32 * 1024 * 1024;
+/** What LVM reads of a script's line. */
+const MAX_SCRIPT_LINE = 250;
+
+export async function lvm(command: string, args: readonly string[], input?: string): Promise<string> {
+  const options = { seconds: SECONDS, maxOutput: MAX_OUTPUT, mayFinish: true };
+  return await runProgram(command, args, input === undefined ? options : { ...options, input });
+}
+
+export interface NewSnapshot {
+  readonly origin: string;
+  readonly name: string;
+  readonly tag: string;
+}
+
+/**
+ * Makes snapshots, in order, up to the first that fails: inactive, marked to stay so when the group is activated, read-only.
+ * One process makes them all.
+ */
+export async function createSnapshots(group: string, snapshots: readonly NewSnapshot[]): Promise<void> {
+  const lines = snapshots.map(({ origin, name, tag }) => [
+    ...['-s', '-an', '-ky', '-pr', '--addtag', tag, '-n', name],
+    `${group}/${origin}`,
+  ]);
+  const script: string[] = [];
+  const runScript = async (): Promise<void> => {
+    if (script.length === 0) return;
+    const text = ['#!lvm', ...script.splice(0), ''].join('\n');
+    await lvm('lvm', ['/proc/self/fd/0'], text);
+  };
+  for (const args of lines) {
+    const line = ['lvcreate', ...args].join(' ');
+    if (line.length < MAX_SCRIPT_LINE) {
+      script.push(line);
+      continue;
+    }
+    await runScript();
+    await lvm('lvcreate', args);
+  }
+  await runScript();
+}
+
+/** What says exactly which volume is meant. LVM looks at it under its own lock. */
+export interface VolumeIdentity {
+  readonly name: string;
+  readonly uuid: string;
+  readonly thinId: number;
+  readonly groupUuid: string;
+}
+
+const UUID = /^[A-Za-z0-9-]{38}$/;
+
+function selection(volumes: readonly VolumeIdentity[]): string {
+  const each = volumes.map(({ name, uuid, thinId, groupUuid }) => {
+    if (!UUID.test(uuid) || !UUID.test(groupUuid)) throw new SparsebakError('source', `${name}: not a UUID of LVM`);
+    return `(lv_uuid="${uuid}" && lv_name="${name}" && thin_id=${thinId} && vg_uuid="${groupUuid}")`;
+  });
+  return each.join(' || ');
+}
+
+const MOST_SELECTED = 100;
+
+/** Removes those that are there. */
+export async function removeVolumes(group: string, volumes: readonly VolumeIdentity[]): Promise<void> {
+  for (let from = 0; from < volumes.length; from += MOST_SELECTED) {
+    await lvm('lvremove', ['--yes', '--select', selection(volumes.slice(from, from + MOST_SELECTED)), group]);
+  }
+}
+
+/** Read-only, since they were made so. */
+export async function activate(group: string, volume: VolumeIdentity): Promise<void> {
+  await lvm('lvchange', ['--activate', 'y', '--ignoreactivationskip', '--select', selection([volume]), group]);
+}
+
+export async function deactivate(group: string, volumes: readonly VolumeIdentity[]): Promise<void> {
+  if (volumes.length === 0) return;
+  await lvm('lvchange', ['--activate', 'n', '--select', selection(volumes), group]);
+}

@@ -1,0 +1,76 @@
+/** Names of LVM: which are volumes, which are ours, and what device-mapper makes of them. */
+import { isLiteral, nameMatcher } from '../glob.ts';
+import type { RunningState } from '../source.ts';
+
+const LV_NAME = /^[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,126}$/;
+const OWN_NAME = /^vm-sparsebak-([0-9a-f]{32})$/;
+const OWN_TAG = /^sparsebak\.(stopped|running)=(.+)$/;
+
+/** Whether it can be the name of a logical volume (or a volume group). Nothing else is ever given to a command. */
+export function isLvName(name: string): boolean {
+  return LV_NAME.test(name) && name !== '.' && name !== '..';
+}
+
+/**
+ * A snapshot's name. `vm-…` is what the udev rules of Qubes leave alone: no scan for file systems, no links. It ends in nothing
+ * that Qubes takes for a revision or a working copy of a volume.
+ */
+export function snapshotName(id: string): string {
+  return `vm-sparsebak-${id}`;
+}
+
+export function snapshotId(name: string): string | undefined {
+  return OWN_NAME.exec(name)?.[1];
+}
+
+export function snapshotTag(volume: string, state: RunningState): string {
+  return `sparsebak.${state}=${volume}`;
+}
+
+export function stateOfTags(tags: readonly string[]): RunningState | undefined {
+  const found = tags.map((tag) => OWN_TAG.exec(tag)?.[1]).find((state) => state !== undefined);
+  return found as RunningState | undefined;
+}
+
+/** As device-mapper calls it, below /dev/mapper: a hyphen within a name is doubled. */
+export function deviceName(group: string, volume: string, layer = ''): string {
+  return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}${layer}`;
+}
+
+/**
+ * What Qubes keeps beside a volume: what a running qube writes to, what is being imported, and earlier states. They come, go
+ * and are renamed while qubes start and stop, so only their full names find them.
+ */
+const WORKING_COPY = /^(.+)-(?:snap|import|\d+-back)$/;
+const QUBES_VOLUME = /^vm-.+-(?:private|root|volatile)$/;
+
+function isWorkingCopy(name: string, all: ReadonlySet<string>): boolean {
+  const volume = WORKING_COPY.exec(name)?.[1];
+  // At a qube's stop its volume is missing for a moment, while its copies are there.
+  return volume !== undefined && (all.has(volume) || QUBES_VOLUME.test(volume));
+}
+
+/** Where a running qube writes. */
+export function runningName(volume: string): string {
+  return `${volume}-snap`;
+}
+
+/** The names that are meant, sorted; our own snapshots never are. */
+export function selectNames(
+  all: readonly string[],
+  patterns: readonly string[],
+  excludes: readonly string[],
+): string[] {
+  const literal = new Set(patterns);
+  const matches = nameMatcher(
+    patterns.filter((pattern) => !isLiteral(pattern)),
+    [],
+  );
+  const excluded = nameMatcher(excludes, []);
+  const present = new Set(all);
+  const isMeant = (name: string): boolean =>
+    snapshotId(name) === undefined &&
+    !excluded(name) &&
+    (literal.has(name) || (matches(name) && !isWorkingCopy(name, present)));
+  return all.filter(isMeant).sort();
+}
