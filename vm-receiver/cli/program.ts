@@ -7,11 +7,9 @@ import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { type SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { GRANTS, type Grant } from '../../shared/wire/messages.ts';
+import { LEVELS, type Level } from './level.ts';
 import { RELEASE } from './release.ts';
 import { loadSettings, type Settings } from './settings.ts';
-
-const LEVELS = ['error', 'warn', 'info', 'debug'] as const;
-export type Level = (typeof LEVELS)[number];
 
 interface GlobalOptions {
   readonly root?: string;
@@ -63,6 +61,14 @@ Examples:
   sparsebak-receiver list
   sparsebak-receiver check --archive laptop
   sparsebak-receiver serve --root /srv/backup       (what dom0 starts over ssh)
+
+Fields of the configuration (TOML):
+  root = "/mnt/backup"        the folder that holds the archives
+  archives = ["laptop"]       only these (default: any)
+  require_mount = true        refuse when root is no mount point (default: false)
+  min_free_bytes = 67108864   take nothing below this (default: 64 MiB)
+  min_free_inodes = 1000      the same for inodes
+  callers = ["dom0"]          qubes that may call (default: dom0 alone)
 
 Exit status: 0 done, 1 failed, 2 usage or configuration, 4 damage found, 5 refused or no backup disk, 6 locked.`,
     );

@@ -8,7 +8,7 @@ import { openOutput } from '../service/output.ts';
 import { serve } from '../service/serve.ts';
 import { TIMING, type Timing } from '../service/timing.ts';
 import { openStore } from './open-store.ts';
-import type { Level } from './program.ts';
+import type { Level } from './level.ts';
 import { RELEASE } from './release.ts';
 import type { Settings } from './settings.ts';
 

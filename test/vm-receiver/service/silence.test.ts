@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { CHUNK, VOLUME, bytes, pairingId, sessionName } from '../store/scene.ts'
 import type { Peer } from '../peer.ts';
 import { OPEN, begin, open, sendFirst, withReceivers } from '../wire-scene.ts';
 
-const program = join(dirname(fileURLToPath(import.meta.url)), '../fixtures/impatient.ts');
+const program = fileURLToPath(import.meta.resolve('../fixtures/impatient.ts'));
 
 test('W7: a receiver that hears nothing exits, in whatever phase, and leaves nothing behind', () =>
   withReceivers(async ({ root, start }) => {

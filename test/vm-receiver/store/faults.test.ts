@@ -7,6 +7,7 @@ import { Random } from '../../fixtures/random.ts';
 import { storeConformance } from './conformance.ts';
 import { faultyDisk, operationOf, shortDisk, type Fault } from './faulty-disk.ts';
 import { inspect, live, nothingAnswered } from './history.ts';
+import { VOLUME, pairingId } from './scene.ts';
 import { MemoryDisk, type Survival } from './memory-disk.ts';
 
 function storeOn(disk: Disk): FilesStore {
@@ -83,14 +84,18 @@ describe('each operation of the disk fails in turn', () => {
 class PowerCut extends Error {}
 
 /** Ends everything at its nth operation, as a power cut does: nothing that comes after is done, by anybody. */
-function endingDisk(inner: Disk, at: number): { disk: Disk; reached: () => boolean } {
+function endingDisk(inner: MemoryDisk, at: number): { disk: Disk; reached: () => boolean } {
   let count = 0;
-  const disk = new Proxy(inner, {
+  const step = () => {
+    count += 1;
+    if (count >= at) throw new PowerCut();
+  };
+  inner.within = step;
+  const disk = new Proxy<Disk>(inner, {
     get(target, name) {
       const operation = operationOf(target, name);
       return (...args: unknown[]) => {
-        count += 1;
-        if (count >= at) throw new PowerCut();
+        step();
         return operation.apply(target, args);
       };
     },
@@ -103,11 +108,13 @@ async function liveUntilCut(
   real: MemoryDisk,
   at: number,
   answered: ReturnType<typeof nothingAnswered>,
+  resumes = true,
 ): Promise<boolean> {
   const { disk, reached } = endingDisk(real, at);
-  await live(storeOn(disk), answered).catch((error: unknown) => {
+  await live(storeOn(disk), answered, resumes).catch((error: unknown) => {
     if (!reached()) throw error;
   });
+  real.within = () => undefined;
   return reached();
 }
 
@@ -137,19 +144,60 @@ describe('the power is cut at each operation of the disk', () => {
     assert.ok(cuts > 300);
   });
 
-  test('S9: and again while it recovers', async () => {
+  test('S9, S14: and again while it recovers, or only the receiver is killed, and what is there is discarded', async () => {
     const random = new Random('power cut in recovery');
-    for (let round = 0; round < 400; round++) {
+    for (let round = 0; round < 600; round++) {
       const answered = nothingAnswered();
       let disk = new MemoryDisk();
       for (let cut = 0; cut < 4; cut++) {
-        await liveUntilCut(disk, random.between(1, 220), answered);
-        disk = disk.afterPowerCut(random.pick(SURVIVALS), random);
+        await liveUntilCut(disk, random.between(1, 220), answered, !random.once(3));
+        if (random.once(2)) disk = disk.afterPowerCut(random.pick(SURVIVALS), random);
+        else disk.forgetUsers();
         await inspect(storeOn(disk), answered);
       }
       await live(storeOn(disk), answered);
       await inspect(storeOn(disk), answered);
       await inspect(storeOn(disk.afterPowerCut('none', random)), answered);
+      await inspect(storeOn(disk.afterPowerCut('some', random)), answered);
+    }
+  });
+
+  test('S8, S11: what a killed receiver left is durable before it is built on', async () => {
+    const random = new Random('asked again');
+    let cuts = 0;
+    for (let at = 1; ; at++) {
+      // Killed at one operation; the next one has the power cut at one of its first.
+      for (let next = 2; next < 40; next++) {
+        const answered = nothingAnswered();
+        const disk = new MemoryDisk();
+        if (!(await liveUntilCut(disk, at, answered))) {
+          assert.ok(cuts > 3000);
+          return;
+        }
+        disk.forgetUsers();
+        await liveUntilCut(disk, next, answered);
+        await inspect(storeOn(disk.afterPowerCut('none', random)), answered);
+        cuts += 1;
+      }
+    }
+  });
+
+  test('S9: a discarded send that was cut off is never gone on with', async () => {
+    const random = new Random('discard');
+    for (let at = 1; at < 60; at++) {
+      for (let round = 0; round < 20; round++) {
+        const answered = nothingAnswered();
+        let disk = new MemoryDisk();
+        // Behind the checkpoint of the first session.
+        await liveUntilCut(disk, 80, answered);
+        disk = disk.afterPowerCut('all', random);
+        const checkpoint = `/laptop/volumes/${VOLUME}/.tmp-${pairingId(1)}/checkpoint`;
+        assert.equal(disk.kindOf(checkpoint), 'file', 'no send that could be resumed');
+        await liveUntilCut(disk, at, answered, false);
+        disk = disk.afterPowerCut('some', random);
+        await live(storeOn(disk), answered);
+        await inspect(storeOn(disk), answered);
+      }
     }
   });
 });

@@ -229,3 +229,23 @@ test('the receiver finds what rots: a changed, lost, added or unreadable file', 
     'unlisted 0000000000/0000000000060000',
   ]);
 });
+
+test('S10: a send whose folder was replaced, or whose base was pruned, does not commit', async (t) => {
+  const { volume, session, open } = await archiveWithOneSession(t);
+  const archive = await open();
+  const second = { base: 1, session: 2, size: 3000, steps: [] };
+  const robbed = await beginSession(archive, second);
+  const unfinished = join(volume, `.tmp-${pairingId(2)}`);
+  renameSync(unfinished, `${unfinished}-aside`);
+  mkdirSync(unfinished);
+  await assert.rejects(robbed.commit(bytes('h'), []), refusedAs('conflict'));
+  await robbed.abandon(true);
+  assert.deepEqual(readdirSync(unfinished).sort(), ['head', 'index', 'sha256', 'size', 'stats']);
+
+  const stale = await beginSession(archive, second);
+  renameSync(session, `${session}.pruning`);
+  await assert.rejects(stale.commit(bytes('h'), []), refusedAs('stale-base'));
+  await stale.abandon(false);
+  assert.deepEqual(visible(archive), []);
+  await archive.close();
+});

@@ -67,15 +67,15 @@ export interface Answered {
 
 /**
  * Brings the store from whatever it holds to the end of the history, noting each answer. What the store throws goes out;
- * anything that is no refusal is a fault of the store.
+ * anything that is no refusal is a fault of the store. An agent that does not resume has what there is discarded.
  */
-export async function live(store: Store, answered: Answered): Promise<void> {
+export async function live(store: Store, answered: Answered, resumes = true): Promise<void> {
   try {
     if (!answered.created) await store.create(newArchive(), impatient);
     answered.created = true;
     const archive = await store.open(LAPTOP, impatient);
     try {
-      for (const plan of PLANS) await sendOnce(archive, plan, answered);
+      for (const plan of PLANS) await sendOnce(archive, plan, answered, resumes);
       const replaces = createHash('sha512-256').update(CATALOGUES[0]!).digest();
       await archive.putCatalogue(replaces, CATALOGUES[1]!);
       answered.catalogues = 1;
@@ -92,8 +92,8 @@ export async function live(store: Store, answered: Answered): Promise<void> {
 }
 
 /** As an agent does after any crash: resolve, then go on, begin anew, or see that it was committed. */
-async function sendOnce(archive: ArchiveStore, plan: SessionPlan, answered: Answered): Promise<void> {
-  const { newest, checkpoint } = await archive.resolve(VOLUME, pairingId(plan.session), true);
+async function sendOnce(archive: ArchiveStore, plan: SessionPlan, answered: Answered, resumes: boolean): Promise<void> {
+  const { newest, checkpoint } = await archive.resolve(VOLUME, pairingId(plan.session), resumes);
   if (newest !== undefined && newest.session >= sessionName(plan.session)) {
     assert.equal(text(newest.data), `head ${newest.session === sessionName(1) ? '1' : '2'}`);
     answered.sessions = Math.max(answered.sessions, newest.session === sessionName(1) ? 1 : 2);

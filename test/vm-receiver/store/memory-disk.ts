@@ -27,6 +27,8 @@ interface OpenFile {
 export type Survival = 'none' | 'all' | 'some';
 
 export class MemoryDisk implements Disk {
+  /** Called where a `replace` has its new content in place, and not durable yet: a test may end everything there. */
+  within: () => void = () => undefined;
   #now: State;
   #safe: State;
   #since: Operation[] = [];
@@ -48,6 +50,11 @@ export class MemoryDisk implements Disk {
       if (lasts) operation.apply(state, !operation.durable && survival === 'some' && random.once(2));
     }
     return new MemoryDisk(state);
+  }
+
+  /** What its users had open is closed, and their locks are free: they were killed, and the power stayed on. */
+  forgetUsers(): void {
+    this.#files.clear();
   }
 
   #do(folders: readonly number[], apply: Operation['apply'], durable = false): void {
@@ -210,7 +217,8 @@ export class MemoryDisk implements Disk {
       state.set(inode, { kind: 'file', content: bytes });
       entriesOf(state, folder)?.set(basename(path), inode);
     };
-    this.#do([folder], apply, true);
+    this.#do([folder], apply);
+    this.within();
     this.syncFolder(dirname(path));
   }
 

@@ -121,8 +121,18 @@ export class FilesArchive implements ArchiveStore {
     const asked = new Set(sessions);
     for (const each of this.#sessions(volume)) {
       if (each.hidden || (asked.size > 0 && !asked.has(each.session))) continue;
-      const volumeName = volumeFolder(volume);
-      yield attempt(`read ${volumeName}`, () => readHead({ disk: this.#disk, volumeName }, each));
+      const head = this.#head(volumeFolder(volume), each);
+      if (head !== undefined) yield head;
+    }
+  }
+
+  /** Undefined when the session went while we looked: no lock is held for this. */
+  #head(volumeName: string, session: StoredSession): StoredHead | undefined {
+    try {
+      return attempt(`read ${volumeName}`, () => readHead({ disk: this.#disk, volumeName }, session));
+    } catch (error) {
+      if (attempt(`read ${volumeName}`, () => this.#disk.kindOf(session.path)) === undefined) return undefined;
+      throw error;
     }
   }
 

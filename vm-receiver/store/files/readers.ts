@@ -21,19 +21,21 @@ export class VolumeReaders {
   readonly #archive: string;
   readonly #chunkSize: number;
   readonly #patience: Patience;
+  readonly #renewedAfter: number;
   readonly #open = new Map<VolumeId, VolumeReader>();
 
-  constructor(disk: Disk, archive: string, chunkSize: number, patience: Patience) {
+  constructor(disk: Disk, archive: string, chunkSize: number, patience: Patience, renewedAfter = RENEWED_AFTER) {
     this.#disk = disk;
     this.#archive = archive;
     this.#chunkSize = chunkSize;
     this.#patience = patience;
+    this.#renewedAfter = renewedAfter;
   }
 
   /** Undefined where there is no such volume. */
   async get(volume: VolumeId): Promise<VolumeReader | undefined> {
     const known = this.#open.get(volume);
-    if (known !== undefined && performance.now() - known.opened < RENEWED_AFTER) return known;
+    if (known !== undefined && performance.now() - known.opened < this.#renewedAfter) return known;
     this.release(volume);
     const name = volumeFolder(volume);
     const path = join(this.#archive, name);
