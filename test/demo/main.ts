@@ -162,7 +162,7 @@ async function play(on: Stage): Promise<void> {
   );
   console.log(
     on.pool === 'reflink'
-      ? 'than had changed: each reads some unchanged chunks again (up to 80 MiB), to check that its records are right.'
+      ? 'than had changed: each reads some unchanged chunks again, at random, to check that its records are right.'
       : 'than had changed: plain files have no record of changes, so all is compared, and monitor has nothing to note.',
   );
   console.log(
