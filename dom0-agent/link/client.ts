@@ -234,7 +234,7 @@ export class ReceiverClient {
     const { items, closing } = ANSWERS[head.kind];
     if (closing.has(message.t)) {
       this.#settle();
-      head.resolve(message as Closing);
+      head.resolve(kept(message as Closing));
     } else if (items.has(message.t)) {
       head.onItem(message as Item);
     } else {
@@ -316,6 +316,12 @@ function otherVersion(hello: Hello, destination: string): SparsebakError {
       hint: 'Install the same release of sparsebak on both sides.',
     },
   );
+}
+
+/** Bytes of a closing answer are used after the call that they came in, and their memory is not. */
+function kept(closing: Closing): Closing {
+  if (closing.t !== 'resolved' || closing.head === null) return closing;
+  return { ...closing, head: Uint8Array.from(closing.head) };
 }
 
 function unexpectedItem(item: Item): void {

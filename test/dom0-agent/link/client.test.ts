@@ -170,6 +170,15 @@ describe('answers', () => {
     assert.equal(client.failure, undefined, 'an error is an answer like another');
   });
 
+  it('L18 may be used after the bytes that they came in are gone', async () => {
+    const { link, client } = await connected();
+    const pending = client.request({ t: 'resolve', volume, pairing, resume: false });
+    link.say({ t: 'resolved', re: 1, session, head: Buffer.from('a head'), checkpoint: null });
+    const answer = await pending;
+    assert.ok(answer.t === 'resolved' && answer.head !== null);
+    assert.equal(Buffer.from(answer.head).toString(), 'a head');
+  });
+
   it('are waited for by no more requests than the window has places', async () => {
     const { link, client } = await connected();
     const all = Array.from({ length: WINDOW + 3 }, () => client.request({ t: 'get-catalogue' }));

@@ -70,7 +70,10 @@ export class ScriptedLink implements Link {
   }
 
   raw(bytes: Uint8Array): void {
-    this.#deliver(bytes);
+    const piece = Uint8Array.from(bytes);
+    this.#deliver(piece);
+    // A process's pipe takes its memory back.
+    piece.buffer.transfer(0);
   }
 
   say(...messages: ReceiverMessage[]): void {
