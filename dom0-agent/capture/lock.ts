@@ -20,15 +20,17 @@ export interface StateLock {
 export interface StateLockOptions {
   readonly waitSeconds: number;
   readonly onWait?: (path: string) => void;
+  readonly signal?: AbortSignal;
 }
 
-export function stateLock(stateDir: string, { waitSeconds, onWait }: StateLockOptions): StateLock {
+export function stateLock(stateDir: string, { waitSeconds, onWait, signal }: StateLockOptions): StateLock {
   const path = join(stateDir, 'state.lock');
   return {
     async hold(work, patient) {
       makeFolderDurably(stateDir);
       const lock = await acquireLock(path, {
         exclusive: true,
+        signal,
         waitSeconds: patient === undefined ? waitSeconds : Math.max(waitSeconds, PATIENCE),
         ...(onWait === undefined ? {} : { onWait: () => onWait(path) }),
       });

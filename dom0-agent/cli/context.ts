@@ -48,6 +48,7 @@ export class CommandContext {
   pools(): Pool[] {
     return openPools(this.config, {
       lockWait: this.lockWait,
+      signal: this.signal,
       warn: (message) => {
         this.log.warn(message);
       },

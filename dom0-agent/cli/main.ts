@@ -1,7 +1,7 @@
 /** From arguments to exit status: errors in one place, signals, and nothing cut off on the way out. */
 import { CommanderError } from 'commander';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import { print, printError } from './output.ts';
+import { print, printError, printJsonError } from './output.ts';
 import { runProgram } from './program.ts';
 
 /** Runs one command and sets the process's exit status; never ends the process while output waits. */
@@ -25,21 +25,29 @@ async function statusOf(args: readonly string[], signal: AbortSignal): Promise<n
   try {
     return await runProgram(args, signal);
   } catch (caught) {
-    if (caught instanceof CommanderError) return usage(caught);
-    const error = signal.aborted ? (signal.reason as SparsebakError) : asSparsebakError(caught);
+    if (caught instanceof CommanderError && caught.exitCode === 0) return 0;
+    const error =
+      caught instanceof CommanderError
+        ? usage(caught)
+        : signal.aborted
+          ? (signal.reason as SparsebakError)
+          : asSparsebakError(caught);
     if (process.env.SPARSEBAK_DEBUG !== undefined) print(String(caught instanceof Error ? caught.stack : caught), 2);
+    if (wantsJson(args)) printJsonError(error);
     printError(error);
     return error.exitStatus;
   }
 }
 
-function usage(error: CommanderError): number {
-  if (error.exitCode === 0) return 0;
+/** Before the arguments are understood, or although they are not. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return args.slice(0, end === -1 ? args.length : end).includes('--json');
+}
+
+function usage(error: CommanderError): SparsebakError {
   const message = error.message.replace(/^error: /, '');
-  printError(
-    new SparsebakError('usage', message === '(outputHelp)' ? 'a command is missing' : message, {
-      hint: 'See "sparsebak --help".',
-    }),
-  );
-  return 2;
+  return new SparsebakError('usage', message === '(outputHelp)' ? 'a command is missing' : message, {
+    hint: 'See "sparsebak --help".',
+  });
 }

@@ -58,8 +58,21 @@ export function print(text: string, fd: 1 | 2 = 1): void {
   }
 }
 
+let documents = 0;
+
+/** Whether standard output has its document. */
+function hasPrintedJson(): boolean {
+  return documents > 0;
+}
+
 export function printJson(document: unknown): void {
+  documents++;
   print(JSON.stringify(document, null, 2));
+}
+
+/** In place of the document of a command that failed as a whole. */
+export function printJsonError({ code, message, hint }: SparsebakError): void {
+  if (!hasPrintedJson()) printJson({ error: { code, message, ...(hint === undefined ? {} : { hint }) } });
 }
 
 /** The error's lines on stderr: what and where, then what to do next. */

@@ -58,6 +58,12 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
       outputError: () => undefined,
     });
   const execute = async (command: Command, run: Run) => {
+    const { send, full } = program.opts<{ send?: boolean; full?: boolean }>();
+    if (command !== program && (send === true || full === true)) {
+      throw new SparsebakError('usage', `${send === true ? '-s' : '-f'} goes with no command`, {
+        hint: 'Use "sparsebak -s -f", or "sparsebak send --full".',
+      });
+    }
     const context = new CommandContext(command.optsWithGlobals<GlobalOptions>(), signal);
     status = await run(context);
   };

@@ -16,6 +16,8 @@ export interface PoolOptions {
   /** Seconds to wait for another process that holds dom0's state. */
   readonly lockWait: number;
   readonly warn: (message: string) => void;
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
 }
 
 export interface SelectedVolume {
@@ -29,6 +31,7 @@ export function openPools(config: Config, options: PoolOptions): Pool[] {
   const store = new PairingStore(config.stateDir);
   const lock = stateLock(config.stateDir, {
     waitSeconds: options.lockWait,
+    signal: options.signal,
     onWait: () => {
       options.warn("waiting for another sparsebak that holds dom0's state");
     },

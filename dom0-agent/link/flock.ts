@@ -16,6 +16,8 @@ export interface LockOptions {
   readonly waitSeconds: number;
   /** Called once if another holds the lock and the wait begins. */
   readonly onWait?: () => void;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** flock(1)'s exit status for "held by another". */
@@ -23,15 +25,16 @@ const HELD = 75;
 
 /**
  * @param path made if it is absent, never removed
- * @throws SparsebakError `locked` when the wait is over
+ * @throws SparsebakError `locked` when the wait is over, `interrupted` when it was ended
  */
-export async function acquireLock(path: string, { exclusive, waitSeconds, onWait }: LockOptions): Promise<Lock> {
+export async function acquireLock(path: string, options: LockOptions): Promise<Lock> {
+  const { exclusive, waitSeconds, onWait, signal } = options;
   const fd = openLockFile(path);
   const mode = exclusive ? '--exclusive' : '--shared';
   try {
     if (!(await lock(fd, path, [mode, '--nonblock']))) {
       onWait?.();
-      if (waitSeconds <= 0 || !(await lock(fd, path, [mode, '--timeout', String(waitSeconds)]))) {
+      if (waitSeconds <= 0 || !(await lock(fd, path, [mode, '--timeout', String(waitSeconds)], signal))) {
         throw new SparsebakError('locked', `another sparsebak holds ${path}`, {
           hint: 'Wait until it is done, or give it more time with --lock-wait.',
         });
@@ -53,14 +56,17 @@ function openLockFile(path: string): number {
 }
 
 /** Whether the lock is ours now. */
-async function lock(fd: number, path: string, options: readonly string[]): Promise<boolean> {
+async function lock(fd: number, path: string, options: readonly string[], signal?: AbortSignal): Promise<boolean> {
   const { execa } = await import('execa');
   const result = await execa('flock', [...options, '--conflict-exit-code', String(HELD), '3'], {
     // Its types know the descriptors 3 to 9 only; it takes any.
     stdio: ['ignore', 'ignore', 'pipe', fd as 3],
     reject: false,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
   });
   if (result.exitCode === 0) return true;
+  // A terminal's interrupt reaches flock(1) by itself.
+  if (signal?.aborted === true) throw new SparsebakError('interrupted', `interrupted while waiting for ${path}`);
   if (result.exitCode === HELD) return false;
   throw new SparsebakError('failed', `flock could not lock ${path}: ${result.stderr || result.message}`, {
     hint: 'flock(1) of util-linux must be installed.',

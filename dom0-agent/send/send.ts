@@ -58,10 +58,11 @@ export async function send(options: SendOptions): Promise<SendReport> {
 }
 
 /** One send to an archive at a time. */
-async function lockArchive({ archive, state, lockWait, log }: SendOptions): Promise<Lock> {
+async function lockArchive({ archive, state, lockWait, log, signal }: SendOptions): Promise<Lock> {
   return acquireLock(join(state.folder, 'lock'), {
     exclusive: true,
     waitSeconds: lockWait,
+    signal,
     onWait: () => {
       log.warn(`waiting for another send to archive ${archive.name}`);
     },

@@ -23,8 +23,6 @@ function environment(): NodeJS.ProcessEnv {
 }
 
 export interface RunOptions {
-  /** What it reads; nothing else. */
-  readonly input?: string;
   /** Bytes that it may say. */
   readonly maxOutput?: number;
   /** Until it is asked to end. */
@@ -37,14 +35,14 @@ export interface RunOptions {
 export async function runProgram(
   program: string,
   args: readonly string[],
-  { input, maxOutput = MAX_OUTPUT, seconds = MAX_SECONDS, mayFinish = false }: RunOptions = {},
+  { maxOutput = MAX_OUTPUT, seconds = MAX_SECONDS, mayFinish = false }: RunOptions = {},
 ): Promise<string> {
   const { execa } = await import('execa');
   try {
     const { stdout } = await execa(program, args, {
       env: environment(),
       extendEnv: false,
-      ...(input === undefined ? { stdin: 'ignore' } : { input }),
+      stdin: 'ignore',
       timeout: seconds * 1000,
       ...(mayFinish ? { forceKillAfterDelay: false, cleanup: false } : {}),
       maxBuffer: maxOutput,

@@ -1,15 +1,15 @@
 /** `init`: a new archive: id, key and first catalogue durable in dom0, then one `create` that succeeds again if its answer was lost. */
 import { existsSync, openSync, closeSync, fsyncSync, writeSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SparsebakError } from '../../../shared/errors.ts';
+import { SparsebakError, asSparsebakError, type ErrorCode } from '../../../shared/errors.ts';
 import { isChunkSize } from '../../../shared/archive/address.ts';
-import { removeDurably, writeDurably } from '../../../shared/durable.ts';
+import { makeFolderDurably, removeDurably, writeDurably } from '../../../shared/durable.ts';
 import { decodeMap, encodeMap } from '../../../shared/wire/msgpack.ts';
 import { LEVELS, type Codec } from '../../content/codec.ts';
 import { newRecord } from '../../content/keys.ts';
 import { formatRecoveryKey, newRecoveryKey } from '../../content/recovery-key.ts';
-import { sealSlot } from '../../content/slot.ts';
-import { ArchiveState } from '../../trust/archive-state.ts';
+import { openSlot, sealSlot } from '../../content/slot.ts';
+import { ArchiveState, archiveFolder } from '../../trust/archive-state.ts';
 import { connect } from '../../trust/open-archive.ts';
 import { Pin } from '../../trust/pin.ts';
 import type { CommandContext } from '../context.ts';
@@ -42,7 +42,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     });
   }
   const { state, slots, recoveryKey } =
-    before === undefined ? await make(context, options) : { ...resume(before), recoveryKey: undefined };
+    before === undefined ? await make(context, options) : await resume(context, before, options);
   const pin = new Pin(state);
   const pinned =
     pin.current ??
@@ -52,18 +52,26 @@ export async function init(context: CommandContext, options: InitOptions): Promi
       sequence: state.burnSequence(0),
       volumes: [],
     });
+  const asked = { at: false };
   try {
-    await createAtReceiver(context, state, slots, pinned.bytes);
-  } catch (error) {
-    // Refused for good: nothing was made there, so nothing stays here, and the next try meets no key of an archive that never was.
-    if (error instanceof SparsebakError && ['failed', 'refused'].includes(error.code)) {
+    await createAtReceiver(context, state, slots, pinned.bytes, asked);
+  } catch (caught) {
+    // Nothing was made there, so nothing stays here, and the next try meets no key of an archive that never was.
+    if (isNotThere(asSparsebakError(caught).code, before !== undefined, asked.at)) {
       state.remove();
       if (before === undefined && options.recoveryKeyFile !== undefined) removeDurably(options.recoveryKeyFile);
     }
-    throw error;
+    throw caught;
   }
   report(context, state, recoveryKey);
   return 0;
+}
+
+/** Whether an `init` that failed has certainly made nothing, nor did one before it. */
+function isNotThere(code: ErrorCode, resumed: boolean, asked: boolean): boolean {
+  // Another archive has the name.
+  if (code === 'failed' && asked) return true;
+  return !resumed && (!asked || code === 'refused');
 }
 
 async function createAtReceiver(
@@ -71,10 +79,12 @@ async function createAtReceiver(
   state: ArchiveState,
   slots: readonly Slot[],
   catalogue: Uint8Array,
+  asked: { at: boolean },
 ): Promise<void> {
   const { archive } = context;
   const { record } = state;
   const client = await connect(archive, context.signal);
+  asked.at = true;
   try {
     await client.request({
       t: 'create',
@@ -100,23 +110,13 @@ async function make(
   options: InitOptions,
 ): Promise<{ state: ArchiveState; slots: Slot[]; recoveryKey: string | undefined }> {
   const { archive, config } = context;
-  const { codec, level } = parseCompression(options);
-  if (!isChunkSize(options.chunkSize)) {
-    throw new SparsebakError('usage', '--chunk-size must be a power of two from 64K to 4M', {
-      hint: 'The default is 256K.',
-    });
-  }
+  const { codec, level } = choicesOf(options);
   if (options.recoveryKeyFile !== undefined && existsSync(options.recoveryKeyFile)) {
     throw new SparsebakError('usage', `the recovery key file ${options.recoveryKeyFile} exists already`, {
       hint: 'It is never overwritten: name another, or move it away.',
     });
   }
-  const passphrase = await readPassphrase(options, 'Passphrase for the archive', true);
-  if (passphrase === undefined && options.recoveryKeyFile === undefined) {
-    throw new SparsebakError('usage', 'the archive needs a passphrase or a recovery key', {
-      hint: 'Off a terminal, give --passphrase-file, --passphrase-command or --recovery-key-file.',
-    });
-  }
+  const passphrase = await givenPassphrase(options, true);
   const record = newRecord({
     encrypted: options.encryption === 'on',
     codec,
@@ -132,15 +132,69 @@ async function make(
   const recoveryKey = formatRecoveryKey(key);
   context.throwIfInterrupted();
   if (options.recoveryKeyFile !== undefined) writeSecretFile(options.recoveryKeyFile, recoveryKey);
+  // The slots before the state that says they are there. A key that was not shown yet must still be shown after a crash.
+  const folder = archiveFolder(config.stateDir, archive.name);
+  const shown = options.recoveryKeyFile === undefined ? recoveryKey : undefined;
+  makeFolderDurably(folder);
+  writeDurably(join(folder, SLOTS_FILE), encodeMap({ slots, recoveryKey: shown ?? '' }));
   const state = ArchiveState.create(config.stateDir, archive.name, record, { codec, level, creating: true });
-  writeDurably(join(state.folder, SLOTS_FILE), encodeMap({ slots }));
-  return { state, slots, recoveryKey: options.recoveryKeyFile === undefined ? recoveryKey : undefined };
+  return { state, slots, recoveryKey: shown };
 }
 
-/** An `init` whose answer was lost goes on with the very same archive. */
-function resume(state: ArchiveState): { state: ArchiveState; slots: Slot[] } {
-  const { slots } = decodeMap(readFileSync(join(state.folder, SLOTS_FILE)));
-  return { state, slots: slots as Slot[] };
+function choicesOf(options: InitOptions): { codec: Codec; level: number } {
+  if (!isChunkSize(options.chunkSize)) {
+    throw new SparsebakError('usage', '--chunk-size must be a power of two from 64K to 4M', {
+      hint: 'The default is 256K.',
+    });
+  }
+  return parseCompression(options);
+}
+
+async function givenPassphrase(options: InitOptions, confirm: boolean): Promise<Uint8Array | undefined> {
+  const passphrase = await readPassphrase(options, 'Passphrase for the archive', confirm);
+  if (passphrase !== undefined || options.recoveryKeyFile !== undefined) return passphrase;
+  throw new SparsebakError('usage', 'the archive needs a passphrase or a recovery key', {
+    hint: 'Off a terminal, give --passphrase-file, --passphrase-command or --recovery-key-file.',
+  });
+}
+
+/**
+ * An `init` whose answer was lost goes on with the very same archive, which the receiver may have. What is asked for now must
+ * therefore be what was asked for then.
+ */
+async function resume(
+  context: CommandContext,
+  state: ArchiveState,
+  options: InitOptions,
+): Promise<{ state: ArchiveState; slots: Slot[]; recoveryKey: string | undefined }> {
+  const { codec, level } = choicesOf(options);
+  const { record, settings } = state;
+  const same =
+    record.encrypted === (options.encryption === 'on') &&
+    record.chunkSize === options.chunkSize &&
+    record.dedup === (options.dedup === 'on') &&
+    settings.codec === codec &&
+    settings.level === level;
+  if (!same) throw unfinishedOtherwise(context, state, 'options');
+  const { slots, recoveryKey } = decodeMap(readFileSync(join(state.folder, SLOTS_FILE)));
+  const passphrase = await givenPassphrase(options, false);
+  const slot = (slots as Slot[]).find(({ name }) => name === 'passphrase');
+  if ((passphrase === undefined) !== (slot === undefined)) throw unfinishedOtherwise(context, state, 'secrets');
+  if (passphrase !== undefined && slot !== undefined) {
+    try {
+      await openSlot(slot.data, { kind: 'passphrase', passphrase });
+    } catch (error) {
+      if (asSparsebakError(error).code !== 'wrong-passphrase') throw error;
+      throw unfinishedOtherwise(context, state, 'passphrase');
+    }
+  }
+  return { state, slots: slots as Slot[], recoveryKey: recoveryKey === '' ? undefined : (recoveryKey as string) };
+}
+
+function unfinishedOtherwise({ archive }: CommandContext, { folder }: ArchiveState, what: string): SparsebakError {
+  return new SparsebakError('usage', `an earlier init of archive "${archive.name}" with other ${what} did not finish`, {
+    hint: `Run it as it was then. To begin anew, remove ${folder} and whatever it made at the destination.`,
+  });
 }
 
 function writeSecretFile(path: string, text: string): void {

@@ -7,6 +7,8 @@
  * made it. LVM and the pool's metadata must agree on the last two before any delta is believed.
  */
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { makeFolderDurably } from '../../../shared/durable.ts';
 import { asSparsebakError, SparsebakError } from '../../../shared/errors.ts';
 import { bytesIn, clip } from '../ranges.ts';
 import { readOutput } from '../process.ts';
@@ -22,7 +24,16 @@ import type {
 } from '../source.ts';
 import { createSnapshots, deactivate, removeVolumes, type NewSnapshot, type VolumeIdentity } from './lvm.ts';
 import { MetadataSnapshot, type HeldMetadata } from './metadata-snapshot.ts';
-import { isLvName, runningName, selectNames, snapshotId, snapshotName, snapshotTag, stateOfTags } from './names.ts';
+import {
+  deviceName,
+  isLvName,
+  runningName,
+  selectNames,
+  snapshotId,
+  snapshotName,
+  snapshotTag,
+  stateOfTags,
+} from './names.ts';
 import { openDevice } from './open-device.ts';
 import { readReport, type PoolReport, type ThinVolume } from './report.ts';
 import { ThinDeltaReader } from './thin-delta.ts';
@@ -56,12 +67,14 @@ export class LvmThinSource implements Source {
   readonly kind = 'lvm-thin';
   readonly frozen = true;
   readonly #pool: LvmThinPool;
+  readonly #folder: string;
   readonly #metadata: MetadataSnapshot;
 
   constructor(pool: LvmThinPool) {
     this.#pool = pool;
     const { vgname: group, poolname, stateDir, patience = PATIENCE } = pool;
-    this.#metadata = new MetadataSnapshot({ group, pool: poolname, folder: `${stateDir}/lvm-thin`, patience });
+    this.#folder = join(stateDir, 'lvm-thin');
+    this.#metadata = new MetadataSnapshot({ group, pool: poolname, folder: this.#folder, patience });
   }
 
   async list(patterns: readonly string[], excludes: readonly string[]): Promise<string[]> {
@@ -109,7 +122,7 @@ export class LvmThinSource implements Source {
     while (left.length > 0) {
       let failure: unknown;
       try {
-        await createSnapshots(this.#pool.vgname, left);
+        await createSnapshots(this.#pool.vgname, left, this.#scriptFile());
       } catch (error) {
         failure = error;
       }
@@ -131,6 +144,11 @@ export class LvmThinSource implements Source {
     }
   }
 
+  #scriptFile(): string {
+    makeFolderDurably(this.#folder);
+    return join(this.#folder, `${deviceName(this.#pool.vgname, this.#pool.poolname)}.lvm`);
+  }
+
   async exists(snapshot: SnapshotRef): Promise<boolean> {
     return find(snapshot, await this.#report()) !== undefined;
   }
@@ -142,6 +160,7 @@ export class LvmThinSource implements Source {
 
   async *deltas(pairs: readonly SnapshotPair[]): AsyncGenerator<Delta, void, undefined> {
     if (pairs.length === 0) return;
+    makeFolderDurably(this.#folder);
     const held = await this.#metadata.reserve();
     try {
       // Only now: what LVM says after the reservation is true of the reserved copy, or the copy does not have the device.
@@ -163,6 +182,7 @@ export class LvmThinSource implements Source {
     if (snapshot.binding.external !== '') return { kind: 'all' };
     let held: HeldMetadata;
     try {
+      makeFolderDurably(this.#folder);
       held = await this.#metadata.reserve();
     } catch {
       return { kind: 'all' };

@@ -2,6 +2,7 @@
  * The commands of LVM and device-mapper that we give. Each costs a tenth of a second or more, so they are given for all volumes
  * at once. None is ever killed: a command that is cut off may leave a qube's device suspended.
  */
+import { writeDurably } from '../../../shared/durable.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { runProgram } from '../process.ts';
 
@@ -12,9 +13,8 @@ const MAX_OUTPUT = 32 * 1024 * 1024;
 /** What LVM reads of a script's line. */
 const MAX_SCRIPT_LINE = 250;
 
-export async function lvm(command: string, args: readonly string[], input?: string): Promise<string> {
-  const options = { seconds: SECONDS, maxOutput: MAX_OUTPUT, mayFinish: true };
-  return await runProgram(command, args, input === undefined ? options : { ...options, input });
+export async function lvm(command: string, args: readonly string[]): Promise<string> {
+  return await runProgram(command, args, { seconds: SECONDS, maxOutput: MAX_OUTPUT, mayFinish: true });
 }
 
 export interface NewSnapshot {
@@ -26,8 +26,13 @@ export interface NewSnapshot {
 /**
  * Makes snapshots, in order, up to the first that fails: inactive, marked to stay so when the group is activated, read-only.
  * One process makes them all.
+ * @param scriptFile where the commands are written down for it; LVM takes them from no pipe
  */
-export async function createSnapshots(group: string, snapshots: readonly NewSnapshot[]): Promise<void> {
+export async function createSnapshots(
+  group: string,
+  snapshots: readonly NewSnapshot[],
+  scriptFile: string,
+): Promise<void> {
   const lines = snapshots.map(({ origin, name, tag }) => [
     ...['-s', '-an', '-ky', '-pr', '--addtag', tag, '-n', name],
     `${group}/${origin}`,
@@ -35,8 +40,9 @@ export async function createSnapshots(group: string, snapshots: readonly NewSnap
   const script: string[] = [];
   const runScript = async (): Promise<void> => {
     if (script.length === 0) return;
-    const text = ['#!lvm', ...script.splice(0), ''].join('\n');
-    await lvm('lvm', ['/proc/self/fd/0'], text);
+    // A new file each time: the LVM of a run that was killed may still be reading the last one.
+    writeDurably(scriptFile, ['#!lvm', ...script.splice(0), ''].join('\n'));
+    await lvm('lvm', [scriptFile]);
   };
   for (const args of lines) {
     const line = ['lvcreate', ...args].join(' ');

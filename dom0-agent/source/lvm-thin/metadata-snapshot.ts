@@ -11,7 +11,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import { makeFolderDurably, removeDurably, writeDurably } from '../../../shared/durable.ts';
+import { removeDurably, writeDurably } from '../../../shared/durable.ts';
 import { SparsebakError, systemCode } from '../../../shared/errors.ts';
 import { acquireLock, type Lock } from '../../link/flock.ts';
 import { deviceName } from './names.ts';
@@ -24,7 +24,7 @@ const LOOK_AGAIN = 500;
 export interface MetadataOptions {
   readonly group: string;
   readonly pool: string;
-  /** Where the record and the lock lie. */
+  /** Where the record and the lock lie. It is there. */
   readonly folder: string;
   /** Seconds to wait for a copy that another program has reserved. */
   readonly patience: number;
@@ -58,12 +58,11 @@ export class MetadataSnapshot {
 
   /** @throws `source` while another program has one reserved */
   async reserve(): Promise<HeldMetadata> {
-    makeFolderDurably(this.#options.folder);
     const lock = await this.#lock(LOCK_SECONDS);
     try {
       await this.#makeFree();
       this.#note(null);
-      await sendToPool(this.#pool, 'reserve_metadata_snap');
+      await this.#sendReserve();
       const { held } = await poolStatus(this.#pool);
       if (held === null) throw new SparsebakError('source', `${this.#pool}: the reserved metadata is gone again`);
       this.#note(held);
@@ -89,6 +88,16 @@ export class MetadataSnapshot {
       await this.#makeFree();
     } finally {
       lock.release();
+    }
+  }
+
+  async #sendReserve(): Promise<void> {
+    try {
+      await sendToPool(this.#pool, 'reserve_metadata_snap');
+    } catch (error) {
+      // Nothing of ours is reserved; what there is by now is another's.
+      removeDurably(this.#recordFile);
+      throw error;
     }
   }
 
