@@ -4,7 +4,7 @@
  *
  * Options: --size GIB (default 4), --runs N (default 3: the median is shown), --json.
  */
-import { mkdirSync, openSync, closeSync, ftruncateSync, rmSync, writeFileSync, writeSync, truncateSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, closeSync, ftruncateSync, rmSync, writeFileSync, writeSync, truncateSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,11 +34,14 @@ interface Row {
 
 /** A place with an archive of its own. */
 class Bench {
-  readonly folder: string;
+  /** New for each archive: ext4 looks through inodes deleted lately for seconds after a large removal. */
+  folder: string;
+  readonly #parent: string;
   readonly rows: Row[] = [];
 
-  constructor(folder: string) {
-    this.folder = folder;
+  constructor(parent: string) {
+    this.#parent = parent;
+    this.folder = parent;
   }
 
   async run(args: readonly string[]): Promise<Cost> {
@@ -55,8 +58,7 @@ class Bench {
   }
 
   async begin(pool: string): Promise<void> {
-    rmSync(join(this.folder, 'vault'), { recursive: true, force: true });
-    rmSync(join(this.folder, 'state'), { recursive: true, force: true });
+    this.folder = mkdtempSync(join(this.#parent, 'run-'));
     mkdirSync(join(this.folder, 'vault'), { recursive: true });
     writeFileSync(join(this.folder, 'passphrase'), 'bench\n');
     writeFileSync(
