@@ -9,7 +9,8 @@ import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import { guestImage } from './image.ts';
 import { runGuest } from './machine.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+const here = fileURLToPath(new URL('.', import.meta.url));
+const root = join(here, '../..');
 const NEEDED = ['qemu-system-x86_64', 'lvm', 'dmsetup', 'thin_delta', 'mkfs.ext4', 'dpkg-deb', 'apt-get'];
 
 /** The value for node:test's `skip`: false where the guest can be run, else the reason why not. */
@@ -42,7 +43,7 @@ export async function runSuite(test: TestContext, { entry, disks, seconds }: Sui
       const text = notes.join('\n');
       notes = [];
       const result = (): void => {
-        if (!ok) throw new Error(text);
+        if (!ok) throw failure(text);
         if (text !== '') console.log(text);
       };
       reports.push(test.test(name, result));
@@ -64,6 +65,13 @@ export async function runSuite(test: TestContext, { entry, disks, seconds }: Sui
   }
 }
 
+/** The guest's own account; where this process made the error says nothing. */
+function failure(text: string): Error {
+  const error = new Error(text);
+  error.stack = text;
+  return error;
+}
+
 /** What the guest finds in /suite: the scenarios as one script, and the two programs as they are built. */
 async function layOut(folder: string, entry: string): Promise<void> {
   await build({
@@ -83,8 +91,14 @@ async function layOut(folder: string, entry: string): Promise<void> {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     copyFileSync(join(root, 'dist', name), join(folder, name));
   }
-  const { SEED = '', SPARSEBAK_GUEST_ONLY = '' } = process.env;
-  const settings = { ...(SEED === '' ? {} : { SEED }), SPARSEBAK_GUEST_ONLY };
-  const exports = Object.entries(settings).map(([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'`);
-  writeFileSync(join(folder, 'run'), [...exports, 'exec node --enable-source-maps /suite/suite.mjs', ''].join('\n'));
+  copyFileSync(join(here, 'inside/reporter.mjs'), join(folder, 'reporter.mjs'));
+  const { SEED = '', SPARSEBAK_GUEST_ONLY: only = '' } = process.env;
+  const options = ['--test-reporter=/suite/reporter.mjs', '--test-reporter-destination=stdout', '--enable-source-maps'];
+  if (only !== '') options.push(`--test-name-pattern=${quoted(only)}`);
+  const seed = SEED === '' ? '' : `SEED=${quoted(SEED)} `;
+  writeFileSync(join(folder, 'run'), `${seed}exec node ${options.join(' ')} /suite/suite.mjs\n`);
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
