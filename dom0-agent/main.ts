@@ -1,6 +1,12 @@
 /** The agent's entry: the program in the main thread, a pipeline worker in its threads. */
 import { isMainThread } from 'node:worker_threads';
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 15)) {
+  process.stderr.write(`sparsebak: it needs Node 22.15 or newer (for zstd); this is ${process.versions.node}\n`);
+  process.exit(2);
+}
+
 // Each loads only what it needs: a worker starts in half the time without the command line and the schemas.
 if (isMainThread) await (await import('./cli/main.ts')).main(process.argv.slice(2));
 else (await import('./pipeline/worker.ts')).runPipelineWorker();

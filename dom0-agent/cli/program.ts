@@ -107,7 +107,10 @@ function addCommands(program: Command, execute: Execute): void {
         .default(DEFAULT_CHUNK_SIZE, '256K'),
     )
     .addOption(
-      new Option('--dedup <mode>', 'store equal chunks once; shows the backup VM which are equal')
+      new Option(
+        '--dedup <mode>',
+        'equal chunks get equal bytes, so the backup VM sees which are equal (no receiver stores them once yet)',
+      )
         .choices(['on', 'off'])
         .default('off'),
     )

@@ -5,6 +5,7 @@ import { stateLock } from '../capture/lock.ts';
 import type { Capture } from '../capture/capture.ts';
 import { PairingStore } from '../capture/pairing-store.ts';
 import { SparsebakError } from '../../shared/errors.ts';
+import { isLiteral } from '../source/glob.ts';
 import { openSource } from '../source/open-source.ts';
 import type { Config, PoolConfig } from './config.ts';
 
@@ -96,10 +97,6 @@ async function volumesOf(pool: Pool): Promise<SelectedVolume[]> {
     ...present.map((volume) => ({ pool, volume, missing: false })),
     ...[...new Set(absent)].map((volume) => ({ pool, volume, missing: true })),
   ];
-}
-
-function isLiteral(pattern: string): boolean {
-  return !/[*?[\]{}!\\]/.test(pattern);
 }
 
 function some(names: readonly string[]): string {

@@ -2,15 +2,8 @@
  * Compression of chunks: a closed set of codecs, and decompression that never gives more than it was told to expect.
  * Only authenticated bytes are decompressed.
  */
-import {
-  constants,
-  gunzipSync,
-  gzipSync,
-  zstdCompressSync,
-  zstdDecompressSync,
-  type ZlibOptions,
-  type ZstdOptions,
-} from 'node:zlib';
+// Whole, not by name: an older Node, which has no zstd, would end in a SyntaxError before main.ts can say what is missing.
+import * as zlib from 'node:zlib';
 import { MAX_CHUNK_SIZE } from '../../shared/archive/address.ts';
 
 export const CODECS = ['none', 'zstd', 'gzip'] as const;
@@ -49,15 +42,15 @@ export function zstdBound(length: number): number {
 
 /** One zstd frame that says its content's size; its window is no larger than the content. */
 export function zstd(plaintext: Uint8Array, level: number): Buffer {
-  return zstdCompressSync(plaintext, {
+  return zlib.zstdCompressSync(plaintext, {
     chunkSize: roomFor(zstdBound(plaintext.length)),
-    params: { [constants.ZSTD_c_compressionLevel]: level },
+    params: { [zlib.constants.ZSTD_c_compressionLevel]: level },
   });
 }
 
 /** One gzip member with the ordinary header of 10 bytes. Level 0 stores: 5 bytes for each 64 KiB or less. */
 export function gzip(plaintext: Uint8Array, level: number): Buffer {
-  return gzipSync(plaintext, { level, chunkSize: roomFor(zstdBound(plaintext.length)) });
+  return zlib.gzipSync(plaintext, { level, chunkSize: roomFor(zstdBound(plaintext.length)) });
 }
 
 const SAMPLES = 4;
@@ -95,12 +88,15 @@ const WINDOW_LOG_MAX = Math.log2(MAX_CHUNK_SIZE);
 export function decompress(codec: Codec, payload: Uint8Array, length: number): Uint8Array | undefined {
   if (codec === 'none') return payload.length === length ? payload : undefined;
   // Room for a few bytes more than expected: when the output just fills the buffer, Node allocates a second to ask for more.
-  const limits = { chunkSize: roomFor(length), maxOutputLength: length } satisfies ZlibOptions & ZstdOptions;
+  const limits = { chunkSize: roomFor(length), maxOutputLength: length } satisfies zlib.ZlibOptions & zlib.ZstdOptions;
   try {
     const plaintext =
       codec === 'zstd'
-        ? zstdDecompressSync(payload, { ...limits, params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } })
-        : gunzipSync(payload, limits);
+        ? zlib.zstdDecompressSync(payload, {
+            ...limits,
+            params: { [zlib.constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
+          })
+        : zlib.gunzipSync(payload, limits);
     return plaintext.length === length ? plaintext : undefined;
   } catch {
     // The error says nothing that a reader could use beyond "damaged", whether it is a bomb or a broken stream.

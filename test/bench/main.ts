@@ -4,7 +4,17 @@
  *
  * Options: --size GIB (default 4), --runs N (default 3: the median is shown), --json.
  */
-import { mkdirSync, mkdtempSync, openSync, closeSync, ftruncateSync, rmSync, writeFileSync, writeSync, truncateSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  ftruncateSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+  truncateSync,
+} from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

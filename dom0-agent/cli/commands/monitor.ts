@@ -1,10 +1,9 @@
 /** `monitor`: notes what changed in each volume since the last look. Sends nothing. */
 import { monitor as monitorPool, type MonitorOutcome } from '../../capture/monitor.ts';
-import { reap } from '../../capture/reap.ts';
 import { selectVolumes } from '../../config/pools.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
-import { isSendingTo } from '../sending.ts';
+import { tidy } from '../tidy.ts';
 
 export async function monitor(context: CommandContext, names: readonly string[]): Promise<number> {
   const pools = context.pools();
@@ -14,8 +13,8 @@ export async function monitor(context: CommandContext, names: readonly string[])
     const volumes = selected.filter((entry) => entry.pool === pool).map(({ volume }) => volume);
     if (volumes.length > 0) outcomes.push(...(await monitorPool(pool, volumes)));
     context.throwIfInterrupted();
-    if (names.length === 0) await reap(pool, { now: Date.now(), isSending: isSendingTo(context.config) });
   }
+  if (names.length === 0) await tidy(context, pools);
   outcomes.sort((a, b) => (a.volume < b.volume ? -1 : 1));
   if (context.json) printJson({ volumes: outcomes.map(asJson) });
   else {

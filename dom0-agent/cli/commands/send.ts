@@ -1,6 +1,7 @@
 /** `send`: a backup of every selected volume into the archive. */
 import { SparsebakError } from '../../../shared/errors.ts';
 import { monitor as monitorPool } from '../../capture/monitor.ts';
+import { tidy } from '../tidy.ts';
 import { selectVolumes } from '../../config/pools.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
 import { send as runSend } from '../../send/send.ts';
@@ -45,6 +46,7 @@ export async function send(
     progress: context.progress,
   });
   context.progress.clear();
+  if (names.length === 0) await tidy(context, pools);
   if (context.json) printJson(report);
   else print(asText(report));
   return exitStatus(report);

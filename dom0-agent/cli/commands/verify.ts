@@ -84,7 +84,7 @@ async function verifyOne(
   try {
     const session = await findSession(archive, volume, name);
     context.progress.begin(`verifying ${volume.name} ${session.head.session}`, session.head.size);
-    const wanted = sample === undefined ? {} : { wanted: () => randomInt(1_000_000) < sample * 10_000 };
+    const wanted = sample === undefined ? {} : { wanted: drawnFrom(sample) };
     const { chunks, bytes, badChunks, bad } = await readContent({ session, target: null, ...wanted }, tools);
     return { ...blank, session: session.head.session, chunks, bytes, badChunks, bad };
   } catch (caught) {
@@ -93,6 +93,16 @@ async function verifyOne(
     if (!['integrity', 'rollback'].includes(error.code) || archive.client.failure !== undefined) throw error;
     return { ...blank, error: { code: error.code, message: error.message } };
   }
+}
+
+/** Draws so many percent of the chunks, and at least one: a sample of nothing would prove nothing. */
+function drawnFrom(percentage: number): () => boolean {
+  let drawn = 0;
+  return () => {
+    const take = drawn === 0 || randomInt(1_000_000) < percentage * 10_000;
+    if (take) drawn++;
+    return take;
+  };
 }
 
 function asText(results: readonly VerifiedSession[], { sample }: VerifyOptions): string {
