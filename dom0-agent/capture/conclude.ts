@@ -61,7 +61,12 @@ export async function unchanged(capture: Capture, send: SendRef, rolling?: Rolli
  * that start there or later stay. Durable before anything else is done about it, so that no later send believes them.
  */
 export async function mistrusted(capture: Capture, send: SendRef): Promise<void> {
-  await conclude(capture, send, (state) => ({ ...state, maps: state.maps.filter((map) => isNew(map, send)) }));
+  await conclude(capture, send, (state) => ({
+    ...state,
+    maps: state.maps.filter((map) => isNew(map, send)),
+    // What a cut-off send sent was chosen by such a map: it is not gone on with.
+    pending: state.pending.map((entry) => ({ ...entry, progress: null })),
+  }));
 }
 
 /** The catalogue that lists the committed head is pinned: nothing is left to remember. */

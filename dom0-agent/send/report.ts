@@ -41,3 +41,27 @@ export function blankReport(name: string): VolumeReport {
 export function failedReport(name: string, error: SparsebakError, seconds: number): VolumeReport {
   return { ...blankReport(name), seconds, error: { code: error.code, message: error.message } };
 }
+
+/** The reports by name, with those of cut-off sends that the same run first brought to their end. */
+export function withResumed(reports: readonly VolumeReport[], resumed: readonly VolumeReport[]): VolumeReport[] {
+  const merged = new Map(resumed.map((report) => [report.name, report]));
+  for (const report of reports) {
+    const before = merged.get(report.name);
+    merged.set(report.name, before === undefined || report.error !== undefined ? report : together(before, report));
+  }
+  return [...merged.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** One volume's two sessions of one run, or its session and the finding that nothing changed since. */
+function together(first: VolumeReport, then: VolumeReport): VolumeReport {
+  return {
+    ...then,
+    kind: first.kind,
+    compared: first.compared || then.compared,
+    changedBytes: first.changedBytes + then.changedBytes,
+    chunks: first.chunks + then.chunks,
+    zeroChunks: first.zeroChunks + then.zeroChunks,
+    sentBytes: first.sentBytes + then.sentBytes,
+    seconds: first.seconds + then.seconds,
+  };
+}

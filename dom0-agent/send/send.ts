@@ -16,7 +16,7 @@ import { connect, openArchive, type OpenArchive } from '../trust/open-archive.ts
 import type { ArchiveConfig } from '../config/config.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
-import { blankReport, failedReport, type SendReport, type VolumeReport } from './report.ts';
+import { blankReport, failedReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
 import { stopsEverything, streamVolume, type SendContext, type SendProgress } from './stream.ts';
 import { settleUnfinished } from './unfinished.ts';
 
@@ -90,7 +90,7 @@ function refuseForeignWriter({ pinned, state }: OpenArchive): void {
 
 async function sendAll(options: SendOptions, context: SendContext): Promise<SendReport> {
   const { archive } = context;
-  await settleUnfinished(context, options.pools);
+  const resumed = await settleUnfinished(context, options.pools);
   const plan = await planVolumes(archive, options.volumes, options.full);
   const { planned } = plan;
   const reports = [...plan.reports];
@@ -120,8 +120,20 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
   await listHeads(context, plan, heads, done);
   if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) throw stopped;
   if (archive.client.failure === undefined) await archive.client.bye();
-  reports.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { session: heads.length === 0 ? null : plan.session, volumes: reports };
+  const session =
+    heads.length > 0
+      ? plan.session
+      : resumed
+          .map((each) => each.session)
+          .sort()
+          .at(-1);
+  return {
+    session: session ?? null,
+    volumes: withResumed(
+      reports,
+      resumed.map(({ report }) => report),
+    ),
+  };
 }
 
 /** The receiver has committed it: whatever dom0 then failed at, the catalogue lists it. */

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { Geometry } from '../../shared/archive/address.ts';
-import { type SparsebakError } from '../../shared/errors.ts';
+import { SparsebakError } from '../../shared/errors.ts';
 import { checkpointed, type Resumption } from '../capture/checkpoint.ts';
 import { mistrusted } from '../capture/conclude.ts';
 import type { DeltaMap } from '../capture/delta-map.ts';
@@ -99,7 +99,8 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
     await snapshot.close();
     const counts = countsOf(sent, tock, compared, outgoing, rolling);
     const sameSize = request.base?.head.size === tock.size;
-    if (!outgoing.begun && sameSize) return { kind: 'unchanged', ...counts };
+    // A cut-off send that is taken up again may have sent all that there was.
+    if (!outgoing.begun && sameSize && request.resume === undefined) return { kind: 'unchanged', ...counts };
     const head = await sign(context, request, sent, compared, outgoing);
     return { kind: 'committed', head, ...counts, sentBytes: outgoing.sentBytes };
   } catch (error) {
@@ -150,6 +151,8 @@ async function prepare(
   );
   // Durably, so that no later send believes it either.
   await mistrusted(pool, { volume: request.name, archive: request.pending.archive, pairing: request.pending.pairing });
+  // What was sent before the interruption was chosen by that very delta.
+  if (resume !== undefined) throw new SparsebakError('source', 'what it had sent was chosen by a delta that was wrong');
   return { content: { ...content, marked: undefined }, rolling: undefined, distrusted: true };
 }
 

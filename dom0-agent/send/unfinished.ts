@@ -2,7 +2,7 @@
  * Sends whose end dom0 does not know, settled before a new one begins. The receiver's commit is the commit point: the
  * newest head carries the pairing id, or it does not. What can be resumed is, and is then a session like any other.
  */
-import type { VolumeId } from '../../shared/archive/names.ts';
+import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { mayResume, resumption, type Resumption } from '../capture/checkpoint.ts';
 import { committed, discarded, settled, unfinished } from '../capture/conclude.ts';
 import type { Pending } from '../capture/pairing.ts';
@@ -11,6 +11,7 @@ import { objectHash } from '../content/hash.ts';
 import type { Pool } from '../config/pools.ts';
 import { ROLLBACK_HINT } from '../trust/pin.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
+import type { VolumeReport } from './report.ts';
 import { stopsEverything, streamVolume, type SendContext, type Streamed } from './stream.ts';
 
 interface Unfinished {
@@ -19,19 +20,25 @@ interface Unfinished {
   readonly pending: Pending;
 }
 
-/** Settles every unfinished send to this archive. @returns the volumes whose cut-off send was taken up again and finished */
-export async function settleUnfinished(context: SendContext, pools: readonly Pool[]): Promise<string[]> {
+/** A cut-off send that was taken up again and is a session now. */
+export interface Resumed {
+  readonly session: SessionName;
+  readonly report: VolumeReport;
+}
+
+/** Settles every unfinished send to this archive. @returns those that were gone on with */
+export async function settleUnfinished(context: SendContext, pools: readonly Pool[]): Promise<Resumed[]> {
   const { archive } = context;
   const found = pools.flatMap((pool) =>
     unfinished(pool, archive.state.record.archive).map((entry): Unfinished => ({ pool, ...entry })),
   );
   const listed: { entry: Unfinished; head: NewHead }[] = [];
-  const resumed: string[] = [];
+  const resumed: Resumed[] = [];
   for (const entry of found) {
     const outcome = await resolveOne(context, entry);
     if (outcome === undefined) continue;
     listed.push({ entry, head: outcome.head });
-    if (outcome.resumed) resumed.push(entry.volume);
+    if (outcome.report !== undefined) resumed.push({ session: outcome.head.session, report: outcome.report });
   }
   if (listed.length === 0) return resumed;
   const sequence = archive.state.burnSequence(archive.pin.known.catalogue.sequence);
@@ -41,10 +48,13 @@ export async function settleUnfinished(context: SendContext, pools: readonly Poo
   return resumed;
 }
 
-async function resolveOne(
-  context: SendContext,
-  entry: Unfinished,
-): Promise<{ head: NewHead; resumed: boolean } | undefined> {
+interface Settled {
+  readonly head: NewHead;
+  /** Of a send that was gone on with. */
+  readonly report?: VolumeReport;
+}
+
+async function resolveOne(context: SendContext, entry: Unfinished): Promise<Settled | undefined> {
   const { archive } = context;
   const { pool, pending } = entry;
   const resume = await mayResume(pool, pending);
@@ -58,7 +68,7 @@ async function resolveOne(
   const head = provenHead(context, pending.volumeId, answer);
   if (head?.pairing === pending.pairing) {
     if (pending.outcome === 'unknown') await committed(pool, refOf(entry));
-    return { head, resumed: false };
+    return { head };
   }
   if (pending.outcome === 'committed' && !archive.acceptRollback) {
     // It was answered `committed` and is not there: nothing of this archive's newest state can be trusted.
@@ -69,7 +79,7 @@ async function resolveOne(
   if (answer.checkpoint !== null && resume) {
     const taken = await resumption(pool, refOf(entry), { address: answer.checkpoint, newest: head?.pairing ?? null });
     const reason = taken.kind === 'resumable' ? await finish(context, entry, taken) : taken.reason;
-    if (typeof reason !== 'string') return { head: reason, resumed: true };
+    if (typeof reason !== 'string') return reason;
     context.log.warn({ volume: entry.volume }, `an interrupted send cannot be taken up: ${reason}`);
     await archive.client.request({ t: 'resolve', volume: pending.volumeId, pairing: pending.pairing, resume: false });
   }
@@ -96,12 +106,13 @@ function provenHead(
   };
 }
 
-/** Sends the rest. @returns the head, or why it cannot be: the volume is then sent anew */
+/** Sends the rest. @returns what came of it, or why it cannot be: the volume is then sent anew */
 async function finish(
   context: SendContext,
   entry: Unfinished,
   taken: Extract<Resumption, { kind: 'resumable' }>,
-): Promise<NewHead | string> {
+): Promise<Settled | string> {
+  const began = Date.now();
   const { pool, pending, volume } = entry;
   const { archive } = context;
   const base =
@@ -133,7 +144,10 @@ async function finish(
   }
   if (sent.kind === 'unchanged') return 'it came to nothing';
   await committed(pool, refOf(entry));
-  return sent.head;
+  const { head, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes, compared } = sent;
+  const counts = { compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes };
+  const kind = base === undefined ? 'full' : 'incremental';
+  return { head, report: { name: volume, kind, ...counts, seconds: (Date.now() - began) / 1000 } };
 }
 
 function refOf({ volume, pending }: Unfinished) {
