@@ -6,6 +6,11 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_CHUNK_SIZE } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { RELEASE } from '../release.ts';
+import type { InitOptions } from './commands/init.ts';
+import type { KeyOptions } from './commands/key.ts';
+import type { RestoreCommandOptions } from './commands/restore.ts';
+import type { SendCommandOptions } from './commands/send.ts';
+import type { VerifyOptions } from './commands/verify.ts';
 import { CommandContext, type GlobalOptions } from './context.ts';
 
 /** Gives the command's exit status. */
@@ -118,8 +123,8 @@ function addCommands(program: Command, execute: Execute): void {
     .option('--passphrase-command <command>', 'what it prints is the passphrase')
     .option('--recovery-key-file <file>', 'writes the recovery key there instead of showing it')
     .addHelpText('after', '\nExample:\n  sparsebak init --passphrase-file /root/backup-passphrase')
-    .action(async (options, command: Command) => {
-      await execute(command, async (context) => (await import('./commands/init.ts')).init(context, options as never));
+    .action(async (options: InitOptions, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/init.ts')).init(context, options));
     });
   program
     .command('monitor')
@@ -141,10 +146,8 @@ function addCommands(program: Command, execute: Execute): void {
       'after',
       '\nExamples:\n  sparsebak send --full\n  sparsebak send work/private.img --tag before-upgrade',
     )
-    .action(async (names: string[], options, command: Command) => {
-      await execute(command, async (context) =>
-        (await import('./commands/send.ts')).send(context, names, options as never),
-      );
+    .action(async (names: string[], options: SendCommandOptions, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/send.ts')).send(context, names, options));
     });
   program
     .command('list')
@@ -165,9 +168,9 @@ function addCommands(program: Command, execute: Execute): void {
       'after',
       '\nExample:\n  sparsebak restore work/private.img --session S_20261123-020000 --to /tmp/private.img',
     )
-    .action(async (name: string, options, command: Command) => {
+    .action(async (name: string, options: RestoreCommandOptions, command: Command) => {
       await execute(command, async (context) =>
-        (await import('./commands/restore.ts')).restore(context, name, options as never),
+        (await import('./commands/restore.ts')).restore(context, name, options),
       );
     });
   program
@@ -178,10 +181,8 @@ function addCommands(program: Command, execute: Execute): void {
     .option('--all-sessions', 'every session')
     .option('--sample <percent>', 'only so many of the chunks, drawn by chance', percent)
     .addHelpText('after', '\nExample:\n  sparsebak verify --sample 5')
-    .action(async (names: string[], options, command: Command) => {
-      await execute(command, async (context) =>
-        (await import('./commands/verify.ts')).verify(context, names, options as never),
-      );
+    .action(async (names: string[], options: VerifyOptions, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/verify.ts')).verify(context, names, options));
     });
   addKeyCommands(program, execute);
 }
@@ -200,16 +201,12 @@ function addKeyCommands(program: Command, execute: Execute): void {
     });
   secret(key.command('add').argument('[slot]').description('add a passphrase, or a recovery key'))
     .option('--recovery', 'add a recovery key')
-    .action(async (slot: string | undefined, options, command: Command) => {
-      await execute(command, async (context) =>
-        (await import('./commands/key.ts')).keyAdd(context, slot, options as never),
-      );
+    .action(async (slot: string | undefined, options: KeyOptions, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/key.ts')).keyAdd(context, slot, options));
     });
   secret(key.command('change').argument('<slot>').description('replace the passphrase of a slot')).action(
-    async (slot: string, options, command: Command) => {
-      await execute(command, async (context) =>
-        (await import('./commands/key.ts')).keyChange(context, slot, options as never),
-      );
+    async (slot: string, options: KeyOptions, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/key.ts')).keyChange(context, slot, options));
     },
   );
   key
@@ -223,10 +220,8 @@ function addKeyCommands(program: Command, execute: Execute): void {
     .option('--recovery', 'ask for the recovery key')
     .option('--recovery-key-file <file>', 'read the recovery key from a file')
     .addHelpText('after', '\nExample:\n  sparsebak key unlock --recovery')
-    .action(async (options, command: Command) => {
-      await execute(command, async (context) =>
-        (await import('./commands/key.ts')).keyUnlock(context, options as never),
-      );
+    .action(async (options: KeyOptions, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/key.ts')).keyUnlock(context, options));
     });
 }
 
