@@ -5,7 +5,7 @@
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeDurably, syncFolder, writeDurably } from '../../shared/durable.ts';
-import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
 import { equalBytes } from '../content/bytes.ts';
 import { objectHash } from '../content/hash.ts';
 import type { Catalogue } from '../content/catalogue.ts';
@@ -62,9 +62,18 @@ export class Pin {
     const ours = this.#current?.catalogue.sequence ?? 0;
     const newer = there.catalogue.sequence > ours;
     const weWrite = there.catalogue.writer === this.#state.settings.writer;
-    if (this.#current === undefined || (newer && !weWrite)) {
+    if (!weWrite && (newer || this.#current === undefined)) {
       this.#adopt(there);
       return there;
+    }
+    if (!acceptRollback && this.#current === undefined) {
+      throw new SparsebakError(
+        'rollback',
+        'dom0 lost its own catalogue of this archive: a rollback could not be told',
+        {
+          hint: 'See "sparsebak-receiver list" in the backup VM for what there is; if nothing is missing, send with --accept-rollback.',
+        },
+      );
     }
     if (!acceptRollback) {
       throw new SparsebakError(
@@ -127,6 +136,14 @@ export class Pin {
       if (systemCode(error) === 'ENOENT') return undefined;
       throw error;
     }
-    return { bytes, hash: objectHash(bytes), catalogue: this.#state.content.openCatalogue(bytes) };
+    try {
+      return { bytes, hash: objectHash(bytes), catalogue: this.#state.content.openCatalogue(bytes) };
+    } catch (error) {
+      const file = join(this.#state.folder, name);
+      throw new SparsebakError('integrity', `${file} in dom0 is damaged: ${asSparsebakError(error).message}`, {
+        hint: 'Put it back from a copy, or move it away and see what the next send says.',
+        cause: error,
+      });
+    }
   }
 }
