@@ -5,7 +5,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_CHUNK_SIZE } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
-import { RELEASE } from '../release.ts';
+import { RELEASE } from '../../shared/release.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { KeyOptions } from './commands/key.ts';
 import type { RestoreCommandOptions } from './commands/restore.ts';

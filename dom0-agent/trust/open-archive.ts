@@ -6,7 +6,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveConfig } from '../config/config.ts';
 import { ReceiverClient } from '../link/client.ts';
 import { openLink } from '../link/open-link.ts';
-import { RELEASE } from '../release.ts';
+import { RELEASE } from '../../shared/release.ts';
 import type { ArchiveState } from './archive-state.ts';
 import { Pin, type Pinned } from './pin.ts';
 import { ProvenReader } from './proven-reader.ts';

@@ -8,7 +8,7 @@ import { type SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { GRANTS, type Grant } from '../../shared/wire/messages.ts';
 import { LEVELS, type Level } from './level.ts';
-import { RELEASE } from './release.ts';
+import { RELEASE } from '../../shared/release.ts';
 import { loadSettings, type Settings } from './settings.ts';
 
 interface GlobalOptions {

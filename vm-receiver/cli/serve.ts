@@ -9,7 +9,7 @@ import { serve } from '../service/serve.ts';
 import { TIMING, type Timing } from '../service/timing.ts';
 import { openStore } from './open-store.ts';
 import type { Level } from './level.ts';
-import { RELEASE } from './release.ts';
+import { RELEASE } from '../../shared/release.ts';
 import type { Settings } from './settings.ts';
 
 /** One call, from the first byte to the last. Standard output is the protocol's; logs go to standard error. */

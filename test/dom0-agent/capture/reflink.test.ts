@@ -74,9 +74,10 @@ async function backUp(fs: string, random: Random): Promise<void> {
     await committed(capture, send);
     await settled(capture, send);
     for (let look = 0; look < 2; look++) {
+      // The write comes last: cut off again, it would leave nothing that a listing of extents could tell.
+      if (round === 2) truncateSync(live, look === 0 ? 6 * MIB + 123 : 7 * MIB);
       const size = readFileSync(live).length;
       writeAt(live, random.int(size), random.bytes(random.between(1, CHUNK)));
-      if (round === 2) truncateSync(live, look === 0 ? 6 * MIB + 123 : 7 * MIB);
       const [seen] = await monitor(capture, ['v']);
       assert.equal(seen?.kind, 'monitored');
       assert.ok(seen.changedBytes > 0);
