@@ -37,6 +37,10 @@ const programs = [
   { program: 'sshd', package: 'openssh-server', without: 'tests of the ssh link' },
   { program: 'ssh', package: 'openssh-client', without: 'tests of the ssh link' },
   { program: 'zstd', package: 'zstd', without: 'restoring a zstd archive by hand' },
+  { program: 'qemu-system-x86_64', package: 'qemu-system-x86', without: 'tests in a guest' },
+  { program: 'lvm', package: 'lvm2', without: 'tests of LVM thin pools' },
+  { program: 'dmsetup', package: 'dmsetup', without: 'tests of LVM thin pools' },
+  { program: 'thin_delta', package: 'thin-provisioning-tools', without: 'tests of LVM thin pools' },
   { program: 'strace', package: 'strace', without: 'tests that watch system calls' },
 ];
 

@@ -77,7 +77,17 @@ export interface OpenResult {
   readonly bad: readonly { readonly item: number; readonly message: string }[];
 }
 
-export type Job = SealJob | OpenJob;
+/** Lets go of the file that was read or written last: a device that is open can't be put away. */
+export interface CloseJob {
+  readonly kind: 'close';
+}
+
+interface CloseResult {
+  readonly kind: 'closed';
+}
+
+export type Job = SealJob | OpenJob | CloseJob;
+export type JobResult = SealResult | OpenResult | CloseResult;
 
 export interface JobMessage {
   readonly slot: number;
@@ -85,7 +95,7 @@ export interface JobMessage {
 }
 
 export type ResultMessage =
-  | { readonly slot: number; readonly ok: true; readonly result: SealResult | OpenResult }
+  | { readonly slot: number; readonly ok: true; readonly result: JobResult }
   | { readonly slot: number; readonly ok: false; readonly code: string; readonly message: string };
 
 export interface WorkerSetup {

@@ -12,6 +12,7 @@ import {
   IDENTITY,
   chunksPerJob,
   type JobMessage,
+  type JobResult,
   type OpenJob,
   type OpenResult,
   type ResultMessage,
@@ -45,7 +46,7 @@ interface Running {
 
 interface Waiting {
   readonly message: JobMessage;
-  readonly resolve: (result: SealResult | OpenResult) => void;
+  readonly resolve: (result: JobResult) => void;
   readonly reject: (error: SparsebakError) => void;
 }
 
@@ -99,15 +100,27 @@ export class PipelinePool {
     return (await this.#run({ slot: slot.number, job })) as OpenResult;
   }
 
+  /** Lets go of the file that jobs were about, once those given so far are done. */
+  async closeFiles(): Promise<void> {
+    const message: JobMessage = { slot: 0, job: { kind: 'close' } };
+    const closed = this.#workers.map(
+      (running) =>
+        new Promise<JobResult>((resolve, reject) => {
+          give(running, { message, resolve, reject });
+        }),
+    );
+    await Promise.all(closed);
+  }
+
   /** Ends the workers. Jobs under way are dropped. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#workers.map(({ worker }) => worker.terminate()));
   }
 
-  #run(message: JobMessage): Promise<SealResult | OpenResult> {
+  #run(message: JobMessage): Promise<JobResult> {
     this.#submitted++;
-    const result = new Promise<SealResult | OpenResult>((resolve, reject) => {
+    const result = new Promise<JobResult>((resolve, reject) => {
       this.#queue.push({ message, resolve, reject });
     });
     // Jobs are awaited in order; a later one may fail before its turn comes.
@@ -122,10 +135,7 @@ export class PipelinePool {
       const running = idle ?? this.#workers.find((candidate) => candidate.jobs.length < JOBS_IN_HAND);
       if (running === undefined) return;
       this.#queue.shift();
-      // Only a worker with work keeps the process alive.
-      if (running.jobs.length === 0) running.worker.ref();
-      running.jobs.push(next);
-      running.worker.postMessage(next.message);
+      give(running, next);
     }
   }
 
@@ -152,6 +162,13 @@ export class PipelinePool {
     this.#workers.push(running);
     return running;
   }
+}
+
+function give(running: Running, next: Waiting): void {
+  // Only a worker with work keeps the process alive.
+  if (running.jobs.length === 0) running.worker.ref();
+  running.jobs.push(next);
+  running.worker.postMessage(next.message);
 }
 
 function errorCode(text: string): ErrorCode {

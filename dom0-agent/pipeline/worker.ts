@@ -15,6 +15,7 @@ import {
   chunksPerJob,
   type JobFile,
   type JobMessage,
+  type JobResult,
   type OpenJob,
   type OpenResult,
   type ResultMessage,
@@ -59,6 +60,7 @@ class PipelineWorker {
 
   run(slot: number, job: JobMessage['job']): ResultMessage {
     try {
+      if (job.kind === 'close') return { slot, ok: true, result: this.#close() };
       const memory = this.#slots[slot];
       if (memory === undefined) throw new SparsebakError('failed', `no slot ${slot}`);
       return { slot, ok: true, result: job.kind === 'seal' ? this.#seal(memory, job) : this.#open(memory, job) };
@@ -144,11 +146,17 @@ class PipelineWorker {
     for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, start + done);
   }
 
+  #close(): JobResult {
+    const file = this.#file;
+    this.#file = undefined;
+    if (file !== undefined) closeSync(file.fd);
+    return { kind: 'closed' };
+  }
+
   /** One file is open at a time: volumes follow one another. */
   #fd(file: JobFile, flags: 'r' | 'r+'): number {
     if (this.#file?.opening === file.opening && this.#file.flags === flags) return this.#file.fd;
-    if (this.#file !== undefined) closeSync(this.#file.fd);
-    this.#file = undefined;
+    this.#close();
     const fd = openSync(file.path, flags);
     this.#file = { opening: file.opening, flags, fd };
     return fd;

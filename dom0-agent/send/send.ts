@@ -5,6 +5,8 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import type { ArchiveId } from '../../shared/archive/names.ts';
+import { withRoom } from '../capture/make-room.ts';
 import { beginSend, type SendStart } from '../capture/begin-send.ts';
 import { committed, discarded, settled, unchanged } from '../capture/conclude.ts';
 import type { Pool, SelectedVolume } from '../config/pools.ts';
@@ -31,6 +33,8 @@ export interface SendOptions {
   readonly acceptRollback: boolean;
   readonly lockWait: number;
   readonly rereadPerDay: number;
+  /** Whether a send to an archive is under way, this one included. */
+  readonly isSending: (archive: ArchiveId) => Promise<boolean>;
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly progress: SendProgress;
@@ -94,7 +98,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
   const plan = await planVolumes(archive, options.volumes, options.full);
   const { planned } = plan;
   const reports = [...plan.reports];
-  const starts = await begin(planned);
+  const starts = await begin(planned, options);
   const heads: NewHead[] = [];
   const done: PlannedVolume[] = [];
   let stopped: SparsebakError | undefined;
@@ -150,11 +154,12 @@ async function giveUp(context: SendContext, { pool, request }: PlannedVolume, er
 }
 
 /** All volumes of all pools are snapshotted before the first byte is read. */
-async function begin(planned: readonly PlannedVolume[]): Promise<Map<string, SendStart>> {
+async function begin(planned: readonly PlannedVolume[], options: SendOptions): Promise<Map<string, SendStart>> {
   const starts = new Map<string, SendStart>();
   for (const pool of new Set(planned.map((plan) => plan.pool))) {
     const requests = planned.filter((plan) => plan.pool === pool).map(({ request }) => request);
-    for (const start of await beginSend(pool, requests)) starts.set(start.volume, start);
+    const begun = await withRoom(pool, options, () => beginSend(pool, requests));
+    for (const start of begun) starts.set(start.volume, start);
   }
   return starts;
 }

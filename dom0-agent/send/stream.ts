@@ -96,6 +96,7 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
       context.progress.add(bytes);
     };
     const sent = await sendContent(content, { ...tools, onProgress });
+    await context.workers.closeFiles();
     await snapshot.close();
     const counts = countsOf(sent, tock, compared, outgoing, rolling);
     const sameSize = request.base?.head.size === tock.size;
@@ -104,6 +105,7 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
     const head = await sign(context, request, sent, compared, outgoing);
     return { kind: 'committed', head, ...counts, sentBytes: outgoing.sentBytes };
   } catch (error) {
+    await context.workers.closeFiles().catch(() => undefined);
     await snapshot.close().catch(() => undefined);
     await outgoing.abandon(true).catch(() => undefined);
     throw error;

@@ -1,17 +1,20 @@
 /** `monitor`: notes what changed in each volume since the last look. Sends nothing. */
 import { monitor as monitorPool, type MonitorOutcome } from '../../capture/monitor.ts';
+import { withRoom } from '../../capture/make-room.ts';
 import { selectVolumes } from '../../config/pools.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
+import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
 
 export async function monitor(context: CommandContext, names: readonly string[]): Promise<number> {
   const pools = context.pools();
   const selected = await selectVolumes(pools, names);
   const outcomes: MonitorOutcome[] = [];
+  const isSending = isSendingTo(context.config);
   for (const pool of pools) {
     const volumes = selected.filter((entry) => entry.pool === pool).map(({ volume }) => volume);
-    if (volumes.length > 0) outcomes.push(...(await monitorPool(pool, volumes)));
+    if (volumes.length > 0) outcomes.push(...(await withRoom(pool, { isSending }, () => monitorPool(pool, volumes))));
     context.throwIfInterrupted();
   }
   if (names.length === 0) await tidy(context, pools);

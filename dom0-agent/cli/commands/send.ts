@@ -1,7 +1,9 @@
 /** `send`: a backup of every selected volume into the archive. */
 import { SparsebakError } from '../../../shared/errors.ts';
 import { monitor as monitorPool } from '../../capture/monitor.ts';
+import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
+import { withRoom } from '../../capture/make-room.ts';
 import { selectVolumes } from '../../config/pools.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
 import { send as runSend } from '../../send/send.ts';
@@ -41,6 +43,7 @@ export async function send(
     acceptRollback: options.acceptRollback === true,
     lockWait: context.lockWait,
     rereadPerDay: config.rereadPerDay,
+    isSending: isSendingTo(config),
     signal: context.signal,
     log: context.log,
     progress: context.progress,
@@ -63,7 +66,9 @@ async function dryRun(
   const rows: { name: string; changedBytes: number | null }[] = [];
   for (const pool of pools) {
     const names = volumes.filter((entry) => entry.pool === pool && !entry.missing).map(({ volume }) => volume);
-    for (const outcome of names.length === 0 ? [] : await monitorPool(pool, names)) {
+    for (const outcome of names.length === 0
+      ? []
+      : await withRoom(pool, { isSending: isSendingTo(config) }, () => monitorPool(pool, names))) {
       const map = outcome.kind === 'monitored' ? outcome.maps.find((ref) => ref.archive === record.archive) : undefined;
       rows.push({
         name: outcome.volume,
