@@ -43,17 +43,19 @@ export async function findSession(
   }
   if (!names.includes(wanted)) {
     if (session === undefined) {
-      throw new SparsebakError('rollback', `the newest session of ${volume.name}, ${wanted}, is not in the archive`, {
-        hint: `The backup VM lost it or withholds it. Older ones can be restored with --session: ${names.join(', ') || 'none'}.`,
-      });
+      throw newestMissing(volume.name, wanted, names);
     }
     throw new SparsebakError('not-found', `volume "${volume.name}" has no session ${wanted}`, {
       hint: `It has: ${names.join(', ') || 'none'}.`,
     });
   }
-  const expected =
-    wanted === volume.session && volume.head !== null ? { session: wanted, hash: volume.head } : undefined;
-  const [proven] = await archive.reader.heads(volume.id, [wanted], expected);
-  if (proven === undefined) throw new SparsebakError('integrity', `session ${wanted} has no head`);
-  return proven;
+  return archive.reader.head(volume.id, wanted, wanted === volume.session ? (volume.head ?? undefined) : undefined);
+}
+
+/** The signed catalogue lists a session that the receiver does not show. */
+export function newestMissing(name: string, session: string, there: readonly string[]): SparsebakError {
+  const older = there.slice(-8).join(', ') || 'none';
+  return new SparsebakError('rollback', `the newest session of ${name}, ${session}, is not in the archive`, {
+    hint: `The backup VM lost it or withholds it. Older ones can be restored with --session: ${older}.`,
+  });
 }

@@ -9,7 +9,7 @@ import type { ReceiverClient } from '../link/client.ts';
 import { IDENTITY, type JobFile, type OpenItem } from '../pipeline/jobs.ts';
 import type { PipelinePool, Slot } from '../pipeline/pool.ts';
 import { PageIndex } from '../send/page-index.ts';
-import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
+import { asLoss, type ProvenReader, type ProvenSession } from '../trust/proven-reader.ts';
 
 export interface ReadTools {
   readonly client: ReceiverClient;
@@ -172,7 +172,8 @@ class ContentReading {
     let filled = 0;
     let answered = 0;
     const addresses = batch.map(({ chunk }) => geometry.address(chunk));
-    await this.#tools.client.request({ t: 'get-chunks', volume, session: head.session, addresses }, (item) => {
+    const request = { t: 'get-chunks', volume, session: head.session, addresses } as const;
+    const answer = this.#tools.client.request(request, (item) => {
       if (item.t !== 'stored') return;
       const asked = batch[answered++];
       if (asked === undefined || item.address !== geometry.address(asked.chunk)) {
@@ -198,6 +199,9 @@ class ContentReading {
         storedLength: item.data.length,
       });
       filled += item.data.length;
+    });
+    await answer.catch((error: unknown) => {
+      throw asLoss(error);
     });
     if (answered !== batch.length)
       throw new SparsebakError('protocol', 'the receiver answered fewer chunks than were asked for');

@@ -27,13 +27,11 @@ export async function provenBase(
   const newest = stored.get(entry.id)?.at(-1)?.session;
   if (newest !== (entry.session ?? undefined)) {
     if (!archive.acceptRollback) throw otherNewest(entry, newest);
-    const [session] = newest === undefined ? [] : await archive.reader.heads(entry.id, [newest]);
+    const session = newest === undefined ? undefined : await archive.reader.head(entry.id, newest);
     return { session, rolledBack: true };
   }
   if (entry.session === null || entry.head === null) return { session: undefined, rolledBack: false };
-  const expected = { session: entry.session, hash: entry.head };
-  const [session] = await archive.reader.heads(entry.id, [entry.session], expected);
-  return { session, rolledBack: false };
+  return { session: await archive.reader.head(entry.id, entry.session, entry.head), rolledBack: false };
 }
 
 function otherNewest(entry: CatalogueVolume, newest: string | undefined): SparsebakError {

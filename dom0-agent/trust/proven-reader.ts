@@ -4,11 +4,12 @@
  */
 import { Geometry } from '../../shared/archive/address.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
-import { SparsebakError } from '../../shared/errors.ts';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { MAX_STAGED } from '../../shared/wire/limits.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
-import type { Head } from '../content/head.ts';
+import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
 import { isZeroBytes } from '../content/bytes.ts';
+import { MAX_VOLUMES } from '../content/catalogue.ts';
 import { objectHash } from '../content/hash.ts';
 import type { Closing, Item, ReceiverClient, Request } from '../link/client.ts';
 
@@ -16,6 +17,10 @@ import type { Closing, Item, ReceiverClient, Request } from '../link/client.ts';
 const MAX_CATALOGUE = MAX_STAGED;
 /** A page is 32 KiB of identities and its sealing. */
 const MAX_PAGE = 64 * 1024;
+/** Volumes in one listing: those of a full catalogue, and as many that it does not know. */
+const LISTED_VOLUMES = 2 * MAX_VOLUMES;
+/** Sessions of all volumes together in one listing: some 60 MiB of names. Beyond it, prune. */
+const MAX_SESSIONS = 2 ** 19;
 
 export interface StoredSession {
   readonly session: SessionName;
@@ -40,26 +45,41 @@ export class ProvenReader {
     this.#content = content;
   }
 
-  /** What the receiver says it holds; only names of the right form, nothing proven yet. Oldest first. */
+  /**
+   * What the receiver says it holds; only names of the right form, nothing proven yet. Oldest first.
+   * @throws `protocol` for a listing out of order, or longer than any archive's
+   */
   async volumes(): Promise<Map<VolumeId, StoredSession[]>> {
     const volumes = new Map<VolumeId, StoredSession[]>();
-    await this.#client.request({ t: 'get-volumes' }, (item) => {
+    let count = 0;
+    await this.#ask({ t: 'get-volumes' }, (item) => {
       if (item.t !== 'volume') return;
       const sessions = volumes.get(item.volume) ?? [];
-      for (const entry of item.sessions) {
+      // Each item adds something, so that the caps end a listing that would not end.
+      if (item.sessions.length === 0)
+        throw new SparsebakError('protocol', 'the receiver lists a volume without sessions');
+      for (const { session, storedBytes, files } of item.sessions) {
         const last = sessions.at(-1);
-        if (last !== undefined && last.session >= entry.session) {
+        if (last !== undefined && last.session >= session) {
           throw new SparsebakError('protocol', `the receiver lists the sessions of a volume out of order`);
         }
-        sessions.push(entry);
+        sessions.push({ session, storedBytes, files });
       }
       volumes.set(item.volume, sessions);
+      count += item.sessions.length;
+      if (volumes.size > LISTED_VOLUMES || count > MAX_SESSIONS) {
+        throw new SparsebakError(
+          'protocol',
+          `the receiver lists more than ${LISTED_VOLUMES} volumes or ${MAX_SESSIONS} sessions`,
+        );
+      }
     });
     return volumes;
   }
 
   /**
    * The heads of a volume's sessions (all, or those named), each authentic. Oldest first.
+   * @param sessions rising; with names, exactly these come back
    * @param expected the catalogue's hash of one session's head
    * @throws `integrity` when one does not authenticate, or a named one is not there
    */
@@ -68,26 +88,64 @@ export class ProvenReader {
     sessions: readonly SessionName[],
     expected?: { readonly session: SessionName; readonly hash: Uint8Array },
   ): Promise<ProvenSession[]> {
-    const stored: { session: SessionName; bytes: Uint8Array }[] = [];
-    await this.#client.request({ t: 'get-heads', volume, sessions: [...sessions] }, (item) => {
-      if (item.t === 'head') stored.push({ session: item.session, bytes: Uint8Array.from(item.data) });
-    });
-    const proven = stored.map(({ session, bytes }) => {
-      const headHash = objectHash(bytes);
-      if (expected?.session === session && Buffer.compare(expected.hash, headHash) !== 0) {
-        throw new SparsebakError('integrity', `the head of session ${session} is not the one that the catalogue lists`);
+    const proven: ProvenSession[] = [];
+    let last: SessionName | undefined;
+    let fault: SparsebakError | undefined;
+    let count = 0;
+    await this.#ask({ t: 'get-heads', volume, sessions: [...sessions] }, (item) => {
+      if (item.t !== 'head') return;
+      const { session } = item;
+      // An older head is authentic too: one that was not asked for must not be taken for the one that was.
+      if ((last !== undefined && last >= session) || (sessions.length > 0 && !sessions.includes(session))) {
+        throw new SparsebakError('protocol', `the receiver sent the head of ${session}, which was not asked for`);
       }
-      const head = this.#content.openHead(volume, session, bytes);
-      return { volume, head, headHash, geometry: new Geometry(head.chunkSize, head.size) };
-    });
-    for (const session of sessions) {
-      if (!stored.some((entry) => entry.session === session)) {
-        throw new SparsebakError('integrity', `session ${session} has no head in the archive`, {
-          hint: 'The backup VM lost it or withholds it; see "sparsebak-receiver check".',
-        });
+      if (++count > MAX_SESSIONS) throw new SparsebakError('protocol', 'the receiver sends heads without end');
+      last = session;
+      // Proven as it comes: of what dom0 did not make nothing is kept. The answer is heard to its end, since a damaged
+      // file is no reason to give up the connection.
+      if (fault !== undefined) return;
+      try {
+        proven.push(this.#prove(volume, session, item.data, expected));
+      } catch (error) {
+        fault = asSparsebakError(error, 'integrity');
       }
+    });
+    if (fault !== undefined) throw fault;
+    const missing = sessions.find((session) => !proven.some(({ head }) => head.session === session));
+    if (missing !== undefined) {
+      throw new SparsebakError('integrity', `session ${missing} has no head in the archive`, {
+        hint: 'The backup VM lost it or withholds it; see "sparsebak-receiver check".',
+      });
     }
     return proven;
+  }
+
+  /** The head of one session. @throws `integrity` */
+  async head(volume: VolumeId, session: SessionName, hash?: Uint8Array): Promise<ProvenSession> {
+    const [proven] = await this.heads(volume, [session], hash === undefined ? undefined : { session, hash });
+    if (proven === undefined) throw new SparsebakError('integrity', `session ${session} has no head in the archive`);
+    return proven;
+  }
+
+  #prove(
+    volume: VolumeId,
+    session: SessionName,
+    data: Uint8Array,
+    expected: { readonly session: SessionName; readonly hash: Uint8Array } | undefined,
+  ): ProvenSession {
+    if (data.length > MAX_HEAD_LENGTH) {
+      throw new SparsebakError(
+        'integrity',
+        `the head of session ${session} has ${data.length} bytes, more than any head`,
+      );
+    }
+    const bytes = Uint8Array.from(data);
+    const headHash = objectHash(bytes);
+    if (expected?.session === session && Buffer.compare(expected.hash, headHash) !== 0) {
+      throw new SparsebakError('integrity', `the head of session ${session} is not the one that the catalogue lists`);
+    }
+    const head = this.#content.openHead(volume, session, bytes);
+    return { volume, head, headHash, geometry: new Geometry(head.chunkSize, head.size) };
   }
 
   /** The index of a session: one hash (32 bytes) per range. @throws `integrity` */
@@ -117,6 +175,14 @@ export class ProvenReader {
   async #object(request: Request, cap: number): Promise<Uint8Array | undefined> {
     return fetchObject(this.#client, request, cap);
   }
+
+  async #ask(request: Request, onItem: (item: Item) => void): Promise<void> {
+    try {
+      await this.#client.request(request, onItem);
+    } catch (error) {
+      throw asLoss(error);
+    }
+  }
 }
 
 export async function fetchCatalogue(client: ReceiverClient): Promise<Uint8Array> {
@@ -124,15 +190,41 @@ export async function fetchCatalogue(client: ReceiverClient): Promise<Uint8Array
   return bytes ?? new Uint8Array(0);
 }
 
+/** Room for an object whose length nobody has proven yet: it grows by doubling, whatever pieces it comes in. */
+const FIRST_ROOM = 64 * 1024;
+
 /** A long object in pieces, copied; undefined where it is absent. @throws `integrity` past the cap */
 async function fetchObject(client: ReceiverClient, request: Request, cap: number): Promise<Uint8Array | undefined> {
-  const pieces: Uint8Array[] = [];
+  let bytes: Uint8Array = new Uint8Array(0);
   let length = 0;
-  const closing: Closing = await client.request(request, (item: Item) => {
-    if (item.t !== 'data') return;
-    length += item.data.length;
+  try {
+    const closing: Closing = await client.request(request, (item: Item) => {
+      if (item.t !== 'data') return;
+      const from = length;
+      length += item.data.length;
+      // A file that is too long is damage, and is heard to its end; one without end is another thing.
+      if (length > MAX_STAGED + cap)
+        throw new SparsebakError('protocol', `the receiver answers ${request.t} without end`);
+      if (length > cap) return;
+      if (length > bytes.length) {
+        const larger = new Uint8Array(Math.min(cap, Math.max(FIRST_ROOM, length, 2 * bytes.length)));
+        larger.set(bytes.subarray(0, from));
+        bytes = larger;
+      }
+      bytes.set(item.data, from);
+    });
     if (length > cap) throw new SparsebakError('integrity', `${request.t}: the receiver sent more than ${cap} bytes`);
-    pieces.push(Uint8Array.from(item.data));
+    return closing.t === 'absent' ? undefined : bytes.slice(0, length);
+  } catch (error) {
+    throw asLoss(error);
+  }
+}
+
+/** What the catalogue or a listing named, and then is not there, is lost or withheld; it is not the user's mistake. */
+export function asLoss(error: unknown): unknown {
+  if (!(error instanceof SparsebakError) || error.code !== 'not-found') return error;
+  return new SparsebakError('integrity', error.message, {
+    hint: 'The backup VM lost it or withholds it; see "sparsebak-receiver check".',
+    cause: error,
   });
-  return closing.t === 'absent' ? undefined : Buffer.concat(pieces, length);
 }
