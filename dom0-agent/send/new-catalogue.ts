@@ -22,6 +22,8 @@ export function catalogueWith(
   const volumes = new Map(current.volumes.map((volume) => [volume.id, volume]));
   for (const head of heads) {
     const before = volumes.get(head.volumeId);
+    // What was deleted does not come back by the end of an old send.
+    if (before?.state === 'deleted') continue;
     const entry: CatalogueVolume = {
       id: head.volumeId,
       name: before?.name ?? head.name,

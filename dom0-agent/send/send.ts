@@ -20,7 +20,7 @@ import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
 import { blankReport, failedReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
 import { stopsEverything, streamVolume, type SendContext, type SendProgress } from './stream.ts';
-import { settleUnfinished } from './unfinished.ts';
+import { resolve, settleUnfinished } from './unfinished.ts';
 
 export interface SendOptions {
   readonly archive: ArchiveConfig;
@@ -75,7 +75,7 @@ async function lockArchive({ archive, state, lockWait, log, signal }: SendOption
 
 async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClient>): Promise<SendReport> {
   const { state } = options;
-  const archive = await openArchive(options.archive, state, options, connecting);
+  const archive = await openArchive(options.archive, state, { ...options, writes: true }, connecting);
   const workers = new PipelinePool(state.content.chunkContent(state.settings.level, state.settings.codec));
   try {
     refuseForeignWriter(archive);
@@ -118,7 +118,11 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
         : asSparsebakError(caught);
       if (stopsEverything(error)) stopped = error;
       reports.push(failedReport(volume.request.volume, error, (Date.now() - began) / 1000));
-      if (start?.kind === 'begun' && !isListed(volume, heads)) await giveUp(context, volume, error);
+      if (start?.kind !== 'begun' || isListed(volume, heads)) continue;
+      const head = await giveUp(context, volume, error);
+      if (head === undefined) continue;
+      heads.push(head);
+      done.push(volume);
     }
   }
   await listHeads(context, plan, heads, done);
@@ -145,12 +149,30 @@ function isListed({ request }: PlannedVolume, heads: readonly NewHead[]): boolea
   return heads.some(({ volumeId }) => volumeId === request.volumeId);
 }
 
-/** The pending entry stays while the connection is gone: the next run asks the receiver how it ended, or goes on. */
-async function giveUp(context: SendContext, { pool, request }: PlannedVolume, error: SparsebakError): Promise<void> {
-  if (context.archive.client.failure !== undefined || error.code === 'interrupted') return;
-  const { volume, archive, pairing, volumeId } = request;
-  await context.archive.client.request({ t: 'resolve', volume: volumeId, pairing, resume: false });
-  await discarded(pool, { volume, archive, pairing });
+/**
+ * Ends a send that failed. The receiver may have committed it all the same (it failed after its rename, or lied), so its
+ * newest head decides, as after a crash. While that is not known the pending entry stays, and the next run asks again.
+ * @returns the head, where it was committed
+ */
+async function giveUp(
+  context: SendContext,
+  { pool, request }: PlannedVolume,
+  error: SparsebakError,
+): Promise<NewHead | undefined> {
+  if (context.archive.client.failure !== undefined || error.code === 'interrupted') return undefined;
+  const { volume, archive, pairing } = request;
+  try {
+    const { head } = await resolve(context, request, false);
+    if (head?.pairing !== pairing) {
+      await discarded(pool, { volume, archive, pairing });
+      return undefined;
+    }
+    await committed(pool, { volume, archive, pairing });
+    return { ...head, tags: context.tags };
+  } catch (caught) {
+    context.log.warn({ volume }, `how the send ended is not known yet: ${asSparsebakError(caught).message}`);
+    return undefined;
+  }
 }
 
 /** All volumes of all pools are snapshotted before the first byte is read. */

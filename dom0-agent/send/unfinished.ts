@@ -9,6 +9,7 @@ import type { Pending } from '../capture/pairing.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { objectHash } from '../content/hash.ts';
 import type { Pool } from '../config/pools.ts';
+import type { OpenArchive } from '../trust/open-archive.ts';
 import { ROLLBACK_HINT } from '../trust/pin.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import type { VolumeReport } from './report.ts';
@@ -35,7 +36,7 @@ export async function settleUnfinished(context: SendContext, pools: readonly Poo
   const listed: { entry: Unfinished; head: NewHead }[] = [];
   const resumed: Resumed[] = [];
   for (const entry of found) {
-    const outcome = await resolveOne(context, entry);
+    const outcome = await resolveOne(context, entry, await mayResume(entry.pool, entry.pending));
     if (outcome === undefined) continue;
     listed.push({ entry, head: outcome.head });
     if (outcome.report !== undefined) resumed.push({ session: outcome.head.session, report: outcome.report });
@@ -54,18 +55,10 @@ interface Settled {
   readonly report?: VolumeReport;
 }
 
-async function resolveOne(context: SendContext, entry: Unfinished): Promise<Settled | undefined> {
+async function resolveOne(context: SendContext, entry: Unfinished, resume: boolean): Promise<Settled | undefined> {
   const { archive } = context;
   const { pool, pending } = entry;
-  const resume = await mayResume(pool, pending);
-  const answer = await archive.client.request({
-    t: 'resolve',
-    volume: pending.volumeId,
-    pairing: pending.pairing,
-    resume,
-  });
-  if (answer.t !== 'resolved') throw new SparsebakError('protocol', 'the receiver did not say how the last send ended');
-  const head = provenHead(context, pending.volumeId, answer);
+  const { head, checkpoint } = await resolve(context, pending, resume);
   if (head?.pairing === pending.pairing) {
     if (pending.outcome === 'unknown') await committed(pool, refOf(entry));
     return { head };
@@ -76,20 +69,32 @@ async function resolveOne(context: SendContext, entry: Unfinished): Promise<Sett
       hint: ROLLBACK_HINT,
     });
   }
-  if (answer.checkpoint !== null && resume) {
-    const taken = await resumption(pool, refOf(entry), { address: answer.checkpoint, newest: head?.pairing ?? null });
+  if (checkpoint !== null && resume) {
+    const taken = await resumption(pool, refOf(entry), { address: checkpoint, newest: head?.pairing ?? null });
     const reason = taken.kind === 'resumable' ? await finish(context, entry, taken) : taken.reason;
     if (typeof reason !== 'string') return reason;
     context.log.warn({ volume: entry.volume }, `an interrupted send cannot be taken up: ${reason}`);
-    await archive.client.request({ t: 'resolve', volume: pending.volumeId, pairing: pending.pairing, resume: false });
+    // Asked again: what failed may have been committed all the same.
+    return resolveOne(context, entry, false);
   }
   await discarded(pool, refOf(entry));
   return undefined;
 }
 
+/** How a send ended, as far as it is proven: the newest head carries its pairing id, or it was not committed. */
+export async function resolve(
+  { archive }: SendContext,
+  { volumeId, pairing }: Pick<Pending, 'volumeId' | 'pairing'>,
+  resume: boolean,
+): Promise<{ readonly head: NewHead | undefined; readonly checkpoint: number | null }> {
+  const answer = await archive.client.request({ t: 'resolve', volume: volumeId, pairing, resume });
+  if (answer.t !== 'resolved') throw new SparsebakError('protocol', 'the receiver did not say how the last send ended');
+  return { head: provenHead(archive, volumeId, answer), checkpoint: answer.checkpoint };
+}
+
 /** Authentic, or not believed at all. */
 function provenHead(
-  { archive }: SendContext,
+  archive: OpenArchive,
   volume: VolumeId,
   answer: { readonly session: string | null; readonly head: Uint8Array | null },
 ): NewHead | undefined {
@@ -118,12 +123,7 @@ async function finish(
   const base =
     pending.base === null
       ? undefined
-      : (
-          await archive.reader.heads(pending.volumeId, [pending.base.session], {
-            session: pending.base.session,
-            hash: Buffer.from(pending.base.head, 'hex'),
-          })
-        )[0];
+      : await archive.reader.head(pending.volumeId, pending.base.session, Buffer.from(pending.base.head, 'hex'));
   context.log.info({ volume }, `going on with session ${pending.session} at ${taken.checkpoint.address} bytes`);
   let sent: Streamed;
   try {
