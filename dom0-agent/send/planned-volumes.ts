@@ -1,6 +1,6 @@
 /** Which volumes a send takes, over which base, under which session and sequence; the others get their report here. */
 import { randomBytes } from 'node:crypto';
-import { nextSessionName, type PairingId, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
+import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { SendRequest } from '../capture/begin-send.ts';
 import type { Pool, SelectedVolume } from '../config/pools.ts';
@@ -43,10 +43,10 @@ export async function planVolumes(
       active.map(async (entry) => [entry.name, { entry, base: await provenBase(archive, entry, stored) }] as const),
     ),
   );
-  const newest = [...stored.values()].flatMap((sessions) => sessions.at(-1)?.session ?? []);
+  // Only of what is proven: a receiver that lists a session of the year 9999 must not use up all names.
+  const newest = [...bases.values()].flatMap(({ base }) => base.session?.head.session ?? []);
   const listed = catalogue.volumes.flatMap((volume) => volume.session ?? []);
-  const session = nextSessionName(Date.now(), [...newest, ...listed].sort().at(-1));
-  const sequence = archive.state.burnSequence(catalogue.sequence);
+  const { session, sequence } = archive.state.burnSession(catalogue.sequence, [...newest, ...listed].sort().at(-1));
   const planned: PlannedVolume[] = [];
   const reports: VolumeReport[] = [];
   for (const selected of volumes) {

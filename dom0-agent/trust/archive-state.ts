@@ -6,7 +6,13 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
-import { isId, type ArchiveName } from '../../shared/archive/names.ts';
+import {
+  isId,
+  isSessionName,
+  nextSessionName,
+  type ArchiveName,
+  type SessionName,
+} from '../../shared/archive/names.ts';
 import { makeFolderDurably, removeDurably, writeDurably } from '../../shared/durable.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { ArchiveContent } from '../content/archive-content.ts';
@@ -95,17 +101,42 @@ export class ArchiveState {
 
   /** Takes the next sequence, above `atLeast`; durable before it is used, so that no two catalogues ever share one. */
   burnSequence(atLeast: number): number {
-    const next = Math.max(this.#burned(), atLeast) + 1;
-    writeDurably(join(this.folder, 'sequence'), `${next}\n`);
-    return next;
+    return this.#burn(atLeast, this.#burned().session).sequence;
   }
 
-  #burned(): number {
+  /**
+   * Takes the next sequence and session name. Both are durable before they are used: a head signs its session's name, and
+   * of two heads with one name, from a send that failed and the next one, the receiver could show either.
+   * @param newest of the archive, as it was proven
+   */
+  burnSession(atLeast: number, newest: SessionName | undefined): { sequence: number; session: SessionName } {
+    const latest = [newest, this.#burned().session]
+      .filter((name) => name !== undefined)
+      .sort()
+      .at(-1);
+    const session = nextSessionName(Date.now(), latest);
+    return { ...this.#burn(atLeast, session), session };
+  }
+
+  #burn(atLeast: number, session: SessionName | undefined): { sequence: number } {
+    const sequence = Math.max(this.#burned().sequence, atLeast) + 1;
+    writeDurably(
+      join(this.folder, 'sequence'),
+      `${[sequence, ...(session === undefined ? [] : [session])].join(' ')}\n`,
+    );
+    return { sequence };
+  }
+
+  #burned(): { sequence: number; session: SessionName | undefined } {
     try {
-      const value = Number(readFileSync(join(this.folder, 'sequence'), 'utf8'));
-      return Number.isSafeInteger(value) && value >= 0 ? value : 0;
+      const [number, session = ''] = readFileSync(join(this.folder, 'sequence'), 'utf8').trim().split(' ');
+      const sequence = Number(number);
+      return {
+        sequence: Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : 0,
+        session: isSessionName(session) ? session : undefined,
+      };
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return 0;
+      if (systemCode(error) === 'ENOENT') return { sequence: 0, session: undefined };
       throw error;
     }
   }
