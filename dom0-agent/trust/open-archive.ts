@@ -4,7 +4,7 @@
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveConfig } from '../config/config.ts';
-import { ReceiverClient } from '../link/client.ts';
+import { ReceiverClient, type Closing } from '../link/client.ts';
 import { openLink } from '../link/open-link.ts';
 import { RELEASE } from '../../shared/release.ts';
 import type { ArchiveState } from './archive-state.ts';
@@ -25,6 +25,8 @@ export interface OpenOptions {
   /** Seconds to wait for another process's lock. */
   readonly lockWait: number;
   readonly acceptRollback?: boolean;
+  /** The caller holds the archive's lock, and may settle the pin. */
+  readonly writes?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -47,12 +49,25 @@ export async function openArchive(
   try {
     await openNamed(client, archive, state, options.lockWait);
     const pin = new Pin(state);
-    const { acceptRollback = false } = options;
-    const pinned = await pin.check(client, acceptRollback);
+    const { acceptRollback = false, writes = false } = options;
+    const pinned = await pin.check(client, { settles: writes, acceptRollback });
     return { client, state, pin, pinned, acceptRollback, reader: new ProvenReader(client, state.content) };
   } catch (error) {
     client.close();
     throw error;
+  }
+}
+
+/** dom0 knows the archive: that it is not there is as bad as an older one. */
+async function openKnown(client: ReceiverClient, archive: ArchiveConfig, lockWait: number): Promise<Closing> {
+  try {
+    return await client.request({ t: 'open', archive: archive.name, lockWait });
+  } catch (error) {
+    if (!(error instanceof SparsebakError) || error.code !== 'not-found') throw error;
+    throw new SparsebakError('rollback', `${client.destination} does not have the archive "${archive.name}"`, {
+      hint: 'Look whether the destination or the backup disk is the right one.',
+      cause: error,
+    });
   }
 }
 
@@ -62,7 +77,7 @@ async function openNamed(
   state: ArchiveState,
   lockWait: number,
 ): Promise<void> {
-  const opened = await client.request({ t: 'open', archive: archive.name, lockWait });
+  const opened = await openKnown(client, archive, lockWait);
   if (opened.t !== 'opened') throw new SparsebakError('protocol', 'the receiver did not open the archive');
   const { record } = state;
   if (

@@ -19,6 +19,13 @@ export interface Pinned {
   readonly catalogue: Catalogue;
 }
 
+export interface PinCheck {
+  /** Whether a `next` is brought to its end. Only the holder of the archive's lock may: for others the pin is to read. */
+  readonly settles: boolean;
+  /** Take what is there when it is older or another than the pin. */
+  readonly acceptRollback: boolean;
+}
+
 /** What to do when the archive is not as this dom0 knows it. */
 export const ROLLBACK_HINT =
   'If you restored the backup disk from a copy, send with --accept-rollback; otherwise do not trust the backup VM until you know why.';
@@ -46,18 +53,15 @@ export class Pin {
   }
 
   /**
-   * Compares the archive with the pin, and settles a put whose answer was lost.
-   * @param acceptRollback take what is there when it is older or another than the pin
+   * Compares the archive with the pin.
    * @throws `rollback` when the archive shows anything but `current` or `next` (a newer one is taken by a dom0 that is not the writer)
    */
-  async check(client: ReceiverClient, acceptRollback = false): Promise<Pinned> {
+  async check(client: ReceiverClient, { settles, acceptRollback }: PinCheck): Promise<Pinned> {
     const bytes = await fetchCatalogue(client);
     const hash = objectHash(bytes);
-    if (this.#next !== undefined && equalBytes(hash, this.#next.hash)) this.#promote();
-    if (this.#current !== undefined && equalBytes(hash, this.#current.hash)) {
-      if (this.#next !== undefined) await this.#put(client, this.#current, this.#next);
-      return this.known;
-    }
+    // A send beside a reading command may have moved the pin since it was loaded.
+    const same = this.#match(hash) ?? this.#reload().#match(hash);
+    if (same !== undefined) return settles ? this.#settle(client, same) : same;
     const there: Pinned = { bytes, hash, catalogue: this.#state.content.openCatalogue(bytes) };
     const ours = this.#current?.catalogue.sequence ?? 0;
     const newer = there.catalogue.sequence > ours;
@@ -86,6 +90,23 @@ export class Pin {
     }
     this.#adopt(there);
     return there;
+  }
+
+  #match(hash: Uint8Array): Pinned | undefined {
+    return [this.#current, this.#next].find((pinned) => pinned !== undefined && equalBytes(hash, pinned.hash));
+  }
+
+  #reload(): this {
+    this.#current = this.#load('current');
+    this.#next = this.#load('next');
+    return this;
+  }
+
+  /** Brings a put whose answer was lost to its end. */
+  async #settle(client: ReceiverClient, there: Pinned): Promise<Pinned> {
+    if (there === this.#next) this.#promote();
+    else if (this.#next !== undefined) await this.#put(client, there, this.#next);
+    return this.known;
   }
 
   /** Makes `catalogue` the archive's: durable here, put there, then current. */
