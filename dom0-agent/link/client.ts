@@ -28,7 +28,19 @@ interface Pending {
   readonly onItem: (item: Item) => void;
   readonly resolve: (answer: Closing) => void;
   readonly reject: (error: SparsebakError) => void;
-  workingCount: number;
+  readonly working: Working;
+}
+
+/** What `working` said of one request. */
+interface Working {
+  /** How often it came. */
+  times: number;
+  /** The last counter. */
+  count: number;
+}
+
+function newWorking(): Working {
+  return { times: 0, count: -1 };
 }
 
 export interface ClientOptions {
@@ -40,6 +52,9 @@ export interface ClientOptions {
   /** Ends the call at once. */
   readonly signal?: AbortSignal;
 }
+
+/** `working` answers to one request: a day of them at the pace of an honest receiver, an instant at that of a flood. */
+const MAX_WORKING = 8640;
 
 export class ReceiverClient {
   readonly #link: Link;
@@ -58,7 +73,9 @@ export class ReceiverClient {
   #said = false;
   /** Called with an `error` that answers a `begin` which was already answered: the send under way has failed. */
   onSendFailed: ((error: SparsebakError) => void) | undefined;
+  /** Of the `begin` whose send is under way, though it is answered. */
   #sendId = -1;
+  #sendWorking = newWorking();
 
   private constructor(link: Link, options: ClientOptions) {
     this.#link = link;
@@ -127,9 +144,12 @@ export class ReceiverClient {
     if (this.#failure !== undefined) throw this.#failure;
     const id = this.#nextId++;
     if (this.#pending.length === 0) this.#lastHeard = Date.now();
-    if (request.t === 'begin') this.#sendId = id;
+    if (request.t === 'begin') {
+      this.#sendId = id;
+      this.#sendWorking = newWorking();
+    }
     const answer = new Promise<Closing>((resolve, reject) => {
-      this.#pending.push({ id, kind: request.t, onItem, resolve, reject, workingCount: -1 });
+      this.#pending.push({ id, kind: request.t, onItem, resolve, reject, working: newWorking() });
     });
     // It may be rejected while its bytes are still being handed over.
     answer.catch(() => undefined);
@@ -206,24 +226,33 @@ export class ReceiverClient {
     }
     if (message.t === 'hello') throw new SparsebakError('protocol', 'the receiver greeted twice');
     const head = this.#pending[0];
-    if (message.t === 'error' && message.re === this.#sendId && message.re !== head?.id) {
-      this.#sendId = -1;
-      this.onSendFailed?.(remoteError(message, this.destination));
+    if (message.re === this.#sendId && message.re !== head?.id) {
+      this.#ofSend(message);
       return;
     }
-    // A zero run has no id of its own, and may take long.
-    if (message.t === 'working' && message.re === this.#sendId && message.re !== head?.id) return;
     if (message.re !== head?.id) {
       throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was not asked`);
     }
     this.#answer(head, message);
   }
 
+  /** `begin` is answered and the send goes on: what becomes of it between requests is said to its id. */
+  #ofSend(message: Answer): void {
+    // A zero run has no id of its own, and may take long. Each begins a count of its own.
+    if (message.t === 'working') noteWorking(this.#sendWorking);
+    else if (message.t === 'error') {
+      this.#sendId = -1;
+      this.onSendFailed?.(remoteError(message, this.destination));
+    } else throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was answered already`);
+  }
+
   #answer(head: Pending, message: Answer): void {
     if (message.t === 'working') {
-      if (message.count <= head.workingCount)
+      if (message.count <= head.working.count) {
         throw new SparsebakError('protocol', 'the receiver says it works, but its counter stands still');
-      head.workingCount = message.count;
+      }
+      head.working.count = message.count;
+      noteWorking(head.working);
       return;
     }
     if (message.t === 'error') {
@@ -234,6 +263,7 @@ export class ReceiverClient {
     const { items, closing } = ANSWERS[head.kind];
     if (closing.has(message.t)) {
       this.#settle();
+      if (head.kind === 'commit' || head.kind === 'abandon') this.#sendId = -1;
       head.resolve(kept(message as Closing));
     } else if (items.has(message.t)) {
       head.onItem(message as Item);
@@ -322,6 +352,14 @@ function otherVersion(hello: Hello, destination: string): SparsebakError {
 function kept(closing: Closing): Closing {
   if (closing.t !== 'resolved' || closing.head === null) return closing;
   return { ...closing, head: Uint8Array.from(closing.head) };
+}
+
+function noteWorking(working: Working): void {
+  if (++working.times > MAX_WORKING) {
+    throw new SparsebakError('unreachable', 'the receiver says that it works, and comes to no end', {
+      hint: 'Nothing that was committed is lost; see what the backup VM is doing.',
+    });
+  }
 }
 
 function unexpectedItem(item: Item): void {

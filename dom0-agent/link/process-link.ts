@@ -16,6 +16,9 @@ export interface ProcessLinkOptions {
 
 const STDERR_KEPT = 2000;
 
+/** Milliseconds for what is still in the pipes when the process has ended. */
+const LAST_OUTPUT = 2000;
+
 /** Bytes given to the system at a time: how a slow link is told from one that takes nothing at all. */
 const PIECE = 64 * 1024;
 
@@ -68,6 +71,13 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
     waiting--;
   };
 
+  // A process that it left behind (ssh's shared connection, say) may hold the pipes open for as long as it likes.
+  child.once('exit', () => {
+    setTimeout(() => {
+      stdout.destroy();
+      child.stderr.destroy();
+    }, LAST_OUTPUT).unref();
+  });
   const ended = child.then((result): LinkEnd => {
     const failed: unknown = result.exitCode === undefined && result.signal === undefined ? result.cause : undefined;
     return {
