@@ -158,6 +158,8 @@ export class PipelinePool {
       for (const job of running.jobs.splice(0)) {
         job.reject(new SparsebakError('failed', `a worker thread failed: ${error.message}`, { cause: error }));
       }
+      // What waits in the queue goes to another one.
+      this.#dispatch();
     });
     this.#workers.push(running);
     return running;
