@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
 import { isSlotName } from '../../../shared/archive/names.ts';
 import { formatRecoveryKey, newRecoveryKey, parseRecoveryKey } from '../../content/recovery-key.ts';
-import { inspectSlot, openSlot, sealSlot, type SlotSecret } from '../../content/slot.ts';
+import { MAX_SLOT_LENGTH, inspectSlot, openSlot, sealSlot, type SlotSecret } from '../../content/slot.ts';
 import type { WrappedRecord } from '../../content/keys.ts';
 import type { ReceiverClient } from '../../link/client.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
@@ -17,6 +17,9 @@ export interface KeyOptions extends PassphraseOptions {
   readonly recoveryKeyFile?: string;
   readonly recovery?: boolean;
 }
+
+/** Key slots of one archive. Trying a passphrase on each must end. */
+const MAX_SLOTS = 16;
 
 interface StoredSlot {
   readonly name: string;
@@ -43,6 +46,11 @@ export async function keyList(context: CommandContext): Promise<number> {
 export async function keyAdd(context: CommandContext, name: string | undefined, options: KeyOptions): Promise<number> {
   return withArchive(context, async ({ client, state }) => {
     const taken = (await fetchSlots(client)).map((slot) => slot.name);
+    if (taken.length >= MAX_SLOTS) {
+      throw new SparsebakError('usage', `the archive has ${MAX_SLOTS} key slots already`, {
+        hint: 'Remove one first, with "key remove".',
+      });
+    }
     const kind = options.recovery === true ? 'recovery' : 'passphrase';
     const slot = name ?? freeName(kind, taken);
     checkSlotName(slot);
@@ -213,7 +221,12 @@ async function newSecret(
 async function fetchSlots(client: ReceiverClient): Promise<StoredSlot[]> {
   const slots: StoredSlot[] = [];
   await client.request({ t: 'get-slots' }, (item) => {
-    if (item.t === 'slot') slots.push({ name: item.name, data: Uint8Array.from(item.data) });
+    if (item.t !== 'slot') return;
+    if (slots.length === MAX_SLOTS || slots.some(({ name }) => name === item.name)) {
+      throw new SparsebakError('protocol', `the receiver lists more than ${MAX_SLOTS} key slots, or one twice`);
+    }
+    // A longer one is damaged, whatever follows.
+    slots.push({ name: item.name, data: Uint8Array.from(item.data.subarray(0, MAX_SLOT_LENGTH + 1)) });
   });
   return slots;
 }

@@ -1,7 +1,10 @@
 /** `list`: the volumes of the archive and their sessions, each head proven. */
-import { SparsebakError } from '../../../shared/errors.ts';
+import type { VolumeId } from '../../../shared/archive/names.ts';
+import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
+import type { CatalogueVolume } from '../../content/catalogue.ts';
+import { newestMissing } from '../../restore/find-session.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
-import type { ProvenSession } from '../../trust/proven-reader.ts';
+import type { ProvenSession, StoredSession } from '../../trust/proven-reader.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
@@ -29,41 +32,85 @@ interface ListedVolume {
 
 export async function list(context: CommandContext, name: string | undefined): Promise<number> {
   return withArchive(context, async (archive) => {
-    const volumes = await listed(archive, name);
-    if (name !== undefined && volumes.length === 0) {
+    const { volumes, faults } = await listed(archive, name);
+    if (name !== undefined && volumes.length === 0 && faults.length === 0) {
       throw new SparsebakError('not-found', `the archive has no volume "${name}"`, { hint: 'See "sparsebak list".' });
     }
     if (context.json) printJson({ volumes });
     else print(asText(volumes));
+    const [first] = faults;
+    // What is whole was shown; the command fails all the same.
+    if (first !== undefined) throw first;
     return 0;
   });
 }
 
-async function listed({ reader, pinned }: OpenArchive, name: string | undefined): Promise<ListedVolume[]> {
-  const stored = await reader.volumes();
-  const entries = new Map(pinned.catalogue.volumes.map((volume) => [volume.id, volume]));
-  const volumes = await Promise.all(
-    [...stored].map(async ([id, sessions]): Promise<ListedVolume | undefined> => {
-      const entry = entries.get(id);
-      if (entry?.state === 'deleted' || (name !== undefined && entry !== undefined && entry.name !== name))
-        return undefined;
-      const expected = entry?.session && entry.head ? { session: entry.session, hash: entry.head } : undefined;
-      const heads = await reader.heads(id, [], expected);
-      const newest = heads.at(-1);
-      if (newest === undefined) return undefined;
-      const bytes = new Map(sessions.map(({ session, storedBytes }) => [session, storedBytes]));
-      return {
-        name: entry?.name ?? newest.head.name,
-        sizeBytes: newest.head.size,
-        ...(entry === undefined ? { uncatalogued: true as const } : {}),
-        sessions: heads.map((head) => asSession(head, bytes.get(head.head.session) ?? 0, entry?.tags ?? {})),
-      };
-    }),
+interface Listed {
+  readonly volumes: ListedVolume[];
+  /** Volumes that are not there as the catalogue says. */
+  readonly faults: SparsebakError[];
+}
+
+async function listed(archive: OpenArchive, name: string | undefined): Promise<Listed> {
+  const stored = await archive.reader.volumes();
+  const entries = archive.pinned.catalogue.volumes;
+  const known = entries.filter((entry) => entry.state === 'active' && (name === undefined || entry.name === name));
+  const ids = new Set(entries.map(({ id }) => id));
+  const unknown = [...stored.keys()].filter((id) => !ids.has(id));
+  const faults: SparsebakError[] = [];
+  const looked = await Promise.all(
+    [...known.map((entry) => ({ id: entry.id, entry })), ...unknown.map((id) => ({ id, entry: undefined }))].map(
+      async ({ id, entry }) => {
+        try {
+          return await oneVolume(archive, id, entry, stored.get(id) ?? []);
+        } catch (caught) {
+          const error = asSparsebakError(caught);
+          if (!['integrity', 'rollback'].includes(error.code) || archive.client.failure !== undefined) throw error;
+          faults.push(error);
+          return undefined;
+        }
+      },
+    ),
   );
-  return volumes
+  const volumes = looked
     .filter((volume) => volume !== undefined)
     .filter((volume) => name === undefined || volume.name === name)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { volumes, faults };
+}
+
+async function oneVolume(
+  { reader }: OpenArchive,
+  id: VolumeId,
+  entry: CatalogueVolume | undefined,
+  sessions: readonly StoredSession[],
+): Promise<ListedVolume | undefined> {
+  // The catalogue is signed, so what it lists must be there: a receiver could withhold it.
+  if (entry?.session && !sessions.some(({ session }) => session === entry.session)) {
+    throw newestMissing(
+      entry.name,
+      entry.session,
+      sessions.map(({ session }) => session),
+    );
+  }
+  if (sessions.length === 0) return undefined;
+  const expected = entry?.session && entry.head ? { session: entry.session, hash: entry.head } : undefined;
+  const heads = await reader.heads(id, [], expected);
+  const newest = heads.at(-1);
+  if (newest === undefined || (entry?.session && !heads.some(({ head }) => head.session === entry.session))) {
+    throw newestMissing(
+      entry?.name ?? id,
+      entry?.session ?? 'any',
+      heads.map(({ head }) => head.session),
+    );
+  }
+  const bytes = new Map(sessions.map(({ session, storedBytes }) => [session, storedBytes]));
+  return {
+    name: entry?.name ?? newest.head.name,
+    sizeBytes: newest.head.size,
+    ...(entry === undefined ? { uncatalogued: true as const } : {}),
+    sessions: heads.map((head) => asSession(head, bytes.get(head.head.session) ?? 0, entry?.tags ?? {})),
+  };
 }
 
 function asSession(
