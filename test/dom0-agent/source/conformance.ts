@@ -11,6 +11,8 @@ import { assertCovers } from './oracle.ts';
 export interface PoolUnderTest {
   /** Names are not paths, and sizes are rounded up to what the pool counts in. */
   readonly flat?: boolean;
+  /** How often a test tries again with other random data; less where each costs seconds. */
+  readonly rounds?: number;
   readonly source: Source;
   /** A volume of that size, all zeros; folders in its name are made. */
   create(name: string, size: number): void;
@@ -241,7 +243,7 @@ function freezingSource(name: string, make: Make): void {
       pool.write('v', 0, random.bytes(2 * MIB));
       let tick = await snapshotOf(pool.source, 'v');
       let before = pool.read('v');
-      for (let round = 0; round < 12; round++) {
+      for (let round = 0; round < (pool.rounds ?? 12); round++) {
         let touched = 0;
         for (let edit = random.int(4); edit > 0; edit--) {
           const offset = random.int(3 * MIB);

@@ -22,6 +22,7 @@ export interface PoolShape {
 
 export class ThinPool implements PoolUnderTest {
   readonly flat = true;
+  readonly rounds = 5;
   readonly group: string;
   readonly name: string;
   readonly source: LvmThinSource;
