@@ -1,6 +1,7 @@
 /** What every command gets: the global options, the configuration when it asks, logs, and the signal that ends it. */
 import { pino, type Logger } from 'pino';
 import { SparsebakError } from '../../shared/errors.ts';
+import { escapeText } from '../../shared/text.ts';
 import { DEFAULT_CONFIG, chooseArchive, readConfig, type ArchiveConfig, type Config } from '../config/config.ts';
 import { openPools, type Pool } from '../config/pools.ts';
 import { Progress } from './progress.ts';
@@ -67,7 +68,9 @@ function openLog(level: string, progress: Progress): Logger {
         write: (line: string) => {
           progress.clear();
           const { level: number, msg } = JSON.parse(line) as { level: number; msg?: string };
-          process.stderr.write(`${number >= 50 ? 'error: ' : number >= 40 ? 'warning: ' : ''}${msg ?? ''}\n`);
+          process.stderr.write(
+            `${number >= 50 ? 'error: ' : number >= 40 ? 'warning: ' : ''}${escapeText(msg ?? '', 2000)}\n`,
+          );
         },
       }
     : pino.destination({ fd: 2, sync: true });

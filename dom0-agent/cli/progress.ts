@@ -1,4 +1,5 @@
 /** One line on a terminal's stderr for long work: what, how far, how fast, how long yet. Nothing off a terminal. */
+import { escapeText } from '../../shared/text.ts';
 import { formatBytes, formatSeconds } from './output.ts';
 
 const INTERVAL = 200;
@@ -18,7 +19,7 @@ export class Progress {
 
   /** A new piece of work of so many bytes. */
   begin(label: string, total: number): void {
-    this.#label = label;
+    this.#label = escapeText(label, 200);
     this.#total = total;
     this.#done = 0;
     this.#started = Date.now();

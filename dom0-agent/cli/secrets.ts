@@ -76,19 +76,25 @@ export async function ask(question: string, hidden = false): Promise<string> {
       done();
     },
   });
-  process.stderr.write(`${question}: `);
+  // First the terminal stops echoing, then the question comes: the answer may follow at once.
   const reader = createInterface({ input: process.stdin, output: hidden ? muted : process.stderr, terminal: true });
+  process.stderr.write(`${question}: `);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  let interrupt = (): void => undefined;
   try {
     return await new Promise<string>((resolve, reject) => {
       reader.once('line', resolve);
-      reader.once('SIGINT', () => {
+      interrupt = () => {
         reject(new SparsebakError('interrupted', 'interrupted'));
-      });
+      };
+      reader.once('SIGINT', interrupt);
+      for (const signal of signals) process.on(signal, interrupt);
       reader.once('close', () => {
         reject(new SparsebakError('interrupted', 'no answer'));
       });
     });
   } finally {
+    for (const signal of signals) process.off(signal, interrupt);
     reader.close();
     if (hidden) process.stderr.write('\n');
   }

@@ -64,6 +64,8 @@ export class Lab {
   readonly kept = new Map<string, Map<string, string>>();
   /** Whole restores that were compared. */
   compared = 0;
+  /** Of every run, where it does not say otherwise. */
+  env: NodeJS.ProcessEnv = {};
   #interposed: string | undefined;
   #copies = 0;
 
@@ -94,11 +96,15 @@ export class Lab {
 
   /** The agent with this lab's configuration. */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-    return await run(['--config', this.config, ...args], { cwd: this.folder, ...options });
+    return await run(['--config', this.config, ...args], this.#options(options));
   }
 
   start(args: readonly string[], options: RunOptions = {}): Running {
-    return start(['--config', this.config, ...args], { cwd: this.folder, ...options });
+    return start(['--config', this.config, ...args], this.#options(options));
+  }
+
+  #options(options: RunOptions): RunOptions {
+    return { cwd: this.folder, ...options, env: { ...this.env, ...options.env } };
   }
 
   /** The agent with something between it and its receiver that acts at one message. */

@@ -1,0 +1,221 @@
+// Over a real ssh: a server of our own on 127.0.0.1, whose login shell greets, and a receiver found through its PATH.
+
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, connect } from 'node:net';
+import { userInfo } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { once } from 'node:events';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import { Random } from '../fixtures/random.ts';
+import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
+import { writeAt } from './edits.ts';
+import { errorDocument } from './documents.ts';
+import { ground } from './ground.ts';
+import { Lab, only } from './lab.ts';
+import { RECEIVER } from './program.ts';
+
+const plain = ground('plain');
+
+function program(name: string): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+const missing = ['sshd', 'ssh', 'ssh-keygen'].filter((name) => program(name) === undefined);
+const skip = missing.length > 0 ? `machine: no ${missing.join(', ')}` : false;
+
+/** Our server, and an environment in which `ssh` knows it and its key. */
+interface Server {
+  readonly port: number;
+  readonly folder: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly process: ChildProcess;
+}
+
+let server: Server | undefined;
+
+async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const address = listener.address();
+  listener.close();
+  await once(listener, 'close');
+  assert.ok(address !== null && typeof address === 'object');
+  return address.port;
+}
+
+async function startServer(): Promise<Server> {
+  const folder = makeScratch('sshd');
+  const bin = join(folder, 'bin');
+  mkdirSync(bin);
+  for (const key of ['host', 'user'])
+    spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, key)]);
+  writeFileSync(join(folder, 'authorized'), readFileSync(join(folder, 'user.pub')));
+  const script = (path: string, text: string) => {
+    writeFileSync(path, `#!/bin/sh\n${text}\n`);
+    chmodSync(path, 0o755);
+  };
+  // What a login shell prints comes ahead of the receiver's first byte.
+  script(
+    join(folder, 'login'),
+    `echo "Welcome. Unauthorised use is SPBK prohibited."\nPATH="${bin}:$PATH" exec sh -c "$SSH_ORIGINAL_COMMAND"`,
+  );
+  script(
+    join(bin, 'sparsebak-receiver'),
+    `echo $$ >> "${folder}/receivers"\nexec "${process.execPath}" "${RECEIVER}" "$@"`,
+  );
+  const port = await freePort();
+  const config = [
+    `Port ${String(port)}`,
+    'ListenAddress 127.0.0.1',
+    `HostKey ${folder}/host`,
+    `AuthorizedKeysFile ${folder}/authorized`,
+    `PidFile ${folder}/pid`,
+    `ForceCommand ${folder}/login`,
+    'StrictModes no',
+    'UsePAM no',
+    'PasswordAuthentication no',
+    'PermitRootLogin prohibit-password',
+    'LogLevel ERROR',
+  ];
+  writeFileSync(join(folder, 'sshd_config'), `${config.join('\n')}\n`);
+  const client = [
+    'Host backup-host',
+    '  HostName 127.0.0.1',
+    `  Port ${String(port)}`,
+    `  IdentityFile ${folder}/user`,
+    '  IdentitiesOnly yes',
+    '  StrictHostKeyChecking no',
+    `  UserKnownHostsFile ${folder}/known`,
+    '  LogLevel ERROR',
+  ];
+  writeFileSync(join(folder, 'ssh_config'), `${client.join('\n')}\n`);
+  // ssh(1) reads no other folder than the user's home, whatever HOME says: a program of its name says which file to read.
+  const wrapper = join(folder, 'client');
+  mkdirSync(wrapper);
+  script(join(wrapper, 'ssh'), `exec ${program('ssh')!} -F "${folder}/ssh_config" "$@"`);
+  mkdirSync('/run/sshd', { recursive: true });
+  const child = spawn(program('sshd')!, ['-D', '-e', '-f', join(folder, 'sshd_config')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  await answering(port, child);
+  return { port, folder, process: child, env: { PATH: `${wrapper}:${process.env.PATH ?? ''}` } };
+}
+
+async function answering(port: number, child: ChildProcess): Promise<void> {
+  for (;;) {
+    if (child.exitCode !== null) throw new Error('sshd did not start');
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    } finally {
+      socket.destroy();
+    }
+  }
+}
+
+/** Those of the receivers that were ever started which still live. */
+function receivers({ folder }: Server): number[] {
+  const file = join(folder, 'receivers');
+  const started = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n').map(Number) : [];
+  return started.filter(
+    (pid) => existsSync(`/proc/${String(pid)}`) && !readFileSync(`/proc/${String(pid)}/stat`, 'utf8').includes(') Z'),
+  );
+}
+
+async function noReceiverLeft(of: Server): Promise<void> {
+  // It finds the end of its input when sshd does; there is nothing to be told by.
+  while (receivers(of).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+describe('over ssh', { skip }, () => {
+  before(async () => {
+    server = await startServer();
+  });
+  after(async () => {
+    if (server === undefined) return;
+    server.process.kill();
+    await once(server.process, 'exit');
+    removeScratch(server.folder);
+  });
+
+  function labOver(t: TestContext): { lab: Lab; server: Server } {
+    assert.ok(server !== undefined);
+    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    const destination = `ssh://${userInfo().username}@backup-host${lab.root}`;
+    lab.configure('', destination);
+    // Every run of this lab finds our ssh.
+    lab.env = server.env;
+    return { lab, server };
+  }
+
+  test('W13 sends and restores past the banner of a login shell, into a folder whose name must be quoted', async (t) => {
+    const random = new Random('over ssh');
+    const { lab, server: on } = labOver(t);
+    const root = join(lab.folder, "it's $HOME; `x`");
+    mkdirSync(root);
+    lab.configure('', `ssh://${userInfo().username}@backup-host:${String(on.port)}${root}`);
+    lab.write('a.img', random.bytes(3_000_000));
+    await lab.init('--chunk-size', '64K');
+    await lab.send('--full');
+    writeAt(lab.path('a.img'), 500_000, random.bytes(10));
+    assert.equal(only((await lab.send()).volumes, 'a.img').chunks, 1);
+    await lab.compareAll();
+    assert.deepEqual(readdirSync(root), ['laptop']);
+    assert.deepEqual(receivers(on), []);
+  });
+
+  test('G1 S11 leaves no receiver behind when the agent is killed, and no lock', async (t) => {
+    const random = new Random('killed over ssh');
+    const { lab, server: on } = labOver(t);
+    lab.write('a.img', random.bytes(40_000_000));
+    await lab.init('--chunk-size', '64K', '--compression', 'none');
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const { child, ended } = lab.start(['send', '--full']);
+      const tmp = () =>
+        existsSync(join(lab.root, 'laptop/volumes')) &&
+        readdirSync(join(lab.root, 'laptop/volumes'), { recursive: true, encoding: 'utf8' }).some((path) =>
+          path.includes('.tmp-'),
+        );
+      while (!tmp()) await new Promise((resolve) => setTimeout(resolve, 5));
+      child.kill(signal);
+      const ran = await ended;
+      if (signal === 'SIGTERM' && ran.status !== 0) ran.expect(130);
+      await noReceiverLeft(on);
+    }
+    await lab.send('--full');
+    assert.ok((await lab.restore('a.img')).equals(readFileSync(lab.path('a.img'))));
+    await noReceiverLeft(on);
+  });
+
+  test('says what is wrong with the host, the key or the receiver, with exit 5', async (t) => {
+    const { lab, server: on } = labOver(t);
+    await lab.init();
+    const failing = async (destination: string, env: NodeJS.ProcessEnv = on.env) => {
+      lab.configure('', destination);
+      const ran = (await lab.run(['list', '--json'], { env })).expect(5);
+      return ran.json(errorDocument).error;
+    };
+    const closed = await freePort();
+    const { message, hint } = await failing(`ssh://127.0.0.1:${String(closed)}/x`);
+    assert.match(message, /ssh to 127\.0\.0\.1 failed .*refused/i);
+    assert.match(hint!, /ssh 127\.0\.0\.1 true/);
+    assert.match((await failing(`ssh://nobody-there@backup-host${lab.root}`)).message, /denied/i);
+    const empty = join(lab.folder, 'no-programs');
+    mkdirSync(empty);
+    assert.match((await failing(`ssh://backup-host${lab.root}`, { PATH: empty })).message, /could not be started/);
+    const receiver = join(on.folder, 'bin/sparsebak-receiver');
+    const text = readFileSync(receiver);
+    writeFileSync(receiver, '#!/bin/sh\nexec no-such-program-anywhere\n');
+    try {
+      assert.match((await failing(`ssh://backup-host${lab.root}`)).message, /no sparsebak-receiver in its PATH/);
+    } finally {
+      writeFileSync(receiver, text);
+    }
+  });
+});

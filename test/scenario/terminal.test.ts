@@ -1,0 +1,164 @@
+// On a terminal: questions, answers that are not shown, and the line of progress; off one, none of these.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { Random } from '../fixtures/random.ts';
+import { ground } from './ground.ts';
+import { Lab } from './lab.ts';
+import { AGENT } from './program.ts';
+
+const plain = ground('plain');
+/** To the start of the line, and nothing behind it. */
+const CLEAR = '\r\u001b[K';
+const skip = existsSync('/usr/bin/script') ? false : 'machine: no script(1)';
+
+interface Typed {
+  /** A text that must have appeared since the last answer. */
+  readonly after: string;
+  readonly type: string;
+}
+
+/** The agent on a terminal of its own; gives its exit status and all that the terminal showed. */
+async function onTerminal(
+  lab: Lab,
+  args: readonly string[],
+  answers: readonly Typed[],
+): Promise<{ status: number | null; shown: string }> {
+  const command = [process.execPath, '--disallow-code-generation-from-strings', AGENT, '--config', lab.config, ...args];
+  const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+  const child = spawn('script', ['--quiet', '--return', '--command', `stty cols 100; exec ${quoted}`, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    cwd: lab.folder,
+    env: { ...process.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: 'true', SHELL: '/bin/sh' },
+  });
+  child.stdin.on('error', () => undefined);
+  let shown = '';
+  let seen = 0;
+  const waiting = [...answers];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+    const [next] = waiting;
+    if (next === undefined || !shown.slice(seen).includes(next.after)) return;
+    waiting.shift();
+    seen = shown.length;
+    child.stdin.write(next.type);
+  });
+  const limit = setTimeout(() => child.kill('SIGKILL'), 60_000);
+  const [status] = (await once(child, 'close')) as [number | null];
+  clearTimeout(limit);
+  assert.deepEqual(waiting, [], `all answers were asked for: ${shown}`);
+  return { status, shown };
+}
+
+async function emptyLab(t: TestContext): Promise<Lab> {
+  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  lab.write('a.img', new Random('terminal').bytes(3_000_000));
+  return await Promise.resolve(lab);
+}
+
+describe('on a terminal', { skip }, () => {
+  test('a passphrase is asked for twice, never shown, and opens the archive; so does the recovery key', async (t) => {
+    const lab = await emptyLab(t);
+    const secret = 'páss phräse';
+    const { status, shown } = await onTerminal(
+      lab,
+      ['init'],
+      [
+        { after: 'Passphrase for the archive: ', type: `${secret}\r` },
+        { after: 'Again, to be sure: ', type: `${secret}\r` },
+      ],
+    );
+    assert.equal(status, 0, shown);
+    assert.ok(!shown.includes(secret) && !shown.includes('phr\u00e4'), 'never shown');
+    const recoveryKey = /([0-9A-Z]{7}-){7}[0-9A-Z]{7}/.exec(shown)![0];
+    const file = join(lab.folder, 'same');
+    writeFileSync(file, secret);
+    const another = () => new Lab(t, { pools: [], destination: `local:${lab.root}` });
+    (await another().run(['key', 'unlock', '--passphrase-file', file])).expect(0);
+    const typed = await onTerminal(another(), ['key', 'unlock'], [{ after: 'Passphrase: ', type: `${secret}\r` }]);
+    assert.equal(typed.status, 0, typed.shown);
+    const paper = await onTerminal(
+      another(),
+      ['key', 'unlock', '--recovery'],
+      [{ after: 'Recovery key: ', type: `${recoveryKey}\r` }],
+    );
+    assert.equal(paper.status, 0, paper.shown);
+    assert.ok(!paper.shown.includes(recoveryKey));
+    const wrong = await onTerminal(another(), ['key', 'unlock'], [{ after: 'Passphrase: ', type: 'wrong\r' }]);
+    assert.equal(wrong.status, 1, wrong.shown);
+  });
+
+  test('two passphrases that differ, an empty one, Ctrl-C and Ctrl-D make nothing', async (t) => {
+    const lab = await emptyLab(t);
+    const first = { after: 'Passphrase for the archive: ' };
+    const cases: [number, Typed[]][] = [
+      [
+        2,
+        [
+          { ...first, type: 'one\r' },
+          { after: 'Again, to be sure: ', type: 'two\r' },
+        ],
+      ],
+      [2, [{ ...first, type: '\r' }]],
+      [130, [{ ...first, type: 'on\u0003' }]],
+      [130, [{ ...first, type: '\u0004' }]],
+    ];
+    for (const [expected, answers] of cases) {
+      const { status, shown } = await onTerminal(lab, ['init'], answers);
+      assert.equal(status, expected, shown);
+      assert.equal(existsSync(lab.stateDir) && existsSync(join(lab.stateDir, 'archives')), false);
+    }
+  });
+
+  test('long work shows how far it is on one line, and takes the line away; --json and a pipe see nothing of it', async (t) => {
+    const lab = await emptyLab(t);
+    await lab.init('--chunk-size', '64K');
+    const sent = await onTerminal(lab, ['send', '--full'], []);
+    assert.equal(sent.status, 0, sent.shown);
+    const [, ...lines] = sent.shown.split(CLEAR);
+    assert.match(lines[0]!, /^a\.img {2}\d+ %/);
+    assert.match(lines.at(-1)!, /^VOLUME.*\n.*\n.*Session S_/s, 'the result begins where the line was');
+    const to = join(lab.folder, 'x');
+    const restored = await onTerminal(lab, ['restore', 'a.img', '--to', to], []);
+    assert.match(restored.shown.split(CLEAR)[1]!, /^restoring a\.img {2}0 % {2}0 B of 2\.86 MiB/);
+    assert.ok(readFileSync(to).equals(readFileSync(lab.path('a.img'))));
+    const json = await onTerminal(lab, ['verify', '--json'], []);
+    assert.ok(!json.shown.includes('\u001b'), json.shown);
+    const piped = (await lab.run(['verify'])).expect(0);
+    assert.ok(!(piped.stdout + piped.stderr).includes('\r') && piped.stderr === '');
+  });
+
+  test('W12 a name with control characters moves no cursor', async (t) => {
+    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    const name = 'evil\u001b[2J\u202e\n.img';
+    lab.write(name, Buffer.from('x'));
+    await lab.init();
+    for (const args of [['send', '--full'], ['list'], ['monitor'], ['verify'], ['send', 'no\u001b[31m such']]) {
+      const { shown } = await onTerminal(lab, args, []);
+      const rest = shown.replaceAll(CLEAR, '');
+      assert.ok(!rest.includes('\u001b') && !rest.includes('\u202e'), JSON.stringify(shown));
+      const { stdout, stderr } = await lab.run(args);
+      assert.ok(!(stdout + stderr).includes('\u001b'));
+    }
+    assert.ok((await lab.restore(name)).equals(Buffer.from('x')));
+  });
+});
+
+test('off a terminal nothing asks, and nothing hangs', async (t) => {
+  const lab = await emptyLab(t);
+  for (const stdin of [undefined, 'an answer nobody asked for\n']) {
+    for (const args of [['init'], ['key', 'unlock'], ['key', 'unlock', '--recovery']]) {
+      const ran = await lab.run(args, stdin === undefined ? {} : { stdin });
+      assert.ok([1, 2].includes(ran.status ?? -1), ran.describe());
+    }
+  }
+  await lab.init();
+  (await lab.run(['key', 'add'])).expect(2);
+  const other = new Lab(t, { pools: [], destination: `local:${lab.root}` });
+  assert.match((await other.run(['key', 'unlock'])).expect(2).stderr, /--passphrase-file/);
+  assert.match((await other.run(['key', 'unlock', '--recovery'])).expect(2).stderr, /terminal/);
+});
