@@ -8,7 +8,7 @@ import { copyBytes, isZeroBytes } from '../content/bytes.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { IDENTITY, type JobFile, type OpenItem } from '../pipeline/jobs.ts';
 import type { PipelinePool, Slot } from '../pipeline/pool.ts';
-import { PageIndex } from '../send/page-index.ts';
+import { PageIndex } from '../content/page-index.ts';
 import { asLoss, type ProvenReader, type ProvenSession } from '../trust/proven-reader.ts';
 
 export interface ReadTools {

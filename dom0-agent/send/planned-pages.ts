@@ -1,7 +1,7 @@
 /** The plan with the base's page of each range, fetched a window ahead so that no range waits for the receiver. */
 import { IDENTITY } from '../pipeline/jobs.ts';
 import type { ProvenReader } from '../trust/proven-reader.ts';
-import { PageIndex } from './page-index.ts';
+import { PageIndex } from '../content/page-index.ts';
 import { plan, type PlanStep } from './plan.ts';
 import type { VolumeContent } from './volume-content.ts';
 

@@ -5,7 +5,7 @@ import type { ChunkRun } from '../capture/delta-map.ts';
 import type { RangeSample } from '../capture/sample.ts';
 import { IDENTITY, jobFile, type SealJob } from '../pipeline/jobs.ts';
 import type { PipelinePool } from '../pipeline/pool.ts';
-import { PageIndex } from './page-index.ts';
+import { PageIndex } from '../content/page-index.ts';
 import type { VolumeContent, VolumeTools } from './volume-content.ts';
 
 /** @returns whether all chunks of the sample agreed with the base */

@@ -8,7 +8,7 @@ import { isZeroBytes } from '../content/bytes.ts';
 import { IDENTITY, jobFile, type JobFile, type SealResult } from '../pipeline/jobs.ts';
 import { OrderedQueue } from '../pipeline/ordered-queue.ts';
 import type { Slot } from '../pipeline/pool.ts';
-import { PageIndex } from './page-index.ts';
+import { PageIndex } from '../content/page-index.ts';
 import { plannedPages } from './planned-pages.ts';
 import type { RangeStep } from './plan.ts';
 import type { VolumeContent, VolumeTools } from './volume-content.ts';

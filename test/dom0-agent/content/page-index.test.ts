@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { PageIndex } from '../../../dom0-agent/send/page-index.ts';
+import { PageIndex } from '../../../dom0-agent/content/page-index.ts';
 import { Random } from '../../fixtures/random.ts';
 
 const HASH = 32;
