@@ -3,6 +3,7 @@
  * at once: the maps reach up to the tock, an empty map starts there under the new pairing id, and a send with that id
  * is under way whose end is not known.
  */
+import { MAX_VOLUME_SIZE } from '../../shared/archive/address.ts';
 import type { ArchiveId, PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
 import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
@@ -100,6 +101,7 @@ function start(
   const { volume } = request;
   let unnamed = true;
   try {
+    refuseTooLarge(request, tock);
     // A send can do without a delta: it compares in full.
     const known: Delta = delta.ok ? delta.value : { kind: 'unknown', reason: delta.error.message };
     const moved = advance(capture, state, tock, known);
@@ -113,6 +115,11 @@ function start(
     if (unnamed) unneeded.push(tock);
     return { kind: 'failed', volume, error: asSparsebakError(error, 'source', volume) };
   }
+}
+
+function refuseTooLarge({ volume }: SendRequest, { size }: SnapshotRef): void {
+  if (size <= MAX_VOLUME_SIZE) return;
+  throw new SparsebakError('source', `${volume} has ${size} bytes, and more than 16 TiB are not supported`);
 }
 
 function refuseUnresolved(state: PairingState, { volume, archive, pairing }: SendRequest): void {

@@ -178,7 +178,7 @@ describe('without what it needs', () => {
     const folder = join(lab.root, 'laptop');
     const aside = join(lab.folder, 'aside');
     renameSync(folder, aside);
-    assertExplained(await lab.run(['--json', 'send']), 1, /laptop/);
+    assertExplained(await lab.run(['--json', 'send']), 4, /laptop/);
     renameSync(join(other.root, 'laptop'), folder);
     assertExplained(await lab.run(['--json', 'send']), 4, /another archive/);
     rmSync(folder, { recursive: true });
@@ -238,7 +238,7 @@ describe('init', () => {
       ['receiver', 'done to create'],
     ] as const) {
       (await lab.run(init, lab.interposed({ from, what, action: 'kill-agent' }))).expectKilled();
-      if (from === 'agent') assertExplained(await lab.run(['--json', 'list']), 1, /./);
+      if (from === 'agent') assertExplained(await lab.run(['--json', 'list']), 2, /did not finish/);
     }
     assertExplained(await lab.run([...init, '--encryption', 'off']), 2, /other options/);
     writeFileSync(join(lab.folder, 'other'), 'another');
