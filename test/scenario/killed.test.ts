@@ -101,6 +101,24 @@ test('I2 I3 I8 I9 G1 L11 killed at each message, either way', { skip, timeout: 4
   assert.ok(committed > 0 && committed < 2 * points.length);
 });
 
+test('S14 I2 I3 killed at random moments of a send that is full of chunks', { skip }, async (t) => {
+  const random = new Random('random moments');
+  const lab = await sentOnce(t, random);
+  const rounds = 6;
+  for (let turn = 0; turn < rounds; turn++) {
+    for (const name of NAMES) writeAt(lab.path(name), 0, random.bytes(39 * CHUNK));
+    const nth = random.between(1, 60);
+    const action = random.pick(['kill-agent', 'deliver-and-kill-agent', 'kill-receiver'] as const);
+    const ran = await lab.run(['send'], lab.interposed({ from: 'agent', what: 'chunk', nth, action }));
+    assert.notEqual(ran.status, 0, `chunk ${nth} was reached`);
+    const sent = await lab.ask(sendDocument, ['send']);
+    assert.ok(sent.volumes.every(({ compared }) => !compared));
+    lab.assertNothingStray();
+    for (const name of NAMES) assert.ok((await lab.restore(name)).equals(readFileSync(lab.path(name))), name);
+  }
+  await lab.verifyAll();
+});
+
 /** The first message of each kind, and the second of those that every volume has once. */
 function pointsOf(trace: readonly string[]): { from: 'agent' | 'receiver'; what: string; nth: number }[] {
   const counts = new Map<string, number>();
