@@ -233,5 +233,7 @@ async function sign(
 
 /** A volume's failure that must stop the whole send: the archive is not what it must be, or nobody answers any more. */
 export function stopsEverything(error: SparsebakError): boolean {
-  return ['rollback', 'integrity', 'unreachable', 'protocol', 'interrupted', 'no-space'].includes(error.code);
+  return ['rollback', 'integrity', 'unreachable', 'protocol', 'interrupted', 'no-space', 'refused'].includes(
+    error.code,
+  );
 }

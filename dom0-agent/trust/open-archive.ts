@@ -47,6 +47,7 @@ export async function openArchive(
 ): Promise<OpenArchive> {
   const client = await connecting;
   try {
+    refuseUnfinished(archive, state);
     await openNamed(client, archive, state, options.lockWait);
     const pin = new Pin(state);
     const { acceptRollback = false, writes = false } = options;
@@ -56,6 +57,13 @@ export async function openArchive(
     client.close();
     throw error;
   }
+}
+
+function refuseUnfinished({ name }: ArchiveConfig, { settings }: ArchiveState): void {
+  if (!settings.creating) return;
+  throw new SparsebakError('config', `"sparsebak init" of archive ${name} did not finish`, {
+    hint: 'Run "sparsebak init" again; it goes on where it was.',
+  });
 }
 
 /** dom0 knows the archive: that it is not there is as bad as an older one. */

@@ -1,5 +1,4 @@
 /** `send`: a backup of every selected volume into the archive. */
-import { SparsebakError } from '../../../shared/errors.ts';
 import { monitor as monitorPool } from '../../capture/monitor.ts';
 import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
@@ -25,11 +24,6 @@ export async function send(
 ): Promise<number> {
   const { archive, config } = context;
   const state = ArchiveState.open(config.stateDir, archive.name);
-  if (state.settings.creating) {
-    throw new SparsebakError('config', `"sparsebak init" of archive ${archive.name} did not finish`, {
-      hint: 'Run "sparsebak init" again; it goes on where it was.',
-    });
-  }
   const pools = context.pools();
   const volumes = await selectVolumes(pools, names);
   if (options.dryRun === true) return dryRun(context, pools, volumes);

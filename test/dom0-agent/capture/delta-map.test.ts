@@ -55,7 +55,8 @@ function apply(first: number, actions: readonly Action[]): { map: DeltaMap; naiv
       naive.sizes.push(each.size);
     } else {
       map.mark(each);
-      naive.ranges.push(each);
+      // Past the largest size there is nothing to mark: should the volume grow, its place marks it.
+      if (each.offset < Math.max(...naive.sizes)) naive.ranges.push(each);
     }
   }
   return { map, naive };
