@@ -53,7 +53,7 @@ function assertExplained(ran: Ran, status: number, message: RegExp): void {
   ran.expect(status);
   const { error } = ran.json(errorDocument);
   assert.match(error.message, message);
-  assert.ok(ran.stderr.startsWith('sparsebak: ') && ran.stderr.includes(error.message.slice(0, 60)), ran.stderr);
+  assert.ok(/^sparsebak: /m.test(ran.stderr) && ran.stderr.includes(error.message.slice(0, 60)), ran.stderr);
   assert.ok(!ran.stderr.includes('    at '), 'no stack');
 }
 

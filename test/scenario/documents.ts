@@ -59,7 +59,7 @@ export const monitorDocument = z.strictObject({
     ]),
   ),
 });
-export type MonitorDocument = z.infer<typeof monitorDocument>;
+type MonitorDocument = z.infer<typeof monitorDocument>;
 
 export const listDocument = z.strictObject({
   volumes: z.array(

@@ -271,6 +271,6 @@ export function only(volumes: readonly SentVolume[], name: string): SentVolume {
   return found[0]!;
 }
 
-export function sizeOf(path: string): number {
+function sizeOf(path: string): number {
   return statSync(path).size;
 }
