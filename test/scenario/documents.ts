@@ -59,7 +59,6 @@ export const monitorDocument = z.strictObject({
     ]),
   ),
 });
-type MonitorDocument = z.infer<typeof monitorDocument>;
 
 export const listDocument = z.strictObject({
   volumes: z.array(

@@ -270,7 +270,3 @@ export function only(volumes: readonly SentVolume[], name: string): SentVolume {
   assert.equal(found.length, 1, `${name} is there once`);
   return found[0]!;
 }
-
-function sizeOf(path: string): number {
-  return statSync(path).size;
-}

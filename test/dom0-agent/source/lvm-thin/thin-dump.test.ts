@@ -37,7 +37,7 @@ describe('what thin_dump says (L1)', () => {
     assert.deepEqual([...dump.devices.values()], [{ id: 7, mappedBlocks: 17, transaction: 6 }]);
     assert.equal(dump.blocks, 17);
     assert.deepEqual(read([LISTING.replace(' flags="0"', '')]), dump);
-    assert.deepEqual(read([...LISTING]), dump);
+    assert.deepEqual(read(Array.from(LISTING)), dump);
   });
 
   it('is refused wherever it ends too early, and with anything else in it', () => {
