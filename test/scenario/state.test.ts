@@ -365,8 +365,10 @@ describe('two agents', { skip }, () => {
     const second = lab.start(['send', '--lock-wait', '3600']);
     let said = '';
     second.child.stderr!.on('data', (text: string) => {
+      const waited = said.includes('waiting for another send');
       said += text;
-      if (said.includes('waiting for another send')) second.child.kill('SIGTERM');
+      // Only once: a second signal ends a process at once, and one that is about to end already by the signal itself.
+      if (!waited && said.includes('waiting for another send')) second.child.kill('SIGTERM');
     });
     (await second.ended).expect(130);
     writeFileSync(go, '');
