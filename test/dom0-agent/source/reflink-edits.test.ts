@@ -13,6 +13,7 @@ import { assertCovers } from './oracle.ts';
 
 const MIB = 1024 ** 2;
 const ROUNDS = 16;
+const ENOUGH = 2 * MIB;
 
 interface Variant {
   readonly name: string;
@@ -44,7 +45,8 @@ describe('an image that is edited at random', { concurrency: 1 }, () => {
           pool.write('v.img', 1000, compressible(random, 5 * MIB));
           const kept: SnapshotRef[] = [await snapshotOf(pool.source, 'v.img')];
           let differing = 0;
-          for (let round = 0; round < ROUNDS; round++) {
+          // Chance may pick small edits for a whole run: until enough was edited to prove something.
+          for (let round = 0; round < ROUNDS || differing <= ENOUGH; round++) {
             const earlier = kept.map(({ binding }) => pool.path(`.sparsebak/${String(binding.file)}`));
             const edits = Array.from({ length: random.int(4) }, () =>
               editAtRandom(pool, 'v.img', { random, type: fs.type, earlier }),
@@ -66,7 +68,6 @@ describe('an image that is edited at random', { concurrency: 1 }, () => {
             kept.push(tock);
             if (kept.length > 3) await pool.source.remove(kept.splice(random.int(2), 1));
           }
-          assert.ok(differing > 2 * MIB, 'much was edited');
         });
       },
     );
