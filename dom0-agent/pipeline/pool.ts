@@ -92,6 +92,11 @@ export class PipelinePool {
     else next(slot);
   }
 
+  /** Starts a first thread ahead of its work: for callers that wait for something else meanwhile. */
+  warm(): void {
+    if (this.#workers.length === 0) this.#start()?.worker.unref();
+  }
+
   async seal(slot: Slot, job: SealJob): Promise<SealResult> {
     return (await this.#run({ slot: slot.number, job })) as SealResult;
   }

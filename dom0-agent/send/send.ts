@@ -75,9 +75,11 @@ async function lockArchive({ archive, state, lockWait, log, signal }: SendOption
 
 async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClient>): Promise<SendReport> {
   const { state } = options;
-  const archive = await openArchive(options.archive, state, { ...options, writes: true }, connecting);
   const workers = new PipelinePool(state.content.chunkContent(state.settings.level, state.settings.codec));
+  // Even a send without change reads a sample.
+  workers.warm();
   try {
+    const archive = await openArchive(options.archive, state, { ...options, writes: true }, connecting);
     refuseForeignWriter(archive);
     return await sendAll(options, { ...options, archive, workers });
   } finally {
