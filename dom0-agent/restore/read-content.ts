@@ -26,6 +26,8 @@ export interface ReadRequest {
   readonly target: JobFile | null;
   /** Called for chunks of zeros, in rising runs of bytes (a device must have them written, a sparse file not). */
   readonly onZeros?: (offset: number, length: number) => void;
+  /** Called with the bytes of chunks that were proven and written. */
+  readonly onWritten?: (bytes: number) => void;
   /** Whether a chunk is looked at; absent: all are. */
   readonly wanted?: (chunk: number) => boolean;
   /** Gives up at the first bad chunk (a restore has failed then). */
@@ -210,6 +212,7 @@ class ContentReading {
     for (const { item, message } of opened.bad) this.#report(items[item]?.address ?? -1, message);
     this.#chunks += items.length - opened.bad.length;
     this.#bytes += opened.bytes;
+    this.#request.onWritten?.(opened.bytes);
     this.#tools.onProgress(opened.bytes);
   }
 

@@ -20,6 +20,9 @@ export async function restore({ session, to, force }: RestoreRequest, tools: Rea
       {
         session,
         target: jobFile(target.path),
+        onWritten: (bytes) => {
+          target.wrote(bytes);
+        },
         ...(target.needsZeros ? { onZeros: target.zeros } : {}),
         stopAtBad: true,
       },
@@ -27,10 +30,10 @@ export async function restore({ session, to, force }: RestoreRequest, tools: Rea
     );
     if (result.badChunks > 0) throw damaged(session, result);
   } catch (error) {
-    target.abandon();
+    await target.abandon();
     throw error;
   }
-  target.finish();
+  await target.finish();
   return result;
 }
 

@@ -5,7 +5,6 @@ import {
   closeSync,
   constants,
   fstatSync,
-  fsyncSync,
   ftruncateSync,
   linkSync,
   lstatSync,
@@ -22,6 +21,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { syncFolder } from '../../shared/durable.ts';
 import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
+import { WriteBack } from './write-back.ts';
 
 export interface Target {
   /** What the workers write to. */
@@ -29,10 +29,12 @@ export interface Target {
   /** Whether zeros must be written too (a device keeps what it had; a new sparse file has them). */
   readonly needsZeros: boolean;
   readonly zeros: (offset: number, length: number) => void;
+  /** So many bytes more were written: the disk gets to work on them meanwhile. */
+  wrote(bytes: number): void;
   /** All is written and proven: makes it durable and gives it its name. */
-  finish(): void;
+  finish(): Promise<void>;
   /** Takes away what was written, or says that a device is invalid now. */
-  abandon(): void;
+  abandon(): Promise<void>;
 }
 
 /**
@@ -84,15 +86,18 @@ function openFile(path: string, size: number, force: boolean): Target {
     rmSync(partial, { force: true });
     throw error;
   }
+  const writeBack = new WriteBack(fd);
   return {
     path: partial,
     needsZeros: false,
     zeros: () => undefined,
-    finish: () => {
+    wrote: (bytes) => {
+      writeBack.wrote(bytes);
+    },
+    finish: async () => {
       try {
+        await durable(path, fd, writeBack);
         attempt(path, () => {
-          fsyncSync(fd);
-          closeSync(fd);
           if (force) renameSync(partial, path);
           else linkNew(partial, path);
           syncFolder(dirname(path));
@@ -102,9 +107,10 @@ function openFile(path: string, size: number, force: boolean): Target {
         throw error;
       }
     },
-    abandon: () => {
-      closeSync(fd);
+    abandon: async () => {
       rmSync(partial, { force: true });
+      await writeBack.stop();
+      closeSync(fd);
     },
   };
 }
@@ -154,6 +160,7 @@ function openDevice(path: string, size: number): Target {
       done += writeSync(fd, ZEROS, 0, Math.min(ZEROS.length, length - done), offset + done);
     }
   };
+  const writeBack = new WriteBack(fd);
   return {
     path,
     needsZeros: true,
@@ -162,13 +169,14 @@ function openDevice(path: string, size: number): Target {
         zeros(offset, length);
       });
     },
-    finish: () => {
-      attempt(path, () => {
-        fsyncSync(fd);
-        closeSync(fd);
-      });
+    wrote: (bytes) => {
+      writeBack.wrote(bytes);
     },
-    abandon: () => {
+    finish: async () => {
+      await durable(path, fd, writeBack);
+    },
+    abandon: async () => {
+      await writeBack.stop();
       // Its first bytes are what a system would believe it by.
       attempt(path, () => {
         zeros(0, Math.min(size, ZEROS.length));
@@ -176,6 +184,17 @@ function openDevice(path: string, size: number): Target {
       });
     },
   };
+}
+
+/** Makes a target durable and closes it. */
+async function durable(path: string, fd: number, writeBack: WriteBack): Promise<void> {
+  try {
+    await writeBack.end();
+  } catch (error) {
+    throw failed(path, error);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Opens a device so that nothing mounts it meanwhile; fails while it is mounted, or part of another device. */
@@ -203,10 +222,14 @@ function attempt<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const noSpace = systemCode(error) === 'ENOSPC';
-    throw new SparsebakError('target', `${basename(path)}: ${error instanceof Error ? error.message : String(error)}`, {
-      hint: noSpace ? 'Free space there, or name another target.' : 'Check the folder and its permissions.',
-      cause: error,
-    });
+    throw failed(path, error);
   }
+}
+
+function failed(path: string, error: unknown): SparsebakError {
+  const noSpace = systemCode(error) === 'ENOSPC';
+  return new SparsebakError('target', `${basename(path)}: ${error instanceof Error ? error.message : String(error)}`, {
+    hint: noSpace ? 'Free space there, or name another target.' : 'Check the folder and its permissions.',
+    cause: error,
+  });
 }

@@ -29,7 +29,7 @@ export interface OutgoingOptions {
 }
 
 /** Sent bytes between two checkpoints. What an interruption costs at most; each costs the receiver one sync. */
-const CHECKPOINT_BYTES = 512 * 2 ** 20;
+const CHECKPOINT_BYTES = 256 * 2 ** 20;
 
 export class Outgoing {
   readonly #client: ReceiverClient;

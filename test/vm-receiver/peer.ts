@@ -106,6 +106,11 @@ export class Peer {
     this.#wake?.();
   }
 
+  /** What came and was not asked for yet. */
+  get received(): readonly ReceiverMessage[] {
+    return this.#messages;
+  }
+
   /** The next message; undefined at the end of the stream. */
   async next(): Promise<ReceiverMessage | undefined> {
     while (this.#messages.length === 0 && !this.#over) {

@@ -30,6 +30,8 @@ class Sending {
   readonly #parts = new Parts();
   #failure: Refusal | undefined;
   #over = false;
+  /** The newest checkpoint's work. What has no answer goes on being taken meanwhile; requests wait, since answers keep their order. */
+  #checkpoint: Promise<void> = Promise.resolve();
 
   constructor(conversation: Conversation, send: Send, answers: Answers, begun: number) {
     this.#conversation = conversation;
@@ -46,6 +48,7 @@ class Sending {
   async end(): Promise<void> {
     if (this.#over) return;
     this.#over = true;
+    await this.#checkpoint.catch(() => undefined);
     await this.#send.abandon(true);
   }
 
@@ -77,6 +80,7 @@ class Sending {
   }
 
   async #request(message: AgentMessage): Promise<void> {
+    await this.#checkpoint;
     const staged = this.#parts.take();
     if (isReading(message)) {
       await answering(this.#conversation, message.id, () => this.#answers.give(message));
@@ -84,7 +88,9 @@ class Sending {
     }
     switch (message.t) {
       case 'checkpoint': {
-        await this.#step(message, () => this.#send.checkpoint(message.address));
+        this.#checkpoint = this.#step(message, () => this.#send.checkpoint(message.address));
+        // Thrown where it is waited for.
+        this.#checkpoint.catch(() => undefined);
         return;
       }
       case 'commit': {

@@ -185,7 +185,10 @@ export interface Send {
   zeros(address: number, count: number): Promise<void>;
   page(range: number, data: Uint8Array): void;
 
-  /** Returns when all below `address` is durable, and a later send may resume there. */
+  /**
+   * Returns when all below `address` is durable, and a later send may resume there. More may be given meanwhile, but no other
+   * checkpoint and no end.
+   */
   checkpoint(address: number): Promise<void>;
 
   /**

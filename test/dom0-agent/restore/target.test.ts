@@ -18,45 +18,45 @@ import { loopFsSkip, mountLoopFs } from '../../fixtures/loop-fs.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 
 describe('a file to restore to', () => {
-  it('has its name only when it is finished, and its size from the start', (t) => {
+  it('has its name only when it is finished, and its size from the start', async (t) => {
     const folder = scratchFor(t);
     const path = join(folder, 'a.img');
     const target = openTarget(path, 12_345, false);
     assert.equal(existsSync(path), false);
     assert.equal(statSync(target.path).size, 12_345);
     writeFileSync(target.path, 'proven');
-    target.finish();
+    await target.finish();
     assert.equal(readFileSync(path, 'utf8'), 'proven');
     assert.deepEqual(readdirSync(folder), ['a.img']);
   });
 
-  it('leaves nothing when it is given up', (t) => {
+  it('leaves nothing when it is given up', async (t) => {
     const folder = scratchFor(t);
-    openTarget(join(folder, 'a.img'), 5, false).abandon();
+    await openTarget(join(folder, 'a.img'), 5, false).abandon();
     assert.deepEqual(readdirSync(folder), []);
   });
 
-  it('G6 that is there already is taken only by force, and then stays until the new one is whole', (t) => {
+  it('G6 that is there already is taken only by force, and then stays until the new one is whole', async (t) => {
     const path = join(scratchFor(t), 'a.img');
     writeFileSync(path, 'old');
     assert.throws(() => openTarget(path, 5, false), { code: 'target', exitStatus: 1, message: /exists already/ });
-    openTarget(path, 5, true).abandon();
+    await openTarget(path, 5, true).abandon();
     assert.equal(readFileSync(path, 'utf8'), 'old');
-    openTarget(path, 5, true).finish();
+    await openTarget(path, 5, true).finish();
     assert.deepEqual(readFileSync(path), Buffer.alloc(5));
   });
 
-  it('G6 that somebody makes while it is restored is not replaced', (t) => {
+  it('G6 that somebody makes while it is restored is not replaced', async (t) => {
     const folder = scratchFor(t);
     const path = join(folder, 'a.img');
     const target = openTarget(path, 5, false);
     writeFileSync(path, 'theirs');
-    assert.throws(() => target.finish(), { code: 'target' });
+    await assert.rejects(target.finish(), { code: 'target' });
     assert.equal(readFileSync(path, 'utf8'), 'theirs');
     assert.deepEqual(readdirSync(folder), ['a.img']);
   });
 
-  it('G6 is never written through a link that waits under its name', (t) => {
+  it('G6 is never written through a link that waits under its name', async (t) => {
     const folder = scratchFor(t);
     const precious = join(folder, 'precious');
     writeFileSync(precious, 'precious');
@@ -66,18 +66,18 @@ describe('a file to restore to', () => {
       plant();
       const target = openTarget(path, 5, true);
       writeFileSync(target.path, 'other');
-      target.abandon();
+      await target.abandon();
       assert.equal(readFileSync(precious, 'utf8'), 'precious');
     }
   });
 
-  it('takes away what a killed restore left, and not what another is writing', (t) => {
+  it('takes away what a killed restore left, and not what another is writing', async (t) => {
     const folder = scratchFor(t);
     const path = join(folder, 'a.img');
     const gone = spawnSync('true').pid;
     for (const owner of [gone, process.ppid]) writeFileSync(`${path}.sparsebak-partial-${owner}`, 'half');
     writeFileSync(`${path}.sparsebak-partial-notes`, 'theirs');
-    openTarget(path, 5, false).finish();
+    await openTarget(path, 5, false).finish();
     const expected = ['a.img', `a.img.sparsebak-partial-${process.ppid}`, 'a.img.sparsebak-partial-notes'];
     assert.deepEqual(readdirSync(folder).sort(), expected.sort());
   });
@@ -100,7 +100,7 @@ describe('a device to restore to', { skip: loopFsSkip('ext4') }, () => {
     const target = openTarget(device, 1_048_576, true);
     assert.ok(target.needsZeros);
     target.zeros(512, 1024);
-    target.finish();
+    await target.finish();
     const image = readFileSync(join(folder, 'image'));
     assert.deepEqual([image[511], image[512], image[1535], image[1536]], [0x55, 0, 0, 0x55]);
 
@@ -112,10 +112,10 @@ describe('a device to restore to', { skip: loopFsSkip('ext4') }, () => {
     }
   });
 
-  it('I1 cannot be taken for a whole one when it was given up', (t) => {
+  it('I1 cannot be taken for a whole one when it was given up', async (t) => {
     const folder = scratchFor(t);
     const device = loopDevice(t, join(folder, 'image'), 2_097_152, 0x55);
-    openTarget(device, 2_000_000, true).abandon();
+    await openTarget(device, 2_000_000, true).abandon();
     assert.deepEqual(readFileSync(join(folder, 'image')).subarray(0, 65_536), Buffer.alloc(65_536));
   });
 });

@@ -1,0 +1,49 @@
+/**
+ * Makes a file durable, most of it while more is being written: the kernel would leave gigabytes for the end. All of it
+ * is done when `end` returns, and a failure on the way fails `end`: the kernel reports each only once.
+ */
+import { fdatasync, fsync } from 'node:fs';
+import { promisify } from 'node:util';
+
+/** Bytes between two beginnings. */
+const EVERY = 128 * 2 ** 20;
+
+export class WriteBack {
+  readonly #fd: number;
+  #since = 0;
+  #underWay: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  wrote(bytes: number): void {
+    this.#since += bytes;
+    if (this.#since < EVERY || this.#underWay !== undefined) return;
+    this.#since = 0;
+    this.#underWay = this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      await promisify(fdatasync)(this.#fd);
+    } catch (error) {
+      this.#failure ??= error;
+    } finally {
+      this.#underWay = undefined;
+    }
+  }
+
+  /** Everything written is durable. @throws what any write-back failed with */
+  async end(): Promise<void> {
+    await this.stop();
+
+    await promisify(fsync)(this.#fd);
+  }
+
+  /** Nothing is under way any more: the file may be closed. */
+  async stop(): Promise<void> {
+    await this.#underWay;
+  }
+}
