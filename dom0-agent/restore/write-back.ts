@@ -38,7 +38,7 @@ export class WriteBack {
   /** Everything written is durable. @throws what any write-back failed with */
   async end(): Promise<void> {
     await this.stop();
-
+    if (this.#failure !== undefined) throw this.#failure;
     await promisify(fsync)(this.#fd);
   }
 
