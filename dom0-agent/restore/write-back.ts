@@ -12,7 +12,7 @@ export class WriteBack {
   readonly #fd: number;
   #since = 0;
   #underWay: Promise<void> | undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -29,7 +29,7 @@ export class WriteBack {
     try {
       await promisify(fdatasync)(this.#fd);
     } catch (error) {
-      this.#failure ??= error;
+      this.#failure ??= error as Error;
     } finally {
       this.#underWay = undefined;
     }
