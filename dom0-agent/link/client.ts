@@ -7,41 +7,16 @@ import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
 import { decodeReceiverMessage } from '../../shared/wire/codec.ts';
 import { encodeFrame } from '../../shared/wire/encode.ts';
 import { type AgentMessage, type AgentRequest, type ReceiverMessage } from '../../shared/wire/messages.ts';
-import { PART_SIZE, PROTOCOL_VERSION, SMALL_FRAME, WINDOW } from '../../shared/wire/limits.ts';
-import { ANSWERS } from '../../shared/wire/phases.ts';
+import { PART_SIZE, PROTOCOL_VERSION, SMALL_FRAME } from '../../shared/wire/limits.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
+import { DueAnswers, type Closing, type Item } from './due-answers.ts';
 import { remoteError } from './remote-error.ts';
 import type { Link, LinkEnd } from './link.ts';
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 export type Request = WithoutId<AgentRequest>;
-type Answer = Exclude<ReceiverMessage, { t: 'hello' }>;
-/** What a request's closing answer may be, but for `error`, which throws. */
-export type Closing = Extract<Answer, { t: 'done' | 'absent' | 'opened' | 'resolved' }>;
-export type Item = Exclude<Answer, Closing | { t: 'error' | 'working' }>;
 export type Hello = Extract<ReceiverMessage, { t: 'hello' }>;
-
-interface Pending {
-  readonly id: number;
-  readonly kind: AgentRequest['t'];
-  readonly onItem: (item: Item) => void;
-  readonly resolve: (answer: Closing) => void;
-  readonly reject: (error: SparsebakError) => void;
-  readonly working: Working;
-}
-
-/** What `working` said of one request. */
-interface Working {
-  /** How often it came. */
-  times: number;
-  /** The last counter. */
-  count: number;
-}
-
-function newWorking(): Working {
-  return { times: 0, count: -1 };
-}
 
 export interface ClientOptions {
   readonly release: string;
@@ -53,15 +28,11 @@ export interface ClientOptions {
   readonly signal?: AbortSignal;
 }
 
-/** `working` answers to one request: a day of them at the pace of an honest receiver, an instant at that of a flood. */
-const MAX_WORKING = 8640;
-
 export class ReceiverClient {
   readonly #link: Link;
   readonly #options: Required<Omit<ClientOptions, 'signal'>>;
   readonly #frames = new FrameReader(SMALL_FRAME);
-  readonly #pending: Pending[] = [];
-  readonly #waiting: (() => void)[] = [];
+  readonly #due: DueAnswers;
   #magic: MagicReader | undefined = new MagicReader(MAX_BANNER);
   #hello: { resolve: (hello: Hello) => void; reject: (error: SparsebakError) => void } | undefined;
   #nextId = 1;
@@ -71,14 +42,10 @@ export class ReceiverClient {
   #lastWritten = 0;
   #timer: NodeJS.Timeout | undefined;
   #said = false;
-  /** Called with an `error` that answers a `begin` which was already answered: the send under way has failed. */
-  onSendFailed: ((error: SparsebakError) => void) | undefined;
-  /** Of the `begin` whose send is under way, though it is answered. */
-  #sendId = -1;
-  #sendWorking = newWorking();
 
   private constructor(link: Link, options: ClientOptions) {
     this.#link = link;
+    this.#due = new DueAnswers(link.name);
     const { release, silence = 60_000, keepAlive = 15_000 } = options;
     this.#options = { release, silence, keepAlive };
   }
@@ -122,6 +89,11 @@ export class ReceiverClient {
     return this.#link.name;
   }
 
+  /** Called with an `error` that answers a `begin` which was already answered: the send under way has failed. */
+  set onSendFailed(handler: ((error: SparsebakError) => void) | undefined) {
+    this.#due.onSendFailed = handler;
+  }
+
   /** Why the connection is over, if it is. */
   get failure(): SparsebakError | undefined {
     return this.#failure;
@@ -138,19 +110,11 @@ export class ReceiverClient {
    * @throws the receiver's `error`, or why the connection ended
    */
   async request(request: Request, onItem: (item: Item) => void = unexpectedItem): Promise<Closing> {
-    while (this.#pending.length >= WINDOW && this.#failure === undefined) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
+    while (this.#due.full && this.#failure === undefined) await this.#due.place();
     if (this.#failure !== undefined) throw this.#failure;
     const id = this.#nextId++;
-    if (this.#pending.length === 0) this.#lastHeard = Date.now();
-    if (request.t === 'begin') {
-      this.#sendId = id;
-      this.#sendWorking = newWorking();
-    }
-    const answer = new Promise<Closing>((resolve, reject) => {
-      this.#pending.push({ id, kind: request.t, onItem, resolve, reject, working: newWorking() });
-    });
+    if (this.#due.count === 0) this.#lastHeard = Date.now();
+    const answer = this.#due.expect(id, request.t, onItem);
     // It may be rejected while its bytes are still being handed over.
     answer.catch(() => undefined);
     await this.#write(encodeFrame({ ...request, id }));
@@ -198,7 +162,7 @@ export class ReceiverClient {
   async #write(bytes: Uint8Array): Promise<void> {
     this.#lastSent = Date.now();
     // Silence counts from when there is something to answer or to take.
-    if (this.#pending.length === 0 && !this.#link.writing) this.#lastHeard = this.#lastSent;
+    if (this.#due.count === 0 && !this.#link.writing) this.#lastHeard = this.#lastSent;
     await this.#link.write(bytes);
     this.#lastWritten = Date.now();
   }
@@ -225,56 +189,7 @@ export class ReceiverClient {
       return;
     }
     if (message.t === 'hello') throw new SparsebakError('protocol', 'the receiver greeted twice');
-    const head = this.#pending[0];
-    if (message.re === this.#sendId && message.re !== head?.id) {
-      this.#ofSend(message);
-      return;
-    }
-    if (message.re !== head?.id) {
-      throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was not asked`);
-    }
-    this.#answer(head, message);
-  }
-
-  /** `begin` is answered and the send goes on: what becomes of it between requests is said to its id. */
-  #ofSend(message: Answer): void {
-    // A zero run has no id of its own, and may take long. Each begins a count of its own.
-    if (message.t === 'working') noteWorking(this.#sendWorking);
-    else if (message.t === 'error') {
-      this.#sendId = -1;
-      this.onSendFailed?.(remoteError(message, this.destination));
-    } else throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was answered already`);
-  }
-
-  #answer(head: Pending, message: Answer): void {
-    if (message.t === 'working') {
-      if (message.count <= head.working.count) {
-        throw new SparsebakError('protocol', 'the receiver says it works, but its counter stands still');
-      }
-      head.working.count = message.count;
-      noteWorking(head.working);
-      return;
-    }
-    if (message.t === 'error') {
-      this.#settle();
-      head.reject(remoteError(message, this.destination));
-      return;
-    }
-    const { items, closing } = ANSWERS[head.kind];
-    if (closing.has(message.t)) {
-      this.#settle();
-      if (head.kind === 'commit' || head.kind === 'abandon') this.#sendId = -1;
-      head.resolve(kept(message as Closing));
-    } else if (items.has(message.t)) {
-      head.onItem(message as Item);
-    } else {
-      throw new SparsebakError('protocol', `the receiver answered ${head.kind} with ${message.t}`);
-    }
-  }
-
-  #settle(): void {
-    this.#pending.shift();
-    this.#waiting.shift()?.();
+    this.#due.take(message);
   }
 
   #greeting(message: ReceiverMessage): void {
@@ -290,7 +205,7 @@ export class ReceiverClient {
 
   #tick(): void {
     const now = Date.now();
-    const due = this.#pending.length > 0 || this.#hello !== undefined || this.#said || this.#link.writing;
+    const due = this.#due.count > 0 || this.#hello !== undefined || this.#said || this.#link.writing;
     const taken = this.#link.writing ? this.#link.lastTaken : 0;
     const lastSign = Math.max(this.#lastHeard, this.#lastWritten, taken);
     if (due && now - lastSign > this.#options.silence) {
@@ -325,9 +240,7 @@ export class ReceiverClient {
     this.#stop();
     this.#hello?.reject(error);
     this.#hello = undefined;
-    for (const pending of this.#pending.splice(0)) pending.reject(error);
-    for (const wake of this.#waiting.splice(0)) wake();
-    this.onSendFailed?.(error);
+    this.#due.fail(error);
     this.#link.destroy();
   }
 
@@ -346,20 +259,6 @@ function otherVersion(hello: Hello, destination: string): SparsebakError {
       hint: 'Install the same release of sparsebak on both sides.',
     },
   );
-}
-
-/** Bytes of a closing answer are used after the call that they came in, and their memory is not. */
-function kept(closing: Closing): Closing {
-  if (closing.t !== 'resolved' || closing.head === null) return closing;
-  return { ...closing, head: Uint8Array.from(closing.head) };
-}
-
-function noteWorking(working: Working): void {
-  if (++working.times > MAX_WORKING) {
-    throw new SparsebakError('unreachable', 'the receiver says that it works, and comes to no end', {
-      hint: 'Nothing that was committed is lost; see what the backup VM is doing.',
-    });
-  }
 }
 
 function unexpectedItem(item: Item): void {

@@ -4,7 +4,8 @@
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveConfig } from '../config/config.ts';
-import { ReceiverClient, type Closing } from '../link/client.ts';
+import { ReceiverClient } from '../link/client.ts';
+import type { Closing } from '../link/due-answers.ts';
 import { openLink } from '../link/open-link.ts';
 import { RELEASE } from '../../shared/release.ts';
 import type { ArchiveState } from './archive-state.ts';

@@ -11,7 +11,8 @@ import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
 import { isZeroBytes } from '../content/bytes.ts';
 import { MAX_VOLUMES } from '../content/catalogue.ts';
 import { objectHash } from '../content/hash.ts';
-import type { Closing, Item, ReceiverClient, Request } from '../link/client.ts';
+import type { ReceiverClient, Request } from '../link/client.ts';
+import type { Closing, Item } from '../link/due-answers.ts';
 
 /** Bytes that a catalogue may have. */
 const MAX_CATALOGUE = MAX_STAGED;

@@ -9,6 +9,10 @@ export const SMALL_FRAME = 128 * 1024;
 export const WINDOW = 32;
 /** Addresses in one `get-chunks`. */
 export const MAX_ADDRESSES = 64;
+/** Sessions in one `get-freed`. */
+export const MAX_PRUNED = 4096;
+/** Addresses, and pages, that the answers to one `get-damage` may name together. */
+export const MAX_DAMAGE = 65_536;
 /** Bytes of parts that one request may take together (an index of 16 TiB in 64 KiB chunks is 8 MiB). */
 export const MAX_STAGED = 16 * 2 ** 20;
 /** Data bytes in one `part`. */

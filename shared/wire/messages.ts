@@ -16,7 +16,7 @@ import {
   type SessionName,
   type VolumeId,
 } from '../archive/names.ts';
-import { MAX_ADDRESSES, PART_SIZE } from './limits.ts';
+import { MAX_ADDRESSES, MAX_PRUNED, PART_SIZE } from './limits.ts';
 
 // Before the first schema is made: zod would otherwise build functions out of text, which the agent's process forbids.
 z.config({ jitless: true });
@@ -42,6 +42,7 @@ const session = z.custom<SessionName>(
   (value) => typeof value === 'string' && isSessionName(value),
   'not a session name',
 );
+const volumeName = z.string().min(1).max(4096);
 const slot = z.string().refine(isSlotName, 'not a slot name');
 const chunkSize = uint.refine(isChunkSize, 'not a chunk size');
 
@@ -109,6 +110,18 @@ export const agentMessage = z.discriminatedUnion('t', [
     session,
     addresses: z.array(address).min(1).max(MAX_ADDRESSES),
   }),
+  /** What pruning these sessions, all of them, would free. */
+  z.strictObject({ t: z.literal('get-freed'), id, volume, sessions: z.array(session).min(1).max(MAX_PRUNED) }),
+  z.strictObject({ t: z.literal('get-space'), id }),
+  /** What is known to be damaged or missing of the volume's newest session. */
+  z.strictObject({ t: z.literal('get-damage'), id, volume }),
+  z.strictObject({ t: z.literal('prune'), id, volume, session }),
+  z.strictObject({ t: z.literal('protect'), id, volume, session, on: z.boolean() }),
+  z.strictObject({ t: z.literal('rename'), id, volume, name: volumeName }),
+  z.strictObject({ t: z.literal('delete'), id, volume }),
+  /** A sound chunk in the place of a damaged or missing one; without bytes for zeros. */
+  z.strictObject({ t: z.literal('mend-chunk'), id, volume, session, address, data: bin }),
+  z.strictObject({ t: z.literal('mend-page'), id, volume, session, range, data: someBytes }),
   z.strictObject({ t: z.literal('resolve'), id, volume, pairing, resume: z.boolean() }),
   z.strictObject({
     t: z.literal('begin'),
@@ -120,7 +133,7 @@ export const agentMessage = z.discriminatedUnion('t', [
     size,
     resume: z.boolean(),
     /** Only in a plain archive: the volume's name, for restoring by hand. */
-    name: z.string().min(1).max(4096).nullable(),
+    name: volumeName.nullable(),
   }),
   z.strictObject({ t: z.literal('chunk'), address, data: someBytes }),
   z.strictObject({ t: z.literal('zeros'), address, count: uint.min(1) }),
@@ -149,6 +162,9 @@ export const receiverMessage = z.discriminatedUnion('t', [
     chunkSize,
     encrypted: z.boolean(),
     dedup: z.boolean(),
+    /** The receiver's own rules: how many of a volume's newest sessions stay, and whether volumes may be deleted. */
+    minKeep: id,
+    allowDelete: z.boolean(),
   }),
   z.strictObject({ t: z.literal('slot'), re: uint, name: slot, data: someBytes }),
   /** A piece of a long object (catalogue, index, page), in order; `done` follows the last. */
@@ -158,7 +174,7 @@ export const receiverMessage = z.discriminatedUnion('t', [
     t: z.literal('volume'),
     re: uint,
     volume,
-    sessions: z.array(z.strictObject({ session, storedBytes: uint, files: uint })).max(1024),
+    sessions: z.array(z.strictObject({ session, storedBytes: uint, files: uint, protected: z.boolean() })).max(1024),
   }),
   z.strictObject({ t: z.literal('head'), re: uint, session, data: someBytes }),
   /** `data`: nil where no session up to the asked one has a file, empty where the newest file is empty (zeros). */
@@ -169,6 +185,16 @@ export const receiverMessage = z.discriminatedUnion('t', [
     session: session.nullable(),
     head: someBytes.nullable(),
     checkpoint: address.nullable(),
+  }),
+  z.strictObject({ t: z.literal('freed'), re: uint, bytes: uint }),
+  /** `freeInodes`: nil where the file system has no fixed number of them. */
+  z.strictObject({ t: z.literal('space'), re: uint, totalBytes: uint, freeBytes: uint, freeInodes: uint.nullable() }),
+  /** Addresses of chunks and numbers of pages, each rising through all the `damage` of one request. */
+  z.strictObject({
+    t: z.literal('damage'),
+    re: uint,
+    addresses: z.array(address).max(1024),
+    pages: z.array(range).max(1024),
   }),
 ]);
 export type ReceiverMessage = z.infer<typeof receiverMessage>;

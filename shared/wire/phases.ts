@@ -21,7 +21,12 @@ const reading = [
   'get-index',
   'get-page',
   'get-chunks',
+  'get-freed',
+  'get-space',
+  'get-damage',
 ] as const;
+
+const maintaining = ['prune', 'protect', 'rename', 'delete'] as const;
 
 /** The agent's messages by the phase that they are legal in. */
 export const LEGAL: Readonly<Record<Phase, ReadonlySet<Said>>> = {
@@ -29,9 +34,12 @@ export const LEGAL: Readonly<Record<Phase, ReadonlySet<Said>>> = {
   closed: new Set<Said>(['create', 'open', 'alive', 'bye']),
   open: new Set<Said>([
     ...reading,
+    ...maintaining,
     'put-slot',
     'drop-slot',
     'put-catalogue',
+    'mend-chunk',
+    'mend-page',
     'resolve',
     'begin',
     'part',
@@ -59,6 +67,8 @@ const receive: readonly Said[] = [
   'put-slot',
   'drop-slot',
   'put-catalogue',
+  'mend-chunk',
+  'mend-page',
   'resolve',
   'begin',
   'chunk',
@@ -74,8 +84,8 @@ const receive: readonly Said[] = [
 export const GRANTED: Readonly<Record<Grant, ReadonlySet<Said>>> = {
   retrieve: new Set(retrieve),
   receive: new Set(receive),
-  maintain: new Set(retrieve),
-  all: new Set(receive),
+  maintain: new Set([...retrieve, ...maintaining]),
+  all: new Set([...receive, ...maintaining]),
 };
 
 export interface Answers {
@@ -103,6 +113,15 @@ export const ANSWERS: Readonly<Record<AgentRequest['t'], Answers>> = {
   'get-index': answers(['done', 'absent'], ['data']),
   'get-page': answers(['done', 'absent'], ['data']),
   'get-chunks': answers(['done'], ['stored']),
+  'get-freed': answers(['freed', 'absent']),
+  'get-space': answers(['space']),
+  'get-damage': answers(['done', 'absent'], ['damage']),
+  prune: answers(['freed', 'absent']),
+  protect: answers(['done', 'absent']),
+  rename: answers(['done', 'absent']),
+  delete: answers(['freed']),
+  'mend-chunk': answers(['done', 'absent']),
+  'mend-page': answers(['done', 'absent']),
   resolve: answers(['resolved']),
   begin: answers(['done']),
   checkpoint: answers(['done']),

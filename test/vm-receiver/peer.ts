@@ -45,7 +45,7 @@ export interface Answer {
   readonly items: readonly ReceiverMessage[];
 }
 
-const CLOSING = new Set<ReceiverMessage['t']>(['done', 'error', 'absent', 'opened', 'resolved']);
+const CLOSING = new Set<ReceiverMessage['t']>(['done', 'error', 'absent', 'opened', 'resolved', 'freed', 'space']);
 
 export class Peer {
   readonly child: ChildProcess;

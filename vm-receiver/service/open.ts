@@ -6,6 +6,7 @@ import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore } from '../store/store.ts';
 import { answering } from './answering.ts';
 import type { Conversation } from './conversation.ts';
+import { isMaintaining, maintain } from './maintaining.ts';
 import { Parts } from './parts.ts';
 import { Answers, isReading } from './reading.ts';
 import { sending } from './sending.ts';
@@ -24,6 +25,10 @@ export async function open(conversation: Conversation, archive: ArchiveStore): P
     const staged = parts.take();
     if (isReading(message)) {
       await answering(conversation, message.id, () => answers.give(message));
+      continue;
+    }
+    if (isMaintaining(message)) {
+      await maintain(conversation, archive, message);
       continue;
     }
     switch (message.t) {

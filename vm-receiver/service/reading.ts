@@ -4,11 +4,14 @@
 import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
 import { SMALL_FRAME, FRAME_MARGIN } from '../../shared/wire/limits.ts';
 import { STORED_HEADER, writeStoredHeader } from '../../shared/wire/chunk-frame.ts';
-import type { ArchiveStore, Pieces } from '../store/store.ts';
+import type { ArchiveStore, Hurt, Pieces } from '../store/store.ts';
 import type { Conversation } from './conversation.ts';
+import { freed } from './maintaining.ts';
 
 /** Sessions in one `volume` message: they fit the smallest frame that there is. */
 const SESSIONS_AT_ONCE = 1024;
+/** Addresses, and pages, in one `damage` message. */
+const DAMAGES_AT_ONCE = 1024;
 
 const READING = new Set<AgentMessage['t']>([
   'get-slots',
@@ -18,6 +21,9 @@ const READING = new Set<AgentMessage['t']>([
   'get-index',
   'get-page',
   'get-chunks',
+  'get-freed',
+  'get-space',
+  'get-damage',
 ] satisfies Reading['t'][]);
 
 type Reading = Extract<AgentRequest, { t: `get-${string}` }>;
@@ -70,6 +76,20 @@ export class Answers {
         await this.#pieces(re, await this.#archive.page(request.volume, request.session, request.range));
         return;
       }
+      case 'get-freed': {
+        const bytes = await this.#archive.freed(request.volume, request.sessions);
+        await this.#conversation.answer({ ...freed(bytes), re });
+        return;
+      }
+      case 'get-space': {
+        const { totalBytes, freeBytes, freeInodes = null } = this.#archive.space();
+        await this.#conversation.answer({ t: 'space', re, totalBytes, freeBytes, freeInodes });
+        return;
+      }
+      case 'get-damage': {
+        await this.#damage(re, await this.#archive.damage(request.volume));
+        return;
+      }
       case 'get-chunks':
         for (const address of request.addresses) await this.#chunk(request, address);
         {
@@ -84,9 +104,32 @@ export class Answers {
       for (let from = 0; from < sessions.length; from += SESSIONS_AT_ONCE) {
         const some = sessions
           .slice(from, from + SESSIONS_AT_ONCE)
-          .map(({ session, storedBytes, files }) => ({ session, storedBytes, files }));
+          .map(({ session, storedBytes, files, protected: isProtected }) => ({
+            session,
+            storedBytes,
+            files,
+            protected: isProtected,
+          }));
         await this.#conversation.answer({ t: 'volume', re, volume, sessions: some });
       }
+    }
+    await this.#done(re);
+  }
+
+  async #damage(re: number, hurt: Hurt | undefined): Promise<void> {
+    if (hurt === undefined) {
+      await this.#conversation.answer({ t: 'absent', re });
+      return;
+    }
+    const { addresses, pages } = hurt;
+    for (let from = 0; from < Math.max(addresses.length, pages.length); from += DAMAGES_AT_ONCE) {
+      const upTo = from + DAMAGES_AT_ONCE;
+      await this.#conversation.answer({
+        t: 'damage',
+        re,
+        addresses: addresses.slice(from, upTo),
+        pages: pages.slice(from, upTo),
+      });
     }
     await this.#done(re);
   }

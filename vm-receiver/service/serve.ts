@@ -82,8 +82,8 @@ async function closed(conversation: Conversation, service: Service): Promise<voi
         if (archive === undefined) break;
         try {
           conversation.allowChunks(archive.chunkSize);
-          const { id: archiveId, chunkSize, encrypted, dedup } = archive;
-          await conversation.answer({ t: 'opened', re: message.id, archiveId, chunkSize, encrypted, dedup });
+          const { id: archiveId, chunkSize, encrypted, dedup, rules } = archive;
+          await conversation.answer({ t: 'opened', re: message.id, archiveId, chunkSize, encrypted, dedup, ...rules });
           await open(conversation, archive);
           return;
         } finally {

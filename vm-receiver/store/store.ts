@@ -53,6 +53,8 @@ export interface SessionSummary {
   /** Chunks, those of zeros included. */
   readonly files: number;
   readonly zeros: number;
+  /** Whether somebody said that it must not be pruned. */
+  readonly protected: boolean;
 }
 
 export interface VolumeSummary {
@@ -77,6 +79,29 @@ export interface CheckWatcher {
   /** After each file. */
   file(bytes: number): void;
 }
+
+/** What the receiver's own configuration has above every wish to remove something. */
+export interface Rules {
+  /** So many of a volume's newest sessions stay, at least one. */
+  readonly minKeep: number;
+  readonly allowDelete: boolean;
+}
+
+export interface Space {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  /** Undefined where the file system has no fixed number of them. */
+  readonly freeInodes: number | undefined;
+}
+
+/** What of a volume's newest session cannot be had as it was stored; both rise, and are bounded by the wire's limit. */
+export interface Hurt {
+  readonly addresses: readonly number[];
+  readonly pages: readonly number[];
+}
+
+/** Where a chunk or a page belongs: a chunk by its address, a page by its range's number. */
+export type Part = { readonly address: number } | { readonly page: number };
 
 export interface StoredHead {
   readonly session: SessionName;
@@ -113,6 +138,7 @@ export interface ArchiveStore {
   readonly chunkSize: number;
   readonly encrypted: boolean;
   readonly dedup: boolean;
+  readonly rules: Rules;
 
   slots(): Iterable<Slot>;
   /** Durable when it returns; replaces a slot of that name. */
@@ -164,6 +190,50 @@ export interface ArchiveStore {
    *   `bad-request` when the name is not above every session that the volume had, or the resumed send was another one
    */
   begin(request: SendRequest): Promise<Send>;
+
+  /** Of the file system that the archive lies on. */
+  space(): Space;
+
+  /**
+   * Takes a session away; durable when it returns, and gone from sight before anything of it is touched. What any other
+   * session is stays the same. One that was cut off is finished by the next change to the volume.
+   * @returns bytes of stored files that are gone; undefined when there is no such session
+   * @throws Refusal `refused` for one of the newest that the rules keep, and a protected one
+   */
+  prune(volume: VolumeId, session: SessionName): Promise<number | undefined>;
+
+  /**
+   * What `prune` of all these sessions would give together; those that are not there count nothing.
+   * @returns undefined when there is no such volume
+   * @throws Refusal as `prune`
+   */
+  freed(volume: VolumeId, sessions: readonly SessionName[]): Promise<number | undefined>;
+
+  /** Durable when it returns. @returns whether there is such a session */
+  protect(volume: VolumeId, session: SessionName, on: boolean): Promise<boolean>;
+
+  /**
+   * Names a volume of a plain archive; durable when it returns. @returns whether there is such a volume
+   * @throws Refusal `bad-request` in an encrypted archive
+   */
+  rename(volume: VolumeId, name: string): Promise<boolean>;
+
+  /**
+   * Takes a volume away with all that it has; durable when it returns. One that was cut off is finished by the next one.
+   * @returns bytes of stored files that are gone; 0 when there is no such volume
+   * @throws Refusal `refused` when the rules forbid it, or a session is protected
+   */
+  delete(volume: VolumeId): Promise<number>;
+
+  /** What is known to be hurt of the newest session: looked at again now. Undefined when there is no such volume. */
+  damage(volume: VolumeId): Promise<Hurt | undefined>;
+
+  /**
+   * Puts a sound chunk or page where the session's is damaged or missing: for all sessions that have it from there.
+   * Where it is sound nothing is done. Durable when it returns; no bytes stand for a chunk of zeros.
+   * @returns whether there is such a session, and something is stored there
+   */
+  mend(volume: VolumeId, session: SessionName, part: Part, data: Uint8Array): Promise<boolean>;
 
   /**
    * Reads everything of a volume and compares it with the checksums that were made when it came. It needs no key, and

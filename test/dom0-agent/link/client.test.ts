@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock, type TestContext } from 'node:test';
-import { ReceiverClient, type ClientOptions, type Item } from '../../../dom0-agent/link/client.ts';
+import { ReceiverClient, type ClientOptions } from '../../../dom0-agent/link/client.ts';
+import type { Item } from '../../../dom0-agent/link/due-answers.ts';
 import type { PairingId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { type SparsebakError } from '../../../shared/errors.ts';
 import { encodeFrame } from '../../../shared/wire/encode.ts';
@@ -226,7 +227,16 @@ describe('answers', () => {
 
 /** All that a receiver says in a small call, and the call that hears it. */
 const said: readonly ReceiverMessage[] = [
-  { t: 'opened', re: 1, archiveId: 'ef'.repeat(16) as never, chunkSize: 65536, encrypted: true, dedup: false },
+  {
+    t: 'opened',
+    re: 1,
+    archiveId: 'ef'.repeat(16) as never,
+    chunkSize: 65536,
+    encrypted: true,
+    dedup: false,
+    minKeep: 1,
+    allowDelete: true,
+  },
   { t: 'working', re: 2, count: 1 },
   { t: 'data', re: 2, data: Buffer.from('some page') },
   { t: 'done', re: 2 },

@@ -27,6 +27,7 @@ const text = fc
 const anyBytes = fc.uint8Array({ maxLength: 300 });
 const data = anyBytes.filter((value) => value.length > 0);
 const hash = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const volumeName = text.filter((value) => value.length > 0);
 const uint = fc.maxSafeNat();
 const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const address = fc.integer({ min: 0, max: MAX_VOLUME_SIZE });
@@ -74,6 +75,15 @@ export const agentMessages: {
     session,
     addresses: fc.array(address, { minLength: 1, maxLength: 64 }),
   }),
+  'get-freed': message('get-freed', { id, volume, sessions: fc.array(session, { minLength: 1, maxLength: 20 }) }),
+  'get-space': message('get-space', { id }),
+  'get-damage': message('get-damage', { id, volume }),
+  prune: message('prune', { id, volume, session }),
+  protect: message('protect', { id, volume, session, on: flag }),
+  rename: message('rename', { id, volume, name: volumeName }),
+  delete: message('delete', { id, volume }),
+  'mend-chunk': message('mend-chunk', { id, volume, session, address, data: anyBytes }),
+  'mend-page': message('mend-page', { id, volume, session, range, data }),
   resolve: message('resolve', { id, volume, pairing, resume: flag }),
   begin: message('begin', {
     id,
@@ -83,7 +93,7 @@ export const agentMessages: {
     session,
     size: address,
     resume: flag,
-    name: orNull(text.filter((value) => value.length > 0)),
+    name: orNull(volumeName),
   }),
   chunk: message('chunk', { address, data }),
   zeros: message('zeros', { address, count: id }),
@@ -109,15 +119,26 @@ export const receiverMessages: {
   error: message('error', { re: uint, code: fc.constantFrom(...REMOTE_ERRORS), message: text }),
   working: message('working', { re: uint, count: uint }),
   absent: message('absent', { re: uint }),
-  opened: message('opened', { re: uint, archiveId, chunkSize, encrypted: flag, dedup: flag }),
+  opened: message('opened', {
+    re: uint,
+    archiveId,
+    chunkSize,
+    encrypted: flag,
+    dedup: flag,
+    minKeep: id,
+    allowDelete: flag,
+  }),
   slot: message('slot', { re: uint, name, data }),
   data: message('data', { re: uint, data }),
   volume: message('volume', {
     re: uint,
     volume,
-    sessions: fc.array(fc.record({ session, storedBytes: uint, files: uint }, { noNullPrototype: true }), {
-      maxLength: 20,
-    }),
+    sessions: fc.array(
+      fc.record({ session, storedBytes: uint, files: uint, protected: flag }, { noNullPrototype: true }),
+      {
+        maxLength: 20,
+      },
+    ),
   }),
   head: message('head', { re: uint, session, data }),
   stored: message('stored', { re: uint, address, data: orNull(anyBytes) }),
@@ -126,6 +147,13 @@ export const receiverMessages: {
     session: orNull(session),
     head: orNull(data),
     checkpoint: orNull(address),
+  }),
+  freed: message('freed', { re: uint, bytes: uint }),
+  space: message('space', { re: uint, totalBytes: uint, freeBytes: uint, freeInodes: orNull(uint) }),
+  damage: message('damage', {
+    re: uint,
+    addresses: fc.array(address, { maxLength: 20 }),
+    pages: fc.array(range, { maxLength: 20 }),
   }),
 };
 

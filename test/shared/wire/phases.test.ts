@@ -72,8 +72,9 @@ describe('the tables of the protocol', () => {
     const anyone = ['hello', 'alive', 'bye'];
     const reading = [...anyone, 'open', ...said.filter((name) => name.startsWith('get-'))];
     assert.deepEqual(sorted(GRANTED.retrieve), sorted(reading));
-    assert.deepEqual(sorted(GRANTED.maintain), sorted(reading));
-    assert.deepEqual(sorted(GRANTED.receive), sorted(said));
+    const maintaining = ['prune', 'protect', 'rename', 'delete'];
+    assert.deepEqual(sorted(GRANTED.maintain), sorted([...reading, ...maintaining]));
+    assert.deepEqual(sorted(GRANTED.receive), sorted(said.filter((name) => !maintaining.includes(name))));
     assert.deepEqual(sorted(GRANTED.all), sorted(said));
   });
 });

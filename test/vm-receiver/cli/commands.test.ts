@@ -40,7 +40,14 @@ function json({ status, stdout, stderr }: Result): unknown {
 
 test('list shows what is there, as a table and as JSON, with --json before or after', async (t) => {
   const { root } = await rootWithArchive(t);
-  const summary = { session: sessionName(1), sizeBytes: 3000 * CHUNK, files: 1, storedBytes: 17, zeros: 0 };
+  const summary = {
+    session: sessionName(1),
+    sizeBytes: 3000 * CHUNK,
+    files: 1,
+    storedBytes: 17,
+    zeros: 0,
+    protected: false,
+  };
   const expected = {
     status: 0,
     archives: [{ archive: 'laptop', volumes: [{ id: VOLUME, name: null, sessions: [summary] }] }],

@@ -40,8 +40,8 @@ test('a call from the magic to bye: create, send, read, send again, read', () =>
         re: volumes.closing.t === 'done' ? volumes.closing.re : 0,
         volume: VOLUME,
         sessions: [
-          { session: sessionName(1), storedBytes: 32, files: 2 },
-          { session: sessionName(2), storedBytes: 6, files: 2 },
+          { session: sessionName(1), storedBytes: 32, files: 2, protected: false },
+          { session: sessionName(2), storedBytes: 6, files: 2, protected: false },
         ],
       },
     ]);

@@ -155,7 +155,9 @@ export function storeConformance(name: string, withStore: WithStore): void {
             {
               volume: VOLUME,
               name: undefined,
-              sessions: [{ session: sessionName(1), sizeBytes: 3000 * CHUNK, files: 3, zeros: 0, storedBytes }],
+              sessions: [
+                { session: sessionName(1), sizeBytes: 3000 * CHUNK, files: 3, zeros: 0, storedBytes, protected: false },
+              ],
             },
           ],
         );
@@ -325,7 +327,7 @@ export function storeConformance(name: string, withStore: WithStore): void {
         assert.equal(textOf(await later.page(VOLUME, sessionName(1), 2)), 'new page');
         const storedBytes = 'zeropage 0newnew pagehead 1'.length;
         assert.deepEqual([...later.volumes()][0]?.sessions, [
-          { session: sessionName(1), sizeBytes: 3000 * CHUNK, files: 2, zeros: 0, storedBytes },
+          { session: sessionName(1), sizeBytes: 3000 * CHUNK, files: 2, zeros: 0, storedBytes, protected: false },
         ]);
         await later.close();
       }));

@@ -2,7 +2,8 @@
 // rest. Stricter than real ones, which at least keep the order of what happens in one folder.
 
 import { basename, dirname } from 'node:path';
-import type { Disk, Entry, Kind, LockMode, OpenMode, Space } from '../../../vm-receiver/store/files/disk.ts';
+import type { Disk, Entry, Kind, LockMode, OpenMode } from '../../../vm-receiver/store/files/disk.ts';
+import type { Space } from '../../../vm-receiver/store/store.ts';
 import type { Random } from '../../fixtures/random.ts';
 
 type Node =
@@ -201,7 +202,7 @@ export class MemoryDisk implements Disk {
   }
 
   space(): Space {
-    return { freeBytes: 2 ** 40, freeInodes: undefined };
+    return { totalBytes: 2 ** 41, freeBytes: 2 ** 40, freeInodes: undefined };
   }
 
   syncFolder(path: string): void {

@@ -11,15 +11,19 @@ import type {
   ArchiveStore,
   Patience,
   Pieces,
+  Hurt,
   Resolution,
+  Rules,
   Send,
   SendRequest,
   SessionSummary,
   VolumeSummary,
   CheckWatcher,
   Slot,
+  Space,
   StoredHead,
 } from '../store.ts';
+import { aloneIn } from './alone.ts';
 import { beginSend } from './begin.ts';
 import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
@@ -28,6 +32,7 @@ import { CATALOGUE, INDEX, KEYS, VOLUMES, VOLUME_NAME, volumeFolder } from './pa
 import { volumePlace, type ArchivePlace } from './place.ts';
 import { MAX_SMALL, readHead, resolveSend } from './resolve.ts';
 import type { FilesSend } from './send.ts';
+import { isProtected, protectSession } from './protect.ts';
 import { VolumeReaders } from './readers.ts';
 import { listSessions, type StoredSession } from './sessions.ts';
 import { pieces, readFully, readSmall, withFile } from './small-file.ts';
@@ -38,11 +43,19 @@ import { VolumeCheck } from './volume-check.ts';
 /** The longest catalogue. */
 export const MAX_CATALOGUE = 16 * 2 ** 20;
 
+/** What an archive is opened with. */
+export interface Terms {
+  readonly floors: Floors;
+  readonly rules: Rules;
+  readonly patience: Patience;
+}
+
 export class FilesArchive implements ArchiveStore {
   readonly id: ArchiveId;
   readonly chunkSize: number;
   readonly encrypted: boolean;
   readonly dedup: boolean;
+  readonly rules: Rules;
   readonly #disk: Disk;
   readonly #path: string;
   readonly #writable: boolean;
@@ -50,7 +63,7 @@ export class FilesArchive implements ArchiveStore {
   readonly #readers: VolumeReaders;
   readonly #sends = new Set<FilesSend>();
 
-  constructor(disk: Disk, path: string, description: Description, floors: Floors, patience: Patience) {
+  constructor(disk: Disk, path: string, description: Description, { floors, rules, patience }: Terms) {
     this.id = description.id;
     this.chunkSize = description.chunkSize;
     this.encrypted = description.encrypted;
@@ -59,7 +72,8 @@ export class FilesArchive implements ArchiveStore {
     this.#path = path;
     this.#writable = description.writable;
     this.#readers = new VolumeReaders(disk, path, this.chunkSize, patience);
-    this.#place = { disk, archive: path, chunkSize: this.chunkSize, floors, patience, readers: this.#readers };
+    this.rules = rules;
+    this.#place = { disk, archive: path, chunkSize: this.chunkSize, floors, rules, patience, readers: this.#readers };
   }
 
   *slots(): Generator<Slot, void, undefined> {
@@ -114,7 +128,11 @@ export class FilesArchive implements ArchiveStore {
 
   #summary(volume: VolumeId, { session, path }: StoredSession): SessionSummary {
     const name = `${volumeFolder(volume)}/${session}`;
-    return { session, ...attempt(`read ${name}`, () => readStats(this.#disk, path, name)) };
+    return attempt(`read ${name}`, () => ({
+      session,
+      ...readStats(this.#disk, path, name),
+      protected: isProtected(this.#disk, path),
+    }));
   }
 
   *heads(volume: VolumeId, sessions: readonly SessionName[]): Generator<StoredHead, void, undefined> {
@@ -179,6 +197,46 @@ export class FilesArchive implements ArchiveStore {
     const send = await beginSend(volumePlace(this.#place, request.volume), request);
     this.#sends.add(send);
     return send;
+  }
+
+  space(): Space {
+    return attempt('look at the space left', () => this.#disk.space(this.#path));
+  }
+
+  async prune(): Promise<number | undefined> {
+    throw new Refusal('unsupported', 'this receiver cannot prune yet');
+  }
+
+  async freed(): Promise<number | undefined> {
+    throw new Refusal('unsupported', 'this receiver cannot prune yet');
+  }
+
+  async protect(volume: VolumeId, session: SessionName, on: boolean): Promise<boolean> {
+    this.#mustBeWritable();
+    return await protectSession(volumePlace(this.#place, volume), session, on);
+  }
+
+  async rename(volume: VolumeId, name: string): Promise<boolean> {
+    this.#mustBeWritable();
+    if (this.encrypted) throw new Refusal('bad-request', 'a volume’s name in the clear, for an encrypted archive');
+    const place = volumePlace(this.#place, volume);
+    const done = await aloneIn(place, 'rename', () => {
+      this.#disk.replace(join(place.volume, VOLUME_NAME), `${name}\n`);
+      return true;
+    });
+    return done ?? false;
+  }
+
+  async delete(): Promise<number> {
+    throw new Refusal('unsupported', 'this receiver cannot delete yet');
+  }
+
+  async damage(volume: VolumeId): Promise<Hurt | undefined> {
+    return this.#sessions(volume).length === 0 ? undefined : { addresses: [], pages: [] };
+  }
+
+  async mend(): Promise<boolean> {
+    throw new Refusal('unsupported', 'this receiver cannot mend yet');
   }
 
   async check(volume: VolumeId, watcher: CheckWatcher): Promise<void> {

@@ -5,7 +5,7 @@
 import * as fs from 'node:fs';
 import { execa, ExecaError } from 'execa';
 import { syncFolder, writeDurably } from '../../../shared/durable.ts';
-import type { Patience } from '../store.ts';
+import type { Patience, Space } from '../store.ts';
 
 /** What tells one file or folder from another of the same name. */
 export interface Identity {
@@ -20,12 +20,6 @@ export type Kind = 'file' | 'folder' | 'other';
 export interface Entry extends Identity {
   readonly kind: Kind;
   readonly size: number;
-}
-
-export interface Space {
-  readonly freeBytes: number;
-  /** Undefined where the file system has no fixed number of them. */
-  readonly freeInodes: number | undefined;
 }
 
 /** `new` fails when the name is taken, whatever has it; `read` follows no link and waits for no FIFO. */
@@ -106,6 +100,7 @@ export const systemDisk: Disk = {
   space(path) {
     const stat = fs.statfsSync(path);
     return {
+      totalBytes: stat.blocks * stat.bsize,
       freeBytes: stat.bavail * stat.bsize,
       freeInodes: stat.files > 0 ? stat.ffree : undefined,
     };

@@ -16,6 +16,7 @@ export const HEAD = 'head';
 export const INDEX = 'index';
 export const SIZE = 'size';
 export const STATS = 'stats';
+export const PROTECT = 'protect';
 export const PAGE = 'page';
 export const CHECKSUMS = 'sha256';
 export const CHECKPOINT = 'checkpoint';

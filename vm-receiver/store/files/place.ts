@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import type { VolumeId } from '../../../shared/archive/names.ts';
-import type { Patience } from '../store.ts';
+import type { Patience, Rules } from '../store.ts';
 import type { Disk } from './disk.ts';
 import { volumeFolder } from './paths.ts';
 import type { VolumeReaders } from './readers.ts';
@@ -15,6 +15,7 @@ export interface ArchivePlace {
   readonly archive: string;
   readonly chunkSize: number;
   readonly floors: Floors;
+  readonly rules: Rules;
   readonly patience: Patience;
   readonly readers: VolumeReaders;
 }

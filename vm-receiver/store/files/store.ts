@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { isArchiveName, isId, type ArchiveName } from '../../../shared/archive/names.ts';
 import { systemCode } from '../../../shared/errors.ts';
 import { Refusal, attempt, attemptAsync } from '../refusal.ts';
-import type { ArchiveStore, NewArchive, Patience, Store } from '../store.ts';
+import type { ArchiveStore, NewArchive, Patience, Rules, Store } from '../store.ts';
 import { FilesArchive, MAX_CATALOGUE } from './archive.ts';
 import { describeArchive, readDescription } from './description.ts';
 import type { Disk } from './disk.ts';
@@ -19,7 +19,11 @@ export interface FilesStoreOptions {
   /** Whether the root must be a mount point: the disk that is not there must not fill the one below it. */
   readonly requireMount: boolean;
   readonly floors: Floors;
+  /** One session stays and volumes may be deleted, unless this says otherwise. */
+  readonly rules?: Rules;
 }
+
+const RULES: Rules = { minKeep: 1, allowDelete: true };
 
 /** How rename(2) says that the name is taken. */
 const TAKEN = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
@@ -121,7 +125,8 @@ export class FilesStore implements Store {
       if (this.#disk.kindOf(path) !== 'folder') throw new Refusal('not-found', `there is no archive ${name}`);
       return readDescription(this.#disk, path, name);
     });
-    return new FilesArchive(this.#disk, path, description, this.#options.floors, patience);
+    const { floors, rules = RULES } = this.#options;
+    return new FilesArchive(this.#disk, path, description, { floors, rules, patience });
   }
 
   archives(): ArchiveName[] {

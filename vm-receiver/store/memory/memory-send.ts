@@ -16,6 +16,7 @@ export interface MemorySession {
   readonly chunks: ReadonlyMap<number, Uint8Array>;
   /** By range. */
   readonly pages: ReadonlyMap<number, Uint8Array>;
+  readonly protected: boolean;
 }
 
 export interface MemoryVolume {
@@ -111,7 +112,8 @@ export class MemorySend implements Send {
     const parts = index.map((part) => Uint8Array.from(part));
     const { session, size } = request;
     this.#volume.name = request.name ?? this.#volume.name;
-    this.#volume.sessions.push({ session, size, head: Uint8Array.from(head), index: parts, chunks, pages });
+    const content = { head: Uint8Array.from(head), index: parts, chunks, pages };
+    this.#volume.sessions.push({ session, size, ...content, protected: false });
     this.letGo();
   }
 

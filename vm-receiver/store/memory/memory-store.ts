@@ -9,16 +9,21 @@ import type {
   ArchiveStore,
   NewArchive,
   Pieces,
+  Hurt,
   Resolution,
+  Rules,
   Send,
   SendRequest,
   SessionSummary,
   Slot,
+  Space,
   Store,
   StoredHead,
   VolumeSummary,
 } from '../store.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
+import { mustBeDeletable, mustBePrunable } from '../rules.ts';
+import { pruneInMemory, storedBytes } from './memory-prune.ts';
 import { MemorySend, type MemorySession, type MemoryVolume } from './memory-send.ts';
 
 interface Content {
@@ -30,6 +35,11 @@ interface Content {
 
 export class MemoryStore implements Store {
   readonly #archives = new Map<ArchiveName, Content>();
+  readonly #rules: Rules;
+
+  constructor(rules: Rules = { minKeep: 1, allowDelete: true }) {
+    this.#rules = rules;
+  }
 
   async create(archive: NewArchive): Promise<void> {
     const there = this.#archives.get(archive.name);
@@ -45,7 +55,7 @@ export class MemoryStore implements Store {
   async open(name: ArchiveName): Promise<ArchiveStore> {
     const content = this.#archives.get(name);
     if (content === undefined) throw new Refusal('not-found', `there is no archive ${name}`);
-    return new MemoryArchive(content);
+    return new MemoryArchive(content, this.#rules);
   }
 
   archives(): ArchiveName[] {
@@ -69,10 +79,12 @@ class MemoryArchive implements ArchiveStore {
   readonly chunkSize: number;
   readonly encrypted: boolean;
   readonly dedup: boolean;
+  readonly rules: Rules;
   readonly #content: Content;
   readonly #sends = new Set<MemorySend>();
 
-  constructor(content: Content) {
+  constructor(content: Content, rules: Rules) {
+    this.rules = rules;
     this.id = content.created.id;
     this.chunkSize = content.created.chunkSize;
     this.encrypted = content.created.encrypted;
@@ -167,6 +179,59 @@ class MemoryArchive implements ArchiveStore {
     return send;
   }
 
+  space(): Space {
+    return { totalBytes: 2 ** 40, freeBytes: 2 ** 39, freeInodes: undefined };
+  }
+
+  async prune(id: VolumeId, session: SessionName): Promise<number | undefined> {
+    const volume = this.#content.volumes.get(id);
+    if (volume?.sessions.some((each) => each.session === session) !== true) return undefined;
+    mustBePrunable(id, volume.sessions, [session], this.rules);
+    return pruneInMemory(volume, session, this.chunkSize);
+  }
+
+  async freed(id: VolumeId, asked: readonly SessionName[]): Promise<number | undefined> {
+    const volume = this.#content.volumes.get(id);
+    if (volume === undefined) return undefined;
+    mustBePrunable(id, volume.sessions, asked, this.rules);
+    const copy = { ...volume };
+    return asked.reduce((sum, session) => sum + pruneInMemory(copy, session, this.chunkSize), 0);
+  }
+
+  async protect(id: VolumeId, session: SessionName, on: boolean): Promise<boolean> {
+    const sessions = this.#content.volumes.get(id)?.sessions ?? [];
+    const place = sessions.findIndex((each) => each.session === session);
+    const found = sessions[place];
+    if (found === undefined) return false;
+    sessions[place] = { ...found, protected: on };
+    return true;
+  }
+
+  async rename(id: VolumeId, name: string): Promise<boolean> {
+    if (this.encrypted) throw new Refusal('bad-request', 'a volume’s name in the clear, for an encrypted archive');
+    const volume = this.#content.volumes.get(id);
+    if (volume !== undefined) volume.name = name;
+    return volume !== undefined;
+  }
+
+  async delete(id: VolumeId): Promise<number> {
+    const volume = this.#content.volumes.get(id);
+    if (volume === undefined) return 0;
+    mustBeDeletable(id, volume.sessions, this.rules);
+    dropUnfinished(volume, undefined);
+    this.#content.volumes.delete(id);
+    return volume.sessions.reduce((sum, session) => sum + storedBytes(session), 0);
+  }
+
+  /** Nothing rots here. */
+  async damage(id: VolumeId): Promise<Hurt | undefined> {
+    return this.#content.volumes.has(id) ? { addresses: [], pages: [] } : undefined;
+  }
+
+  async mend(id: VolumeId, session: SessionName): Promise<boolean> {
+    return this.#upTo(id, session) !== undefined;
+  }
+
   /** Nothing rots here. */
   async check(): Promise<void> {
     return Promise.resolve();
@@ -195,9 +260,14 @@ function dropUnfinished(volume: MemoryVolume, keep: PairingId | undefined): void
   }
 }
 
-function summary({ session, size, head, index, chunks, pages }: MemorySession): SessionSummary {
-  const all = [head, ...index, ...chunks.values(), ...pages.values()];
-  const storedBytes = all.reduce((sum, { length }) => sum + length, 0);
-  const zeros = [...chunks.values()].filter(({ length }) => length === 0).length;
-  return { session, sizeBytes: size, storedBytes, files: chunks.size, zeros };
+function summary(session: MemorySession): SessionSummary {
+  const zeros = [...session.chunks.values()].filter(({ length }) => length === 0).length;
+  return {
+    session: session.session,
+    sizeBytes: session.size,
+    storedBytes: storedBytes(session),
+    files: session.chunks.size,
+    zeros,
+    protected: session.protected,
+  };
 }

@@ -1,0 +1,58 @@
+/**
+ * The requests of the phase open that change what is there, and take away: each one step of the store and its answer.
+ */
+import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
+import type { ArchiveStore } from '../store/store.ts';
+import { answering } from './answering.ts';
+import type { Conversation } from './conversation.ts';
+
+const MAINTAINING = new Set<AgentMessage['t']>([
+  'prune',
+  'protect',
+  'rename',
+  'delete',
+  'mend-chunk',
+  'mend-page',
+] satisfies Maintaining['t'][]);
+
+type Maintaining = Extract<AgentRequest, { t: 'prune' | 'protect' | 'rename' | 'delete' | 'mend-chunk' | 'mend-page' }>;
+
+export function isMaintaining(message: AgentMessage): message is Maintaining {
+  return MAINTAINING.has(message.t);
+}
+
+export async function maintain(conversation: Conversation, archive: ArchiveStore, request: Maintaining): Promise<void> {
+  const { id: re } = request;
+  await answering(conversation, re, async () => {
+    await conversation.answer({ ...(await change(archive, request)), re });
+  });
+}
+
+type Change = { t: 'done' | 'absent' } | { t: 'freed'; bytes: number };
+
+async function change(archive: ArchiveStore, request: Maintaining): Promise<Change> {
+  const { volume } = request;
+  switch (request.t) {
+    case 'prune':
+      return freed(await archive.prune(volume, request.session));
+    case 'delete':
+      return freed(await archive.delete(volume));
+    case 'protect':
+      return done(await archive.protect(volume, request.session, request.on));
+    case 'rename':
+      return done(await archive.rename(volume, request.name));
+    case 'mend-chunk':
+      return done(await archive.mend(volume, request.session, { address: request.address }, request.data));
+    case 'mend-page':
+      return done(await archive.mend(volume, request.session, { page: request.range }, request.data));
+  }
+}
+
+/** Undefined where what it was asked of is not there. */
+export function freed(bytes: number | undefined): { t: 'absent' } | { t: 'freed'; bytes: number } {
+  return bytes === undefined ? { t: 'absent' } : { t: 'freed', bytes };
+}
+
+function done(isThere: boolean): { t: 'done' | 'absent' } {
+  return { t: isThere ? 'done' : 'absent' };
+}

@@ -1,0 +1,31 @@
+/**
+ * The bit that keeps a session from being pruned: an empty file in its folder.
+ */
+import { join } from 'node:path';
+import type { SessionName } from '../../../shared/archive/names.ts';
+import { aloneIn } from './alone.ts';
+import type { Disk } from './disk.ts';
+import { PROTECT } from './paths.ts';
+import type { VolumePlace } from './place.ts';
+import { listSessions } from './sessions.ts';
+
+export function isProtected(disk: Disk, session: string): boolean {
+  return disk.kindOf(join(session, PROTECT)) !== undefined;
+}
+
+/** Durable when it returns; gives whether there is such a session. */
+export async function protectSession(place: VolumePlace, session: SessionName, on: boolean): Promise<boolean> {
+  const { disk, volume, volumeName } = place;
+  const done = await aloneIn(place, `protect ${session} of`, () => {
+    const found = listSessions(disk, volume, volumeName).find((each) => each.session === session && !each.hidden);
+    if (found === undefined) return false;
+    const file = join(found.path, PROTECT);
+    if (on) disk.replace(file, '');
+    else {
+      disk.remove(file);
+      disk.syncFolder(found.path);
+    }
+    return true;
+  });
+  return done ?? false;
+}
