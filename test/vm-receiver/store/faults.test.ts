@@ -2,27 +2,32 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Disk } from '../../../vm-receiver/store/files/disk.ts';
 import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import type { Rules } from '../../../vm-receiver/store/store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import { Random } from '../../fixtures/random.ts';
 import { storeConformance } from './conformance.ts';
 import { faultyDisk, operationOf, shortDisk, type Fault } from './faulty-disk.ts';
+import { lifeConformance, type WithStore } from './life-conformance.ts';
 import { inspect, live, nothingAnswered } from './history.ts';
 import { VOLUME, pairingId } from './scene.ts';
 import { MemoryDisk, type Survival } from './memory-disk.ts';
 
-function storeOn(disk: Disk): FilesStore {
-  return new FilesStore(disk, { root: '/', requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
+function storeOn(disk: Disk, rules?: Rules): FilesStore {
+  const floors = { freeBytes: 0, freeInodes: 0 };
+  return new FilesStore(disk, { root: '/', requireMount: false, floors, ...(rules && { rules }) });
 }
 
-storeConformance('files on a disk in memory', async (use) => {
+const onMemoryDisk: WithStore = async (use, rules) => {
   const disk = new MemoryDisk();
-  await use(storeOn(disk));
+  await use(storeOn(disk, rules));
   assert.equal(disk.openFiles, 0, 'files are left open');
-});
+};
+const onShortDisk: WithStore = (use, rules) => use(storeOn(shortDisk(new MemoryDisk()), rules));
 
-storeConformance('S3: files on a disk that takes and gives a byte at a time', (use) =>
-  use(storeOn(shortDisk(new MemoryDisk()))),
-);
+storeConformance('files on a disk in memory', onMemoryDisk);
+lifeConformance('files on a disk in memory', onMemoryDisk);
+storeConformance('S3: files on a disk that takes and gives a byte at a time', onShortDisk);
+lifeConformance('S3: files on a disk that takes and gives a byte at a time', onShortDisk);
 
 /** Runs the history with one fault, then without; gives what failed, or undefined once the fault lies past the end. */
 async function liveThrough(fault: Fault): Promise<keyof Disk | undefined> {

@@ -3,13 +3,17 @@ import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
 import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
 import { makeScratch } from '../../fixtures/scratch.ts';
 import { storeConformance } from './conformance.ts';
+import { lifeConformance, type WithStore } from './life-conformance.ts';
 
-storeConformance('files', async (use) => {
+const withStore: WithStore = async (use, rules) => {
   const root = makeScratch('store');
   try {
     const floors = { freeBytes: 0, freeInodes: 0 };
-    await use(new FilesStore(systemDisk, { root, requireMount: false, floors }));
+    await use(new FilesStore(systemDisk, { root, requireMount: false, floors, ...(rules && { rules }) }));
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
-});
+};
+
+storeConformance('files', withStore);
+lifeConformance('files', withStore);

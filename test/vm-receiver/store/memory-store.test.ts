@@ -1,4 +1,6 @@
 import { MemoryStore } from '../../../vm-receiver/store/memory/memory-store.ts';
 import { storeConformance } from './conformance.ts';
+import { lifeConformance } from './life-conformance.ts';
 
 storeConformance('memory', (use) => use(new MemoryStore()));
+lifeConformance('memory', (use, rules) => use(new MemoryStore(rules)));

@@ -25,13 +25,16 @@ import type {
 } from '../store.ts';
 import { aloneIn } from './alone.ts';
 import { beginSend } from './begin.ts';
+import { deleteVolume } from './delete.ts';
 import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
+import { freedByPruning } from './freed.ts';
 import { FolderLock } from './lock.ts';
 import { CATALOGUE, INDEX, KEYS, VOLUMES, VOLUME_NAME, volumeFolder } from './paths.ts';
 import { volumePlace, type ArchivePlace } from './place.ts';
 import { MAX_SMALL, readHead, resolveSend } from './resolve.ts';
 import type { FilesSend } from './send.ts';
+import { finishPruning, pruneSession } from './pruning.ts';
 import { isProtected, protectSession } from './protect.ts';
 import { VolumeReaders } from './readers.ts';
 import { listSessions, type StoredSession } from './sessions.ts';
@@ -203,12 +206,13 @@ export class FilesArchive implements ArchiveStore {
     return attempt('look at the space left', () => this.#disk.space(this.#path));
   }
 
-  async prune(): Promise<number | undefined> {
-    throw new Refusal('unsupported', 'this receiver cannot prune yet');
+  async prune(volume: VolumeId, session: SessionName): Promise<number | undefined> {
+    this.#mustBeWritable();
+    return await pruneSession(volumePlace(this.#place, volume), session);
   }
 
-  async freed(): Promise<number | undefined> {
-    throw new Refusal('unsupported', 'this receiver cannot prune yet');
+  async freed(volume: VolumeId, sessions: readonly SessionName[]): Promise<number | undefined> {
+    return await freedByPruning(volumePlace(this.#place, volume), sessions);
   }
 
   async protect(volume: VolumeId, session: SessionName, on: boolean): Promise<boolean> {
@@ -227,8 +231,9 @@ export class FilesArchive implements ArchiveStore {
     return done ?? false;
   }
 
-  async delete(): Promise<number> {
-    throw new Refusal('unsupported', 'this receiver cannot delete yet');
+  async delete(volume: VolumeId): Promise<number> {
+    this.#mustBeWritable();
+    return await deleteVolume(volumePlace(this.#place, volume));
   }
 
   async damage(volume: VolumeId): Promise<Hurt | undefined> {
@@ -240,6 +245,7 @@ export class FilesArchive implements ArchiveStore {
   }
 
   async check(volume: VolumeId, watcher: CheckWatcher): Promise<void> {
+    if (this.#writable) await finishPruning(volumePlace(this.#place, volume));
     const check = new VolumeCheck(this.#disk, this.#path, watcher);
     const sessions = async () => (await this.#readers.get(volume))?.sessions ?? [];
     // Oldest first: what a prune moves meanwhile goes to a session that is still to come.

@@ -7,6 +7,7 @@ import { checkBase } from './base.ts';
 import { isOf, readCheckpoint } from './checkpoint.ts';
 import type { VolumePlace } from './place.ts';
 import { FilesSend } from './send.ts';
+import { finishPruning } from './pruning.ts';
 import { SpaceWatch } from './space.ts';
 import { UnfinishedSend } from './unfinished.ts';
 
@@ -18,6 +19,7 @@ export async function beginSend(place: VolumePlace, request: SendRequest): Promi
     checkBase(place, request);
     // Made durable with all else, before the first checkpoint or commit.
     if (disk.kindOf(volume) === undefined) disk.makeFolder(volume);
+    await finishPruning(place);
     await removeOthers(place, request);
     const folder = await (request.resume ? claim(place, request) : UnfinishedSend.make(place, request.pairing));
     try {

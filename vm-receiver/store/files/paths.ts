@@ -23,6 +23,8 @@ export const CHECKPOINT = 'checkpoint';
 
 const UNFINISHED = '.tmp-';
 const HIDDEN = '.pruning';
+const DROPPED = '.dropped-';
+const DELETED = '.deleted-';
 
 export function volumeFolder(volume: VolumeId): string {
   return `${VOLUMES}/${volume}`;
@@ -44,4 +46,31 @@ export function sessionOf(folder: string): { readonly session: SessionName; read
   const hidden = folder.endsWith(HIDDEN);
   const session = hidden ? folder.slice(0, -HIDDEN.length) : folder;
   return isSessionName(session) ? { session, hidden } : undefined;
+}
+
+export function hiddenFolder(session: SessionName): string {
+  return session + HIDDEN;
+}
+
+/** A pruned session that is under nothing any more, and on its way out. */
+export function droppedFolder(session: SessionName): string {
+  return DROPPED + session;
+}
+
+export function isDropped(folder: string): boolean {
+  return folder.startsWith(DROPPED) && isSessionName(folder.slice(DROPPED.length));
+}
+
+/** Of a volume that is on its way out. */
+export function deletedFolder(volume: VolumeId): string {
+  return DELETED + volume;
+}
+
+export function isDeleted(folder: string): boolean {
+  return folder.startsWith(DELETED) && isId(folder.slice(DELETED.length));
+}
+
+/** The address that a range begins at, from its folder's name. */
+export function firstAddressOf(rangeFolder: string): number {
+  return parseInt(`${rangeFolder}000000`, 16);
 }

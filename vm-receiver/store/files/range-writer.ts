@@ -2,10 +2,10 @@
  * Writes a send's chunks, zeros and pages into its range folders, and with them each folder's `sha256`. The one hot path
  * of the receiver: per chunk it opens, writes, closes and hashes, and allocates next to nothing.
  */
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { chunkFileName, rangeFolderName } from '../../../shared/archive/address.ts';
 import { Refusal, asRefusal } from '../refusal.ts';
+import { EMPTY_SUM, checksumLine, checksumOf } from './checksums.ts';
 import type { Disk } from './disk.ts';
 import { CHECKSUMS, PAGE } from './paths.ts';
 import { writeFully, writeNew } from './small-file.ts';
@@ -20,13 +20,6 @@ export interface Counts {
   /** Bytes of chunks and pages. */
   storedBytes: number;
 }
-
-/** A line of sha256sum(1). */
-export function checksumLine(bytes: Uint8Array, name: string): string {
-  return `${createHash('sha256').update(bytes).digest('hex')}  ${name}\n`;
-}
-
-const EMPTY_SUM = createHash('sha256').digest('hex');
 
 export class RangeWriter {
   readonly #disk: Disk;
@@ -53,7 +46,7 @@ export class RangeWriter {
   chunk(range: number, address: number, data: Uint8Array): void {
     const file = chunkFileName(address);
     this.#write(range, file, data);
-    this.#lines += checksumLine(data, file);
+    this.#lines += checksumLine(checksumOf(data), file);
     this.counts.files += 1;
     this.counts.storedBytes += data.length;
   }
@@ -61,14 +54,14 @@ export class RangeWriter {
   zeros(range: number, address: number): void {
     const file = chunkFileName(address);
     this.#write(range, file, EMPTY);
-    this.#lines += `${EMPTY_SUM}  ${file}\n`;
+    this.#lines += checksumLine(EMPTY_SUM, file);
     this.counts.files += 1;
     this.counts.zeros += 1;
   }
 
   page(range: number, data: Uint8Array): void {
     this.#write(range, PAGE, data);
-    this.#lines += checksumLine(data, PAGE);
+    this.#lines += checksumLine(checksumOf(data), PAGE);
     this.counts.storedBytes += data.length;
   }
 

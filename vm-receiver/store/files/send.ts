@@ -11,9 +11,10 @@ import { checkBase } from './base.ts';
 import { FolderLock } from './lock.ts';
 import { CHECKPOINT, CHECKSUMS, HEAD, INDEX, SIZE, STATS, VOLUME_NAME } from './paths.ts';
 import type { VolumePlace } from './place.ts';
-import { RangeWriter, checksumLine, type Counts } from './range-writer.ts';
+import { checksumLine, checksumOf } from './checksums.ts';
+import { RangeWriter, type Counts } from './range-writer.ts';
 import { writeNew } from './small-file.ts';
-import type { Stats } from './stats.ts';
+import { describeStats, type Stats } from './stats.ts';
 import type { SpaceWatch } from './space.ts';
 import type { UnfinishedSend } from './unfinished.ts';
 import { ZeroRuns } from './zero-run.ts';
@@ -123,12 +124,13 @@ export class FilesSend implements Send {
     const { files, zeros, storedBytes } = this.#writer.counts;
     const sizeBytes = this.#request.size;
     const stats: Stats = { sizeBytes, files, zeros, storedBytes: storedBytes + whole.length + head.length };
-    const checksums = checksumLine(head, HEAD) + checksumLine(whole, INDEX) + checksumLine(size, SIZE);
+    const line = (file: string, bytes: Uint8Array) => checksumLine(checksumOf(bytes), file);
+    const checksums = line(HEAD, head) + line(INDEX, whole) + line(SIZE, size);
     const write = (file: string, bytes: Uint8Array) => writeNew(disk, join(this.#folder.path, file), bytes);
     write(HEAD, head);
     write(INDEX, whole);
     write(SIZE, size);
-    write(STATS, Buffer.from(`${JSON.stringify(stats)}\n`));
+    write(STATS, Buffer.from(describeStats(stats)));
     write(CHECKSUMS, Buffer.from(checksums));
   }
 

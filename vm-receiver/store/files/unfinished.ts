@@ -10,7 +10,18 @@ import { systemCode } from '../../../shared/errors.ts';
 import { Refusal, attemptAsync } from '../refusal.ts';
 import type { Disk } from './disk.ts';
 import { FolderLock } from './lock.ts';
-import { CHECKPOINT, CHECKSUMS, HEAD, INDEX, PAGE, SIZE, STATS, pairingOf, unfinishedFolder } from './paths.ts';
+import {
+  CHECKPOINT,
+  CHECKSUMS,
+  HEAD,
+  INDEX,
+  PAGE,
+  SIZE,
+  STATS,
+  firstAddressOf,
+  pairingOf,
+  unfinishedFolder,
+} from './paths.ts';
 import type { VolumePlace } from './place.ts';
 import type { Counts } from './range-writer.ts';
 
@@ -111,7 +122,7 @@ export class UnfinishedSend {
     await attemptAsync(`drop the end of ${this.name}`, async () => {
       for (const file of [HEAD, INDEX, SIZE, STATS, CHECKSUMS]) this.#disk.remove(join(this.path, file));
       for (const folder of this.#ranges()) {
-        if (firstAddress(folder) >= address) await this.#disk.removeTree(join(this.path, folder));
+        if (firstAddressOf(folder) >= address) await this.#disk.removeTree(join(this.path, folder));
       }
     });
   }
@@ -137,8 +148,4 @@ export class UnfinishedSend {
   #ranges(): string[] {
     return this.#disk.list(this.path).filter((name) => RANGE_FOLDER_NAME.test(name));
   }
-}
-
-function firstAddress(rangeFolder: string): number {
-  return parseInt(`${rangeFolder}000000`, 16);
 }

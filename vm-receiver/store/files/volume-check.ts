@@ -8,13 +8,11 @@ import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/addr
 import { systemCode } from '../../../shared/errors.ts';
 import { Refusal } from '../refusal.ts';
 import type { CheckWatcher, Problem } from '../store.ts';
+import { readChecksums } from './checksums.ts';
 import type { Disk } from './disk.ts';
 import { CHECKSUMS, HEAD, INDEX, PAGE, SIZE } from './paths.ts';
-import { readFully, readSmall, withFile } from './small-file.ts';
+import { readFully, withFile } from './small-file.ts';
 
-const LINE = /^([0-9a-f]{64}) {2}([a-z0-9]+)$/;
-/** A range has 1025 lines; after a prune some may be there twice. */
-const MAX_CHECKSUMS = 2 ** 20;
 const BUFFER = 256 * 1024;
 
 export class VolumeCheck {
@@ -59,22 +57,13 @@ export class VolumeCheck {
   }
 
   /** By name; undefined when they cannot be had, and that was reported. */
-  #checksums(path: string): Map<string, string> | undefined {
+  #checksums(path: string): ReadonlyMap<string, string> | undefined {
     const file = join(path, CHECKSUMS);
-    const sums = new Map<string, string>();
     try {
-      const bytes = readSmall(this.#disk, file, this.#nameOf(file), MAX_CHECKSUMS);
-      if (bytes === undefined) {
-        this.#found(file, 'missing');
-        return undefined;
-      }
-      for (const line of Buffer.from(bytes).toString().split('\n')) {
-        if (line === '') continue;
-        const [, sum, name] = LINE.exec(line) ?? [];
-        if (sum === undefined || name === undefined) this.#found(file, 'different');
-        else sums.set(name, sum);
-      }
-      return sums;
+      const checksums = readChecksums(this.#disk, path, this.#nameOf(path));
+      if (checksums === undefined) this.#found(file, 'missing');
+      else if (checksums.damaged) this.#found(file, 'different');
+      return checksums?.sums;
     } catch (error) {
       this.#found(file, problemOf(error));
       return undefined;

@@ -5,6 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNKS_PER_RANGE, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
 import type { Disk } from './disk.ts';
+import { firstAddressOf } from './paths.ts';
 import type { StoredSession } from './sessions.ts';
 import type { VolumeReader } from './volume-reader.ts';
 
@@ -62,7 +63,7 @@ export class ZeroRuns {
     for (const { path } of sessions) {
       for (const folder of this.#disk.list(path)) {
         if (!RANGE_FOLDER_NAME.test(folder)) continue;
-        const range = parseInt(`${folder}000000`, 16) / bytes;
+        const range = firstAddressOf(folder) / bytes;
         if (Number.isInteger(range)) found.add(range);
       }
     }

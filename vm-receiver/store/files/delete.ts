@@ -1,0 +1,65 @@
+/**
+ * Taking a volume away: one rename puts it out of sight, and what is left is removed by whoever comes next.
+ */
+import { join } from 'node:path';
+import { Refusal, attemptAsync } from '../refusal.ts';
+import { mustBeDeletable } from '../rules.ts';
+import { aloneIn } from './alone.ts';
+import type { Disk } from './disk.ts';
+import { VOLUMES, deletedFolder, isDeleted, isDropped, pairingOf, sessionOf } from './paths.ts';
+import type { ArchivePlace, VolumePlace } from './place.ts';
+import { isProtected } from './protect.ts';
+import { removeSession, withRemoval } from './removal.ts';
+import { listSessions } from './sessions.ts';
+import { UnfinishedSend } from './unfinished.ts';
+
+/** Bytes of stored files that are gone, 0 when there is no such volume. @throws Refusal `refused` */
+export async function deleteVolume(place: VolumePlace): Promise<number> {
+  const { disk, id, volume, volumeName, rules } = place;
+  await attemptAsync(`delete ${volumeName}`, async () => {
+    const standing = () =>
+      listSessions(disk, volume, volumeName).map(({ session, path }) => ({
+        session,
+        protected: isProtected(disk, path),
+      }));
+    mustBeDeletable(id, standing(), rules);
+    if (disk.kindOf(volume) === undefined) return;
+    for await (const send of UnfinishedSend.claimAll(place)) await send.discard();
+    await aloneIn(place, 'delete', () => {
+      mustBeDeletable(id, standing(), rules);
+      if (disk.list(volume).some((folder) => pairingOf(folder) !== undefined)) {
+        throw new Refusal('locked', `a send of ${volumeName} has begun meanwhile`, {
+          hint: 'Wait for it, and try again.',
+        });
+      }
+      disk.rename(volume, join(place.archive, VOLUMES, deletedFolder(id)));
+    });
+  });
+  return await finishDeleting(place);
+}
+
+/** Removes what volumes that were deleted have left; gives the bytes of stored files that are gone. */
+export async function finishDeleting({ disk, archive }: ArchivePlace): Promise<number> {
+  return await attemptAsync('remove a deleted volume', async () => {
+    const volumes = join(archive, VOLUMES);
+    // Whoever renamed it may have been killed before that was durable.
+    disk.syncFolder(volumes);
+    let bytes = 0;
+    for (const folder of disk.list(volumes).filter(isDeleted)) {
+      const path = join(volumes, folder);
+      bytes += (await withRemoval(disk, path, () => removeVolume(disk, path))) ?? 0;
+    }
+    return bytes;
+  });
+}
+
+async function removeVolume(disk: Disk, volume: string): Promise<number> {
+  let bytes = 0;
+  for (const folder of disk.list(volume)) {
+    const path = join(volume, folder);
+    if ((sessionOf(folder) === undefined && !isDropped(folder)) || disk.kindOf(path) !== 'folder') continue;
+    bytes += await removeSession(disk, path);
+  }
+  await disk.removeTree(volume);
+  return bytes;
+}

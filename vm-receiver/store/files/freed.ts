@@ -1,0 +1,72 @@
+/**
+ * What pruning would free, told without doing it: the files of pruned sessions that their successor does not need.
+ */
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
+import type { SessionName } from '../../../shared/archive/names.ts';
+import { attemptAsync } from '../refusal.ts';
+import { mustBePrunable } from '../rules.ts';
+import type { Disk } from './disk.ts';
+import { HEAD, INDEX, PAGE, firstAddressOf } from './paths.ts';
+import type { VolumePlace } from './place.ts';
+import { isProtected } from './protect.ts';
+import type { StoredSession } from './sessions.ts';
+import { readSize } from './size.ts';
+
+/** Bytes; undefined when there is no such volume. @throws Refusal `refused` as `prune` does */
+export async function freedByPruning(place: VolumePlace, asked: readonly SessionName[]): Promise<number | undefined> {
+  const { disk, id, volumeName, rules, readers } = place;
+  return await attemptAsync(`weigh a prune of ${volumeName}`, async () => {
+    const sessions = (await readers.get(id))?.sessions.filter(({ hidden }) => !hidden) ?? [];
+    if (sessions.length === 0) return undefined;
+    const standing = sessions.map(({ session, path }) => ({ session, protected: isProtected(disk, path) }));
+    mustBePrunable(id, standing, asked, rules);
+    const goes = new Set(asked);
+    let bytes = 0;
+    for (const run of runs(sessions, goes)) bytes += await freedByRun(place, run);
+    return bytes;
+  });
+}
+
+/** Sessions that go together, newest first, behind the one that stays and takes over from them. */
+interface Run {
+  readonly successor: StoredSession;
+  readonly pruned: readonly StoredSession[];
+}
+
+function* runs(sessions: readonly StoredSession[], goes: ReadonlySet<SessionName>): Generator<Run, void, undefined> {
+  let pruned: StoredSession[] = [];
+  for (const each of sessions) {
+    if (goes.has(each.session)) pruned.unshift(each);
+    else {
+      if (pruned.length > 0) yield { successor: each, pruned };
+      pruned = [];
+    }
+  }
+}
+
+async function freedByRun({ disk, volumeName }: VolumePlace, { successor, pruned }: Run): Promise<number> {
+  const size = readSize(disk, successor.path, `${volumeName}/${successor.session}`);
+  let bytes = 0;
+  for (const { path } of pruned) for (const file of [HEAD, INDEX]) bytes += disk.entryAt(join(path, file))?.size ?? 0;
+  const folders = new Set(pruned.flatMap(({ path }) => disk.list(path).filter((name) => RANGE_FOLDER_NAME.test(name))));
+  for (const folder of folders) {
+    const has = new Set(partsIn(disk, join(successor.path, folder)));
+    for (const { path } of pruned) {
+      for (const name of partsIn(disk, join(path, folder))) {
+        const address = name === PAGE ? firstAddressOf(folder) : parseInt(name, 16);
+        if (address < size && !has.has(name)) has.add(name);
+        else bytes += disk.entryAt(join(path, folder, name))?.size ?? 0;
+      }
+    }
+    await nextTurn();
+  }
+  return bytes;
+}
+
+/** Names of chunks and the page; none where there is no such range. */
+function partsIn(disk: Disk, folder: string): string[] {
+  if (disk.kindOf(folder) !== 'folder') return [];
+  return disk.list(folder).filter((name) => name === PAGE || CHUNK_FILE_NAME.test(name));
+}
