@@ -21,7 +21,7 @@ const SLOT_NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
 /** A session's name is a real UTC time between the years 1970 and 9999. */
 export function isSessionName(text: string): text is SessionName {
-  const time = sessionTime(text);
+  const time = timeOf(text);
   return time !== undefined && formatSessionName(time) === text;
 }
 
@@ -37,8 +37,13 @@ export function isSlotName(text: string): boolean {
   return SLOT_NAME.test(text);
 }
 
+/** Milliseconds since 1970. */
+export function sessionTime(session: SessionName): number {
+  return timeOf(session) ?? 0;
+}
+
 /** Milliseconds since 1970 of a name of the right form; undefined otherwise. */
-function sessionTime(text: string): number | undefined {
+function timeOf(text: string): number | undefined {
   const match = SESSION_NAME.exec(text);
   if (match === null) return undefined;
   const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [
@@ -59,6 +64,6 @@ function formatSessionName(milliseconds: number): string {
 
 /** max(now, newest + 1 s): names only ever grow, whatever the clock does. `now` in milliseconds since 1970. */
 export function nextSessionName(now: number, newest: SessionName | undefined): SessionName {
-  const after = newest === undefined ? 0 : (sessionTime(newest) ?? 0) + 1000;
+  const after = newest === undefined ? 0 : sessionTime(newest) + 1000;
   return formatSessionName(Math.max(now, after)) as SessionName;
 }

@@ -6,11 +6,12 @@ import type { Rules } from '../../../vm-receiver/store/store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import { Random } from '../../fixtures/random.ts';
 import { storeConformance } from './conformance.ts';
-import { faultyDisk, operationOf, shortDisk, type Fault } from './faulty-disk.ts';
+import { faultyDisk, shortDisk, type Fault } from './faulty-disk.ts';
 import { lifeConformance, type WithStore } from './life-conformance.ts';
 import { inspect, live, nothingAnswered } from './history.ts';
 import { VOLUME, pairingId } from './scene.ts';
-import { MemoryDisk, type Survival } from './memory-disk.ts';
+import { MemoryDisk } from './memory-disk.ts';
+import { SURVIVALS, liveUntilCut } from './power.ts';
 
 function storeOn(disk: Disk, rules?: Rules): FilesStore {
   const floors = { freeBytes: 0, freeInodes: 0 };
@@ -86,44 +87,15 @@ describe('each operation of the disk fails in turn', () => {
   }
 });
 
-class PowerCut extends Error {}
-
-/** Ends everything at its nth operation, as a power cut does: nothing that comes after is done, by anybody. */
-function endingDisk(inner: MemoryDisk, at: number): { disk: Disk; reached: () => boolean } {
-  let count = 0;
-  const step = () => {
-    count += 1;
-    if (count >= at) throw new PowerCut();
-  };
-  inner.within = step;
-  const disk = new Proxy<Disk>(inner, {
-    get(target, name) {
-      const operation = operationOf(target, name);
-      return (...args: unknown[]) => {
-        step();
-        return operation.apply(target, args);
-      };
-    },
-  });
-  return { disk, reached: () => count >= at };
-}
-
 /** The history until the power cut; false when it came to its end before. */
-async function liveUntilCut(
+async function liveUntil(
   real: MemoryDisk,
   at: number,
   answered: ReturnType<typeof nothingAnswered>,
   resumes = true,
 ): Promise<boolean> {
-  const { disk, reached } = endingDisk(real, at);
-  await live(storeOn(disk), answered, resumes).catch((error: unknown) => {
-    if (!reached()) throw error;
-  });
-  real.within = () => undefined;
-  return reached();
+  return await liveUntilCut(real, at, (disk) => live(storeOn(disk), answered, resumes));
 }
-
-const SURVIVALS: readonly Survival[] = ['none', 'all', 'some', 'some', 'some'];
 
 describe('the power is cut at each operation of the disk', () => {
   test('S8, I2, I3, I9: what was answered stays, what was not is whole or not there', async () => {
@@ -134,7 +106,7 @@ describe('the power is cut at each operation of the disk', () => {
       for (const survival of SURVIVALS) {
         const answered = nothingAnswered();
         const before = new MemoryDisk();
-        reached = await liveUntilCut(before, at, answered);
+        reached = await liveUntil(before, at, answered);
         const after = before.afterPowerCut(survival, random);
         await inspect(storeOn(after), answered);
         await live(storeOn(after), answered);
@@ -155,7 +127,7 @@ describe('the power is cut at each operation of the disk', () => {
       const answered = nothingAnswered();
       let disk = new MemoryDisk();
       for (let cut = 0; cut < 4; cut++) {
-        await liveUntilCut(disk, random.between(1, 220), answered, !random.once(3));
+        await liveUntil(disk, random.between(1, 220), answered, !random.once(3));
         if (random.once(2)) disk = disk.afterPowerCut(random.pick(SURVIVALS), random);
         else disk.forgetUsers();
         await inspect(storeOn(disk), answered);
@@ -175,12 +147,12 @@ describe('the power is cut at each operation of the disk', () => {
       for (let next = 2; next < 40; next++) {
         const answered = nothingAnswered();
         const disk = new MemoryDisk();
-        if (!(await liveUntilCut(disk, at, answered))) {
+        if (!(await liveUntil(disk, at, answered))) {
           assert.ok(cuts > 3000);
           return;
         }
         disk.forgetUsers();
-        await liveUntilCut(disk, next, answered);
+        await liveUntil(disk, next, answered);
         await inspect(storeOn(disk.afterPowerCut('none', random)), answered);
         cuts += 1;
       }
@@ -194,11 +166,11 @@ describe('the power is cut at each operation of the disk', () => {
         const answered = nothingAnswered();
         let disk = new MemoryDisk();
         // Behind the checkpoint of the first session.
-        await liveUntilCut(disk, 80, answered);
+        await liveUntil(disk, 80, answered);
         disk = disk.afterPowerCut('all', random);
         const checkpoint = `/laptop/volumes/${VOLUME}/.tmp-${pairingId(1)}/checkpoint`;
         assert.equal(disk.kindOf(checkpoint), 'file', 'no send that could be resumed');
-        await liveUntilCut(disk, at, answered, false);
+        await liveUntil(disk, at, answered, false);
         disk = disk.afterPowerCut('some', random);
         await live(storeOn(disk), answered);
         await inspect(storeOn(disk), answered);

@@ -69,7 +69,6 @@ async function handOver(place: VolumePlace): Promise<boolean> {
   if (!(await move(heirs, performance.now() + TURN))) return false;
   absorbStats(disk, heirs, pruned.session, await amountIn(disk, pruned.path));
   disk.rename(pruned.path, join(volume, droppedFolder(pruned.session)));
-  disk.syncFolder(volume);
   return false;
 }
 

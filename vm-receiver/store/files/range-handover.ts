@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path';
 import { CHUNK_FILE_NAME, CHUNKS_PER_RANGE } from '../../../shared/archive/address.ts';
-import { systemCode } from '../../../shared/errors.ts';
 import { Refusal } from '../refusal.ts';
 import { EMPTY_SUM, checksumLine, readChecksums, type Checksums } from './checksums.ts';
 import type { Disk } from './disk.ts';
@@ -61,11 +60,11 @@ export class RangeHandover {
     if (this.#isWhole()) return false;
     const { files, sums } = this.#find();
     const own = this.#shared ? this.#checksums(this.#to) : EMPTY;
-    const added = [...sums].filter(([name]) => this.#isNeeded(name, sums) && own?.sums.has(name) === false);
+    const added = [...sums].filter(([name]) => this.#isNeeded(name, sums) && !own.sums.has(name));
     if (added.length === 0 && (this.#shared || !files.some((name) => this.#isNeeded(name, sums)))) return false;
     if (!this.#shared) disk.makeFolder(this.#to);
     const lines = added.map(([name, sum]) => checksumLine(sum, name));
-    if (own !== undefined) writeNew(disk, join(this.#to, MERGED), Buffer.from(endLine(own.text) + lines.join('')));
+    writeNew(disk, join(this.#to, MERGED), Buffer.from(endLine(own.text) + lines.join('')));
     return true;
   }
 
@@ -80,12 +79,12 @@ export class RangeHandover {
     const merged = join(this.#to, MERGED);
     if (disk.kindOf(merged) !== undefined) disk.rename(merged, join(this.#to, CHECKSUMS));
     const { files, sums } = this.#find();
-    const own = this.#checksums(this.#to)?.sums;
+    const own = this.#checksums(this.#to).sums;
     const there = new Set(disk.list(this.#to));
     for (const name of files) {
       if (there.has(name) || !this.#isNeeded(name, sums)) continue;
       // Another line says that the successor had a file of its own, which is lost: an older one is not that.
-      const line = own?.get(name);
+      const line = own.get(name);
       if (line === undefined || line === sums.get(name)) disk.rename(join(this.#from, name), join(this.#to, name));
     }
   }
@@ -101,7 +100,7 @@ export class RangeHandover {
 
   #find(): Found {
     const files = this.#heirs.disk.list(this.#from).filter((name) => name === PAGE || CHUNK_FILE_NAME.test(name));
-    return { files, sums: this.#checksums(this.#from)?.sums ?? new Map() };
+    return { files, sums: this.#checksums(this.#from).sums };
   }
 
   #isNeeded(name: string, sums: ReadonlyMap<string, string>): boolean {
@@ -111,14 +110,8 @@ export class RangeHandover {
     return parseInt(name, 16) < size && !(isOldest && sums.get(name) === EMPTY_SUM);
   }
 
-  /** Undefined where the disk cannot read them: files without a line are found by every check, and go over all the same. */
-  #checksums(folder: string): Checksums | undefined {
-    try {
-      return readChecksums(this.#heirs.disk, folder, 'a range') ?? EMPTY;
-    } catch (error) {
-      if (systemCode(error) === 'EIO') return undefined;
-      throw error;
-    }
+  #checksums(folder: string): Checksums {
+    return readChecksums(this.#heirs.disk, folder, 'a range') ?? EMPTY;
   }
 }
 

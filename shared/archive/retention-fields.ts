@@ -1,0 +1,52 @@
+/**
+ * A retention policy as people write it: `keep_daily = 7` in a configuration, `--keep-daily 7` on a command line.
+ */
+import * as z from 'zod';
+import { SparsebakError } from '../errors.ts';
+import type { RetentionPolicy } from './retention.ts';
+
+const UNITS = { h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 };
+
+/** Milliseconds of `36h`, `30d`, `8w`. @throws `usage` */
+export function parseDuration(text: string): number {
+  const [, count = '', unit = ''] = /^(\d{1,6})([hdw])$/.exec(text) ?? [];
+  if (count === '') {
+    throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no duration: a number and h, d or w, as in 30d`);
+  }
+  return Number(count) * UNITS[unit as keyof typeof UNITS];
+}
+
+/** @throws `usage` */
+export function parseCount(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no count`);
+  return Number(text);
+}
+
+const count = z.number().int().min(0).max(999_999).optional();
+
+/** The fields of a configuration. */
+export const retentionFields = {
+  keep_last: count,
+  keep_hourly: count,
+  keep_daily: count,
+  keep_weekly: count,
+  keep_monthly: count,
+  keep_yearly: count,
+  keep_within: z
+    .string()
+    .regex(/^\d{1,6}[hdw]$/, 'must be a number and h, d or w, as in "30d"')
+    .optional(),
+};
+type RetentionFields = z.infer<z.ZodObject<typeof retentionFields>>;
+
+export function policyOf(fields: RetentionFields): RetentionPolicy {
+  return {
+    last: fields.keep_last,
+    hourly: fields.keep_hourly,
+    daily: fields.keep_daily,
+    weekly: fields.keep_weekly,
+    monthly: fields.keep_monthly,
+    yearly: fields.keep_yearly,
+    within: fields.keep_within === undefined ? undefined : parseDuration(fields.keep_within),
+  };
+}
