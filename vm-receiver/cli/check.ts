@@ -1,13 +1,12 @@
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
-import type { ArchiveStore, CheckWatcher, Damage, Store } from '../store/store.ts';
+import type { ArchiveStore, CheckWatcher, Damage } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { chosenArchives, print, showBytes, table } from './output.ts';
 import { Progress } from './progress.ts';
 import type { Settings } from './settings.ts';
+import { withArchive } from './with-archive.ts';
 
-/** Seconds to wait for a volume that is being committed to. */
-const LOCK_WAIT = 60;
 /** Damages that are named; beyond that they are counted. */
 const NAMED = 10_000;
 
@@ -23,19 +22,12 @@ interface Report {
 export async function checkCommand(settings: Settings, json: boolean): Promise<number> {
   const store = openStore(settings);
   const reports: Report[] = [];
-  for (const archive of chosenArchives(store, settings)) reports.push(await checkOne(store, archive));
+  for (const archive of chosenArchives(store, settings)) {
+    reports.push(await withArchive(store, archive, (open) => readAll(archive, open)));
+  }
   if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
   else for (const report of reports) await print(describe(report));
   return reports.some(({ damaged }) => damaged > 0) ? EXIT_STATUS.integrity : 0;
-}
-
-async function checkOne(store: Store, name: ArchiveName): Promise<Report> {
-  const archive = await store.open(name, { seconds: LOCK_WAIT, signal: new AbortController().signal });
-  try {
-    return await readAll(name, archive);
-  } finally {
-    await archive.close();
-  }
 }
 
 async function readAll(name: ArchiveName, archive: ArchiveStore): Promise<Report> {

@@ -4,7 +4,7 @@ import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
 
 /** The archives where the configuration says that they are. */
-export function openStore({ root, requireMount, minFreeBytes, minFreeInodes }: Settings): Store {
+export function openStore({ root, requireMount, minFreeBytes, minFreeInodes, rules }: Settings): Store {
   const floors = { freeBytes: minFreeBytes, freeInodes: minFreeInodes };
-  return new FilesStore(systemDisk, { root, requireMount, floors });
+  return new FilesStore(systemDisk, { root, requireMount, floors, rules });
 }

@@ -2,6 +2,7 @@
  * What `list` and `check` print.
  */
 import type { ArchiveName } from '../../shared/archive/names.ts';
+import type { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
@@ -19,6 +20,11 @@ export async function print(text: string): Promise<void> {
       else resolve();
     });
   });
+}
+
+/** What went wrong and what to do about it, in one line. */
+export function describeError({ message, hint }: SparsebakError): string {
+  return escapeText(hint === undefined ? message : `${message}. ${hint}`, 4000);
 }
 
 /** Columns as wide as they need; cells may hold anything. */

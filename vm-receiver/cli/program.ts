@@ -5,10 +5,11 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { type SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import { escapeText } from '../../shared/text.ts';
 import { GRANTS, type Grant } from '../../shared/wire/messages.ts';
 import { LEVELS, type Level } from './level.ts';
 import { RELEASE } from '../../shared/release.ts';
+import { addMaintenance } from './maintenance.ts';
+import { describeError } from './output.ts';
 import { loadSettings, type Settings } from './settings.ts';
 
 interface GlobalOptions {
@@ -36,8 +37,7 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function report(error: SparsebakError): number {
-  const hint = error.hint === undefined ? '' : `. ${error.hint}`;
-  process.stderr.write(`sparsebak-receiver: ${escapeText(error.message + hint, 4000)}\n`);
+  process.stderr.write(`sparsebak-receiver: ${describeError(error)}\n`);
   return error.exitStatus;
 }
 
@@ -69,8 +69,15 @@ Fields of the configuration (TOML):
   min_free_bytes = 67108864   take nothing below this (default: 64 MiB)
   min_free_inodes = 1000      the same for inodes
   callers = ["dom0"]          qubes that may call (default: dom0 alone)
+  min_keep = 1                so many of a volume's newest sessions are never pruned
+  allow_delete = true         whether dom0 may delete volumes
+  autoprune = "policy"        when prune prunes: always, or "space": only while the disk runs low
+  low_space = "10%"           the disk runs low below this share of it, or below a size, as "50GiB"
+  [retention]                 what prune keeps: keep_last, keep_hourly, keep_daily, keep_weekly,
+  keep_daily = 7              keep_monthly, keep_yearly = COUNT, keep_within = "30d"
 
-Exit status: 0 done, 1 failed, 2 usage or configuration, 4 damage found, 5 refused or no backup disk, 6 locked.`,
+Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done in part, 4 damage found, 5 refused or no backup disk,
+6 locked.`,
     );
   const settings = () => settingsOf(program.opts<GlobalOptions>());
 
@@ -114,6 +121,7 @@ Examples:
         return await checkCommand(settings(), program.opts<GlobalOptions>().json ?? false);
       }),
     );
+  addMaintenance(program, runs, settings, () => program.opts<GlobalOptions>().json ?? false);
   return program;
 }
 

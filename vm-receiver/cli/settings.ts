@@ -5,9 +5,13 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { parse } from 'smol-toml';
 import * as z from 'zod';
+import { isLowSpace, parseLowSpace, type LowSpace } from '../../shared/archive/low-space.ts';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
+import { policyOf, retentionFields } from '../../shared/archive/retention-fields.ts';
+import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
+import type { Rules } from '../store/store.ts';
 
 const FILES = ['/rw/config/sparsebak/receiver.toml', '/etc/sparsebak/receiver.toml'];
 
@@ -28,6 +32,11 @@ const schema = z.strictObject({
   min_free_bytes: count.default(MIN_FREE_BYTES),
   min_free_inodes: count.default(MIN_FREE_INODES),
   callers: z.array(z.string()).default(['dom0']),
+  min_keep: z.number().int().min(1).max(999_999).default(1),
+  allow_delete: z.boolean().default(true),
+  autoprune: z.enum(['policy', 'space']).default('policy'),
+  low_space: z.string().refine(isLowSpace, 'must be a share or a size, as in "10%" or "50GiB"').default('10%'),
+  retention: z.strictObject(retentionFields).default({}),
 });
 
 export interface Settings {
@@ -39,6 +48,11 @@ export interface Settings {
   readonly minFreeInodes: number;
   /** Qubes that may call, where the call comes from one. */
   readonly callers: readonly string[];
+  readonly rules: Rules;
+  readonly retention: RetentionPolicy;
+  /** When `prune` takes away what the retention lets go: always, or only while the disk runs low. */
+  readonly autoprune: 'policy' | 'space';
+  readonly lowSpace: LowSpace;
 }
 
 export interface Given {
@@ -67,6 +81,10 @@ export function loadSettings({ root, archive, config }: Given): Settings {
     minFreeBytes: fields.min_free_bytes,
     minFreeInodes: fields.min_free_inodes,
     callers: fields.callers,
+    rules: { minKeep: fields.min_keep, allowDelete: fields.allow_delete },
+    retention: policyOf(fields.retention),
+    autoprune: fields.autoprune,
+    lowSpace: parseLowSpace(fields.low_space),
   };
 }
 

@@ -209,6 +209,9 @@ export interface ArchiveStore {
    */
   freed(volume: VolumeId, sessions: readonly SessionName[]): Promise<number | undefined>;
 
+  /** Finishes all that was cut off in the archive. @returns bytes of stored files that are gone */
+  tidy(): Promise<number>;
+
   /** Durable when it returns. @returns whether there is such a session */
   protect(volume: VolumeId, session: SessionName, on: boolean): Promise<boolean>;
 

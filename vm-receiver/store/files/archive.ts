@@ -25,7 +25,7 @@ import type {
 } from '../store.ts';
 import { aloneIn } from './alone.ts';
 import { beginSend } from './begin.ts';
-import { deleteVolume } from './delete.ts';
+import { deleteVolume, finishDeleting } from './delete.ts';
 import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
 import { freedByPruning } from './freed.ts';
@@ -114,10 +114,13 @@ export class FilesArchive implements ArchiveStore {
     });
   }
 
+  #volumeIds(): VolumeId[] {
+    const names = attempt(`list ${VOLUMES}`, () => this.#disk.list(this.#at(VOLUMES)).sort());
+    return names.filter(isId) as VolumeId[];
+  }
+
   *volumes(): Generator<VolumeSummary, void, undefined> {
-    for (const name of attempt(`list ${VOLUMES}`, () => this.#disk.list(this.#at(VOLUMES)).sort())) {
-      if (!isId(name)) continue;
-      const volume = name as VolumeId;
+    for (const volume of this.#volumeIds()) {
       const sessions = this.#sessions(volume).filter(({ hidden }) => !hidden);
       if (sessions.length === 0) continue;
       const shown = this.#small(`${volumeFolder(volume)}/${VOLUME_NAME}`);
@@ -213,6 +216,13 @@ export class FilesArchive implements ArchiveStore {
 
   async freed(volume: VolumeId, sessions: readonly SessionName[]): Promise<number | undefined> {
     return await freedByPruning(volumePlace(this.#place, volume), sessions);
+  }
+
+  async tidy(): Promise<number> {
+    this.#mustBeWritable();
+    let bytes = await finishDeleting(this.#place);
+    for (const volume of this.#volumeIds()) bytes += await finishPruning(volumePlace(this.#place, volume));
+    return bytes;
   }
 
   async protect(volume: VolumeId, session: SessionName, on: boolean): Promise<boolean> {

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { nextSessionName, type SessionName } from '../../../shared/archive/names.ts';
+import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { scratchFor } from '../../fixtures/scratch.ts';
+import { MAIN } from '../peer.ts';
+import { CHUNK, VOLUME, bytes, impatient, newArchive, pairingId } from '../store/scene.ts';
+
+const TIMES = ['2026-11-01T02:00:00Z', '2026-11-01T14:00:00Z', '2026-11-02T02:00:00Z', '2026-11-03T02:00:00Z'];
+const NAMES = TIMES.map((time) => nextSessionName(Date.parse(time), undefined));
+
+function receiver(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+}
+
+/** A volume whose every session writes one chunk of 1000 bytes again. */
+async function fourSessions(t: TestContext): Promise<{ root: string; sessions: () => string[] }> {
+  const root = scratchFor(t);
+  const store = new FilesStore(systemDisk, { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
+  await store.create(newArchive(), impatient);
+  const archive = await store.open(newArchive().name, impatient);
+  let base: SessionName | null = null;
+  for (const [number, session] of NAMES.entries()) {
+    const pairing = pairingId(number);
+    const send = await archive.begin({
+      volume: VOLUME,
+      pairing,
+      base,
+      session,
+      size: CHUNK,
+      resume: false,
+      name: null,
+    });
+    send.chunk(0, Buffer.alloc(1000, number));
+    await send.commit(bytes('head'), [bytes('index')]);
+    base = session;
+  }
+  await archive.close();
+  return { root, sessions: () => readdirSync(join(root, 'laptop/volumes', VOLUME)).sort() };
+}
+
+const FREED = 1000 + 'headindex'.length;
+
+test('prune tells what would go, and then it goes', async (t) => {
+  const { root, sessions } = await fourSessions(t);
+  const call = ['prune', '--root', root, '--keep-daily', '2', '--json'];
+  const told = receiver(...call, '--dry-run');
+  assert.equal(told.status, 0, told.stderr);
+  const reasons = [[], [], ['daily'], ['daily', 'newest']];
+  const document = (dryRun: boolean) => ({
+    dryRun,
+    archives: [
+      {
+        archive: 'laptop',
+        shortBytes: null,
+        volumes: [
+          {
+            id: VOLUME,
+            name: null,
+            sessions: NAMES.map((session, at) => ({ session, reasons: reasons[at], pruned: !dryRun && at < 2 })),
+            freedBytes: 2 * FREED,
+            error: null,
+          },
+        ],
+        freedBytes: 2 * FREED,
+      },
+    ],
+  });
+  assert.deepEqual(JSON.parse(told.stdout), document(true));
+  assert.deepEqual(sessions(), NAMES);
+  const shown = receiver('prune', '--root', root, '--keep-daily', '2', '--dry-run').stdout;
+  assert.match(shown, /^laptop: 2 of 4 sessions would go, 2\.0 KiB would become free$/m);
+  assert.match(shown, /^ {2}2026-11-01 Sun {2}-02:00:00 {2}-14:00:00$/m);
+  assert.match(shown, /^ {2}2026-11-03 Tue {2}\+02:00:00$/m);
+  assert.deepEqual(JSON.parse(receiver(...call).stdout), document(false));
+  assert.deepEqual(sessions(), NAMES.slice(2));
+  assert.match(
+    receiver('prune', '--root', root, '--keep-daily', '2').stdout,
+    /^laptop: 0 of 2 sessions pruned, 0 B freed$/m,
+  );
+});
+
+test('the policy is the configuration’s, and its rules stand above what is asked', async (t) => {
+  const { root, sessions } = await fourSessions(t);
+  const file = join(scratchFor(t), 'receiver.toml');
+  const withConfig = (text: string, ...args: string[]) => {
+    writeFileSync(file, `root = "${root}"\n${text}`);
+    return receiver('--config', file, 'prune', ...args);
+  };
+  assert.equal(withConfig('').status, 2, 'nothing says what to keep');
+  assert.match(withConfig('[retention]\n').stderr, /nothing says which sessions to keep/);
+  withConfig('min_keep = 3\n[retention]\nkeep_last = 1\n');
+  assert.deepEqual(sessions(), NAMES.slice(1));
+  assert.equal(withConfig('[retention]\nkeep_within = "24h"\n').status, 0);
+  assert.deepEqual(sessions(), NAMES.slice(2));
+  for (const wrong of ['min_keep = 0', 'autoprune = "now"', 'low_space = "much"', '[retention]\nkeep_dayly = 1']) {
+    const { status, stderr } = withConfig(`${wrong}\n`, '--keep-last', '1');
+    assert.equal(status, 2, wrong);
+    assert.match(stderr, /receiver\.toml: (min_keep|autoprune|low_space|keep_dayly)/);
+  }
+  for (const wrong of [['--keep-daily', '-1'], ['--keep-within', 'long'], ['--keep-tag', 'x'], ['laptop']]) {
+    assert.equal(withConfig('', ...wrong).status, 2, wrong.join(' '));
+  }
+});
+
+test('where the disk does not run low nothing goes, if so configured or asked', async (t) => {
+  const { root, sessions } = await fourSessions(t);
+  const file = join(scratchFor(t), 'receiver.toml');
+  const withConfig = (text: string, ...args: string[]) => {
+    writeFileSync(file, `root = "${root}"\n${text}\n[retention]\nkeep_last = 1\n`);
+    return receiver('--config', file, 'prune', ...args);
+  };
+  assert.match(withConfig('autoprune = "space"\nlow_space = "0%"').stdout, /does not run low, nothing goes/);
+  assert.match(withConfig('low_space = "1"', '--if-low', '--dry-run').stdout, /does not run low/);
+  assert.deepEqual(sessions(), NAMES);
+  assert.match(withConfig('autoprune = "space"\nlow_space = "100%"', '--dry-run').stdout, /3 of 4 sessions would go/);
+  assert.match(withConfig('autoprune = "space"\nlow_space = "100%"').stdout, /3 of 4 sessions pruned/);
+  assert.deepEqual(sessions(), NAMES.slice(3));
+});
+
+test('S11: what a killed prune or delete left is finished, and a volume that cannot be pruned is told', async (t) => {
+  const { root, sessions } = await fourSessions(t);
+  const volumes = join(root, 'laptop/volumes');
+  const left = join(volumes, `.deleted-${'ef'.repeat(16)}`);
+  mkdirSync(left);
+  assert.equal(receiver('prune', '--root', root, '--keep-last', '4').status, 0);
+  assert.deepEqual(readdirSync(volumes), [VOLUME]);
+  writeFileSync(join(volumes, VOLUME, NAMES[3]!, 'size'), '1\n');
+  const { status, stdout, stderr } = receiver('prune', '--root', root, '--keep-last', '1', '--json');
+  assert.equal(status, 3);
+  assert.match(stderr, /size is damaged/);
+  assert.deepEqual(sessions(), NAMES, 'what cannot be pruned to its end is not begun');
+  const [archive] = (JSON.parse(stdout) as { archives: { volumes: { error: string }[] }[] }).archives;
+  assert.match(archive?.volumes[0]?.error ?? '', /size is damaged/);
+});

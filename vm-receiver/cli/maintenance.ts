@@ -1,0 +1,78 @@
+/**
+ * The command line of what keeps an archive in order: for the VM's own timers, and for people.
+ */
+import { InvalidArgumentError, type Command } from 'commander';
+import { parseCount, parseDuration } from '../../shared/archive/retention-fields.ts';
+import type { RetentionPolicy } from '../../shared/archive/retention.ts';
+import { asSparsebakError } from '../../shared/errors.ts';
+import type { Settings } from './settings.ts';
+
+type Runs = (work: () => Promise<number>) => Promise<void>;
+
+interface PruneFlags {
+  readonly keepLast?: number;
+  readonly keepHourly?: number;
+  readonly keepDaily?: number;
+  readonly keepWeekly?: number;
+  readonly keepMonthly?: number;
+  readonly keepYearly?: number;
+  readonly keepWithin?: number;
+  readonly ifLow?: true;
+  readonly dryRun?: true;
+}
+
+/** `settings` are read when a command runs; `json` tells whether it was asked for. */
+export function addMaintenance(program: Command, runs: Runs, settings: () => Settings, json: () => boolean): void {
+  program
+    .command('prune')
+    .description('Take away the sessions that the policy does not keep. Needs no key, and no dom0.')
+    .option('--keep-last <count>', 'the newest', orUsage(parseCount))
+    .option('--keep-hourly <count>', 'the newest of each hour, of so many hours that have any', orUsage(parseCount))
+    .option('--keep-daily <count>', 'the newest of each day', orUsage(parseCount))
+    .option('--keep-weekly <count>', 'the newest of each week', orUsage(parseCount))
+    .option('--keep-monthly <count>', 'the newest of each month', orUsage(parseCount))
+    .option('--keep-yearly <count>', 'the newest of each year', orUsage(parseCount))
+    .option('--keep-within <duration>', 'all of that time up to the newest, as 36h, 30d, 8w', orUsage(parseDuration))
+    .option('--if-low', 'only while the disk runs low (low_space), the oldest first')
+    .option('--dry-run', 'show what would go, and what would become free')
+    .addHelpText(
+      'after',
+      `
+Without a --keep option the policy is the configuration's. Times are UTC. The newest session of a volume, the min_keep
+newest, and protected ones always stay.
+
+Examples:
+  sparsebak-receiver prune --dry-run
+  sparsebak-receiver prune --keep-daily 7 --keep-weekly 4
+  sparsebak-receiver prune --if-low`,
+    )
+    .action((flags: PruneFlags) =>
+      runs(async () => {
+        const { pruneCommand } = await import('./prune.ts');
+        const options = { policy: policyOf(flags), dryRun: flags.dryRun ?? false, ifLow: flags.ifLow ?? false };
+        return await pruneCommand(settings(), options, json());
+      }),
+    );
+}
+
+function policyOf(flags: PruneFlags): RetentionPolicy {
+  return {
+    last: flags.keepLast,
+    hourly: flags.keepHourly,
+    daily: flags.keepDaily,
+    weekly: flags.keepWeekly,
+    monthly: flags.keepMonthly,
+    yearly: flags.keepYearly,
+    within: flags.keepWithin,
+  };
+}
+
+function orUsage<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError(asSparsebakError(error).message);
+    }
+  };
+}
