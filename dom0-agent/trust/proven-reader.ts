@@ -5,7 +5,7 @@
 import { Geometry } from '../../shared/archive/address.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import { MAX_STAGED } from '../../shared/wire/limits.ts';
+import { MAX_SHORT_PARTS, MAX_STAGED, PART_SIZE } from '../../shared/wire/limits.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
 import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
 import { isZeroBytes } from '../content/bytes.ts';
@@ -20,8 +20,8 @@ const MAX_CATALOGUE = MAX_STAGED;
 const MAX_PAGE = 64 * 1024;
 /** Volumes in one listing: those of a full catalogue, and as many that it does not know. */
 const LISTED_VOLUMES = 2 * MAX_VOLUMES;
-/** Sessions of all volumes together in one listing: some 60 MiB of names. Beyond it, prune. */
-const MAX_SESSIONS = 2 ** 19;
+/** Sessions of all volumes together in one listing: some 25 MiB. Beyond it, prune. */
+const MAX_SESSIONS = 2 ** 17;
 
 export interface StoredSession {
   readonly session: SessionName;
@@ -198,13 +198,15 @@ const FIRST_ROOM = 64 * 1024;
 async function fetchObject(client: ReceiverClient, request: Request, cap: number): Promise<Uint8Array | undefined> {
   let bytes: Uint8Array = new Uint8Array(0);
   let length = 0;
+  let short = 0;
   try {
     const closing: Closing = await client.request(request, (item: Item) => {
       if (item.t !== 'data') return;
       const from = length;
       length += item.data.length;
       // A file that is too long is damage, and is heard to its end; one without end is another thing.
-      if (length > MAX_STAGED + cap)
+      if (item.data.length < PART_SIZE) short++;
+      if (length > MAX_STAGED + cap || short > MAX_SHORT_PARTS)
         throw new SparsebakError('protocol', `the receiver answers ${request.t} without end`);
       if (length > cap) return;
       if (length > bytes.length) {

@@ -17,3 +17,5 @@ export const MAX_DAMAGE = 65_536;
 export const MAX_STAGED = 16 * 2 ** 20;
 /** Data bytes in one `part`. */
 export const PART_SIZE = 64 * 1024;
+/** Pieces of one long object that may be shorter, the last one included: many small ones cost more than their bytes. */
+export const MAX_SHORT_PARTS = 16;
