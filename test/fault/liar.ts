@@ -7,39 +7,12 @@ import { decodeAgentMessage, decodeReceiverMessage } from '../../shared/wire/cod
 import { encodeFrame } from '../../shared/wire/encode.ts';
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
-import type { AgentMessage, AgentRequest, ReceiverMessage } from '../../shared/wire/messages.ts';
 import { MAX_CHUNK_SIZE } from '../../shared/archive/address.ts';
 import { RECEIVER } from '../scenario/program.ts';
+import type { Lie, Request, Wire } from './lie.ts';
+import { LIES } from './lies.ts';
 
-export type Request = AgentRequest;
-
-export interface Wire {
-  /** To the agent; waits until it is taken. False when nobody listens any more. */
-  readonly say: (message: ReceiverMessage) => Promise<boolean>;
-  readonly raw: (bytes: Uint8Array) => Promise<boolean>;
-  /** To the receiver that stands behind. */
-  readonly forward: (message: AgentMessage) => void;
-  /** Ends at once, as a process does. */
-  readonly quit: (status: number) => never;
-}
-
-export interface Lie {
-  /** Ahead of all; in place of the magic if it answers true. */
-  readonly begin?: (wire: Wire) => Promise<boolean>;
-  /** In place of handing the message on, if it answers true. */
-  readonly hears?: (message: AgentMessage, wire: Wire) => Promise<boolean>;
-  /** What the agent gets in place of an answer; undefined: the answer itself. */
-  readonly answers?: (
-    message: ReceiverMessage,
-    request: Request | undefined,
-    wire: Wire,
-  ) => Promise<readonly ReceiverMessage[] | undefined>;
-}
-
-if (process.env.LIE !== undefined) {
-  const { LIES } = await import('./lies.ts');
-  await lie(LIES[process.env.LIE]!(process.env.LIE_WITH ?? ''));
-}
+await lie(LIES[process.env.LIE ?? '']!(process.env.LIE_WITH ?? ''));
 
 async function lie({ begin, hears, answers }: Lie): Promise<void> {
   const receiver = spawn(process.execPath, [RECEIVER, 'serve', '--root', process.env.LIE_ROOT ?? ''], {

@@ -5,7 +5,7 @@ import { encodeFrame } from '../../shared/wire/encode.ts';
 import { MAGIC } from '../../shared/wire/magic.ts';
 import type { AgentMessage, ReceiverMessage } from '../../shared/wire/messages.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
-import type { Lie, Wire } from './liar.ts';
+import type { Lie, Wire } from './lie.ts';
 
 /** Clears the screen, sets the title, turns the text round, and hides. */
 export const ESCAPES = '\u001b[2J\u001b]0;owned\u0007\u202egnp.exe\u200b\r\n\u009b31m';
