@@ -32,6 +32,8 @@ export interface PlanInput {
   readonly mapped: Mapped;
   /** The first range that is looked at (those below were sent before an interruption). */
   readonly from: number;
+  /** Ranges that are looked at whatever is marked. */
+  readonly lost: ReadonlySet<number>;
   /** Whether the base's page of a range is all zeros (no need to look where nothing is mapped). */
   readonly baseIsZero: (range: number) => boolean;
 }
@@ -78,7 +80,8 @@ function endRanges(geometry: Geometry, base: Geometry | undefined): Set<number> 
 function rangeSteps(range: number, input: PlanInput, mapped: MappedChunks): RangeStep[] {
   const first = range * CHUNKS_PER_RANGE;
   const end = first + input.geometry.entriesOf(range);
-  const runs = input.marked?.runs(first, end) ?? [{ first, count: end - first }];
+  const marked = input.lost.has(range) ? undefined : input.marked;
+  const runs = marked?.runs(first, end) ?? [{ first, count: end - first }];
   const steps: RangeStep[] = [];
   for (const run of runs) steps.push(...mapped.split(run));
   return steps;

@@ -19,6 +19,7 @@ export async function* plannedPages(
     marked: what.marked,
     mapped: what.mapped,
     from: what.resume?.range ?? 0,
+    lost: what.lostPages,
     baseIsZero: (range) => index.isZero(range),
   });
   const ahead: { step: PlanStep; old: Promise<Uint8Array> }[] = [];
@@ -47,5 +48,11 @@ async function basePage(
   if (what.base === undefined) return new Uint8Array(what.geometry.entriesOf(range) * IDENTITY);
   const { session } = what.base;
   if (range >= session.geometry.rangeCount) return new Uint8Array(0);
+  if (what.lostPages.has(range)) return unknownPage(session.geometry.entriesOf(range));
   return reader.page(session, range, index.hash(range));
+}
+
+/** A page of identities that no chunk has, zeros included: everything differs from it. */
+function unknownPage(entries: number): Uint8Array {
+  return new Uint8Array(entries * IDENTITY).fill(0xff);
 }

@@ -19,7 +19,8 @@ import type { ArchiveConfig } from '../config/config.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
 import { blankReport, failedReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
-import { stopsEverything, streamVolume, type SendContext, type SendProgress } from './stream.ts';
+import type { SendContext, SendProgress } from './context.ts';
+import { stopsEverything, streamVolume } from './stream.ts';
 import { resolve, settleUnfinished } from './unfinished.ts';
 
 export interface SendOptions {
@@ -209,7 +210,11 @@ async function sendOne(
   });
   const ref = { volume: request.volume, archive: request.archive, pairing: request.pairing };
   const { volumeBytes, changedBytes, chunks, zeroChunks, sentBytes, compared } = sent;
-  const counts = { ...blankReport(request.volume), compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes };
+  const { mended, lost } = sent.repaired;
+  const counts = {
+    ...{ ...blankReport(request.volume), compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes },
+    ...(mended + lost > 0 ? { damage: { mended, lost } } : {}),
+  };
   if (sent.kind === 'unchanged') {
     await unchanged(pool, ref, sent.rolling);
     return { ...counts, kind: 'unchanged' };

@@ -13,7 +13,8 @@ import type { OpenArchive } from '../trust/open-archive.ts';
 import { ROLLBACK_HINT } from '../trust/pin.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import type { VolumeReport } from './report.ts';
-import { stopsEverything, streamVolume, type SendContext, type Streamed } from './stream.ts';
+import type { SendContext } from './context.ts';
+import { stopsEverything, streamVolume, type Streamed } from './stream.ts';
 
 interface Unfinished {
   readonly pool: Pool;

@@ -31,6 +31,7 @@ export const sentVolume = z.strictObject({
   zeroChunks: uint,
   sentBytes: uint,
   seconds: z.number().min(0),
+  damage: z.strictObject({ mended: uint, lost: uint }).optional(),
   error: error.optional(),
 });
 export type SentVolume = z.infer<typeof sentVolume>;

@@ -28,7 +28,7 @@ const { skip } = xfs;
 const MIB = 2 ** 20;
 const CHUNK = 256 * 1024;
 /** More than one checkpoint's worth, and an end of odd size. */
-const SIZE = 640 * MIB + 4097;
+const SIZE = 400 * MIB + 4097;
 
 /** Nothing compresses it, and no two chunks are the same in their first bytes. */
 function fill(path: string, random: Random): void {

@@ -16,6 +16,7 @@ interface Case {
   readonly marked: DeltaMap | undefined;
   readonly mapped: Mapped;
   readonly from: number;
+  readonly lost: ReadonlySet<number>;
   readonly baseZeroRanges: ReadonlySet<number>;
 }
 
@@ -28,7 +29,16 @@ function randomCase(random: Random): Case {
     : { kind: 'ranges', ranges: randomRanges(random, geometry.size) };
   const from = random.once(4) ? random.int(geometry.rangeCount + 1) : 0;
   const zero = new Set(Array.from({ length: base?.rangeCount ?? 0 }, (_, range) => range).filter(() => random.once(3)));
-  return { geometry, base, marked, mapped, from, baseZeroRanges: zero };
+  const lost = new Set(Array.from({ length: base?.rangeCount ?? 0 }, (_, range) => range).filter(() => random.once(5)));
+  return {
+    geometry,
+    base,
+    marked,
+    mapped,
+    from,
+    lost,
+    baseZeroRanges: new Set([...zero].filter((range) => !lost.has(range))),
+  };
 }
 
 function randomSize(random: Random): number {
@@ -96,13 +106,14 @@ describe('the plan', () => {
     const seen = { cases: 0, read: 0, unmapped: 0, leftOut: 0 };
     for (; seen.cases < 400; seen.cases++) {
       const example = randomCase(random);
-      const { geometry, base, marked, mapped, from, baseZeroRanges } = example;
-      const input = { geometry, base, marked, mapped, from, baseIsZero: (range: number) => baseZeroRanges.has(range) };
+      const { geometry, base, marked, mapped, from, lost, baseZeroRanges } = example;
+      const baseIsZero = (range: number): boolean => baseZeroRanges.has(range);
+      const input = { geometry, base, marked, mapped, from, lost, baseIsZero };
       const steps = [...plan(input)];
       const done = outcome(steps, example);
       for (let chunk = from * CHUNKS_PER_RANGE; chunk < geometry.chunkCount; chunk++) {
         const kind = done.get(chunk);
-        const isMarked = marked?.has(chunk) ?? true;
+        const isMarked = lost.has(geometry.rangeOf(chunk)) || (marked?.has(chunk) ?? true);
         const range = geometry.rangeOf(chunk);
         const pastBase = base !== undefined && chunk >= base.chunkCount;
         if (kind === 'read') {
@@ -136,7 +147,15 @@ describe('the plan', () => {
       },
     };
     const steps = [
-      ...plan({ geometry, base: geometry, marked, mapped: { kind: 'all' }, from: 0, baseIsZero: () => false }),
+      ...plan({
+        geometry,
+        base: geometry,
+        marked,
+        mapped: { kind: 'all' },
+        from: 0,
+        lost: new Set<number>(),
+        baseIsZero: () => false,
+      }),
     ];
     assert.deepEqual(steps, [{ kind: 'range', range: 0, steps: [{ kind: 'read', first: 5, count: 1 }] }]);
     assert.ok(asked <= geometry.rangeCount);
@@ -146,7 +165,17 @@ describe('the plan', () => {
     const geometry = new Geometry(CHUNK, 2 ** 41 + 7);
     const at = 2 ** 40 + 3;
     const mapped: Mapped = { kind: 'ranges', ranges: [{ offset: at, length: 1 }] };
-    const steps = [...plan({ geometry, base: undefined, marked: undefined, mapped, from: 0, baseIsZero: () => false })];
+    const steps = [
+      ...plan({
+        geometry,
+        base: undefined,
+        marked: undefined,
+        mapped,
+        from: 0,
+        lost: new Set<number>(),
+        baseIsZero: () => false,
+      }),
+    ];
     const chunk = geometry.chunkAt(at);
     const [step] = steps;
     assert.equal(steps.length, 1);

@@ -1,0 +1,42 @@
+/** What the parts of a send work with: one send's context, and one volume's request. */
+import type { Logger } from 'pino';
+import type { Resumption } from '../capture/checkpoint.ts';
+import type { DeltaMap } from '../capture/delta-map.ts';
+import type { Pending } from '../capture/pairing.ts';
+import type { RollingState } from '../capture/sample.ts';
+import type { Pool } from '../config/pools.ts';
+import type { PipelinePool } from '../pipeline/pool.ts';
+import type { SnapshotRef } from '../source/source.ts';
+import type { OpenArchive } from '../trust/open-archive.ts';
+import type { ProvenSession } from '../trust/proven-reader.ts';
+
+/** What all volumes of a send share. */
+export interface SendContext {
+  readonly archive: OpenArchive;
+  readonly workers: PipelinePool;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly tags: readonly string[];
+  /** Bytes per volume and day of the rolling re-read. */
+  readonly rereadPerDay: number;
+  readonly progress: SendProgress;
+}
+
+export interface SendProgress {
+  begin(volume: string, bytes: number): void;
+  add(bytes: number): void;
+}
+
+export interface StreamRequest {
+  readonly pool: Pool;
+  readonly name: string;
+  readonly pending: Pick<Pending, 'archive' | 'pairing' | 'volumeId' | 'name' | 'session' | 'sequence' | 'time'>;
+  readonly tock: SnapshotRef;
+  readonly base: ProvenSession | undefined;
+  /** undefined: everything is looked at. */
+  readonly map: DeltaMap | undefined;
+  /** Everything was already looked at before an interruption. */
+  readonly compared: boolean;
+  readonly rolling?: RollingState | undefined;
+  readonly resume?: Extract<Resumption, { kind: 'resumable' }>;
+}

@@ -1,0 +1,115 @@
+/**
+ * What a send of a volume reads: known damage is put right, then the delta is held against a sample of the base. Where it
+ * cannot be believed, everything that is mapped is looked at.
+ */
+import { Geometry } from '../../shared/archive/address.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import { mistrusted } from '../capture/conclude.ts';
+import { chooseSample, type RollingState } from '../capture/sample.ts';
+import type { OpenSnapshot } from '../source/source.ts';
+import { repair, type Repaired } from './repair.ts';
+import { agrees } from './sampled.ts';
+import type { SendContext, StreamRequest } from './context.ts';
+import type { VolumeContent } from './volume-content.ts';
+
+/** The most that one send re-reads of the rolling pass, so that a day's budget does not come in one piece. */
+const ROLLING_PER_SEND = 16 * 2 ** 20;
+
+export interface Prepared {
+  readonly content: VolumeContent;
+  readonly rolling: RollingState | undefined;
+  readonly distrusted: boolean;
+  readonly repaired: Repaired;
+}
+
+const NOTHING: Repaired = { mended: 0, lost: 0, lostPages: new Set() };
+
+/** What is read: by the delta map where it is believed, else everything that is mapped. */
+export async function prepare(context: SendContext, request: StreamRequest, snapshot: OpenSnapshot): Promise<Prepared> {
+  const { archive, signal, workers } = context;
+  const { base: session, tock, pool, resume } = request;
+  const geometry = new Geometry(archive.state.record.chunkSize, snapshot.size);
+  const base = session === undefined ? undefined : { session, index: await archive.reader.index(session) };
+  const repaired = base === undefined ? NOTHING : await repairKnown(context, request.name, { ...snapshot, base });
+  const content: VolumeContent = {
+    volume: request.pending.volumeId,
+    path: snapshot.path,
+    geometry,
+    marked: request.map,
+    mapped: await pool.source.mapped(tock),
+    base,
+    lostPages: repaired.lostPages,
+    ...(resume === undefined ? {} : { resume: resumeOf(resume, geometry) }),
+  };
+  context.progress.begin(request.name, workOf(content));
+  const prepared = { content, rolling: undefined, distrusted: false, repaired };
+  if (base === undefined || request.map === undefined) return prepared;
+  const common = Math.min(geometry.size, base.session.geometry.size);
+  const sample = chooseSample({
+    geometry: new Geometry(geometry.chunkSize, common),
+    map: request.map,
+    rolling: request.rolling,
+    now: Date.now(),
+    budget: budgetNow(request.rolling, context.rereadPerDay),
+  });
+  const comparable = sample.ranges.filter(({ range }) => !repaired.lostPages.has(range));
+  const tools = { pool: workers, reader: archive.reader, signal };
+  if (await agrees({ ...content, base }, comparable, tools)) return { ...prepared, rolling: sample.rolling };
+  context.log.error(
+    { volume: request.name },
+    `${request.name}: content changed where the delta says it did not; comparing the whole volume`,
+  );
+  // Durably, so that no later send believes it either.
+  await mistrusted(pool, { volume: request.name, archive: request.pending.archive, pairing: request.pending.pairing });
+  // What was sent before the interruption was chosen by that very delta.
+  if (resume !== undefined) throw new SparsebakError('source', 'what it had sent was chosen by a delta that was wrong');
+  return { ...prepared, content: { ...content, marked: undefined }, distrusted: true };
+}
+
+/** What the receiver's scrub found is offered again, where the snapshot still has it; the send goes on whatever comes of it. */
+async function repairKnown(
+  { archive, workers, signal, log }: SendContext,
+  name: string,
+  what: Parameters<typeof repair>[0],
+): Promise<Repaired> {
+  const { client, reader, state } = archive;
+  const repaired = await repair(what, { client, reader, content: state.content, pool: workers, signal });
+  const { mended, lost } = repaired;
+  if (mended > 0) log.warn({ volume: name }, `${name}: ${mended} damaged objects of the archive were made again`);
+  if (lost > 0) {
+    log.error(
+      { volume: name },
+      `${name}: ${lost} damaged objects of older sessions could not be made again; "sparsebak verify --all-sessions" tells which sessions are whole`,
+    );
+  }
+  return repaired;
+}
+
+/** The day's budget, but no more in one send than is bearable. */
+function budgetNow(rolling: RollingState | undefined, perDay: number): number {
+  const today = Math.floor(Date.now() / 86_400_000);
+  const spent = rolling?.day === today ? rolling.bytes : 0;
+  return Math.min(perDay, spent + ROLLING_PER_SEND);
+}
+
+function resumeOf(
+  resume: NonNullable<StreamRequest['resume']>,
+  geometry: Geometry,
+): NonNullable<VolumeContent['resume']> {
+  const { checkpoint, pageHashes } = resume;
+  return {
+    range: Math.ceil(checkpoint.address / geometry.rangeBytes),
+    index: pageHashes,
+    changedBytes: checkpoint.changedBytes,
+  };
+}
+
+/** Bytes that the progress counts up to. */
+function workOf({ marked, mapped, geometry }: VolumeContent): number {
+  if (marked !== undefined) {
+    let chunks = 0;
+    for (const run of marked.runs(0, geometry.chunkCount)) chunks += run.count;
+    return Math.min(geometry.size, chunks * geometry.chunkSize);
+  }
+  return mapped.kind === 'all' ? geometry.size : mapped.ranges.reduce((sum, range) => sum + range.length, 0);
+}

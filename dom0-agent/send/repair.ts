@@ -1,0 +1,162 @@
+/**
+ * Damage that the receiver knows of is put right before a volume is sent: chunks and pages of its newest session are made
+ * again from the snapshot, where that still holds what the session signs. What it holds no more is lost to the sessions
+ * that show it. A lost page's range is sent anew as a whole, so that the new session is sound.
+ */
+import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
+import { CHUNK_HEADER } from '../../shared/wire/chunk-frame.ts';
+import type { ArchiveContent } from '../content/archive-content.ts';
+import { PageIndex } from '../content/page-index.ts';
+import type { ReceiverClient } from '../link/client.ts';
+import { knownDamage, mendChunk, mendPage } from '../link/maintenance.ts';
+import { IDENTITY, jobFile, type JobFile } from '../pipeline/jobs.ts';
+import type { PipelinePool } from '../pipeline/pool.ts';
+import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
+
+export interface RepairRequest {
+  /** The newest session, which the damage is of, and its index. */
+  readonly base: { readonly session: ProvenSession; readonly index: Uint8Array };
+  /** Where the snapshot is read, and its size in bytes. */
+  readonly path: string;
+  readonly size: number;
+}
+
+export interface RepairTools {
+  readonly client: ReceiverClient;
+  readonly content: ArchiveContent;
+  readonly reader: ProvenReader;
+  readonly pool: PipelinePool;
+  readonly signal: AbortSignal;
+}
+
+export interface Repaired {
+  /** Chunks and pages that are sound again. */
+  readonly mended: number;
+  /** Chunks and pages that the snapshot does not hold any more. */
+  readonly lost: number;
+  /** Ranges whose page is lost. */
+  readonly lostPages: ReadonlySet<number>;
+}
+
+/** @throws what the connection fails with */
+export async function repair(request: RepairRequest, tools: RepairTools): Promise<Repaired> {
+  const { addresses, pages } = await knownDamage(tools.client, request.base.session.volume);
+  const mending = new Mending(request, tools);
+  // Chunks are compared with their page, so that comes first.
+  for (const range of pages) await mending.page(range);
+  for (const address of addresses) await mending.chunk(address);
+  return mending.result;
+}
+
+class Mending {
+  readonly #tools: RepairTools;
+  readonly #session: ProvenSession;
+  readonly #index: PageIndex;
+  readonly #file: JobFile;
+  readonly #size: number;
+  readonly #lostPages = new Set<number>();
+  #page: { readonly range: number; readonly entries: Uint8Array } | undefined;
+  #mended = 0;
+  #lost = 0;
+
+  constructor({ base, path, size }: RepairRequest, tools: RepairTools) {
+    this.#tools = tools;
+    this.#session = base.session;
+    this.#index = new PageIndex(base.index);
+    this.#file = jobFile(path);
+    this.#size = size;
+  }
+
+  get result(): Repaired {
+    return { mended: this.#mended, lost: this.#lost, lostPages: this.#lostPages };
+  }
+
+  get #geometry(): Geometry {
+    return this.#session.geometry;
+  }
+
+  async page(range: number): Promise<void> {
+    this.#tools.signal.throwIfAborted();
+    const expected = this.#index.hash(range);
+    if (range >= this.#geometry.rangeCount || this.#index.isZero(range)) return;
+    const entries = await this.#identitiesOf(range);
+    const { volume, head } = this.#session;
+    const made = entries === undefined ? undefined : this.#tools.content.sealPage(volume, range, entries);
+    if (made?.stored === undefined || Buffer.compare(made.hash, expected) !== 0) {
+      this.#lostPages.add(range);
+      this.#lost++;
+    } else if (await mendPage(this.#tools.client, volume, head.session, range, made.stored)) this.#mended++;
+  }
+
+  async chunk(address: number): Promise<void> {
+    this.#tools.signal.throwIfAborted();
+    const chunk = address / this.#geometry.chunkSize;
+    if (!Number.isInteger(chunk) || chunk >= this.#geometry.chunkCount) return;
+    const identity = await this.#identity(chunk);
+    const made = this.#isThere(chunk, 1) ? await this.#seal(chunk) : undefined;
+    if (identity === undefined || made === undefined || Buffer.compare(made.identity, identity) !== 0) {
+      this.#lost++;
+      return;
+    }
+    const { volume, head } = this.#session;
+    if (await mendChunk(this.#tools.client, volume, head.session, address, made.stored)) this.#mended++;
+  }
+
+  /** What the session signs for a chunk; undefined where its page is lost. */
+  async #identity(chunk: number): Promise<Uint8Array | undefined> {
+    const range = Math.floor(chunk / CHUNKS_PER_RANGE);
+    if (this.#lostPages.has(range)) return undefined;
+    if (this.#page?.range !== range) {
+      this.#page = { range, entries: await this.#tools.reader.page(this.#session, range, this.#index.hash(range)) };
+    }
+    const at = (chunk % CHUNKS_PER_RANGE) * IDENTITY;
+    return this.#page.entries.subarray(at, at + IDENTITY);
+  }
+
+  /** The snapshot's identities of a range, as the session would have them; undefined where it is shorter. */
+  async #identitiesOf(range: number): Promise<Uint8Array | undefined> {
+    const first = range * CHUNKS_PER_RANGE;
+    const count = this.#geometry.entriesOf(range);
+    if (!this.#isThere(first, count)) return undefined;
+    const entries = new Uint8Array(count * IDENTITY);
+    const step = this.#tools.pool.chunksPerJob;
+    for (let done = 0; done < count; done += step) {
+      const part = Math.min(step, count - done);
+      await this.#read(first + done, part, (identities) => {
+        entries.set(identities, done * IDENTITY);
+      });
+    }
+    return entries;
+  }
+
+  /** Whether the snapshot reaches as far as the session did. */
+  #isThere(first: number, count: number): boolean {
+    return this.#geometry.address(first + count - 1) + this.#geometry.chunkLength(first + count - 1) <= this.#size;
+  }
+
+  async #seal(chunk: number): Promise<{ identity: Uint8Array; stored: Uint8Array }> {
+    return await this.#read(chunk, 1, (identities, frame, zeros) => ({
+      identity: Uint8Array.from(identities),
+      stored: zeros ? new Uint8Array(0) : Uint8Array.from(frame.subarray(CHUNK_HEADER)),
+    }));
+  }
+
+  /** Reads and seals a few chunks; `use` gets what is in the slot, for the call only. */
+  async #read<T>(
+    firstChunk: number,
+    count: number,
+    use: (identities: Uint8Array, frames: Uint8Array, allZeros: boolean) => T,
+  ): Promise<T> {
+    const { pool } = this.#tools;
+    const slot = await pool.acquire();
+    try {
+      // The session's size, not the snapshot's: the last chunk is cut where it was.
+      const { size } = this.#geometry;
+      const job = { kind: 'seal', file: this.#file, size, firstChunk, count, known: null } as const;
+      const { frameBytes, chunks } = await pool.seal(slot, job);
+      return use(slot.identities.subarray(0, count * IDENTITY), slot.data.subarray(0, frameBytes), chunks === 0);
+    } finally {
+      pool.release(slot);
+    }
+  }
+}
