@@ -53,6 +53,25 @@ Examples:
         return await pruneCommand(settings(), options, json());
       }),
     );
+
+  program
+    .command('dedup')
+    .description('Store equal chunks once, by hard links, in archives that were made without deduplication, too.')
+    .addHelpText(
+      'after',
+      `
+An encrypted archive that was made without --dedup on has no two chunks with the same bytes: nothing is done there.
+
+Examples:
+  sparsebak-receiver dedup
+  sparsebak-receiver dedup --archive laptop --json`,
+    )
+    .action(() =>
+      runs(async () => {
+        const { dedupCommand } = await import('./dedup.ts');
+        return await dedupCommand(settings(), json());
+      }),
+    );
 }
 
 function policyOf(flags: PruneFlags): RetentionPolicy {

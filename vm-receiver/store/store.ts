@@ -100,6 +100,18 @@ export interface Hurt {
   readonly pages: readonly number[];
 }
 
+/** What deduplication came to. */
+export interface Shared {
+  /** That were looked at. */
+  readonly chunks: number;
+  /** That share their bytes with another since now, and the bytes that are saved. */
+  readonly linked: number;
+  readonly savedBytes: number;
+  /** That stay copies, since the file system allows no more links, or none. */
+  readonly copies: number;
+  readonly mended: number;
+}
+
 /** Where a chunk or a page belongs: a chunk by its address, a page by its range's number. */
 export type Part = { readonly address: number } | { readonly page: number };
 
@@ -208,6 +220,12 @@ export interface ArchiveStore {
    * @throws Refusal as `prune`
    */
   freed(volume: VolumeId, sessions: readonly SessionName[]): Promise<number | undefined>;
+
+  /**
+   * Stores equal chunks once where it can: bytes are compared first, and no content changes. What is damaged of one and
+   * sound of another is mended by that. Of an encrypted archive that was made without deduplication no two are equal.
+   */
+  deduplicate(): Promise<Shared>;
 
   /** Finishes all that was cut off in the archive. @returns bytes of stored files that are gone */
   tidy(): Promise<number>;

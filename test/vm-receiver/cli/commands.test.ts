@@ -155,3 +155,25 @@ test('serve takes files for standard input and output', async (t) => {
   writeFileSync(join(root, 'call'), call.subarray(0, -3));
   assert.equal(spawnSync('sh', ['-c', command, process.execPath, MAIN, root]).status, 1);
 });
+
+test('dedup says what it saved, and where there is nothing to link', async (t) => {
+  const { root } = await rootWithArchive(t);
+  const nothing = { chunks: 0, linked: 0, savedBytes: 0, copies: 0, mended: 0 };
+  assert.deepEqual(json(receiver('dedup', '--root', root, '--json')), {
+    status: 0,
+    archives: [{ archive: 'laptop', hasEqual: false, ...nothing }],
+  });
+  assert.match(receiver('dedup', '--root', root).stdout, /made without deduplication: .* nothing to link/);
+  const store = new FilesStore(systemDisk, { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
+  await store.create(newArchive({ name: 'plain' as never, id: 'ef'.repeat(16) as never, encrypted: false }), impatient);
+  const archive = await store.open('plain' as never, impatient);
+  const steps = [0, 1, 2].map((chunk) => ({ chunk, data: 'the same' }));
+  await commitSession(archive, { base: null, session: 1, size: 3000, steps });
+  await archive.close();
+  assert.deepEqual(json(receiver('dedup', '--root', root, '--archive', 'plain', '--json')), {
+    status: 0,
+    archives: [{ archive: 'plain', hasEqual: true, ...nothing, chunks: 3, linked: 2, savedBytes: 16 }],
+  });
+  const { stdout } = receiver('dedup', '--root', root, '--archive', 'plain');
+  assert.equal(stdout, 'plain: 0 of 3 chunks linked to an equal one, 0 B saved\n');
+});

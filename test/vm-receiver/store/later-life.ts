@@ -103,8 +103,8 @@ export function nothingAsked(): Asked {
 }
 
 /** An archive of four sessions, another volume with one and an unfinished send. */
-export async function makePast(store: Store): Promise<void> {
-  await store.create(newArchive({ encrypted: false }), impatient);
+export async function makePast(store: Store, dedup: boolean): Promise<void> {
+  await store.create(newArchive({ encrypted: false, dedup }), impatient);
   const archive = await store.open(LAPTOP, impatient);
   for (const plan of PAST) await commitSession(archive, plan);
   await commitSession(archive, { ...PAST[0]!, volume: OTHER_VOLUME });
@@ -139,6 +139,7 @@ async function askAll(archive: ArchiveStore, asked: Asked, order: readonly numbe
     await archive.prune(VOLUME, sessionName(session));
     asked.pruned.add(session);
   }
+  await archive.deduplicate();
   if (!asked.renamed) assert.ok(await archive.rename(VOLUME, 'work'));
   asked.renamed = true;
   await archive.delete(OTHER_VOLUME);

@@ -30,6 +30,8 @@ export type Survival = 'none' | 'all' | 'some';
 export class MemoryDisk implements Disk {
   /** Called where a `replace` has its new content in place, and not durable yet: a test may end everything there. */
   within: () => void = () => undefined;
+  /** Names that a file may have. */
+  maxLinks = Infinity;
   #now: State;
   #safe: State;
   #since: Operation[] = [];
@@ -125,6 +127,12 @@ export class MemoryDisk implements Disk {
     return added.length;
   }
 
+  /** What a store never does: the file rots. */
+  overwrite(fd: number, content: Uint8Array): void {
+    const node = this.#now.get(this.#opened(fd).inode);
+    if (node?.kind === 'file') node.content = Buffer.from(content);
+  }
+
   read(fd: number, target: Uint8Array, offset: number, length: number): number {
     const file = this.#opened(fd);
     const node = this.#now.get(file.inode);
@@ -155,9 +163,19 @@ export class MemoryDisk implements Disk {
   }
 
   #entry(inode: number): Entry {
-    const node = this.#now.get(inode);
+    const state = this.#now;
+    const node = state.get(inode);
     const size = node?.kind === 'file' ? node.content.length : 0;
-    return { kind: node?.kind ?? 'other', size, device: 1n, inode: BigInt(inode) };
+    return {
+      kind: node?.kind ?? 'other',
+      size,
+      device: 1n,
+      inode: BigInt(inode),
+      // Few ask for it, and it costs.
+      get links() {
+        return countLinks(state, inode);
+      },
+    };
   }
 
   kindOf(path: string): Kind | undefined {
@@ -183,6 +201,15 @@ export class MemoryDisk implements Disk {
       entriesOf(state, source.inode)?.delete(basename(from));
       entriesOf(state, target.inode)?.set(basename(to), inode);
     });
+  }
+
+  link(from: string, to: string): void {
+    const inode = this.#find(from);
+    const target = this.#folder(dirname(to));
+    if (inode === undefined) throw failure('ENOENT');
+    if (target.entries.has(basename(to))) throw failure('EEXIST');
+    if (countLinks(this.#now, inode) >= this.maxLinks) throw failure('EMLINK');
+    this.#do([target.inode], (state) => entriesOf(state, target.inode)?.set(basename(to), inode));
   }
 
   remove(path: string): void {
@@ -248,6 +275,14 @@ function emptyFile(): Node {
 function entriesOf(state: State, inode: number): Map<string, number> | undefined {
   const node = state.get(inode);
   return node?.kind === 'folder' ? node.entries : undefined;
+}
+
+function countLinks(state: State, inode: number): number {
+  let count = 0;
+  for (const node of state.values()) {
+    if (node.kind === 'folder') for (const entry of node.entries.values()) if (entry === inode) count += 1;
+  }
+  return count;
 }
 
 function clone(state: State): State {

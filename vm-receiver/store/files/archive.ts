@@ -19,6 +19,7 @@ import type {
   SessionSummary,
   VolumeSummary,
   CheckWatcher,
+  Shared,
   Slot,
   Space,
   StoredHead,
@@ -30,16 +31,18 @@ import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
 import { freedByPruning } from './freed.ts';
 import { FolderLock } from './lock.ts';
-import { CATALOGUE, INDEX, KEYS, VOLUMES, VOLUME_NAME, volumeFolder } from './paths.ts';
+import { CATALOGUE, INDEX, KEYS, POOL, VOLUMES, VOLUME_NAME, volumeFolder } from './paths.ts';
 import { volumePlace, type ArchivePlace } from './place.ts';
 import { MAX_SMALL, readHead, resolveSend } from './resolve.ts';
 import type { FilesSend } from './send.ts';
+import { Pool } from './pool.ts';
 import { finishPruning, pruneSession } from './pruning.ts';
 import { isProtected, protectSession } from './protect.ts';
 import { VolumeReaders } from './readers.ts';
 import { listSessions, type StoredSession } from './sessions.ts';
 import { pieces, readFully, readSmall, withFile } from './small-file.ts';
 import type { Floors } from './space.ts';
+import { newTally, shareVolume, sweepPool } from './sharing.ts';
 import { readStats } from './stats.ts';
 import { VolumeCheck } from './volume-check.ts';
 
@@ -76,7 +79,16 @@ export class FilesArchive implements ArchiveStore {
     this.#writable = description.writable;
     this.#readers = new VolumeReaders(disk, path, this.chunkSize, patience);
     this.rules = rules;
-    this.#place = { disk, archive: path, chunkSize: this.chunkSize, floors, rules, patience, readers: this.#readers };
+    this.#place = {
+      disk,
+      archive: path,
+      chunkSize: this.chunkSize,
+      dedup: this.dedup,
+      floors,
+      rules,
+      patience,
+      readers: this.#readers,
+    };
   }
 
   *slots(): Generator<Slot, void, undefined> {
@@ -216,6 +228,16 @@ export class FilesArchive implements ArchiveStore {
 
   async freed(volume: VolumeId, sessions: readonly SessionName[]): Promise<number | undefined> {
     return await freedByPruning(volumePlace(this.#place, volume), sessions);
+  }
+
+  async deduplicate(): Promise<Shared> {
+    this.#mustBeWritable();
+    const tally = newTally();
+    const pool = attempt('open the pool', () => Pool.open(this.#disk, this.#path, true));
+    if (pool === undefined) throw new Refusal('io', `${POOL} is no folder`);
+    for (const volume of this.#volumeIds()) await shareVolume(volumePlace(this.#place, volume), pool, tally);
+    await sweepPool(this.#disk, pool);
+    return tally;
   }
 
   async tidy(): Promise<number> {

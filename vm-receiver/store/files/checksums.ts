@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Disk } from './disk.ts';
 import { CHECKSUMS } from './paths.ts';
+import { problemOf } from './problem.ts';
 import { readSmall } from './small-file.ts';
 
 const LINE = /^([0-9a-f]{64}) {2}([a-z0-9]+)$/;
@@ -37,7 +38,17 @@ export function readChecksums(disk: Disk, folder: string, name: string): Checksu
   return bytes === undefined ? undefined : parseChecksums(Buffer.from(bytes).toString());
 }
 
-export function parseChecksums(text: string): Checksums {
+/** The same, and undefined too where they cannot be read: for what goes better with them, and goes without. */
+export function findChecksums(disk: Disk, folder: string): Checksums | undefined {
+  try {
+    return readChecksums(disk, folder, folder);
+  } catch (error) {
+    problemOf(error);
+    return undefined;
+  }
+}
+
+function parseChecksums(text: string): Checksums {
   const sums = new Map<string, string>();
   let damaged = false;
   for (const line of text.split('\n')) {

@@ -8,6 +8,7 @@ import { aloneIn } from './alone.ts';
 import type { Disk } from './disk.ts';
 import { VOLUMES, deletedFolder, isDeleted, isDropped, pairingOf, sessionOf } from './paths.ts';
 import type { ArchivePlace, VolumePlace } from './place.ts';
+import { Pool } from './pool.ts';
 import { isProtected } from './protect.ts';
 import { removeSession, withRemoval } from './removal.ts';
 import { listSessions } from './sessions.ts';
@@ -44,21 +45,22 @@ export async function finishDeleting({ disk, archive }: ArchivePlace): Promise<n
     const volumes = join(archive, VOLUMES);
     // Whoever renamed it may have been killed before that was durable.
     disk.syncFolder(volumes);
+    const pool = Pool.open(disk, archive, false);
     let bytes = 0;
     for (const folder of disk.list(volumes).filter(isDeleted)) {
       const path = join(volumes, folder);
-      bytes += (await withRemoval(disk, path, () => removeVolume(disk, path))) ?? 0;
+      bytes += (await withRemoval(disk, path, () => removeVolume(disk, path, pool))) ?? 0;
     }
     return bytes;
   });
 }
 
-async function removeVolume(disk: Disk, volume: string): Promise<number> {
+async function removeVolume(disk: Disk, volume: string, pool: Pool | undefined): Promise<number> {
   let bytes = 0;
   for (const folder of disk.list(volume)) {
     const path = join(volume, folder);
     if ((sessionOf(folder) === undefined && !isDropped(folder)) || disk.kindOf(path) !== 'folder') continue;
-    bytes += await removeSession(disk, path);
+    bytes += await removeSession(disk, path, pool);
   }
   await disk.removeTree(volume);
   return bytes;

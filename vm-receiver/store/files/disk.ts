@@ -20,6 +20,8 @@ export type Kind = 'file' | 'folder' | 'other';
 export interface Entry extends Identity {
   readonly kind: Kind;
   readonly size: number;
+  /** Names that lead to it. */
+  readonly links: number;
 }
 
 /** `new` fails when the name is taken, whatever has it; `read` follows no link and waits for no FIFO. */
@@ -41,6 +43,8 @@ export interface Disk {
   makeFolder(path: string): void;
   list(path: string): string[];
   rename(from: string, to: string): void;
+  /** Another name for a file; fails when the name is taken. */
+  link(from: string, to: string): void;
   /** A file; it may be gone already. */
   remove(path: string): void;
   removeTree(path: string): Promise<void>;
@@ -75,7 +79,7 @@ function kindOf(stat: fs.StatsBase<number> | fs.StatsBase<bigint>): Kind {
 }
 
 function toEntry(stat: fs.BigIntStats): Entry {
-  return { kind: kindOf(stat), size: Number(stat.size), device: stat.dev, inode: stat.ino };
+  return { kind: kindOf(stat), size: Number(stat.size), links: Number(stat.nlink), device: stat.dev, inode: stat.ino };
 }
 
 export const systemDisk: Disk = {
@@ -95,6 +99,7 @@ export const systemDisk: Disk = {
   makeFolder: (path) => fs.mkdirSync(path, { mode: 0o700 }),
   list: (path) => fs.readdirSync(path),
   rename: (from, to) => fs.renameSync(from, to),
+  link: (from, to) => fs.linkSync(from, to),
   remove: (path) => fs.rmSync(path, { force: true }),
   removeTree: (path) => fs.promises.rm(path, { recursive: true, force: true }),
   space(path) {

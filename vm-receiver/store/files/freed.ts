@@ -7,24 +7,26 @@ import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/addr
 import type { SessionName } from '../../../shared/archive/names.ts';
 import { attemptAsync } from '../refusal.ts';
 import { mustBePrunable } from '../rules.ts';
-import type { Disk } from './disk.ts';
+import type { Disk, Entry } from './disk.ts';
 import { HEAD, INDEX, PAGE, firstAddressOf } from './paths.ts';
 import type { VolumePlace } from './place.ts';
+import { Pool } from './pool.ts';
 import { isProtected } from './protect.ts';
 import type { StoredSession } from './sessions.ts';
 import { readSize } from './size.ts';
 
 /** Bytes; undefined when there is no such volume. @throws Refusal `refused` as `prune` does */
 export async function freedByPruning(place: VolumePlace, asked: readonly SessionName[]): Promise<number | undefined> {
-  const { disk, id, volumeName, rules, readers } = place;
+  const { disk, archive, id, volumeName, rules, readers } = place;
   return await attemptAsync(`weigh a prune of ${volumeName}`, async () => {
     const sessions = (await readers.get(id))?.sessions.filter(({ hidden }) => !hidden) ?? [];
     if (sessions.length === 0) return undefined;
     const standing = sessions.map(({ session, path }) => ({ session, protected: isProtected(disk, path) }));
     mustBePrunable(id, standing, asked, rules);
     const goes = new Set(asked);
+    const shared = new SharedFiles(Pool.open(disk, archive, false) === undefined ? 0 : 1);
     let bytes = 0;
-    for (const run of runs(sessions, goes)) bytes += await freedByRun(place, run);
+    for (const run of runs(sessions, goes)) bytes += await freedByRun(place, run, shared);
     return bytes;
   });
 }
@@ -46,7 +48,36 @@ function* runs(sessions: readonly StoredSession[], goes: ReadonlySet<SessionName
   }
 }
 
-async function freedByRun({ disk, volumeName }: VolumePlace, { successor, pruned }: Run): Promise<number> {
+/** Chunks with several names: freed when all of them go. */
+class SharedFiles {
+  readonly #gone = new Map<bigint, number>();
+  readonly #names: number;
+
+  /** `names`: those that go by themselves with the last other one. */
+  constructor(names: number) {
+    this.#names = names;
+  }
+
+  /** One more name of a file goes; gives the bytes that are freed by that. */
+  gone(entry: Entry | undefined): number {
+    if (entry === undefined) return 0;
+    const { inode, size, links } = entry;
+    if (links <= 1) return size;
+    // More would not fit into memory; to say less than will be is no harm.
+    if (this.#gone.size >= MAX_SHARED) return 0;
+    const count = (this.#gone.get(inode) ?? 0) + 1;
+    this.#gone.set(inode, count);
+    return count === links - this.#names ? size : 0;
+  }
+}
+
+const MAX_SHARED = 200_000;
+
+async function freedByRun(
+  { disk, volumeName }: VolumePlace,
+  { successor, pruned }: Run,
+  shared: SharedFiles,
+): Promise<number> {
   const size = readSize(disk, successor.path, `${volumeName}/${successor.session}`);
   let bytes = 0;
   for (const { path } of pruned) for (const file of [HEAD, INDEX]) bytes += disk.entryAt(join(path, file))?.size ?? 0;
@@ -57,7 +88,7 @@ async function freedByRun({ disk, volumeName }: VolumePlace, { successor, pruned
       for (const name of partsIn(disk, join(path, folder))) {
         const address = name === PAGE ? firstAddressOf(folder) : parseInt(name, 16);
         if (address < size && !has.has(name)) has.add(name);
-        else bytes += disk.entryAt(join(path, folder, name))?.size ?? 0;
+        else bytes += shared.gone(disk.entryAt(join(path, folder, name)));
       }
     }
     await nextTurn();

@@ -8,6 +8,9 @@ export const DESCRIPTION = 'archive.json';
 export const CATALOGUE = 'catalogue';
 export const KEYS = 'keys';
 export const VOLUMES = 'volumes';
+export const POOL = 'pool';
+/** Behind the name of a link that is about to take another's place. */
+export const LINK = '.link';
 
 export const VOLUME_NAME = 'name';
 export const NEWEST_EVER = 'newest';

@@ -14,6 +14,7 @@ export interface ArchivePlace {
   /** The archive's folder. */
   readonly archive: string;
   readonly chunkSize: number;
+  readonly dedup: boolean;
   readonly floors: Floors;
   readonly rules: Rules;
   readonly patience: Patience;

@@ -11,6 +11,7 @@ import { mustBePrunable } from '../rules.ts';
 import { aloneIn } from './alone.ts';
 import { droppedFolder, firstAddressOf, hiddenFolder, isDropped, sessionOf } from './paths.ts';
 import type { VolumePlace } from './place.ts';
+import { Pool } from './pool.ts';
 import { isProtected } from './protect.ts';
 import { RangeHandover, type Heirs } from './range-handover.ts';
 import { amountIn, removeSession, withRemoval } from './removal.ts';
@@ -69,6 +70,8 @@ async function handOver(place: VolumePlace): Promise<boolean> {
   if (!(await move(heirs, performance.now() + TURN))) return false;
   absorbStats(disk, heirs, pruned.session, await amountIn(disk, pruned.path));
   disk.rename(pruned.path, join(volume, droppedFolder(pruned.session)));
+  // Half of it may be gone after a power cut, and what is left must not look like a session that is to be handed over.
+  disk.syncFolder(volume);
   return false;
 }
 
@@ -110,12 +113,13 @@ async function move(heirs: Heirs, until: number): Promise<boolean> {
 }
 
 /** Step 4. Nothing of these is under anything any more, so nobody has to wait. */
-async function removeDropped({ disk, volume, volumeName }: VolumePlace): Promise<number> {
+async function removeDropped({ disk, archive, volume, volumeName }: VolumePlace): Promise<number> {
   return await attemptAsync(`remove what was pruned of ${volumeName}`, async () => {
+    const pool = Pool.open(disk, archive, false);
     let bytes = 0;
     for (const folder of disk.kindOf(volume) === 'folder' ? disk.list(volume).filter(isDropped) : []) {
       const path = join(volume, folder);
-      bytes += (await withRemoval(disk, path, () => removeSession(disk, path))) ?? 0;
+      bytes += (await withRemoval(disk, path, () => removeSession(disk, path, pool))) ?? 0;
     }
     return bytes;
   });

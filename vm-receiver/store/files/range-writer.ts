@@ -8,6 +8,8 @@ import { Refusal, asRefusal } from '../refusal.ts';
 import { EMPTY_SUM, checksumLine, checksumOf } from './checksums.ts';
 import type { Disk } from './disk.ts';
 import { CHECKSUMS, PAGE } from './paths.ts';
+import type { ArchivePlace } from './place.ts';
+import type { Pool } from './pool.ts';
 import { writeFully, writeNew } from './small-file.ts';
 import type { SpaceWatch } from './space.ts';
 
@@ -21,32 +23,46 @@ export interface Counts {
   storedBytes: number;
 }
 
+/** Of a send: its path, and its name in messages. */
+export interface Folder {
+  readonly path: string;
+  readonly name: string;
+}
+
 export class RangeWriter {
   readonly #disk: Disk;
-  /** The folder of the send: its path, and its name in messages. */
   readonly #path: string;
   readonly #name: string;
   readonly #chunkSize: number;
   readonly #space: SpaceWatch;
+  readonly #pool: Pool | undefined;
   readonly counts: Counts;
   #range = -1;
   #folder = '';
   /** Of the range's checksum file, not yet written. */
   #lines = '';
 
-  constructor(disk: Disk, path: string, name: string, chunkSize: number, space: SpaceWatch, counts: Counts) {
+  constructor(
+    { disk, chunkSize }: ArchivePlace,
+    folder: Folder,
+    space: SpaceWatch,
+    pool: Pool | undefined,
+    counts: Counts,
+  ) {
     this.#disk = disk;
-    this.#path = path;
-    this.#name = name;
+    this.#path = folder.path;
+    this.#name = folder.name;
     this.#chunkSize = chunkSize;
     this.#space = space;
+    this.#pool = pool;
     this.counts = counts;
   }
 
   chunk(range: number, address: number, data: Uint8Array): void {
     const file = chunkFileName(address);
-    this.#write(range, file, data);
-    this.#lines += checksumLine(checksumOf(data), file);
+    const sum = checksumOf(data);
+    if (!this.#take(range, file, sum, data)) this.#write(range, file, data);
+    this.#lines += checksumLine(sum, file);
     this.counts.files += 1;
     this.counts.storedBytes += data.length;
   }
@@ -80,6 +96,14 @@ export class RangeWriter {
     });
   }
 
+  /** One that the pool has needs no writing. */
+  #take(range: number, file: string, sum: string, data: Uint8Array): boolean {
+    const pool = this.#pool;
+    if (pool === undefined) return false;
+    if (range !== this.#range) this.#enter(range);
+    return this.#step(file, () => pool.take(sum, data, `${this.#folder}/${file}`));
+  }
+
   #write(range: number, file: string, data: Uint8Array): void {
     if (range !== this.#range) this.#enter(range);
     this.#space.file(data.length);
@@ -97,9 +121,9 @@ export class RangeWriter {
     });
   }
 
-  #step(file: string, step: () => void): void {
+  #step<T>(file: string, step: () => T): T {
     try {
-      step();
+      return step();
     } catch (error) {
       throw asRefusal(error, `write ${this.#name}/${rangeFolderName(this.#range, this.#chunkSize)}/${file}`);
     }

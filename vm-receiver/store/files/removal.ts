@@ -3,13 +3,16 @@
  */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
+import { CHUNK_FILE_NAME } from '../../../shared/archive/address.ts';
 import { systemCode } from '../../../shared/errors.ts';
 import { Refusal } from '../refusal.ts';
 import type { Patience } from '../store.ts';
 import type { Disk } from './disk.ts';
+import { findChecksums } from './checksums.ts';
 import { FolderLock } from './lock.ts';
 import { HEAD, INDEX, PAGE } from './paths.ts';
+import type { Pool } from './pool.ts';
+import { rangesOf } from './ranges.ts';
 
 /** Chunks, those of zeros included, and bytes of chunks and pages. */
 export interface Amount {
@@ -22,8 +25,7 @@ export interface Amount {
 export async function amountIn(disk: Disk, session: string): Promise<Amount> {
   const amount: Amount = { files: 0, zeros: 0, bytes: 0 };
   for (const folder of rangesOf(disk, session)) {
-    for (const name of disk.list(folder)) {
-      if (name !== PAGE && !CHUNK_FILE_NAME.test(name)) continue;
+    for (const name of disk.list(folder).filter(isPart)) {
       const size = disk.entryAt(join(folder, name))?.size ?? 0;
       amount.bytes += size;
       if (name === PAGE) continue;
@@ -33,6 +35,10 @@ export async function amountIn(disk: Disk, session: string): Promise<Amount> {
     await nextTurn();
   }
   return amount;
+}
+
+function isPart(name: string): boolean {
+  return name === PAGE || CHUNK_FILE_NAME.test(name);
 }
 
 /** Does it unless somebody else does it already, or it is done: then gives undefined. */
@@ -53,30 +59,31 @@ export async function withRemoval<T>(disk: Disk, path: string, work: () => Promi
 
 const NO_PATIENCE: Patience = { seconds: 0, signal: new AbortController().signal };
 
-/** Removes a session's folder; gives the bytes of stored files that are gone with it. */
-export async function removeSession(disk: Disk, session: string): Promise<number> {
+/**
+ * Removes a session's folder; gives the bytes of stored files that are gone with it: what others share, stays.
+ * `pool`: undefined where there is none.
+ */
+export async function removeSession(disk: Disk, session: string, pool: Pool | undefined): Promise<number> {
   let bytes = 0;
   for (const folder of rangesOf(disk, session)) {
-    for (const name of disk.list(folder))
-      bytes += removeFile(disk, join(folder, name), name === PAGE || CHUNK_FILE_NAME.test(name));
+    const sums = pool === undefined ? undefined : findChecksums(disk, folder)?.sums;
+    // The checksums go last: they lead to what the pool has of the others.
+    for (const name of disk.list(folder).filter(isPart)) {
+      bytes += removeFile(disk, join(folder, name), pool, sums?.get(name));
+    }
     await nextTurn();
   }
-  for (const name of [HEAD, INDEX]) bytes += removeFile(disk, join(session, name), true);
+  for (const name of [HEAD, INDEX]) bytes += removeFile(disk, join(session, name), undefined, undefined);
   await disk.removeTree(session);
   return bytes;
 }
 
-function removeFile(disk: Disk, path: string, counts: boolean): number {
+/** Gives the bytes that nobody has any more. */
+function removeFile(disk: Disk, path: string, pool: Pool | undefined, sum: string | undefined): number {
   const entry = disk.entryAt(path);
   if (entry?.kind !== 'file') return 0;
+  const { size, links } = entry;
   disk.remove(path);
-  return counts ? entry.size : 0;
-}
-
-function rangesOf(disk: Disk, session: string): string[] {
-  return disk
-    .list(session)
-    .filter((name) => RANGE_FOLDER_NAME.test(name))
-    .map((name) => join(session, name))
-    .filter((path) => disk.kindOf(path) === 'folder');
+  if (links === 1) return size;
+  return sum !== undefined && pool?.release(sum) === true ? size : 0;
 }

@@ -12,8 +12,10 @@ import { FolderLock } from './lock.ts';
 import { CHECKPOINT, CHECKSUMS, HEAD, INDEX, SIZE, STATS, VOLUME_NAME } from './paths.ts';
 import type { VolumePlace } from './place.ts';
 import { checksumLine, checksumOf } from './checksums.ts';
+import { Pool } from './pool.ts';
 import { RangeWriter, type Counts } from './range-writer.ts';
 import { writeNew } from './small-file.ts';
+import { newTally, shareSession } from './sharing.ts';
 import { describeStats, type Stats } from './stats.ts';
 import type { SpaceWatch } from './space.ts';
 import type { UnfinishedSend } from './unfinished.ts';
@@ -26,6 +28,7 @@ export class FilesSend implements Send {
   readonly #order: SendOrder;
   readonly #writer: RangeWriter;
   readonly #zeroRuns: ZeroRuns;
+  readonly #pool: Pool | undefined;
   #hasCheckpoint: boolean;
 
   /** `from`: the checkpoint that it goes on at, undefined for a new one. */
@@ -37,13 +40,14 @@ export class FilesSend implements Send {
     from: number | undefined,
     counts: Counts,
   ) {
-    const { disk, chunkSize } = place;
+    const { disk, archive, chunkSize, dedup } = place;
     this.#place = place;
     this.#request = request;
     this.#folder = folder;
     this.#hasCheckpoint = from !== undefined;
     this.#order = new SendOrder(new Geometry(chunkSize, request.size), from ?? 0);
-    this.#writer = new RangeWriter(disk, folder.path, folder.name, chunkSize, space, counts);
+    this.#pool = dedup ? Pool.open(disk, archive, true) : undefined;
+    this.#writer = new RangeWriter(place, folder, space, this.#pool, counts);
     this.#zeroRuns = new ZeroRuns(disk, chunkSize);
   }
 
@@ -81,10 +85,19 @@ export class FilesSend implements Send {
     this.#writer.finish();
     attempt(`write the head of ${this.#folder.name}`, () => this.#writeDescription(head, index));
     await this.#makeDurable();
+    await this.#share();
     // Our own shared lock would be in the way. Between the two anything may happen: all is checked again behind it.
     readers.release(this.#request.volume);
     await attemptAsync(`commit ${this.#folder.name}`, () => this.#commitAlone());
     this.#folder.release();
+  }
+
+  /** Behind the sync: what is not durable yet must never come to be another session's. */
+  async #share(): Promise<void> {
+    const pool = this.#pool;
+    if (pool === undefined) return;
+    const { path, name } = this.#folder;
+    await attemptAsync(`deduplicate ${name}`, () => shareSession(this.#place.disk, pool, path, newTally()));
   }
 
   async #commitAlone(): Promise<void> {

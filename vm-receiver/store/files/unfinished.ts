@@ -23,10 +23,13 @@ import {
   unfinishedFolder,
 } from './paths.ts';
 import type { VolumePlace } from './place.ts';
+import { Pool } from './pool.ts';
+import { removeSession } from './removal.ts';
 import type { Counts } from './range-writer.ts';
 
 export class UnfinishedSend {
   readonly #disk: Disk;
+  readonly #archive: string;
   readonly #volume: string;
   readonly #lock: FolderLock;
   readonly pairing: PairingId;
@@ -34,8 +37,9 @@ export class UnfinishedSend {
   /** Within the archive, for messages. */
   readonly name: string;
 
-  private constructor({ disk, volume, volumeName }: VolumePlace, pairing: PairingId, lock: FolderLock) {
+  private constructor({ disk, archive, volume, volumeName }: VolumePlace, pairing: PairingId, lock: FolderLock) {
     this.#disk = disk;
+    this.#archive = archive;
     this.#volume = volume;
     this.#lock = lock;
     this.pairing = pairing;
@@ -109,7 +113,7 @@ export class UnfinishedSend {
       await attemptAsync(`remove ${this.name}`, async () => {
         this.#disk.remove(join(this.path, CHECKPOINT));
         this.#disk.syncFolder(this.path);
-        await this.#disk.removeTree(this.path);
+        await removeSession(this.#disk, this.path, Pool.open(this.#disk, this.#archive, false));
         this.#disk.syncFolder(this.#volume);
       });
     } finally {

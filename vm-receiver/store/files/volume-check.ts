@@ -5,12 +5,11 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
-import { systemCode } from '../../../shared/errors.ts';
-import { Refusal } from '../refusal.ts';
 import type { CheckWatcher, Problem } from '../store.ts';
 import { readChecksums } from './checksums.ts';
 import type { Disk } from './disk.ts';
 import { CHECKSUMS, HEAD, INDEX, PAGE, SIZE } from './paths.ts';
+import { problemOf } from './problem.ts';
 import { readFully, withFile } from './small-file.ts';
 
 const BUFFER = 256 * 1024;
@@ -110,12 +109,4 @@ export class VolumeCheck {
   #nameOf(path: string): string {
     return path.slice(this.#archive.length + 1);
   }
-}
-
-/** What the system says of a file is damage; that we are out of memory or handles is not. */
-function problemOf(error: unknown): Problem {
-  const code = systemCode(error);
-  if (error instanceof Refusal) return 'unreadable';
-  if (code === undefined || code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM') throw error;
-  return code === 'ENOENT' ? 'missing' : 'unreadable';
 }

@@ -1,0 +1,45 @@
+import type { ArchiveName } from '../../shared/archive/names.ts';
+import type { ArchiveStore, Shared } from '../store/store.ts';
+import { openStore } from './open-store.ts';
+import { chosenArchives, print, showBytes } from './output.ts';
+import type { Settings } from './settings.ts';
+import { withArchive } from './with-archive.ts';
+
+interface Report extends Shared {
+  readonly archive: ArchiveName;
+  /** Whether equal content can have equal bytes in it. */
+  readonly hasEqual: boolean;
+}
+
+const NOTHING: Shared = { chunks: 0, linked: 0, savedBytes: 0, copies: 0, mended: 0 };
+
+/** Stores equal chunks once, in archives that were made without deduplication, too. */
+export async function dedupCommand(settings: Settings, json: boolean): Promise<number> {
+  const store = openStore(settings);
+  const reports: Report[] = [];
+  for (const name of chosenArchives(store, settings)) {
+    const report = await withArchive(store, name, (archive) => deduplicate(name, archive));
+    reports.push(report);
+    if (!json) await print(describe(report));
+  }
+  if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
+  return 0;
+}
+
+async function deduplicate(name: ArchiveName, archive: ArchiveStore): Promise<Report> {
+  const hasEqual = archive.dedup || !archive.encrypted;
+  if (!hasEqual) return { archive: name, hasEqual, ...NOTHING };
+  await archive.tidy();
+  return { archive: name, hasEqual, ...(await archive.deduplicate()) };
+}
+
+function describe({ archive, hasEqual, chunks, linked, savedBytes, copies, mended }: Report): string {
+  if (!hasEqual) {
+    return `${archive}: encrypted, and made without deduplication: no two chunks have the same bytes, nothing to link\n`;
+  }
+  const more = [
+    copies > 0 ? `, ${copies} stay copies (the file system takes no more links)` : '',
+    mended > 0 ? `, ${mended} damaged ones mended from an equal one` : '',
+  ];
+  return `${archive}: ${linked} of ${chunks} chunks linked to an equal one, ${showBytes(savedBytes)} saved${more.join('')}\n`;
+}

@@ -1,0 +1,142 @@
+/**
+ * Deduplication: a folder of hard links to stored chunks, each named by the SHA-256 of its content. A name is only a hint
+ * where an equal chunk may be found: nothing is linked whose bytes were not compared. All that is in the pool is
+ * durable before it comes in; what leaves it never matters, since a chunk needs no other name than its own.
+ */
+import { join } from 'node:path';
+import { systemCode } from '../../../shared/errors.ts';
+import { areEqual, equalsBytes, sumOfFile } from './compare.ts';
+import type { Disk, Entry } from './disk.ts';
+import { LINK, POOL } from './paths.ts';
+
+/** What became of a chunk. */
+export type Linked =
+  | { readonly kind: 'shared' } // it is the pool's already
+  | { readonly kind: 'added' } // nobody had one like it
+  | { readonly kind: 'linked'; readonly bytes: number } // it is now; so many bytes are saved
+  | { readonly kind: 'copy' } // there are as many links as the file system allows, or it has none
+  | { readonly kind: 'mended' } // the pool's was sound, and this one was not
+  | { readonly kind: 'replaced' } // this one is sound, and the pool's was not
+  | { readonly kind: 'skipped' }; // neither, or there is nothing to link
+
+/** How link(2) says that one more link cannot be: too many, none at all on this file system, or no room for its name. */
+const NO_LINK = new Set(['EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSPC', 'EDQUOT']);
+
+export class Pool {
+  readonly #disk: Disk;
+  readonly #path: string;
+
+  private constructor(disk: Disk, path: string) {
+    this.#disk = disk;
+    this.#path = path;
+  }
+
+  /** Undefined where there is none, unless it is to be made. */
+  static open(disk: Disk, archive: string, make: boolean): Pool | undefined {
+    const path = join(archive, POOL);
+    const kind = disk.kindOf(path);
+    if (kind === undefined && make) makeFolder(disk, path);
+    return kind === 'folder' || (kind === undefined && make) ? new Pool(disk, path) : undefined;
+  }
+
+  /** Makes a new chunk out of one that is here already; gives whether there was one with these bytes. */
+  take(sum: string, bytes: Uint8Array, path: string): boolean {
+    const from = this.#at(sum);
+    if (this.#disk.entryAt(from)?.size !== bytes.length) return false;
+    if (!equalsBytes(this.#disk, from, bytes)) return false;
+    try {
+      this.#disk.link(from, path);
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') throw error;
+      return linkFailed(error, false);
+    }
+  }
+
+  /** Shares a durable chunk with all that are equal to it. The chunk stays what it is, or becomes sound. */
+  share(sum: string, path: string): Linked {
+    const own = this.#disk.entryAt(path);
+    if (own?.kind !== 'file' || own.size === 0) return { kind: 'skipped' };
+    const isShared = own.links > 1;
+    const at = this.#at(sum);
+    const there = this.#disk.entryAt(at);
+    if (there === undefined) return this.#add(path, at);
+    if (isSame(own, there)) return { kind: 'shared' };
+    if (areEqual(this.#disk, path, at)) {
+      // Many share it, and there was no room for one link more: to move them all over would save one copy at most.
+      if (isShared) return { kind: 'shared' };
+      if (this.#replaceBy(at, path)) return { kind: 'linked', bytes: own.size };
+      // The pool's has as many names as it may: from here on this one stands for it.
+      this.#replaceBy(path, at);
+      return { kind: 'copy' };
+    }
+    if (sumOfFile(this.#disk, path) === sum) return this.#replaceBy(path, at) ? { kind: 'replaced' } : { kind: 'copy' };
+    const isMended = sumOfFile(this.#disk, at) === sum && this.#replaceBy(at, path);
+    return { kind: isMended ? 'mended' : 'skipped' };
+  }
+
+  #add(path: string, at: string): Linked {
+    const folder = join(at, '..');
+    if (this.#disk.kindOf(folder) === undefined) makeFolder(this.#disk, folder);
+    try {
+      this.#disk.link(path, at);
+      return { kind: 'added' };
+    } catch (error) {
+      return linkFailed(error, { kind: 'copy' });
+    }
+  }
+
+  /** Puts another name of `from` in the place of `to`. */
+  #replaceBy(from: string, to: string): boolean {
+    const temporary = to + LINK;
+    this.#disk.remove(temporary);
+    try {
+      this.#disk.link(from, temporary);
+    } catch (error) {
+      return linkFailed(error, false);
+    }
+    this.#disk.rename(temporary, to);
+    return true;
+  }
+
+  /** A chunk with this content is gone: its name here goes with the last one. Gives whether it did. */
+  release(sum: string): boolean {
+    const at = this.#at(sum);
+    if (this.#disk.entryAt(at)?.links !== 1) return false;
+    this.#disk.remove(at);
+    return true;
+  }
+
+  /** Names and paths of all that is here, folder by folder. */
+  *entries(): Generator<readonly string[], void, undefined> {
+    for (const folder of this.#disk.list(this.#path)) {
+      const path = join(this.#path, folder);
+      if (this.#disk.kindOf(path) === 'folder') yield this.#disk.list(path).map((name) => join(path, name));
+    }
+  }
+
+  #at(sum: string): string {
+    return join(this.#path, sum.slice(0, 2), sum);
+  }
+}
+
+function isSame(a: Entry, b: Entry): boolean {
+  return a.inode === b.inode && a.device === b.device;
+}
+
+/** Another process may be ahead of us. */
+function makeFolder(disk: Disk, path: string): void {
+  try {
+    disk.makeFolder(path);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+}
+
+/** Not to link is to have a copy: never an error of what is stored. */
+function linkFailed<T>(error: unknown, otherwise: T): T {
+  const code = systemCode(error) ?? '';
+  // The pool's may have gone meanwhile, or another process may have put its own there.
+  if (NO_LINK.has(code) || code === 'ENOENT' || code === 'EEXIST') return otherwise;
+  throw error;
+}
