@@ -28,6 +28,8 @@ export interface ReadRequest {
   readonly onZeros?: (offset: number, length: number) => void;
   /** Called with the bytes of chunks that were proven and written. */
   readonly onWritten?: (bytes: number) => void;
+  /** The ranges that are looked at; absent: all are. */
+  readonly ranges?: ReadonlySet<number>;
   /** Whether a chunk is looked at; absent: all are. */
   readonly wanted?: (chunk: number) => boolean;
   /** Gives up at the first bad chunk (a restore has failed then). */
@@ -106,7 +108,7 @@ class ContentReading {
 
   /** Each range with its page, undefined where it is all zeros. */
   async *#pages(): AsyncGenerator<{ range: number; page: Uint8Array | undefined }> {
-    const { session } = this.#request;
+    const { session, ranges } = this.#request;
     const { reader } = this.#tools;
     const index = new PageIndex(await reader.index(session));
     const ahead: Promise<{ range: number; page: Uint8Array | undefined }>[] = [];
@@ -114,6 +116,7 @@ class ContentReading {
     for (;;) {
       while (ahead.length < PAGES_AHEAD && next < session.geometry.rangeCount) {
         const range = next++;
+        if (ranges?.has(range) === false) continue;
         const page = index.isZero(range) ? Promise.resolve(undefined) : reader.page(session, range, index.hash(range));
         const entry = page.then((bytes) => ({ range, page: bytes }));
         entry.catch(() => undefined);

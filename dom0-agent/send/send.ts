@@ -18,6 +18,7 @@ import { connect, openArchive, type OpenArchive } from '../trust/open-archive.ts
 import type { ArchiveConfig } from '../config/config.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
+import { readBackAll } from './read-back.ts';
 import { blankReport, failedReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
 import type { SendContext, SendProgress } from './context.ts';
 import { stopsEverything, streamVolume } from './stream.ts';
@@ -129,6 +130,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
     }
   }
   await listHeads(context, plan, heads, done);
+  await readBackAll(context, starts, heads, reports);
   if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) throw stopped;
   if (archive.client.failure === undefined) await archive.client.bye();
   const session =

@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, write
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'node:test';
-import { listDocument } from '../scenario/documents.ts';
+import { listDocument, sendDocument } from '../scenario/documents.ts';
 import { interposedAgent, type Ran, type RunOptions } from '../scenario/program.ts';
 import { Ground, MODES } from './ground.ts';
 
@@ -267,10 +267,15 @@ test('A7 a session of the year 9999 does not use up the names', async (t) => {
 test('I2 a commit, or a catalogue, that is answered and not made', async (t) => {
   const ground = await Ground.make(t, MODES[0]!);
   const court = new Court(ground);
-  for (const lie of ['done to a commit that is not made', 'done to a catalogue that is not put']) {
+  const lies = [
+    ['done to a commit that is not made', 4],
+    // The catalogue is not read back: the next command compares it with the pin.
+    ['done to a catalogue that is not put', 0],
+  ] as const;
+  for (const [lie, status] of lies) {
     ground.reset();
     edit(ground);
-    (await court.tell(lie, ['send'])).expect(0);
+    (await court.tell(lie, ['send'])).expect(status);
     for (const args of [['list'], ['verify'], ['send']]) {
       const ran = await ground.lab.run(args);
       assert.equal(ran.status, 4, ran.describe());
@@ -279,6 +284,19 @@ test('I2 a commit, or a catalogue, that is answered and not made', async (t) => 
     (await ground.lab.run(['list'])).expect(0);
     await newestIsExact(ground);
   }
+});
+
+test('A13 chunks that were taken and not kept are missed at once', async (t) => {
+  const ground = await Ground.make(t, MODES[0]!);
+  const court = new Court(ground);
+  edit(ground);
+  const ran = (await court.tell('chunks are thrown away', ['send', '--json'])).expect(4);
+  assert.match(ran.stderr, /cannot be read back/);
+  const { volumes } = ran.json(sendDocument);
+  assert.deepEqual(
+    volumes.map(({ name, kind, error }) => [name, kind, error?.code]).filter(([, kind]) => kind !== 'unchanged'),
+    [['a.img', 'incremental', 'integrity']],
+  );
 });
 
 test('L18 an error to a commit that was made: the head decides', async (t) => {

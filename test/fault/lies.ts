@@ -201,6 +201,7 @@ export const LIES: Readonly<Record<string, (given: string) => Lie>> = {
   }),
 
   // While a send is under way.
+  'chunks are thrown away': () => ({ hears: async ({ t }) => t === 'chunk' }),
   'done to a commit that is not made': () =>
     swallow('commit', (wire, { id: re }) => wire.forward({ t: 'abandon', id: re, keep: false })),
   'done to a catalogue that is not put': () => swallow('put-catalogue', () => undefined, true),

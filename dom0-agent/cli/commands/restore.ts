@@ -2,6 +2,7 @@
 import { SparsebakError } from '../../../shared/errors.ts';
 import { findSession, listedVolumes } from '../../restore/find-session.ts';
 import { restore as runRestore } from '../../restore/restore.ts';
+import { noteProof } from '../../trust/proofs.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatSeconds, print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
@@ -34,6 +35,8 @@ export async function restore(context: CommandContext, name: string, options: Re
           },
         },
       );
+      const proof = { session: session.head.session, time: Date.now(), chunks: result.chunks };
+      noteProof(archive.state.folder, volume.id, 'whole', proof);
       context.progress.clear();
       const seconds = (Date.now() - began) / 1000;
       const { head } = session;

@@ -5,6 +5,7 @@ import type { CatalogueVolume } from '../../content/catalogue.ts';
 import { findSession, listedVolumes, sessionNames } from '../../restore/find-session.ts';
 import { readContent, type BadChunk, type ReadTools } from '../../restore/read-content.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
+import { noteProof } from '../../trust/proofs.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
@@ -89,6 +90,10 @@ async function verifyOne(
     context.progress.begin(`verifying ${volume.name} ${session.head.session}`, session.head.size);
     const wanted = sample === undefined ? {} : { wanted: drawnFrom(sample) };
     const { chunks, bytes, badChunks, bad } = await readContent({ session, target: null, ...wanted }, tools);
+    if (badChunks === 0) {
+      const proof = { session: session.head.session, time: Date.now(), chunks };
+      noteProof(archive.state.folder, volume.id, sample === undefined ? 'whole' : 'sample', proof);
+    }
     return { ...blank, session: session.head.session, chunks, bytes, badChunks, bad };
   } catch (caught) {
     const error = asSparsebakError(caught);

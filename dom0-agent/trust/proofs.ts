@@ -1,0 +1,43 @@
+/**
+ * When each volume was last proven to be restorable: a session read and proven as a whole, or a sample of it. Kept beside
+ * the archive's state, for people; nothing is decided by it, so what cannot be read counts as nothing.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { isId, isSessionName, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
+import { writeDurably } from '../../shared/durable.ts';
+
+const FILE = 'proofs.json';
+
+const proof = z.strictObject({
+  session: z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value)),
+  /** Milliseconds since 1970. */
+  time: z.number().int().min(0),
+  chunks: z.number().int().min(0),
+});
+const volumeProofs = z.strictObject({ whole: proof.optional(), sample: proof.optional() });
+const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().refine(isId), volumeProofs) });
+
+export type Proof = z.infer<typeof proof>;
+export type VolumeProofs = z.infer<typeof volumeProofs>;
+
+/** @param folder of the archive's state */
+export function readProofs(folder: string): Readonly<Record<string, VolumeProofs>> {
+  try {
+    return schema.parse(JSON.parse(readFileSync(join(folder, FILE), 'utf8'))).volumes;
+  } catch {
+    return {};
+  }
+}
+
+/** Where the state cannot be written the proof is not noted: what proved it is worth more. */
+export function noteProof(folder: string, volume: VolumeId, kind: keyof VolumeProofs, found: Proof): void {
+  const volumes = readProofs(folder);
+  const noted = { ...volumes, [volume]: { ...volumes[volume], [kind]: found } };
+  try {
+    writeDurably(join(folder, FILE), `${JSON.stringify({ v: 1, volumes: noted }, null, 2)}\n`);
+  } catch {
+    // It is said again after the next send.
+  }
+}
