@@ -12,9 +12,9 @@ import type { RestoreCommandOptions } from './commands/restore.ts';
 import type { SendCommandOptions } from './commands/send.ts';
 import type { VerifyOptions } from './commands/verify.ts';
 import { CommandContext, type GlobalOptions } from './context.ts';
-
-/** Gives the command's exit status. */
-type Run = (context: CommandContext) => Promise<number>;
+import { addLifeCommands } from './life-commands.ts';
+import { collect } from './option-values.ts';
+import type { Execute, Run } from './run.ts';
 
 const EXAMPLE_CONFIG = `
 A configuration (/etc/sparsebak/sparsebak.toml) looks like this:
@@ -94,8 +94,6 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
   return status;
 }
 
-type Execute = (command: Command, run: Run) => Promise<void>;
-
 function addCommands(program: Command, execute: Execute): void {
   program
     .command('init')
@@ -141,6 +139,7 @@ function addCommands(program: Command, execute: Execute): void {
     .option('-f, --full', 'send volumes that the archive does not have yet, too')
     .option('--tag <tag>', 'tag the new sessions (may be repeated)', collect, [])
     .option('--dry-run', 'only say what would be read')
+    .option('--autoprune', 'also prune, as [retention] in the configuration says')
     .option('--accept-rollback', 'take the archive as it is, after you restored its disk from a copy')
     .addHelpText(
       'after',
@@ -184,6 +183,7 @@ function addCommands(program: Command, execute: Execute): void {
     .action(async (names: string[], options: VerifyOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/verify.ts')).verify(context, names, options));
     });
+  addLifeCommands(program, execute);
   addKeyCommands(program, execute);
 }
 
@@ -247,10 +247,6 @@ function movedGlobals(args: readonly string[]): string[] {
     } else rest.push(arg);
   }
   return [...front, ...rest];
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
 }
 
 function seconds(text: string): number {

@@ -5,7 +5,10 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import * as z from 'zod';
+import { isLowSpace, parseLowSpace, type LowSpace } from '../../shared/archive/low-space.ts';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
+import { policyOf, retentionFields } from '../../shared/archive/retention-fields.ts';
+import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
 import { isLvName } from '../source/lvm-thin/names.ts';
 import { parseDestination, type Destination } from '../link/destination.ts';
@@ -51,6 +54,13 @@ const schema = z.strictObject({
     .int()
     .min(0)
     .default(1024 ** 3),
+  /** Which sessions stay. */
+  retention: z
+    .strictObject({ ...retentionFields, keep_tag: z.array(z.string().min(1)).default([]) })
+    .default({ keep_tag: [] }),
+  /** What `send --autoprune` does. */
+  autoprune: z.enum(['policy', 'space']).default('policy'),
+  low_space: z.string().refine(isLowSpace, 'must be a share, as "10%", or a size, as "50GiB"').default('10%'),
   pool: z.record(z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ -'), pool).default({}),
 });
 
@@ -69,6 +79,10 @@ export interface Config {
   readonly stateDir: string;
   readonly initial: 'ask-full' | 'full';
   readonly rereadPerDay: number;
+  /** Empty where the configuration says nothing. */
+  readonly retention: RetentionPolicy;
+  readonly autoprune: 'policy' | 'space';
+  readonly lowSpace: LowSpace;
   readonly pools: readonly PoolConfig[];
 }
 
@@ -90,6 +104,9 @@ export function readConfig(file: string): Config {
     stateDir: value.state_dir,
     initial: value.initial,
     rereadPerDay: value.reread_per_day,
+    retention: { ...policyOf(value.retention), tags: value.retention.keep_tag },
+    autoprune: value.autoprune,
+    lowSpace: parseLowSpace(value.low_space),
     pools: Object.entries(value.pool).map(([name, options]) => withVolumesFrom(file, { ...options, name })),
   };
 }

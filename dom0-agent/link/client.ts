@@ -6,7 +6,7 @@ import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
 import { decodeReceiverMessage } from '../../shared/wire/codec.ts';
 import { encodeFrame } from '../../shared/wire/encode.ts';
-import { type AgentMessage, type AgentRequest, type ReceiverMessage } from '../../shared/wire/messages.ts';
+import { type AgentMessage, type AgentRequest, type Grant, type ReceiverMessage } from '../../shared/wire/messages.ts';
 import { PART_SIZE, PROTOCOL_VERSION, SMALL_FRAME } from '../../shared/wire/limits.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
@@ -35,6 +35,7 @@ export class ReceiverClient {
   readonly #due: DueAnswers;
   #magic: MagicReader | undefined = new MagicReader(MAX_BANNER);
   #hello: { resolve: (hello: Hello) => void; reject: (error: SparsebakError) => void } | undefined;
+  #grant: Grant = 'retrieve';
   #nextId = 1;
   #failure: SparsebakError | undefined;
   #lastHeard = Date.now();
@@ -81,12 +82,17 @@ export class ReceiverClient {
     await client.#write(
       encodeFrame({ t: 'hello', version: PROTOCOL_VERSION, release: options.release, capabilities: [] }),
     );
-    await hello;
+    client.#grant = (await hello).grant;
     return client;
   }
 
   get destination(): string {
     return this.#link.name;
+  }
+
+  /** What the receiver says that it lets this call do. */
+  get grant(): Grant {
+    return this.#grant;
   }
 
   /** Called with an `error` that answers a `begin` which was already answered: the send under way has failed. */

@@ -2,7 +2,6 @@
  * The whole send: the archive is opened and compared with the pin, what an earlier run left is settled, all volumes are
  * snapshotted, then streamed one after another, and the catalogue that lists them is put.
  */
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { ArchiveId } from '../../shared/archive/names.ts';
@@ -11,11 +10,13 @@ import { beginSend, type SendStart } from '../capture/begin-send.ts';
 import { committed, discarded, settled, unchanged } from '../capture/conclude.ts';
 import type { Pool, SelectedVolume } from '../config/pools.ts';
 import type { ReceiverClient } from '../link/client.ts';
-import { acquireLock, type Lock } from '../link/flock.ts';
 import { PipelinePool } from '../pipeline/pool.ts';
 import type { ArchiveState } from '../trust/archive-state.ts';
-import { connect, openArchive, type OpenArchive } from '../trust/open-archive.ts';
+import { connect, openArchive } from '../trust/open-archive.ts';
+import { lockArchive, refuseForeignWriter } from '../trust/writing.ts';
 import type { ArchiveConfig } from '../config/config.ts';
+import { isProtectedBy } from '../maintain/protecting-tags.ts';
+import { noteChanges } from '../maintain/unfinished-changes.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
 import { readBackAll } from './read-back.ts';
@@ -63,18 +64,6 @@ export async function send(options: SendOptions): Promise<SendReport> {
   }
 }
 
-/** One send to an archive at a time. */
-async function lockArchive({ archive, state, lockWait, log, signal }: SendOptions): Promise<Lock> {
-  return acquireLock(join(state.folder, 'lock'), {
-    exclusive: true,
-    waitSeconds: lockWait,
-    signal,
-    onWait: () => {
-      log.warn(`waiting for another send to archive ${archive.name}`);
-    },
-  });
-}
-
 async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClient>): Promise<SendReport> {
   const { state } = options;
   const workers = new PipelinePool(state.content.chunkContent(state.settings.level, state.settings.codec));
@@ -87,13 +76,6 @@ async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClie
   } finally {
     await workers.close();
   }
-}
-
-function refuseForeignWriter({ pinned, state }: OpenArchive): void {
-  if (pinned.catalogue.writer === state.settings.writer) return;
-  throw new SparsebakError('refused', 'another dom0 writes to this archive; this one may only read it', {
-    hint: 'Send from that one, or use an archive of your own.',
-  });
 }
 
 async function sendAll(options: SendOptions, context: SendContext): Promise<SendReport> {
@@ -238,6 +220,13 @@ async function listHeads(
   const { catalogue } = archive.pin.known;
   const changed = heads.length > 0 || corrected.length > 0;
   if (!changed || archive.client.failure !== undefined) return;
+  // The receiver is told what a tag protects once the catalogue says it.
+  if (isProtectedBy(context.tags)) {
+    noteChanges(
+      archive.state,
+      heads.map(({ volumeId }) => ({ volume: volumeId })),
+    );
+  }
   const found = new Map(corrected.map((volume) => [volume.id, volume]));
   const volumes = catalogue.volumes.map((volume) => found.get(volume.id) ?? volume);
   await archive.pin.replace(archive.client, catalogueWith({ ...catalogue, volumes }, archive.state, sequence, heads));

@@ -18,8 +18,16 @@ export interface OpenArchive {
   readonly pin: Pin;
   readonly reader: ProvenReader;
   readonly pinned: Pinned;
+  /** The receiver's own: no content, so its word counts. */
+  readonly rules: ReceiverRules;
   /** The user takes the archive as it is, whatever the pin says. */
   readonly acceptRollback: boolean;
+}
+
+export interface ReceiverRules {
+  /** So many of a volume's newest sessions are never pruned. */
+  readonly minKeep: number;
+  readonly allowDelete: boolean;
 }
 
 export interface OpenOptions {
@@ -49,11 +57,11 @@ export async function openArchive(
   const client = await connecting;
   try {
     refuseUnfinished(archive, state);
-    await openNamed(client, archive, state, options.lockWait);
+    const rules = await openNamed(client, archive, state, options.lockWait);
     const pin = new Pin(state);
     const { acceptRollback = false, writes = false } = options;
     const pinned = await pin.check(client, { settles: writes, acceptRollback });
-    return { client, state, pin, pinned, acceptRollback, reader: new ProvenReader(client, state.content) };
+    return { client, state, pin, pinned, rules, acceptRollback, reader: new ProvenReader(client, state.content) };
   } catch (error) {
     client.close();
     throw error;
@@ -85,7 +93,7 @@ async function openNamed(
   archive: ArchiveConfig,
   state: ArchiveState,
   lockWait: number,
-): Promise<void> {
+): Promise<ReceiverRules> {
   const opened = await openKnown(client, archive, lockWait);
   if (opened.t !== 'opened') throw new SparsebakError('protocol', 'the receiver did not open the archive');
   const { record } = state;
@@ -103,4 +111,6 @@ async function openNamed(
     );
   }
   client.setChunkSize(record.chunkSize);
+  const { minKeep, allowDelete } = opened;
+  return { minKeep, allowDelete };
 }

@@ -27,6 +27,8 @@ export interface StoredSession {
   readonly session: SessionName;
   readonly storedBytes: number;
   readonly files: number;
+  /** The bit that keeps it from being pruned. */
+  readonly protected: boolean;
 }
 
 /** A session's head and what it commits to. */
@@ -59,12 +61,13 @@ export class ProvenReader {
       // Each item adds something, so that the caps end a listing that would not end.
       if (item.sessions.length === 0)
         throw new SparsebakError('protocol', 'the receiver lists a volume without sessions');
-      for (const { session, storedBytes, files } of item.sessions) {
+      for (const each of item.sessions) {
+        const { session } = each;
         const last = sessions.at(-1);
         if (last !== undefined && last.session >= session) {
           throw new SparsebakError('protocol', `the receiver lists the sessions of a volume out of order`);
         }
-        sessions.push({ session, storedBytes, files });
+        sessions.push(each);
       }
       volumes.set(item.volume, sessions);
       count += item.sessions.length;

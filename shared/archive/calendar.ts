@@ -2,15 +2,20 @@
  * What stays and what goes, day by day: for people, before they say yes.
  */
 import { sessionTime, type SessionName } from './names.ts';
-import type { Verdict } from './retention.ts';
 
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+
+interface Judged {
+  readonly session: SessionName;
+  /** Why it stays; none for one that goes. */
+  readonly reasons: readonly string[];
+}
 
 /**
  * A line a day, oldest first: `2026-11-23 Mon  +02:00:00  -03:00:00`. `+` stays, `-` goes, `±` stays of some volumes and
  * goes of others.
  */
-export function calendar(volumes: Iterable<readonly Verdict[]>): string[] {
+export function calendar(volumes: Iterable<readonly Judged[]>): string[] {
   const signs = new Map<SessionName, Set<'+' | '-'>>();
   for (const verdicts of volumes) {
     for (const { session, reasons } of verdicts) {

@@ -36,7 +36,35 @@ export const sentVolume = z.strictObject({
 });
 export type SentVolume = z.infer<typeof sentVolume>;
 
-export const sendDocument = z.strictObject({ session: session.nullable(), volumes: z.array(sentVolume) });
+export const pruneDocument = z.strictObject({
+  dryRun: z.boolean(),
+  volumes: z.array(
+    z.strictObject({
+      name: z.string(),
+      sessions: z.array(
+        z.strictObject({
+          session,
+          reasons: z.array(
+            z.enum([
+              ...(['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'within'] as const),
+              ...(['tag', 'protected', 'newest', 'min-keep', 'unnamed'] as const),
+            ]),
+          ),
+          pruned: z.boolean(),
+        }),
+      ),
+      freedBytes: uint,
+      error: error.optional(),
+    }),
+  ),
+  freedBytes: uint,
+});
+
+export const sendDocument = z.strictObject({
+  session: session.nullable(),
+  volumes: z.array(sentVolume),
+  pruned: pruneDocument.optional(),
+});
 export type SendDocument = z.infer<typeof sendDocument>;
 
 export const dryRunDocument = z.strictObject({
@@ -123,3 +151,15 @@ export const unlockDocument = z.strictObject({
 
 /** What stands on stdout in place of a command's document when the command failed as a whole. */
 export const errorDocument = z.strictObject({ error: error.extend({ hint: z.string().optional() }) });
+
+export const tagDocument = z.strictObject({ name: z.string(), session, tags: z.array(z.string()) });
+
+export const renameDocument = z.strictObject({ name: z.string(), was: z.string() });
+
+export const deleteDocument = z.strictObject({ name: z.string(), deleted: z.literal(true), freedBytes: uint });
+
+export const adoptDocument = z.strictObject({
+  archive: z.string(),
+  sequence: uint.min(1),
+  adopted: z.array(z.strictObject({ name: z.string(), session, isNew: z.boolean() })),
+});

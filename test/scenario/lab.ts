@@ -201,6 +201,11 @@ export class Lab {
     assert.ok(this.compared > 0, 'something was compared');
   }
 
+  /** These sessions are gone for good. */
+  pruned(volume: string, sessions: Iterable<string>): void {
+    for (const session of sessions) this.kept.get(volume)?.delete(session);
+  }
+
   async verifyAll(): Promise<void> {
     const { sessions } = await this.ask(verifyDocument, ['verify', '--all-sessions']);
     assert.ok(sessions.length > 0);

@@ -4,17 +4,25 @@ import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
 import { withRoom } from '../../capture/make-room.ts';
 import { selectVolumes } from '../../config/pools.ts';
+import { isEmptyPolicy } from '../../../shared/archive/retention.ts';
+import { SparsebakError } from '../../../shared/errors.ts';
+import type { PruneReport } from '../../maintain/prune.ts';
+import { checkTags } from '../../maintain/check-tags.ts';
+import { hasUnfinishedChanges } from '../../maintain/unfinished-changes.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
 import { send as runSend } from '../../send/send.ts';
 import type { SendReport, VolumeReport } from '../../send/report.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatSeconds, formatTable, print, printJson } from '../output.ts';
+import { writerOptions } from '../writer-options.ts';
+import { describePrune } from '../describe-prune.ts';
 
 export interface SendCommandOptions {
   readonly full?: boolean;
   readonly tag?: readonly string[];
   readonly dryRun?: boolean;
   readonly acceptRollback?: boolean;
+  readonly autoprune?: boolean;
 }
 
 export async function send(
@@ -27,6 +35,10 @@ export async function send(
   const pools = context.pools();
   const volumes = await selectVolumes(pools, names);
   if (options.dryRun === true) return dryRun(context, pools, volumes);
+  checkTags(options.tag ?? []);
+  mayAutoprune(context, options);
+  await finishNoted(context, state);
+  const before = config.autoprune === 'space' ? await autoprune(context, options) : undefined;
   const report = await runSend({
     archive,
     state,
@@ -44,9 +56,40 @@ export async function send(
   });
   context.progress.clear();
   if (names.length === 0) await tidy(context, pools);
-  if (context.json) printJson(report);
-  else print(asText(report));
-  return exitStatus(report);
+  await finishNoted(context, state);
+  const status = exitStatus(report);
+  // Of an archive that is not what it must be nothing is taken away.
+  const after = config.autoprune === 'policy' && status !== 4 ? await autoprune(context, options) : undefined;
+  const pruned = before ?? after;
+  if (context.json) printJson(pruned === undefined ? report : { ...report, pruned });
+  else print(pruned === undefined ? asText(report) : `${asText(report)}\n${describePrune(pruned)}`);
+  const refused = pruned?.volumes.some(({ error }) => error !== undefined) === true;
+  return status === 0 && refused ? 3 : status;
+}
+
+/** What an earlier command left half-way, or this send's tags ask for. */
+async function finishNoted(context: CommandContext, state: ArchiveState): Promise<void> {
+  if (!hasUnfinishedChanges(state)) return;
+  const { withWriter } = await import('../../maintain/with-writer.ts');
+  await withWriter(writerOptions(context), () => Promise.resolve());
+}
+
+function mayAutoprune({ config }: CommandContext, options: SendCommandOptions): void {
+  if (options.autoprune !== true || !isEmptyPolicy(config.retention)) return;
+  throw new SparsebakError('config', '--autoprune, but nothing says which sessions to keep', {
+    hint: 'Put keep_daily and its like under [retention] in the configuration.',
+  });
+}
+
+async function autoprune(context: CommandContext, options: SendCommandOptions): Promise<PruneReport | undefined> {
+  const { autoprune: mode, retention: policy, lowSpace: low } = context.config;
+  if (options.autoprune !== true || options.acceptRollback === true) return undefined;
+  const { pruneArchive } = await import('../../maintain/prune.ts');
+  const { withWriter } = await import('../../maintain/with-writer.ts');
+  const choice = { kind: 'policy', policy } as const;
+  return await withWriter(writerOptions(context), (writer) =>
+    pruneArchive(writer, { names: [], choice, ...(mode === 'space' ? { low } : {}) }),
+  );
 }
 
 /** A monitor step, and what it would send; nothing leaves this machine. */

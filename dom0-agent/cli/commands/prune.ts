@@ -1,0 +1,117 @@
+/** `prune`: takes sessions away, by name or by what a policy does not keep. Every other session stays what it is. */
+import { isSessionName, type SessionName } from '../../../shared/archive/names.ts';
+import { isEmptyPolicy, type RetentionPolicy } from '../../../shared/archive/retention.ts';
+import { SparsebakError } from '../../../shared/errors.ts';
+import { goingOf, planPrune, type PruneChoice, type VolumePlan } from '../../maintain/prune-plan.ts';
+import { pruneArchive, weigh, type PruneReport } from '../../maintain/prune.ts';
+import { withWriter } from '../../maintain/with-writer.ts';
+import { confirm } from '../confirm.ts';
+import type { CommandContext } from '../context.ts';
+import { describePrune } from '../describe-prune.ts';
+import { print, printJson } from '../output.ts';
+import { withArchive } from '../with-archive.ts';
+import { writerOptions } from '../writer-options.ts';
+
+export interface PruneOptions {
+  readonly session?: string;
+  readonly keepLast?: number;
+  readonly keepHourly?: number;
+  readonly keepDaily?: number;
+  readonly keepWeekly?: number;
+  readonly keepMonthly?: number;
+  readonly keepYearly?: number;
+  readonly keepTag?: readonly string[];
+  /** Milliseconds. */
+  readonly keepWithin?: number;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+export async function prune(context: CommandContext, names: readonly string[], options: PruneOptions): Promise<number> {
+  const choice = choiceOf(context, options);
+  if (options.dryRun === true) {
+    const report = await withArchive(context, async (open) =>
+      weigh(open, (await planPrune(open, names, choice)).plans),
+    );
+    show(context, report);
+    return 0;
+  }
+  const agreed = choice.kind === 'policy' && options.yes !== true ? await ask(context, names, choice) : undefined;
+  if (agreed?.every((plan) => goingOf(plan).length === 0) === true) {
+    show(context, unchanged(agreed));
+    return 0;
+  }
+  const report = await withWriter(writerOptions(context), (writer) =>
+    pruneArchive(writer, { names, choice, ...(agreed === undefined ? {} : { agreed }) }),
+  );
+  show(context, report);
+  return report.volumes.some(({ error }) => error !== undefined) ? 3 : 0;
+}
+
+/** Shows what would go before anything is locked. @returns what was said yes to */
+async function ask(
+  context: CommandContext,
+  names: readonly string[],
+  choice: PruneChoice,
+): Promise<readonly VolumePlan[]> {
+  const { plans, report } = await withArchive(context, async (open) => {
+    const planned = (await planPrune(open, names, choice)).plans;
+    return { plans: planned, report: await weigh(open, planned) };
+  });
+  const count = plans.reduce((sum, plan) => sum + goingOf(plan).length, 0);
+  if (count > 0) await confirm(describePrune(report), `Prune ${count} sessions for good?`, false);
+  return plans;
+}
+
+function unchanged(plans: readonly VolumePlan[]): PruneReport {
+  const volumes = plans.map(({ name, sessions }) => ({
+    name,
+    sessions: sessions.map((each) => ({ ...each, pruned: false })),
+    freedBytes: 0,
+  }));
+  return { dryRun: false, volumes, freedBytes: 0 };
+}
+
+function choiceOf({ config }: CommandContext, options: PruneOptions): PruneChoice {
+  const policy: RetentionPolicy = {
+    last: options.keepLast,
+    hourly: options.keepHourly,
+    daily: options.keepDaily,
+    weekly: options.keepWeekly,
+    monthly: options.keepMonthly,
+    yearly: options.keepYearly,
+    within: options.keepWithin,
+    tags: options.keepTag,
+  };
+  if (options.session !== undefined) {
+    if (!isEmptyPolicy(policy)) throw new SparsebakError('usage', '--session and --keep-… exclude each other');
+    return { kind: 'sessions', ...rangeOf(options.session) };
+  }
+  if (!isEmptyPolicy(policy)) return { kind: 'policy', policy };
+  if (isEmptyPolicy(config.retention)) {
+    throw new SparsebakError('usage', 'nothing says which sessions to prune, or to keep', {
+      hint: 'Give --session, or --keep-daily and its like, or put keep_daily and its like under [retention] in the configuration.',
+    });
+  }
+  return { kind: 'policy', policy: config.retention };
+}
+
+/** `A` or `A..B`. */
+function rangeOf(text: string): { first: SessionName; last: SessionName } {
+  const [first = '', last = first, ...more] = text.split('..');
+  if (more.length > 0 || !isSessionName(first) || !isSessionName(last) || first > last) {
+    throw new SparsebakError(
+      'usage',
+      `--session ${text} is neither a session nor two with ".." between, the older first`,
+      {
+        hint: 'Sessions are named like S_20261123-020000; see "sparsebak list".',
+      },
+    );
+  }
+  return { first, last };
+}
+
+function show(context: CommandContext, report: PruneReport): void {
+  if (context.json) printJson(report);
+  else print(describePrune(report));
+}

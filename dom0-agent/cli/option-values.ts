@@ -1,0 +1,26 @@
+/** Options whose text is more than text. */
+import { InvalidArgumentError } from 'commander';
+import { parseCount, parseDuration } from '../../shared/archive/retention-fields.ts';
+import { asSparsebakError } from '../../shared/errors.ts';
+
+/** An option that may be repeated. */
+export function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+export function count(text: string): number {
+  return parsed(() => parseCount(text));
+}
+
+/** Milliseconds. */
+export function duration(text: string): number {
+  return parsed(() => parseDuration(text));
+}
+
+function parsed<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new InvalidArgumentError(asSparsebakError(error).message);
+  }
+}

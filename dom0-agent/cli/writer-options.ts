@@ -1,0 +1,10 @@
+/** What commands that change the archive share. */
+import type { WriterOptions } from '../maintain/writer.ts';
+import { ArchiveState } from '../trust/archive-state.ts';
+import type { CommandContext } from './context.ts';
+
+export function writerOptions(context: CommandContext): WriterOptions {
+  const { archive, config, lockWait, signal, log } = context;
+  const state = ArchiveState.open(config.stateDir, archive.name);
+  return { archive, state, lockWait, signal, log, pools: context.pools() };
+}

@@ -1,0 +1,43 @@
+/**
+ * A change to an archive that is no send: the lock, the open archive, and the service that takes things away. What an
+ * earlier command could not finish is finished first.
+ */
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import type { ReceiverClient } from '../link/client.ts';
+import { openArchive } from '../trust/open-archive.ts';
+import { lockArchive, refuseForeignWriter } from '../trust/writing.ts';
+import { finishChanges } from './reconcile.ts';
+import type { Writer, WriterOptions } from './writer.ts';
+
+/** @throws `locked`, `refused` where another dom0 writes, and what opening the archive throws */
+export async function withWriter<T>(options: WriterOptions, work: (writer: Writer) => Promise<T>): Promise<T> {
+  const lock = await lockArchive(options);
+  const clients: ReceiverClient[] = [];
+  try {
+    const open = await openArchive(options.archive, options.state, { ...options, writes: true });
+    clients.push(open.client);
+    if (options.adopts !== true) refuseForeignWriter(open);
+    let second: Promise<ReceiverClient> | undefined;
+    const writer: Writer = {
+      ...options,
+      open,
+      async maintenance() {
+        if (open.client.grant === 'all') return open.client;
+        second ??= openArchive(options.archive, options.state, options).then(({ client }) => {
+          clients.push(client);
+          return client;
+        });
+        return await second;
+      },
+    };
+    if (options.adopts !== true) await finishChanges(writer);
+    const result = await work(writer);
+    for (const client of clients) if (client.failure === undefined) await client.bye();
+    return result;
+  } catch (error) {
+    throw options.signal.aborted ? new SparsebakError('interrupted', 'interrupted') : asSparsebakError(error);
+  } finally {
+    for (const client of clients) client.close();
+    lock.release();
+  }
+}
