@@ -32,11 +32,9 @@ export async function tagSession(
   const after = [...new Set([...before, ...add])].filter((tag) => !remove.includes(tag));
   if (after.length > MAX_TAGS) throw new SparsebakError('usage', `a session has at most ${MAX_TAGS} tags`);
   if (after.length === before.length && after.every((tag) => before.includes(tag))) return after;
-  const others = Object.entries(entry.tags).filter(([each]) => each !== session);
-  const tags: CatalogueVolume['tags'] = Object.fromEntries([
-    ...others,
-    ...(after.length === 0 ? [] : [[session, after]]),
-  ]);
+  const bySession = new Map(Object.entries(entry.tags)).set(session, after);
+  if (after.length === 0) bySession.delete(session);
+  const tags: CatalogueVolume['tags'] = Object.fromEntries(bySession);
   const told = isProtectedBy(before) !== isProtectedBy(after);
   await replaceEntry(writer, { ...entry, tags }, told ? [{ volume: entry.id }] : []);
   return after;

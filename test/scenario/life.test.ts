@@ -17,7 +17,7 @@ import {
   unlockDocument,
 } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
+import { ground, type Ground } from './ground.ts';
 import { Lab, only } from './lab.ts';
 
 const plain = ground('plain');
@@ -25,11 +25,18 @@ const btrfs = ground('btrfs');
 const CHUNK = 64 * 1024;
 const NAMES = ['a.img', 'b.img'] as const;
 
+interface Scene {
+  readonly on?: Ground;
+  readonly init?: readonly string[];
+  readonly type?: 'file' | 'reflink';
+  readonly more?: string;
+}
+
 /** Two volumes of six chunks and so many sessions of both. */
 async function withSessions(
   t: TestContext,
   count: number,
-  { on = plain, init = [] as readonly string[], type = 'file' as 'file' | 'reflink', more = '' } = {},
+  { on = plain, init = [], type = 'file', more = '' }: Scene = {},
 ): Promise<{ lab: Lab; random: Random; sessions: string[] }> {
   const random = new Random('life');
   const lab = new Lab(t, { pools: [{ name: 'main', type, path: on.folder() }], more });
