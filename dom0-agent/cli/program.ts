@@ -163,6 +163,7 @@ function addCommands(program: Command, execute: Execute): void {
     .option('--to <path>', 'a new sparse file, or with --force an existing file or device')
     .option('--session <session>', 'which session (default: the newest)')
     .option('--force', 'replace an existing target')
+    .option('--unauthenticated', 'without the key: what a plain archive shows, proven by nothing')
     .addHelpText(
       'after',
       '\nExample:\n  sparsebak restore work/private.img --session S_20261123-020000 --to /tmp/private.img',

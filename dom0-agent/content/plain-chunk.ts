@@ -6,7 +6,7 @@ import { copyBytes, freeBytes } from './bytes.ts';
 import { decompress, gzip, isIncompressible, zstd, zstdBound, type Codec } from './codec.ts';
 import type { Signer } from './signed.ts';
 
-const MAC_LENGTH = 16;
+export const PLAIN_MAC_LENGTH = 16;
 
 /** gzip with FEXTRA, no time, system unknown; an extra field of 20 bytes: subfield `SB` of 16 (RFC 1952, 2.3). */
 const GZIP_START = Buffer.from('1f8b08040000000000ff140053421000', 'hex');
@@ -15,11 +15,12 @@ const GZIP_OWN_HEADER = 10;
 /** A zstd skippable frame of 16 bytes (RFC 8878, 3.1.2). */
 const ZSTD_START = Buffer.from('502a4d1810000000', 'hex');
 
-const STARTS = { gzip: GZIP_START, zstd: ZSTD_START } as const;
+/** What a plain chunk's file begins with, ahead of its MAC. */
+export const PLAIN_STARTS = { gzip: GZIP_START, zstd: ZSTD_START } as const;
 
 /** Bytes that a plain chunk of `length` bytes takes at most, whatever the codec. */
 export function maxPlainStored(length: number): number {
-  return zstdBound(length) + GZIP_START.length + MAC_LENGTH + 32;
+  return zstdBound(length) + GZIP_START.length + PLAIN_MAC_LENGTH + 32;
 }
 
 /**
@@ -40,11 +41,11 @@ export function writePlainChunk(
     copyBytes(plaintext, target, offset);
     return plaintext.length;
   }
-  const start = STARTS[codec];
+  const start = PLAIN_STARTS[codec];
   const body = compressed(codec, level, plaintext);
-  const bodyAt = start.length + MAC_LENGTH;
+  const bodyAt = start.length + PLAIN_MAC_LENGTH;
   target.set(start, offset);
-  target.set(signer.mac(aad, body, MAC_LENGTH), offset + start.length);
+  target.set(signer.mac(aad, body, PLAIN_MAC_LENGTH), offset + start.length);
   copyBytes(body, target, offset + bodyAt);
   const length = bodyAt + body.length;
   freeBytes(body);
@@ -70,8 +71,8 @@ export function readPlainChunk(
   plaintextLength: number,
 ): PlainChunk {
   if (codec !== 'none') {
-    const start = STARTS[codec];
-    const bodyAt = start.length + MAC_LENGTH;
+    const start = PLAIN_STARTS[codec];
+    const bodyAt = start.length + PLAIN_MAC_LENGTH;
     if (stored.length < bodyAt) return { fault: 'cut short' };
     if (start.compare(stored, 0, start.length) !== 0) return { fault: `not a ${codec} file of this archive` };
     if (!signer.verify(aad, stored.subarray(bodyAt), stored.subarray(start.length, bodyAt))) {
@@ -79,7 +80,7 @@ export function readPlainChunk(
     }
   }
   // Node stops behind the first frame, which would be the skippable one.
-  const body = codec === 'zstd' ? stored.subarray(ZSTD_START.length + MAC_LENGTH) : stored;
+  const body = codec === 'zstd' ? stored.subarray(ZSTD_START.length + PLAIN_MAC_LENGTH) : stored;
   const plaintext = decompress(codec, body, plaintextLength);
   return plaintext === undefined ? { fault: `it does not hold ${plaintextLength} bytes` } : { plaintext };
 }

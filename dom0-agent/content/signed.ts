@@ -47,14 +47,20 @@ export class Signer {
    */
   open(type: ObjectType, aad: Uint8Array, stored: Uint8Array, maxLength: number, what: string): Uint8Array {
     if (stored.length > maxLength) throw integrityFault(what, `${stored.length} bytes are too many`);
-    if (stored.length < SIGNED_OVERHEAD) throw integrityFault(what, `cut short: ${stored.length} bytes`);
-    if (stored[0] !== FORMAT_VERSION) throw integrityFault(what, `unknown format version ${String(stored[0])}`);
-    if (stored[1] !== type) throw integrityFault(what, 'an object of another type is in its place');
-    if (stored[2] !== 0) throw integrityFault(what, 'it has a codec, which this type of object never has');
+    const payload = signedPayload(type, stored, what);
     const end = stored.length - MAC_LENGTH;
     if (!this.verify(aad, stored.subarray(0, end), stored.subarray(end))) {
       throw integrityFault(what, 'damaged, or signed for another place or with another key');
     }
-    return stored.subarray(PAYLOAD_AT, end);
+    return payload;
   }
+}
+
+/** What an object of this type says, whoever wrote it: nobody looks at the MAC. @throws SparsebakError `integrity` */
+export function signedPayload(type: ObjectType, stored: Uint8Array, what: string): Uint8Array {
+  if (stored.length < SIGNED_OVERHEAD) throw integrityFault(what, `cut short: ${stored.length} bytes`);
+  if (stored[0] !== FORMAT_VERSION) throw integrityFault(what, `unknown format version ${String(stored[0])}`);
+  if (stored[1] !== type) throw integrityFault(what, 'an object of another type is in its place');
+  if (stored[2] !== 0) throw integrityFault(what, 'it has a codec, which this type of object never has');
+  return stored.subarray(PAYLOAD_AT, stored.length - MAC_LENGTH);
 }

@@ -9,27 +9,16 @@ import { MAX_SHORT_PARTS, MAX_STAGED, PART_SIZE } from '../../shared/wire/limits
 import type { ArchiveContent } from '../content/archive-content.ts';
 import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
 import { isZeroBytes } from '../content/bytes.ts';
-import { MAX_VOLUMES } from '../content/catalogue.ts';
 import { objectHash } from '../content/hash.ts';
 import type { ReceiverClient, Request } from '../link/client.ts';
 import type { Closing, Item } from '../link/due-answers.ts';
+import { MAX_SESSIONS, listVolumes, type StoredSession } from './listing.ts';
 
 /** Bytes that a catalogue may have. */
 const MAX_CATALOGUE = MAX_STAGED;
 /** A page is 32 KiB of identities and its sealing. */
 const MAX_PAGE = 64 * 1024;
-/** Volumes in one listing: those of a full catalogue, and as many that it does not know. */
-const LISTED_VOLUMES = 2 * MAX_VOLUMES;
-/** Sessions of all volumes together in one listing: some 25 MiB. Beyond it, prune. */
-const MAX_SESSIONS = 2 ** 17;
-
-export interface StoredSession {
-  readonly session: SessionName;
-  readonly storedBytes: number;
-  readonly files: number;
-  /** The bit that keeps it from being pruned. */
-  readonly protected: boolean;
-}
+export type { StoredSession } from './listing.ts';
 
 /** A session's head and what it commits to. */
 export interface ProvenSession {
@@ -48,37 +37,9 @@ export class ProvenReader {
     this.#content = content;
   }
 
-  /**
-   * What the receiver says it holds; only names of the right form, nothing proven yet. Oldest first.
-   * @throws `protocol` for a listing out of order, or longer than any archive's
-   */
+  /** What the receiver says it holds. @throws `protocol` */
   async volumes(): Promise<Map<VolumeId, StoredSession[]>> {
-    const volumes = new Map<VolumeId, StoredSession[]>();
-    let count = 0;
-    await this.#ask({ t: 'get-volumes' }, (item) => {
-      if (item.t !== 'volume') return;
-      const sessions = volumes.get(item.volume) ?? [];
-      // Each item adds something, so that the caps end a listing that would not end.
-      if (item.sessions.length === 0)
-        throw new SparsebakError('protocol', 'the receiver lists a volume without sessions');
-      for (const each of item.sessions) {
-        const { session } = each;
-        const last = sessions.at(-1);
-        if (last !== undefined && last.session >= session) {
-          throw new SparsebakError('protocol', `the receiver lists the sessions of a volume out of order`);
-        }
-        sessions.push(each);
-      }
-      volumes.set(item.volume, sessions);
-      count += item.sessions.length;
-      if (volumes.size > LISTED_VOLUMES || count > MAX_SESSIONS) {
-        throw new SparsebakError(
-          'protocol',
-          `the receiver lists more than ${LISTED_VOLUMES} volumes or ${MAX_SESSIONS} sessions`,
-        );
-      }
-    });
-    return volumes;
+    return await listVolumes(this.#client);
   }
 
   /**

@@ -122,6 +122,7 @@ export const restoreDocument = z.strictObject({
   chunks: uint,
   state: z.enum(['stopped', 'running']),
   seconds: z.number().min(0),
+  authenticated: z.literal(false).optional(),
 });
 
 export const verifyDocument = z.strictObject({

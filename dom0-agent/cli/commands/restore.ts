@@ -12,12 +12,17 @@ export interface RestoreCommandOptions {
   readonly to?: string;
   readonly session?: string;
   readonly force?: boolean;
+  /** Without the key: a plain archive's content as it is there. */
+  readonly unauthenticated?: boolean;
 }
 
 export async function restore(context: CommandContext, name: string, options: RestoreCommandOptions): Promise<number> {
   const { to } = options;
   if (to === undefined) {
     throw new SparsebakError('usage', 'say where to restore to', { hint: `sparsebak restore ${name} --to PATH` });
+  }
+  if (options.unauthenticated === true) {
+    return (await import('./restore-unauthenticated.ts')).restoreUnauthenticated(context, name, { ...options, to });
   }
   return withArchive(context, (archive) =>
     withWorkers(archive.state, async (pool) => {

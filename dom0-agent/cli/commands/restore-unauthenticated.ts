@@ -1,0 +1,37 @@
+/** `restore --unauthenticated`: for whoever has a plain archive and has lost its key. */
+import { restoreUnauthenticated as run } from '../../restore/unauthenticated.ts';
+import { connect } from '../../trust/open-archive.ts';
+import type { CommandContext } from '../context.ts';
+import { formatBytes, formatSeconds, print, printJson } from '../output.ts';
+
+export async function restoreUnauthenticated(
+  context: CommandContext,
+  name: string,
+  options: { readonly to: string; readonly session?: string; readonly force?: boolean },
+): Promise<number> {
+  const { archive, lockWait, signal, progress } = context;
+  const { to, session, force = false } = options;
+  const began = Date.now();
+  const client = await connect(archive, signal);
+  try {
+    const request = { archive: archive.name, volume: name, session, to, force, lockWait };
+    const result = await run(client, request, { signal, progress });
+    if (client.failure === undefined) await client.bye();
+    progress.clear();
+    const seconds = (Date.now() - began) / 1000;
+    const { head, chunks, bytes: dataBytes } = result;
+    const { session: sessionName, size: sizeBytes, state } = head;
+    if (context.json) {
+      const counts = { sizeBytes, dataBytes, chunks, state, seconds };
+      printJson({ name, session: sessionName, to, ...counts, authenticated: false });
+    } else {
+      print(
+        `${name} as of ${sessionName} is in ${to}: ${formatBytes(sizeBytes)}, ${formatBytes(dataBytes)} of data, in ${formatSeconds(seconds)}. NOTHING of it was proven: the backup disk could have given any bytes.`,
+      );
+    }
+    return 0;
+  } finally {
+    progress.clear();
+    client.close();
+  }
+}
