@@ -1,10 +1,5 @@
-// The source on real pools: the tests that every source has to pass, and what only thin pools do.
+// The source itself, in one process. SPARSEBAK_GUEST_ONLY in the environment of the test run picks scenarios by name.
 
-import { flatSourceConformance } from '../../dom0-agent/source/conformance.ts';
-import { ThinPool } from './thin-pool.ts';
-
-flatSourceConformance('lvm-thin', true, (t) => {
-  const pool = ThinPool.named('vm-pool');
-  t.after(() => pool.clear());
-  return pool;
-});
+import './conformance.ts';
+import './metadata.ts';
+import './shapes.ts';
