@@ -161,12 +161,15 @@ function addCommands(program: Command, execute: Execute): void {
     .argument('<volume>')
     .description('write a volume as it was at a session')
     .option('--to <path>', 'a new sparse file, or with --force an existing file or device')
+    .option('--as <name>', 'a new volume in the pool')
+    .option('--replace', 'the volume itself; what it holds now is kept under another name')
+    .option('--pool <name>', 'which configured pool, with --as or --replace (default: the one that has the volume)')
     .option('--session <session>', 'which session (default: the newest)')
-    .option('--force', 'replace an existing target')
-    .option('--unauthenticated', 'without the key: what a plain archive shows, proven by nothing')
+    .option('--force', 'with --to: replace an existing target')
+    .option('--unauthenticated', 'with --to, without the key: what a plain archive shows, proven by nothing')
     .addHelpText(
       'after',
-      '\nExample:\n  sparsebak restore work/private.img --session S_20261123-020000 --to /tmp/private.img',
+      '\nExamples:\n  sparsebak restore work/private.img --session S_20261123-020000 --to /tmp/private.img\n  sparsebak restore vm-work-private --replace',
     )
     .action(async (name: string, options: RestoreCommandOptions, command: Command) => {
       await execute(command, async (context) =>

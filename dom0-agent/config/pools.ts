@@ -88,6 +88,28 @@ export async function selectVolumes(pools: readonly Pool[], names: readonly stri
   return selected.sort((a, b) => (a.volume < b.volume ? -1 : 1));
 }
 
+/**
+ * The pool that a volume is restored to: the one that is named, the only one, or the one that has the volume.
+ * @throws `usage` where that is not clear
+ */
+export async function choosePool(pools: readonly Pool[], volume: string, name: string | undefined): Promise<Pool> {
+  const known = some(pools.map(({ pool }) => pool));
+  if (name !== undefined) {
+    const named = pools.find(({ pool }) => pool === name);
+    if (named !== undefined) return named;
+    throw new SparsebakError('usage', `there is no pool "${name}"`, { hint: `There are: ${known || 'none'}.` });
+  }
+  const [first, ...others] = pools;
+  if (first !== undefined && others.length === 0) return first;
+  const having: Pool[] = [];
+  for (const pool of pools) if ((await pool.source.list([volume], [])).includes(volume)) having.push(pool);
+  const [only, ...more] = having;
+  if (only !== undefined && more.length === 0) return only;
+  throw new SparsebakError('usage', `it is not clear to which pool "${volume}" belongs`, {
+    hint: known === '' ? 'The configuration has no pool; restore with --to PATH.' : `Say it with --pool: ${known}.`,
+  });
+}
+
 async function volumesOf(pool: Pool): Promise<SelectedVolume[]> {
   const { volumes, exclude } = pool.config;
   if (volumes.length === 0) return [];

@@ -1,40 +1,30 @@
-/** A session's exact bytes in a file or device, or an error and nothing that could be taken for them. */
+/** A session's exact bytes in a file, device or volume, or an error and nothing that could be taken for them. */
 import { SparsebakError } from '../../shared/errors.ts';
 import { jobFile } from '../pipeline/jobs.ts';
-import { readContent, type ReadResult, type ReadTools } from './read-content.ts';
-import { openTarget } from './target.ts';
+import type { Finished, Target } from '../source/target.ts';
 import type { ProvenSession } from '../trust/proven-reader.ts';
+import { readContent, type ReadResult, type ReadTools } from './read-content.ts';
 
-export interface RestoreRequest {
-  readonly session: ProvenSession;
-  readonly to: string;
-  readonly force: boolean;
-}
+export interface Restored extends ReadResult, Finished {}
 
 /** @throws `integrity` when any chunk is missing or wrong; `target` when it cannot be written */
-export async function restore({ session, to, force }: RestoreRequest, tools: ReadTools): Promise<ReadResult> {
-  const target = openTarget(to, session.head.size, force);
-  let result: ReadResult;
+export async function restore(session: ProvenSession, target: Target, tools: ReadTools): Promise<Restored> {
+  const onWritten = (bytes: number): void => {
+    target.wrote(bytes);
+  };
+  const request = { session, target: jobFile(target.path), onWritten, stopAtBad: true };
+  const { zeros: onZeros } = target;
   try {
-    result = await readContent(
-      {
-        session,
-        target: jobFile(target.path),
-        onWritten: (bytes) => {
-          target.wrote(bytes);
-        },
-        ...(target.needsZeros ? { onZeros: target.zeros } : {}),
-        stopAtBad: true,
-      },
-      tools,
-    );
+    const result = await readContent(onZeros === undefined ? request : { ...request, onZeros }, tools);
     if (result.badChunks > 0) throw damaged(session, result);
+    await tools.pool.closeFiles();
+    tools.signal.throwIfAborted();
+    return { ...result, ...(await target.finish()) };
   } catch (error) {
+    await tools.pool.closeFiles().catch(() => undefined);
     await target.abandon();
     throw error;
   }
-  await target.finish();
-  return result;
 }
 
 function damaged({ head }: ProvenSession, { bad, badChunks }: ReadResult): SparsebakError {

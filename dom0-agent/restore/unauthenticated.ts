@@ -13,7 +13,8 @@ import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
 import { codecOfChunks, readChunkUnauthenticated, readHeadUnauthenticated } from '../content/unauthenticated.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { listVolumes } from '../trust/listing.ts';
-import { openTarget, type Target } from './target.ts';
+import type { Target } from '../source/target.ts';
+import { openTarget } from './target.ts';
 
 export interface UnauthenticatedRequest {
   readonly archive: ArchiveName;
@@ -56,7 +57,7 @@ export async function restoreUnauthenticated(
   const geometry = new Geometry(chunkSize, found.head.size);
   const zero = await zeroRanges(client, found, geometry);
   const target = openTarget(request.to, geometry.size, request.force);
-  if (target.needsZeros) {
+  if (target.zeros !== undefined) {
     await target.abandon();
     throw new SparsebakError('usage', '--unauthenticated restores to a file only');
   }

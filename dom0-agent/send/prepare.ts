@@ -7,10 +7,14 @@ import { SparsebakError } from '../../shared/errors.ts';
 import { mistrusted } from '../capture/conclude.ts';
 import { chooseSample, type RollingState } from '../capture/sample.ts';
 import type { OpenSnapshot } from '../source/source.ts';
+import type { MarkedChunks } from './plan.ts';
 import { repair, type Repaired } from './repair.ts';
 import { agrees } from './sampled.ts';
 import type { SendContext, StreamRequest } from './context.ts';
 import type { VolumeContent } from './volume-content.ts';
+
+/** Bytes of marked chunks that are read sooner than a source has told which of them have anything in them. */
+const WORTH_ASKING = 64 * 2 ** 20;
 
 /** The most that one send re-reads of the rolling pass, so that a day's budget does not come in one piece. */
 const ROLLING_PER_SEND = 16 * 2 ** 20;
@@ -36,7 +40,7 @@ export async function prepare(context: SendContext, request: StreamRequest, snap
     path: snapshot.path,
     geometry,
     marked: request.map,
-    mapped: await pool.source.mapped(tock),
+    mapped: bytesOf(request.map, geometry) < WORTH_ASKING ? { kind: 'all' } : await pool.source.mapped(tock),
     base,
     lostPages: repaired.lostPages,
     ...(resume === undefined ? {} : { resume: resumeOf(resume, geometry) }),
@@ -63,7 +67,8 @@ export async function prepare(context: SendContext, request: StreamRequest, snap
   await mistrusted(pool, { volume: request.name, archive: request.pending.archive, pairing: request.pending.pairing });
   // What was sent before the interruption was chosen by that very delta.
   if (resume !== undefined) throw new SparsebakError('source', 'what it had sent was chosen by a delta that was wrong');
-  return { ...prepared, content: { ...content, marked: undefined }, distrusted: true };
+  const everything = { ...content, marked: undefined, mapped: await pool.source.mapped(tock) };
+  return { ...prepared, content: everything, distrusted: true };
 }
 
 /** What the receiver's scrub found is offered again, where the snapshot still has it; the send goes on whatever comes of it. */
@@ -104,12 +109,15 @@ function resumeOf(
   };
 }
 
+function bytesOf(marked: MarkedChunks | undefined, geometry: Geometry): number {
+  if (marked === undefined) return geometry.size;
+  let chunks = 0;
+  for (const run of marked.runs(0, geometry.chunkCount)) chunks += run.count;
+  return Math.min(geometry.size, chunks * geometry.chunkSize);
+}
+
 /** Bytes that the progress counts up to. */
 function workOf({ marked, mapped, geometry }: VolumeContent): number {
-  if (marked !== undefined) {
-    let chunks = 0;
-    for (const run of marked.runs(0, geometry.chunkCount)) chunks += run.count;
-    return Math.min(geometry.size, chunks * geometry.chunkSize);
-  }
+  if (marked !== undefined) return bytesOf(marked, geometry);
   return mapped.kind === 'all' ? geometry.size : mapped.ranges.reduce((sum, range) => sum + range.length, 0);
 }

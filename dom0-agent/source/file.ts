@@ -12,7 +12,9 @@ import { mappedRanges } from './extents.ts';
 import { readExtentsTwice } from './filefrag.ts';
 import { changesOf, checkUnchanged, settledState } from './live-file.ts';
 import { checkPoolFolder, checkVolumeName, listVolumes } from './pool-folder.ts';
+import { restoreFile } from './restored-file.ts';
 import type { Delta, Mapped, OpenSnapshot, Outcome, SnapshotRef, Source } from './source.ts';
+import type { NewVolume, Target } from './target.ts';
 
 export interface FilePool {
   /** The folder that volume names are relative to. */
@@ -141,6 +143,10 @@ export class FileSource implements Source {
   /** Nothing was made, so nothing has to go. */
   remove(): Promise<void> {
     return Promise.resolve();
+  }
+
+  async newVolume(volume: NewVolume): Promise<Target> {
+    return await restoreFile(this.#folder, volume);
   }
 
   leftovers(): Promise<SnapshotRef[]> {

@@ -25,7 +25,20 @@ export function checkVolumeName(name: string): void {
  */
 const WORKING_FILE = /^(.*)-(?:dirty|precache|import)\.img$|^(.*)\.img(?:\.\d+@.*Z|.*~.*)$/s;
 
+/** What a volume is called whose place a restored one took. */
+export function replacedName(volume: string, seconds: number): string {
+  return `${volume}.replaced-${seconds}`;
+}
+
+const REPLACED_FILE = /^(.*)\.replaced-\d+$/s;
+
+/** Where a restore writes until its file gets its name. */
+export const PARTIAL = '.sparsebak-partial-';
+
 function isWorkingFile(name: string, all: ReadonlySet<string>): boolean {
+  if (name.includes(PARTIAL)) return true;
+  const [, replaced] = REPLACED_FILE.exec(name) ?? [];
+  if (replaced !== undefined) return all.has(replaced);
   const [, beside, before] = WORKING_FILE.exec(name) ?? [];
   const volume = beside ?? before;
   return volume !== undefined && all.has(`${volume}.img`);

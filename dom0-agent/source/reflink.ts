@@ -17,8 +17,10 @@ import { changesOf, checkUnchanged, settledState } from './live-file.ts';
 import { checkPoolFolder, checkVolumeName, listVolumes } from './pool-folder.ts';
 import { isVolumeFile, openLiveVolume, type LiveVolume } from './live-volume.ts';
 import { bytesIn, clip } from './ranges.ts';
+import { restoreFile } from './restored-file.ts';
 import { SnapshotFolder } from './snapshot-folder.ts';
 import type { Delta, Mapped, OpenSnapshot, Outcome, RunningState, SnapshotRef, Source } from './source.ts';
+import type { NewVolume, Target } from './target.ts';
 
 export interface ReflinkPool {
   /** The folder that volume names are relative to. */
@@ -192,6 +194,10 @@ export class ReflinkSource implements Source {
     const { uuid } = await this.#knownFileSystem();
     for (const snapshot of ours) await this.#snapshots.remove(snapshot, uuid);
     this.#snapshots.sync();
+  }
+
+  async newVolume(volume: NewVolume): Promise<Target> {
+    return await restoreFile(this.#path, volume);
   }
 
   async leftovers(): Promise<SnapshotRef[]> {

@@ -5,6 +5,7 @@
  * `frozen: false`, and its `close` then fails when the content moved meanwhile.
  */
 import type { SparsebakError } from '../../shared/errors.ts';
+import type { NewVolume, Target } from './target.ts';
 
 /** `[offset, offset + length)` in bytes. */
 export interface ByteRange {
@@ -97,6 +98,9 @@ export interface Source {
 
   /** Removes snapshots; those already gone are no error. Never removes what is not ours. */
   remove(snapshots: readonly SnapshotRef[]): Promise<void>;
+
+  /** A volume to restore to: of this name when it is finished, or not at all. */
+  newVolume(volume: NewVolume): Promise<Target>;
 
   /** Snapshots of ours that lie in the pool, for finding those that a killed run left. */
   leftovers(): Promise<SnapshotRef[]>;

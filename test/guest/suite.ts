@@ -1,7 +1,7 @@
 // The scenarios of inside/, run in one boot of the guest, each reported as a test of its own as soon as it is done.
 
 import { existsSync, mkdirSync, writeFileSync, copyFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'node:test';
 import { build } from 'esbuild';
@@ -76,10 +76,29 @@ function failure(text: string): Error {
 
 /** What the guest finds in /suite: the scenarios as one script, and the two programs as they are built. */
 async function layOut(folder: string, entry: string): Promise<void> {
+  await bundle(`test/guest/inside/${entry}`, join(folder, 'suite.mjs'));
+  for (const name of ['sparsebak.js', 'sparsebak-receiver.js'])
+    copyFileSync(join(root, 'dist', name), join(folder, name));
+  mkdirSync(join(folder, 'interposed'));
+  copyFileSync(join(folder, 'sparsebak.js'), join(folder, 'interposed/sparsebak.js'));
+  // Beside the agent, in the place of its receiver.
+  await bundle('test/scenario/interposed.ts', join(folder, 'interposed/sparsebak-receiver.js'));
+  writeFileSync(join(folder, 'interposed/package.json'), '{"type":"module"}\n');
+  copyFileSync(join(here, 'inside/reporter.mjs'), join(folder, 'reporter.mjs'));
+  const { SEED = '', SPARSEBAK_GUEST_ONLY: only = '' } = process.env;
+  const options = ['--test-reporter=/suite/reporter.mjs', '--test-reporter-destination=stdout', '--enable-source-maps'];
+  if (only !== '') options.push(`--test-name-pattern=${quoted(only)}`);
+  // Reading the programs' code anew costs seconds where every instruction is emulated.
+  const cache = 'NODE_COMPILE_CACHE=/tmp/compiled ';
+  const seed = SEED === '' ? '' : `SEED=${quoted(SEED)} `;
+  writeFileSync(join(folder, 'run'), `${cache}${seed}exec node ${options.join(' ')} /suite/suite.mjs\n`);
+}
+
+async function bundle(entry: string, outfile: string): Promise<void> {
   await build({
     absWorkingDir: root,
-    entryPoints: [`test/guest/inside/${entry}`],
-    outfile: join(folder, 'suite.mjs'),
+    entryPoints: [entry],
+    outfile,
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -89,18 +108,6 @@ async function layOut(folder: string, entry: string): Promise<void> {
       js: "import { createRequire as suiteRequire } from 'node:module'; const require = suiteRequire(import.meta.url);",
     },
   });
-  for (const name of ['sparsebak.js', 'sparsebak-receiver.js']) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    copyFileSync(join(root, 'dist', name), join(folder, name));
-  }
-  copyFileSync(join(here, 'inside/reporter.mjs'), join(folder, 'reporter.mjs'));
-  const { SEED = '', SPARSEBAK_GUEST_ONLY: only = '' } = process.env;
-  const options = ['--test-reporter=/suite/reporter.mjs', '--test-reporter-destination=stdout', '--enable-source-maps'];
-  if (only !== '') options.push(`--test-name-pattern=${quoted(only)}`);
-  // Reading the programs' code anew costs seconds where every instruction is emulated.
-  const cache = 'NODE_COMPILE_CACHE=/tmp/compiled ';
-  const seed = SEED === '' ? '' : `SEED=${quoted(SEED)} `;
-  writeFileSync(join(folder, 'run'), `${cache}${seed}exec node ${options.join(' ')} /suite/suite.mjs\n`);
 }
 
 function quoted(text: string): string {

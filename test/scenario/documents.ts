@@ -117,6 +117,7 @@ export const restoreDocument = z.strictObject({
   name: z.string(),
   session,
   to: z.string(),
+  kept: z.string().optional(),
   sizeBytes: uint,
   dataBytes: uint,
   chunks: uint,

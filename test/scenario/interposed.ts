@@ -37,7 +37,7 @@ if (process.argv.includes('serve'))
   await interpose(JSON.parse(process.env.INTERPOSE ?? 'null') as Interposition | null);
 
 async function interpose(plan: Interposition | null): Promise<void> {
-  const receiver = spawn(process.execPath, [RECEIVER, ...process.argv.slice(2)], {
+  const receiver = spawn(process.execPath, [process.env.INTERPOSE_RECEIVER ?? RECEIVER, ...process.argv.slice(2)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   receiver.stdin.on('error', () => undefined);

@@ -1,8 +1,13 @@
 /** `restore`: a volume as it was at a session. */
 import { SparsebakError } from '../../../shared/errors.ts';
+import { choosePool } from '../../config/pools.ts';
 import { findSession, listedVolumes } from '../../restore/find-session.ts';
-import { restore as runRestore } from '../../restore/restore.ts';
+import { occupiedBytes } from '../../restore/occupied.ts';
+import { restore as runRestore, type Restored } from '../../restore/restore.ts';
+import { openTarget } from '../../restore/target.ts';
+import type { Target } from '../../source/target.ts';
 import { noteProof } from '../../trust/proofs.ts';
+import type { ProvenReader, ProvenSession } from '../../trust/proven-reader.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatSeconds, print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
@@ -10,18 +15,28 @@ import { withWorkers } from '../with-workers.ts';
 
 export interface RestoreCommandOptions {
   readonly to?: string;
+  readonly as?: string;
+  readonly replace?: boolean;
+  readonly pool?: string;
   readonly session?: string;
   readonly force?: boolean;
   /** Without the key: a plain archive's content as it is there. */
   readonly unauthenticated?: boolean;
 }
 
+type Destination =
+  | { readonly kind: 'path'; readonly path: string; readonly force: boolean }
+  | { readonly kind: 'volume'; readonly name: string; readonly replaces: boolean; readonly pool: string | undefined };
+
 export async function restore(context: CommandContext, name: string, options: RestoreCommandOptions): Promise<number> {
-  const { to } = options;
-  if (to === undefined) {
-    throw new SparsebakError('usage', 'say where to restore to', { hint: `sparsebak restore ${name} --to PATH` });
-  }
+  const destination = destinationOf(name, options);
   if (options.unauthenticated === true) {
+    if (destination.kind !== 'path') {
+      throw new SparsebakError('usage', '--unauthenticated goes with --to only', {
+        hint: 'What is proven by nothing is restored to a file.',
+      });
+    }
+    const to = destination.path;
     return (await import('./restore-unauthenticated.ts')).restoreUnauthenticated(context, name, { ...options, to });
   }
   return withArchive(context, (archive) =>
@@ -30,39 +45,73 @@ export async function restore(context: CommandContext, name: string, options: Re
       const [volume] = listedVolumes(archive, [name]);
       if (volume === undefined) throw new SparsebakError('usage', `the archive has no volume "${name}"`);
       const session = await findSession(archive, volume, options.session);
+      const target = await open(context, destination, session, archive.reader);
       context.progress.begin(`restoring ${name}`, session.head.size);
-      const result = await runRestore(
-        { session, to, force: options.force === true },
-        {
-          ...{ client: archive.client, reader: archive.reader, pool, signal: context.signal },
-          onProgress: (bytes) => {
-            context.progress.add(bytes);
-          },
+      const restored = await runRestore(session, target, {
+        ...{ client: archive.client, reader: archive.reader, pool, signal: context.signal },
+        onProgress: (bytes) => {
+          context.progress.add(bytes);
         },
-      );
-      const proof = { session: session.head.session, time: Date.now(), chunks: result.chunks };
+      });
+      const proof = { session: session.head.session, time: Date.now(), chunks: restored.chunks };
       noteProof(archive.state.folder, volume.id, 'whole', proof);
       context.progress.clear();
-      const seconds = (Date.now() - began) / 1000;
-      const { head } = session;
-      if (context.json) {
-        const { session: sessionName, size: sizeBytes, state } = head;
-        printJson({
-          name,
-          session: sessionName,
-          to,
-          sizeBytes,
-          dataBytes: result.bytes,
-          chunks: result.chunks,
-          state,
-          seconds,
-        });
-      } else {
-        print(
-          `${name} as of ${head.session} is in ${to}: ${formatBytes(head.size)}, ${formatBytes(result.bytes)} of data, every chunk proven, in ${formatSeconds(seconds)}.`,
-        );
-      }
+      report(context, name, session, restored, (Date.now() - began) / 1000);
       return 0;
     }),
   );
+}
+
+function destinationOf(name: string, { to, as, replace, pool, force }: RestoreCommandOptions): Destination {
+  const ways = [to, as, replace].filter((way) => way !== undefined).length;
+  if (ways !== 1) {
+    throw new SparsebakError('usage', ways === 0 ? 'say where to restore to' : 'say one place to restore to', {
+      hint: `sparsebak restore ${name} --to PATH, or --as NAME for a new volume, or --replace for the volume itself.`,
+    });
+  }
+  if (to !== undefined) {
+    if (pool === undefined) return { kind: 'path', path: to, force: force === true };
+    throw new SparsebakError('usage', '--pool goes with --as and --replace only', { hint: 'Leave it out.' });
+  }
+  if (force === true) {
+    throw new SparsebakError('usage', '--force goes with --to only', {
+      hint: 'Leave it out. --replace keeps what it replaces under another name.',
+    });
+  }
+  return { kind: 'volume', name: as ?? name, replaces: as === undefined, pool };
+}
+
+async function open(
+  context: CommandContext,
+  destination: Destination,
+  session: ProvenSession,
+  reader: ProvenReader,
+): Promise<Target> {
+  const { size } = session.head;
+  if (destination.kind === 'path') return openTarget(destination.path, size, destination.force);
+  const { name, replaces } = destination;
+  const { source } = await choosePool(context.pools(), session.head.name, destination.pool);
+  const bytesIn = (block: number): Promise<number> => occupiedBytes(session, reader, block);
+  return await source.newVolume({ name, size, replaces, bytesIn });
+}
+
+function report(
+  { json }: CommandContext,
+  name: string,
+  { head }: ProvenSession,
+  { to, kept, bytes, chunks }: Restored,
+  seconds: number,
+): void {
+  if (json) {
+    const { session, size: sizeBytes, state } = head;
+    const place = kept === undefined ? { to } : { to, kept: kept.name };
+    printJson({ name, session, ...place, sizeBytes, dataBytes: bytes, chunks, state, seconds });
+    return;
+  }
+  print(
+    `${name} as of ${head.session} is in ${to}: ${formatBytes(head.size)}, ${formatBytes(bytes)} of data, every chunk proven, in ${formatSeconds(seconds)}.`,
+  );
+  if (kept !== undefined) {
+    print(`What it replaced is kept as ${kept.name}. When it is of no use any more: ${kept.removal}`);
+  }
 }

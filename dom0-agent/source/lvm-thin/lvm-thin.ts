@@ -22,11 +22,13 @@ import type {
   SnapshotRef,
   Source,
 } from '../source.ts';
+import type { NewVolume, Target } from '../target.ts';
 import { createSnapshots, deactivate, removeVolumes, type NewSnapshot, type VolumeIdentity } from './lvm.ts';
 import { MetadataSnapshot, type HeldMetadata } from './metadata-snapshot.ts';
 import {
   deviceName,
   isLvName,
+  isOwnName,
   runningName,
   selectNames,
   snapshotId,
@@ -35,7 +37,8 @@ import {
   stateOfTags,
 } from './names.ts';
 import { openDevice } from './open-device.ts';
-import { readReport, type PoolReport, type ThinVolume } from './report.ts';
+import { identityOf, readReport, type PoolReport, type ThinVolume } from './report.ts';
+import { healRestores, restoreVolume, type Place } from './restored-volume.ts';
 import { ThinDeltaReader } from './thin-delta.ts';
 import { ThinDumpReader, type ThinDevice, type ThinDump } from './thin-dump.ts';
 
@@ -55,6 +58,8 @@ export interface LvmThinPool {
 /** Large metadata take minutes; between two pieces of output seldom more than seconds. */
 const SILENCE = 600_000;
 const PATIENCE = 20;
+/** A command looks at the same volumes several times, and each look costs a tenth of a second or more. Milliseconds. */
+const RECENT = 2000;
 
 /** A snapshot to be made. */
 interface Subject extends NewSnapshot {
@@ -69,12 +74,17 @@ export class LvmThinSource implements Source {
   readonly #pool: LvmThinPool;
   readonly #folder: string;
   readonly #metadata: MetadataSnapshot;
+  readonly #place: Place;
+  /** The last report, and until when it counts as recent. Milliseconds since 1970. */
+  #looked: { readonly report: PoolReport; until: number } | undefined;
 
   constructor(pool: LvmThinPool) {
     this.#pool = pool;
     const { vgname: group, poolname, stateDir, patience = PATIENCE } = pool;
     this.#folder = join(stateDir, 'lvm-thin');
     this.#metadata = new MetadataSnapshot({ group, pool: poolname, folder: this.#folder, patience });
+    const report = (): Promise<PoolReport> => this.#report();
+    this.#place = { group, pool: poolname, folder: this.#folder, fullAt: pool.full_at, report };
   }
 
   async list(patterns: readonly string[], excludes: readonly string[]): Promise<string[]> {
@@ -82,13 +92,19 @@ export class LvmThinSource implements Source {
     return selectNames([...volumes.keys()], patterns, excludes);
   }
 
+  async newVolume(volume: NewVolume): Promise<Target> {
+    await this.#heal(await this.#report());
+    return await restoreVolume(this.#place, volume);
+  }
+
   async hasRoom(): Promise<boolean> {
     return fullness(await this.#report()).percent <= this.#pool.full_at;
   }
 
   async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {
-    const report = await this.#report();
-    await this.#heal(report);
+    let report = await this.#recentReport();
+    if (volumes.some((volume) => !report.volumes.has(volume))) report = await this.#report();
+    report = await this.#heal(report);
     this.#refuseFull(report);
     const outcomes = new Map<string, Outcome<SnapshotRef>>();
     const subjects: Subject[] = [];
@@ -103,7 +119,7 @@ export class LvmThinSource implements Source {
 
   #subject(volume: string, { volumes }: PoolReport): Subject | SparsebakError {
     const { vgname, poolname, state: wanted } = this.#pool;
-    if (!isLvName(volume) || snapshotId(volume) !== undefined) {
+    if (!isLvName(volume) || isOwnName(volume)) {
       return new SparsebakError('usage', `${JSON.stringify(volume)} is not the name of a volume`);
     }
     if (!volumes.has(volume)) {
@@ -118,6 +134,7 @@ export class LvmThinSource implements Source {
 
   /** LVM stops at the first that fails; the others are made after it. */
   async #make(subjects: readonly Subject[], outcomes: Map<string, Outcome<SnapshotRef>>): Promise<void> {
+    this.#changed();
     let left = subjects;
     while (left.length > 0) {
       let failure: unknown;
@@ -202,10 +219,13 @@ export class LvmThinSource implements Source {
   }
 
   async open(snapshot: SnapshotRef): Promise<OpenSnapshot> {
-    const report = await this.#report();
+    // What LVM calls a volume never becomes another, so an earlier report will do: the device itself is looked at, too.
+    let report = this.#looked?.report ?? (await this.#report());
+    if (find(snapshot, report) === undefined) report = await this.#report();
     const volume = find(snapshot, report);
     if (volume === undefined) throw new SparsebakError('source', `the snapshot ${snapshot.id} is gone`);
-    return await openDevice(this.#pool.vgname, identity(volume, report), snapshot.size);
+    this.#changed();
+    return await openDevice(this.#pool.vgname, identityOf(volume, report), snapshot.size);
   }
 
   async remove(snapshots: readonly SnapshotRef[]): Promise<void> {
@@ -214,12 +234,12 @@ export class LvmThinSource implements Source {
       if (typeof group !== 'string' || typeof volume !== 'string' || typeof thinId !== 'number') return [];
       return [{ name: snapshotName(id), uuid: volume, thinId, groupUuid: group }];
     });
+    this.#changed();
     await removeVolumes(this.#pool.vgname, identities);
   }
 
   async leftovers(): Promise<SnapshotRef[]> {
-    const report = await this.#report();
-    await this.#heal(report);
+    const report = await this.#heal(await this.#recentReport());
     return [...report.volumes.values()].flatMap((volume) => {
       const id = snapshotId(volume.name);
       const state = stateOfTags(volume.tags);
@@ -227,16 +247,18 @@ export class LvmThinSource implements Source {
     });
   }
 
-  /** What a killed run left reserved, or active though nobody reads it. */
-  async #heal(report: PoolReport): Promise<void> {
+  /** What a killed run left: reserved, active though nobody reads it, or half restored. @returns what is there then */
+  async #heal(report: PoolReport): Promise<PoolReport> {
     await this.#metadata.heal();
     const idle = [...report.volumes.values()].filter(
       ({ name, active, open }) => snapshotId(name) !== undefined && active && !open,
     );
+    if (idle.length > 0) this.#changed();
     await deactivate(
       this.#pool.vgname,
-      idle.map((volume) => identity(volume, report)),
+      idle.map((volume) => identityOf(volume, report)),
     );
+    return (await healRestores(this.#place, report)) ? await this.#report() : report;
   }
 
   #refuseFull(report: PoolReport): void {
@@ -250,8 +272,21 @@ export class LvmThinSource implements Source {
     });
   }
 
-  #report(): Promise<PoolReport> {
-    return readReport(this.#pool.vgname, this.#pool.poolname);
+  async #report(): Promise<PoolReport> {
+    const report = await readReport(this.#pool.vgname, this.#pool.poolname);
+    this.#looked = { report, until: Date.now() + RECENT };
+    return report;
+  }
+
+  /** For what is looked up again where it matters: by LVM, when it is given the volume's UUIDs, or by another report. */
+  async #recentReport(): Promise<PoolReport> {
+    const { report, until } = this.#looked ?? {};
+    return report !== undefined && Date.now() < (until ?? 0) ? report : await this.#report();
+  }
+
+  /** We are about to change what a report says. */
+  #changed(): void {
+    if (this.#looked !== undefined) this.#looked.until = 0;
   }
 }
 
@@ -272,10 +307,6 @@ function describe(id: string, state: RunningState, volume: ThinVolume, report: P
 function bindingOf(volume: ThinVolume, { groupUuid, poolUuid }: PoolReport) {
   const { uuid, thinId, transaction, external } = volume;
   return { group: groupUuid, pool: poolUuid, volume: uuid, thinId, transaction, external };
-}
-
-function identity({ name, uuid, thinId }: ThinVolume, { groupUuid }: PoolReport): VolumeIdentity {
-  return { name, uuid, thinId, groupUuid };
 }
 
 /** This very snapshot, if it is there. */

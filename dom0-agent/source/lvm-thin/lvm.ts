@@ -56,6 +56,19 @@ export async function createSnapshots(
   await runScript();
 }
 
+/** A new volume, all zeros, active now and not when the group is activated again. @param size bytes; LVM rounds up to extents */
+export async function createVolume(
+  { group, pool }: { readonly group: string; readonly pool: string },
+  { name, size, tag }: { readonly name: string; readonly size: number; readonly tag: string },
+): Promise<void> {
+  const activation = ['-ay', '-ky', '--ignoreactivationskip'];
+  await lvm('lvcreate', [...activation, '--thin', '-V', `${size}b`, '--addtag', tag, '-n', name, `${group}/${pool}`]);
+}
+
+export async function renameVolume(group: string, from: string, to: string): Promise<void> {
+  await lvm('lvrename', [group, from, to]);
+}
+
 /** What says exactly which volume is meant. LVM looks at it under its own lock. */
 export interface VolumeIdentity {
   readonly name: string;
@@ -83,7 +96,11 @@ export async function removeVolumes(group: string, volumes: readonly VolumeIdent
   }
 }
 
-/** Read-only, since they were made so. */
+/** Changes what LVM notes of a volume, in one step. */
+export async function changeVolume(group: string, volume: VolumeIdentity, options: readonly string[]): Promise<void> {
+  await lvm('lvchange', [...options, '--select', selection([volume]), group]);
+}
+
 export async function activate(group: string, volume: VolumeIdentity): Promise<void> {
   await lvm('lvchange', ['--activate', 'y', '--ignoreactivationskip', '--select', selection([volume]), group]);
 }

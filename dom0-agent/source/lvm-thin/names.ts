@@ -5,6 +5,8 @@ import type { RunningState } from '../source.ts';
 const LV_NAME = /^[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,126}$/;
 const OWN_NAME = /^vm-sparsebak-([0-9a-f]{32})$/;
 const OWN_TAG = /^sparsebak\.(stopped|running)=(.+)$/;
+const NEW_NAME = /^vm-sparsebak-new-([0-9a-f]{32})$/;
+const NEW_TAG = /^sparsebak\.(restoring|restored)=(.+)$/;
 
 /** Whether it can be the name of a logical volume (or a volume group). Nothing else is ever given to a command. */
 export function isLvName(name: string): boolean {
@@ -32,16 +34,50 @@ export function stateOfTags(tags: readonly string[]): RunningState | undefined {
   return found as RunningState | undefined;
 }
 
+/** Whether it is a snapshot of ours, or a volume that is being restored. */
+export function isOwnName(name: string): boolean {
+  return OWN_NAME.test(name) || NEW_NAME.test(name);
+}
+
+/** What a volume is called while it is restored. */
+export function newName(id: string): string {
+  return `vm-sparsebak-new-${id}`;
+}
+
+export function newId(name: string): string | undefined {
+  return NEW_NAME.exec(name)?.[1];
+}
+
+/** How far a restored volume has come: `restored` has all its content, and waits only for its name. */
+export type RestoreStage = 'restoring' | 'restored';
+
+export function newTag(stage: RestoreStage, name: string): string {
+  return `sparsebak.${stage}=${name}`;
+}
+
+export function restoreOfTags(tags: readonly string[]): { stage: RestoreStage; name: string } | undefined {
+  for (const tag of tags) {
+    const [, stage, name] = NEW_TAG.exec(tag) ?? [];
+    if (stage !== undefined && name !== undefined) return { stage: stage as RestoreStage, name };
+  }
+  return undefined;
+}
+
+/** A volume whose place another took. Nothing of Qubes takes it for a revision, which it would remove some day. */
+export function replacedName(volume: string, seconds: number): string {
+  return `${volume}-replaced-${seconds}`;
+}
+
 /** As device-mapper calls it, below /dev/mapper: a hyphen within a name is doubled. */
 export function deviceName(group: string, volume: string, layer = ''): string {
   return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}${layer}`;
 }
 
 /**
- * What Qubes keeps beside a volume: what a running qube writes to, what is being imported, and earlier states. They come, go
- * and are renamed while qubes start and stop, so only their full names find them.
+ * What Qubes keeps beside a volume: what a running qube writes to, what is being imported, and earlier states (of ours, the one
+ * that a restore replaced). They come, go and are renamed while qubes start and stop, so only their full names find them.
  */
-const WORKING_COPY = /^(.+)-(?:snap|import|\d+-back)$/;
+const WORKING_COPY = /^(.+)-(?:snap|import|\d+-back|replaced-\d+)$/;
 const QUBES_VOLUME = /^vm-.+-(?:private|root|volatile)$/;
 
 function isWorkingCopy(name: string, all: ReadonlySet<string>): boolean {
@@ -55,7 +91,12 @@ export function runningName(volume: string): string {
   return `${volume}-snap`;
 }
 
-/** The names that are meant, sorted; our own snapshots never are. */
+/** What Qubes will put in the volume's place. */
+export function importName(volume: string): string {
+  return `${volume}-import`;
+}
+
+/** The names that are meant, sorted; our own never are. */
 export function selectNames(
   all: readonly string[],
   patterns: readonly string[],
@@ -69,8 +110,6 @@ export function selectNames(
   const excluded = nameMatcher(excludes, []);
   const present = new Set(all);
   const isMeant = (name: string): boolean =>
-    snapshotId(name) === undefined &&
-    !excluded(name) &&
-    (literal.has(name) || (matches(name) && !isWorkingCopy(name, present)));
+    !isOwnName(name) && !excluded(name) && (literal.has(name) || (matches(name) && !isWorkingCopy(name, present)));
   return all.filter(isMeant).sort();
 }

@@ -3,11 +3,11 @@
  */
 import * as z from 'zod';
 import { SparsebakError } from '../../../shared/errors.ts';
-import { lvm } from './lvm.ts';
+import { lvm, type VolumeIdentity } from './lvm.ts';
 
 const fields = [
   ...['vg_uuid', 'lv_uuid', 'lv_name', 'lv_attr', 'lv_size', 'lv_tags', 'lv_ancestors'],
-  ...['pool_lv', 'thin_id', 'transaction_id', 'data_percent', 'metadata_percent'],
+  ...['pool_lv', 'thin_id', 'transaction_id', 'data_percent', 'metadata_percent', 'chunk_size', 'lv_metadata_size'],
 ] as const;
 
 const row = z.object(
@@ -38,6 +38,13 @@ export interface PoolReport {
   /** How full it is. Percent. */
   readonly data: number;
   readonly metadata: number;
+  /** What there is of both. Bytes. */
+  readonly dataSize: number;
+  readonly metadataSize: number;
+  /** What it gives out at a time. Bytes. */
+  readonly block: number;
+  /** Of everything in the volume group. */
+  readonly names: ReadonlySet<string>;
   readonly volumes: ReadonlyMap<string, ThinVolume>;
 }
 
@@ -81,8 +88,16 @@ export function parseReport(text: string, group: string, pool: string): PoolRepo
     poolUuid: self.lv_uuid,
     data: Number(self.data_percent),
     metadata: Number(self.metadata_percent),
+    dataSize: whole(self.lv_size),
+    metadataSize: whole(self.lv_metadata_size),
+    block: whole(self.chunk_size),
+    names: new Set(rows.map((each) => each.lv_name)),
     volumes: new Map(volumes.map((volume) => [volume.name, volume])),
   };
+}
+
+export function identityOf({ name, uuid, thinId }: ThinVolume, { groupUuid }: PoolReport): VolumeIdentity {
+  return { name, uuid, thinId, groupUuid };
 }
 
 function parse(text: string): z.infer<typeof row>[] {

@@ -1,4 +1,4 @@
-// How many programs are started for 1, 5 and 20 volumes: the calls of LVM must not grow with them.
+// How many programs are started, and how much metadata is read, for 1, 5 and 20 volumes and for changes that grow.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -11,30 +11,67 @@ import { Wrappers } from './wrappers.ts';
 const MIB = 1024 * 1024;
 const LVM = ['lvm', 'lvs', 'lvcreate', 'lvchange', 'lvremove'];
 
-describe('monitor over many volumes', () => {
-  it('starts as many commands of LVM for 20 as for one', (t) => {
+interface Cost {
+  readonly lvm: number;
+  readonly all: number;
+  /** Of the pool's metadata. KiB. */
+  readonly metadata: number;
+}
+
+describe('many volumes, and many changes', () => {
+  it('cost LVM what one costs, and little more of everything else', (t) => {
     const pool = ThinPool.named('vm-pool');
-    const backup = new Backup(t, pool, { volumes: ['v*'] });
+    const backup = new Backup(t, { pool, volumes: ['v*'] });
     const wrappers = new Wrappers('/tmp/wrappers');
     const names = Array.from({ length: 20 }, (_, index) => `v${index + 1}`);
     const lines = names.map((name) => `lvcreate -kn -ay --thin -V 1m -n ${name} ${pool.group}/${pool.name}`);
     writeFileSync('/tmp/create', ['#!lvm', ...lines, ''].join('\n'));
     run('lvm', '/tmp/create');
     backup.send(['--full']);
-    const lvmCalls: number[] = [];
-    for (const count of [1, 5, 20]) {
-      backup.configure({ volumes: names.slice(0, count) });
-      for (const name of names.slice(0, count)) pool.write(name, MIB - 70_000, Buffer.alloc(10, count));
-      const monitored = backup.monitor(wrappers.environment());
+
+    const cost = (what: string, command: (environment: NodeJS.ProcessEnv) => void): Cost => {
+      const before = pool.metadataRead();
+      command(wrappers.environment());
+      const counts = wrappers.counts();
+      const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+      const lvm = LVM.reduce((sum, program) => sum + (counts[program] ?? 0), 0);
+      const metadata = Math.round((pool.metadataRead() - before) / 2);
+      console.log(`${what}: ${all} programs (${JSON.stringify(counts)}), ${metadata} KiB of metadata`);
+      return { lvm, all, metadata };
+    };
+    const monitor = (environment: NodeJS.ProcessEnv, count: number): void => {
+      const monitored = backup.monitor(environment);
       assert.equal(monitored.length, count);
       for (const { kind, changedBytes } of monitored) assert.deepEqual([kind, changedBytes], ['monitored', 65536]);
-      const counts = wrappers.counts();
-      lvmCalls.push(LVM.reduce((sum, program) => sum + (counts[program] ?? 0), 0));
-      console.log(`monitor of ${count} volumes: ${JSON.stringify(counts)}`);
+    };
+    const monitors: Cost[] = [];
+    const sends: Cost[] = [];
+    for (const count of [1, 5, 20]) {
+      const volumes = names.slice(0, count);
+      backup.configure({ pool, volumes });
+      const write = (): void => {
+        for (const name of volumes) pool.write(name, MIB - 70_000, Buffer.alloc(10, count));
+      };
+      write();
+      monitors.push(cost(`monitor of ${count} volumes`, (environment) => monitor(environment, count)));
+      write();
+      sends.push(cost(`send of ${count} volumes`, (environment) => void backup.send([], environment)));
     }
-    assert.ok(Math.max(...lvmCalls) === Math.min(...lvmCalls), String(lvmCalls));
-    backup.configure({ volumes: ['v1'] });
-    backup.send([], wrappers.environment());
-    console.log(`incremental send of 1 volume: ${JSON.stringify(wrappers.counts())}`);
+    const lvmCalls = monitors.map(({ lvm }) => lvm);
+    assert.equal(Math.max(...lvmCalls), Math.min(...lvmCalls), `monitor: ${String(lvmCalls)} calls of LVM`);
+    for (const [first, , last] of [monitors, sends]) {
+      assert.ok(first !== undefined && last !== undefined && last.all < 5 * first.all, 'not 20 times one');
+      assert.ok(last.metadata < 10 * first.metadata, 'nor in what is read');
+    }
+
+    const changes: Cost[] = [];
+    pool.resize('v1', 64 * MIB);
+    backup.configure({ pool, volumes: ['v1'] });
+    backup.send();
+    for (const spots of [1, 16, 256]) {
+      for (let spot = 0; spot < spots; spot++) pool.write('v1', (spot * 64 * MIB) / spots, Buffer.alloc(10, spots));
+      changes.push(cost(`monitor of ${spots} changes`, (environment) => void backup.monitor(environment)));
+    }
+    assert.ok(new Set(changes.map(({ all }) => all)).size === 1, 'as many programs, however much changed');
   });
 });

@@ -6,10 +6,11 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import type { Interposition } from '../../scenario/interposed.ts';
 import type { ThinPool } from './thin-pool.ts';
 
 /** A run that takes longer hangs. Milliseconds. */
-const LIMIT = 90_000;
+const LIMIT = 300_000;
 const TEMPLATE = '/tmp/template';
 
 export interface Ran {
@@ -39,7 +40,14 @@ interface MonitoredVolume {
   readonly changedBytes?: number;
 }
 
-export interface BackupOptions {
+export interface Restored {
+  readonly to: string;
+  readonly kept?: string;
+  readonly dataBytes: number;
+}
+
+export interface PoolSection {
+  readonly pool: ThinPool;
   readonly volumes: readonly string[];
   readonly state?: 'stopped' | 'running';
   readonly fullAt?: number;
@@ -47,22 +55,19 @@ export interface BackupOptions {
 
 export class Backup {
   readonly folder: string;
-  readonly pool: ThinPool;
-  readonly #options: BackupOptions;
+  #sections: readonly PoolSection[] = [];
   /** Files, by volume and session. */
   readonly #kept = new Map<string, Map<string, string>>();
 
   /** An archive of its own. The one that all are copied from is made once: deriving its key takes seconds here. */
-  constructor(test: TestContext, pool: ThinPool, options: BackupOptions) {
+  constructor(test: TestContext, ...sections: PoolSection[]) {
     this.folder = mkdtempSync('/tmp/backup-');
-    this.pool = pool;
-    this.#options = options;
     test.after(() => {
       rmSync(this.folder, { recursive: true });
-      pool.clear();
+      for (const { pool } of sections) pool.clear();
     });
     mkdirSync(join(this.folder, 'kept'));
-    this.configure();
+    this.configure(...sections);
     if (existsSync(TEMPLATE)) {
       for (const name of ['state', 'vault']) cpSync(join(TEMPLATE, name), join(this.folder, name), { recursive: true });
       return;
@@ -75,39 +80,64 @@ export class Backup {
     for (const name of ['state', 'vault']) cpSync(join(this.folder, name), join(TEMPLATE, name), { recursive: true });
   }
 
-  configure(changes: Partial<BackupOptions> = {}): void {
-    const { volumes, state = 'stopped', fullAt = 90 } = { ...this.#options, ...changes };
-    const lines = [
+  /** Sections are named by their pools; files in `files` are a pool of their own. */
+  configure(...sections: PoolSection[]): void {
+    this.#sections = sections;
+    mkdirSync(join(this.folder, 'files'), { recursive: true });
+    const head = [
       `destination = "local:${this.folder}/vault"`,
       'archive = "laptop"',
       `state_dir = "${this.folder}/state"`,
-      '[pool.main]',
+      '[pool.files]',
+      'type = "file"',
+      `path = "${this.folder}/files"`,
+      'volumes = ["*.raw"]',
+    ];
+    const lines = sections.flatMap(({ pool, volumes, state = 'stopped', fullAt = 90 }) => [
+      `[pool.${pool.name}]`,
       'type = "lvm-thin"',
-      `vgname = "${this.pool.group}"`,
-      `poolname = "${this.pool.name}"`,
+      `vgname = "${pool.group}"`,
+      `poolname = "${pool.name}"`,
       `state = "${state}"`,
       `full_at = ${fullAt}`,
       `volumes = ${JSON.stringify(volumes)}`,
-    ];
-    writeFileSync(join(this.folder, 'sparsebak.toml'), `${lines.join('\n')}\n`);
+    ]);
+    writeFileSync(join(this.folder, 'sparsebak.toml'), `${[...head, ...lines].join('\n')}\n`);
   }
 
-  try(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Ran {
-    const flags = ['--disallow-code-generation-from-strings', '/suite/sparsebak.js'];
-    const own = ['--config', join(this.folder, 'sparsebak.toml')];
-    const result = spawnSync('node', [...flags, ...own, ...args], {
+  try(args: readonly string[], environment: NodeJS.ProcessEnv = {}, agent = '/suite/sparsebak.js'): Ran {
+    const own = ['--disallow-code-generation-from-strings', agent, '--config', join(this.folder, 'sparsebak.toml')];
+    const began = Date.now();
+    const { status, signal, stdout, stderr } = spawnSync('node', [...own, ...args], {
       encoding: 'utf8',
       env: { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: undefined, ...environment },
       maxBuffer: 64 * 1024 * 1024,
       timeout: LIMIT,
     });
-    return { status: result.status, signal: result.signal, stdout: result.stdout, stderr: result.stderr };
+    // To the guest's console, whose end is shown if the guest has no other.
+    const seconds = ((Date.now() - began) / 1000).toFixed(1);
+    console.error(`${seconds} s: sparsebak ${args.join(' ')}: ${String(status ?? signal)}`);
+    return { status, signal, stdout, stderr };
   }
 
   run(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Ran {
     const ran = this.try(args, environment);
     assert.equal(ran.status, 0, `${args.join(' ')}: ${ran.signal ?? ''} ${ran.stdout}${ran.stderr}`);
     return ran;
+  }
+
+  /** A run that must fail, and say so by these words. */
+  refused(args: readonly string[], words: RegExp): void {
+    const ran = this.try(args);
+    assert.ok(ran.status !== 0 && ran.status !== null, `${args.join(' ')}: ${ran.stdout}`);
+    assert.match(ran.stderr, words);
+  }
+
+  /** A run that is killed where a message goes by. */
+  killedAt(args: readonly string[], plan: Interposition): void {
+    const environment = { INTERPOSE: JSON.stringify(plan), INTERPOSE_RECEIVER: '/suite/sparsebak-receiver.js' };
+    const ran = this.try(args, environment, '/suite/interposed/sparsebak.js');
+    assert.equal(ran.signal, 'SIGKILL', `${plan.what}: ${ran.stdout}${ran.stderr}`);
   }
 
   /** Keeps a copy of every volume that was sent; nothing writes to them meanwhile. */
@@ -120,17 +150,36 @@ export class Backup {
   keep({ session, volumes }: Sent): void {
     for (const { name, kind } of volumes) {
       if (session === null || (kind !== 'full' && kind !== 'incremental')) continue;
-      const running = this.#options.state === 'running' && existsSync(this.pool.path(`${name}-snap`));
       const file = join(this.folder, 'kept', `${name} ${session}`);
-      writeFileSync(file, this.pool.read(running ? `${name}-snap` : name));
+      writeFileSync(file, this.#live(name));
       const sessions = this.#kept.get(name) ?? new Map<string, string>();
       this.#kept.set(name, sessions.set(session, file));
     }
   }
 
+  #live(name: string): Buffer {
+    for (const { pool, state } of this.#sections) {
+      for (const each of state === 'running' ? [`${name}-snap`, name] : [name]) {
+        if (existsSync(pool.path(each))) return pool.read(each);
+      }
+    }
+    return readFileSync(join(this.folder, 'files', name));
+  }
+
+  /** What a volume was at its newest session. */
+  newest(name: string): Buffer {
+    const file = [...(this.#kept.get(name)?.values() ?? [])].at(-1);
+    assert.ok(file !== undefined, `${name} was never sent`);
+    return readFileSync(file);
+  }
+
   monitor(environment: NodeJS.ProcessEnv = {}): MonitoredVolume[] {
     const ran = this.run(['--json', 'monitor'], environment);
     return (JSON.parse(ran.stdout) as { volumes: MonitoredVolume[] }).volumes;
+  }
+
+  restore(...args: string[]): Restored {
+    return JSON.parse(this.run(['--json', 'restore', ...args]).stdout) as Restored;
   }
 
   /** The newest session of a volume restored and compared; of `all`, each one. */
@@ -149,13 +198,14 @@ export class Backup {
 
   /** What must be so after every run that came to its end (I8). */
   assertTidy(snapshots: number): void {
-    const own = this.pool.ownSnapshots();
+    const pools = this.#sections.map(({ pool }) => pool);
+    const own = pools[0]?.ownSnapshots() ?? [];
     assert.deepEqual(
       own.filter(({ active }) => active),
       [],
       'no snapshot stays active',
     );
     assert.equal(own.length, snapshots, 'no stray snapshot');
-    assert.equal(this.pool.isReserved, false, 'no reserved metadata');
+    for (const pool of pools) assert.equal(pool.isReserved, false, 'no reserved metadata');
   }
 }

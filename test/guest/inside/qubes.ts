@@ -1,12 +1,9 @@
-// A qube's volume through its life, backed up and restored by the two programs.
+// A qube's volumes through their life, backed up and restored by the two programs.
 
 import assert from 'node:assert/strict';
-import { rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Random } from '../../fixtures/random.ts';
 import { Backup } from './guest-backup.ts';
-import { run } from './commands.ts';
 import { ThinPool } from './thin-pool.ts';
 import { Wrappers } from './wrappers.ts';
 
@@ -52,121 +49,109 @@ class QubeVolume {
 }
 
 describe('a qube that is backed up', () => {
-  it('full, monitored, stopped, reverted, unchanged: every session is restored as it was (L6, L9, L16)', (t) => {
+  it('started, stopped, reverted, renamed, deleted: each session is restored as it was (L3, L6, L9, L16, L17)', (t) => {
     const pool = ThinPool.named('vm-pool');
-    const backup = new Backup(t, pool, { volumes: ['vm-*-private'] });
+    const volumes = ['vm-*-private', 'vm-f--39-root'];
+    const backup = new Backup(t, { pool, volumes });
     const wrappers = new Wrappers('/tmp/wrappers');
     const random = new Random('qube');
     const volume = new QubeVolume(pool, 'vm-my-work-private', 12 * MIB);
     pool.write(volume.name, 0, random.bytes(6 * MIB));
+    const root = new QubeVolume(pool, 'vm-f--39-root', 2 * MIB);
+    pool.write(root.name, 0, random.bytes(MIB));
+    pool.create(`${volume.name}-import`, MIB);
+    const first = backup.send(['--full'], wrappers.environment());
     assert.deepEqual(
-      backup.send(['--full'], wrappers.environment()).volumes.map(({ kind }) => kind),
-      ['full'],
+      first.volumes.map(({ name, kind }) => [name, kind]),
+      [root.name, volume.name].map((name) => [name, 'full']),
     );
     const active = wrappers.calls().map((call) => call.active);
-    assert.ok(Math.max(...active) === 1 && active.at(-1) === 0, 'active only while it is read');
-    backup.assertTidy(1);
+    assert.ok(Math.max(...active) === 1 && active.at(-1) === 0, 'one is active at a time, only while it is read');
+    backup.assertTidy(2);
 
+    const changed = (): unknown =>
+      Object.fromEntries(backup.monitor().map(({ name, kind, changedBytes }) => [name, changedBytes ?? kind]));
     volume.start();
     pool.write(volume.snap, MIB, random.bytes(100_000));
-    assert.equal(backup.monitor()[0]?.changedBytes, 0, 'the volume itself is as it was when the qube started');
+    assert.deepEqual(changed(), { [root.name]: 0, [volume.name]: 0 }, 'it is as it was when the qube started');
     volume.stop(() => {
-      assert.deepEqual(backup.monitor(), [], 'missing for a moment');
+      assert.deepEqual(changed(), { [root.name]: 0 }, 'missing for a moment');
     });
-    backup.assertTidy(1);
-    assert.equal(backup.monitor()[0]?.changedBytes, 128 * KIB);
+    pool.drop(`${volume.name}-import`);
+    assert.deepEqual(changed(), { [root.name]: 0, [volume.name]: 128 * KIB }, 'another device of the same name');
+    backup.assertTidy(2);
     const stopped = backup.send();
     assert.deepEqual(
       stopped.volumes.map(({ kind, compared }) => [kind, compared]),
-      [['incremental', false]],
+      [
+        ['unchanged', false],
+        ['incremental', false],
+      ],
     );
 
     volume.revert();
     pool.write(volume.name, 3 * MIB, random.bytes(5));
-    const reverted = backup.send();
+    // A template's root is written to while it runs, and is what it was until it stops.
+    root.start();
+    pool.write(root.snap, 500_000, random.bytes(70_000));
+    backup.configure({ pool, volumes, state: 'running' });
+    const running = backup.send();
     assert.deepEqual(
-      reverted.volumes.map(({ kind, compared }) => [kind, compared]),
-      [['incremental', false]],
+      running.volumes.map(({ kind, compared }) => [kind, compared]),
+      [
+        ['incremental', false],
+        ['incremental', false],
+      ],
     );
-    assert.equal(backup.send().volumes[0]?.kind, 'unchanged');
-    backup.compare(volume.name, 'all');
-    backup.assertTidy(1);
-  });
-
-  it('while it runs: what it writes is captured (state = "running")', (t) => {
-    const pool = ThinPool.named('vm-pool');
-    const backup = new Backup(t, pool, { volumes: ['vm-*-private'], state: 'running' });
-    const random = new Random('running');
-    const volume = new QubeVolume(pool, 'vm-run-private', 4 * MIB);
-    pool.write(volume.name, 0, random.bytes(2 * MIB));
-    volume.start();
-    pool.write(volume.snap, MIB, random.bytes(70_000));
-    backup.send(['--full']);
-    volume.stop();
-    pool.write(volume.name, 3 * MIB, random.bytes(3));
-    assert.equal(backup.send().volumes[0]?.kind, 'incremental');
-    backup.compare(volume.name, 'all');
-    backup.assertTidy(1);
-  });
-
-  it('shrunk, and grown by what was cut off', (t) => {
-    const pool = ThinPool.named('vm-pool');
-    const backup = new Backup(t, pool, { volumes: ['v'] });
-    const random = new Random('resized');
-    pool.create('v', 8 * MIB);
-    pool.write('v', 0, random.bytes(8 * MIB));
-    backup.send(['--full']);
-    pool.resize('v', 3 * MIB + 64 * KIB);
-    backup.monitor();
-    pool.resize('v', 8 * MIB);
-    assert.equal(backup.send().volumes[0]?.kind, 'incremental');
-    backup.compare('v');
-  });
-
-  it('with a volume of a terabyte costs what is in it', (t) => {
-    const pool = ThinPool.named('vm-pool');
-    const backup = new Backup(t, pool, { volumes: ['huge'] });
-    pool.create('huge', 2 ** 40);
-    pool.write('huge', 2 ** 39 + 5, new Random('huge').bytes(300_000));
-    const sent = JSON.parse(backup.run(['--json', 'send', '--full']).stdout) as { volumes: { sentBytes: number }[] };
-    assert.ok((sent.volumes[0]?.sentBytes ?? Infinity) < 2 * MIB);
-    const target = join(backup.folder, 'restored');
-    backup.run(['restore', 'huge', '--to', target]);
-    assert.equal(statSync(target).size, 2 ** 40);
-    assert.ok(statSync(target).blocks * 512 < 2 * MIB);
-    const part = ['bs=1M', `skip=${2 ** 19}`, 'count=1'];
-    run(
-      'sh',
-      '-c',
-      `dd if=${target} of=/tmp/a ${part.join(' ')}; dd if=${pool.path('huge')} of=/tmp/b ${part.join(' ')}`,
-    );
-    run('cmp', '/tmp/a', '/tmp/b');
-    rmSync(target);
-  });
-});
-
-describe('a pool that is nearly full (L5)', () => {
-  it('is not snapshotted, and our own snapshots go first', (t) => {
-    const pool = ThinPool.named('small-pool', { size: '40m', metadata: '4m' });
-    const backup = new Backup(t, pool, { volumes: ['v'] });
-    const random = new Random('full');
-    pool.create('v', 24 * MIB);
-    pool.write('v', 0, random.bytes(24 * MIB));
-    backup.send(['--full']);
-    pool.write('v', 0, random.bytes(13 * MIB));
-    const ran = backup.run(['--json', 'monitor']);
-    assert.match(ran.stderr, /nearly full/);
-    backup.assertTidy(0);
-    const sent = backup.send();
+    root.stop();
+    pool.write(root.name, MIB, random.bytes(3));
+    pool.rename(volume.name, 'vm-office-private');
+    const renamed = backup.send();
     assert.deepEqual(
-      sent.volumes.map(({ kind, compared }) => [kind, compared]),
-      [['incremental', true]],
+      renamed.volumes.map(({ name, kind }) => [name, kind]),
+      [
+        [root.name, 'incremental'],
+        ['vm-office-private', 'skipped'],
+      ],
     );
-    backup.compare('v');
-    backup.configure({ fullAt: 5 });
-    const refused = backup.try(['send']);
-    assert.notEqual(refused.status, 0);
-    assert.match(refused.stdout + refused.stderr, /% of its (meta)?data in use/);
-    backup.assertTidy(0);
+    backup.assertTidy(2);
+    backup.compare(volume.name, 'all');
+    backup.compare(root.name, 'all');
+  });
+
+  it('has its snapshot replaced by another of its name or number: compared in full (L3, L8)', (t) => {
+    const pool = ThinPool.named('vm-pool');
+    const other = ThinPool.named('b-pool', { size: '256m' });
+    const backup = new Backup(t, { pool, volumes: ['v'] }, { pool: other, volumes: [] });
+    const random = new Random('impostors');
+    pool.create('v', 3 * MIB);
+    pool.write('v', 0, random.bytes(2 * MIB));
+    backup.send(['--full']);
+    const compared = (what: string): void => {
+      const [sent] = backup.send().volumes;
+      assert.deepEqual([sent?.kind, sent?.compared], ['incremental', true], `${what}: ${sent?.error?.message ?? ''}`);
+      backup.compare('v');
+    };
+    // What the snapshot was made of, and then the snapshot, anew: nothing differs from that one.
+    pool.write('v', MIB, random.bytes(10_000));
+    const [tick] = pool.ownSnapshots();
+    pool.drop(tick?.name ?? '');
+    pool.clone('v', tick?.name ?? '');
+    compared('a snapshot of the same name');
+    pool.drop(tick?.name ?? '');
+    // Another device under its number in the pool, behind LVM's back.
+    pool.write('v', 2 * MIB, random.bytes(10_000));
+    const thinId = pool.thinId(pool.ownSnapshots()[0]?.name ?? '');
+    pool.message(`delete ${thinId}`);
+    pool.message(`create_snap ${thinId} ${pool.thinId('v')}`);
+    compared('another device of the same number');
+    // The volume moves.
+    const content = pool.read('v');
+    pool.drop('v');
+    other.create('v', 3 * MIB);
+    other.write('v', 0, content);
+    other.write('v', 5000, random.bytes(10));
+    backup.configure({ pool: other, volumes: ['v'] });
+    compared('another pool');
   });
 });

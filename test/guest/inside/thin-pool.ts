@@ -1,6 +1,6 @@
 // Thin pools to try things on, and their volumes, changed as users do: by LVM's commands and by writing to devices.
 
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { LvmThinSource, type LvmThinPool } from '../../../dom0-agent/source/lvm-thin/lvm-thin.ts';
 import type { ByteRange } from '../../../dom0-agent/source/source.ts';
 import type { PoolUnderTest } from '../../dom0-agent/source/conformance.ts';
@@ -112,6 +112,42 @@ export class ThinPool implements PoolUnderTest {
 
   message(text: string): void {
     run('dmsetup', 'message', this.device, '0', text);
+  }
+
+  /** The device's number in the pool. */
+  thinId(name: string): number {
+    return Number(lvs(this.group, 'thin_id').get(name));
+  }
+
+  has(name: string): boolean {
+    return lvs(this.group, 'lv_uuid').has(name);
+  }
+
+  /** Names that begin so. */
+  names(prefix: string): string[] {
+    return [...lvs(this.group, 'lv_uuid').keys()].filter((name) => name.startsWith(prefix));
+  }
+
+  isActive(name: string): boolean {
+    return lvs(this.group, 'lv_attr').get(name)?.[4] === 'a';
+  }
+
+  /** Bytes of the pool that a volume has mapped. */
+  mappedBytes(name: string): number {
+    return (Number(lvs(this.group, 'data_percent').get(name)) / 100) * this.size(name);
+  }
+
+  /** Sectors of 512 bytes that were read of the pool's metadata since it was activated. */
+  metadataRead(): number {
+    const [device] = readdirSync('/sys/block').filter((each) => {
+      const name = `/sys/block/${each}/dm/name`;
+      return existsSync(name) && readFileSync(name, 'utf8').trim() === this.device.replace(/-tpool$/, '_tmeta');
+    });
+    return Number(
+      readFileSync(`/sys/block/${device ?? ''}/stat`, 'utf8')
+        .trim()
+        .split(/ +/)[2],
+    );
   }
 
   /** Whether a copy of the metadata is reserved. */

@@ -3,7 +3,10 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const PROGRAMS = ['lvm', 'lvs', 'lvcreate', 'lvchange', 'lvremove', 'dmsetup', 'thin_delta', 'thin_dump', 'flock'];
+const PROGRAMS = [
+  ...['lvm', 'lvs', 'lvcreate', 'lvchange', 'lvremove', 'lvrename'],
+  ...['dmsetup', 'thin_delta', 'thin_dump', 'flock'],
+];
 
 /** Which call is the caller's last: counted from 1 on, or the first whose words contain a text. */
 export type KillAt = { readonly when: 'before' | 'after' } & (

@@ -111,6 +111,10 @@ export class ModelSource implements Source {
     );
   }
 
+  newVolume(): Promise<never> {
+    return Promise.reject(new Error('nothing is restored here'));
+  }
+
   async leftovers(): Promise<SnapshotRef[]> {
     this.#machine.reading('leftovers');
     return [...this.snapshots.values()].filter(({ ref, thin }) => ref.binding.thin === thin).map(({ ref }) => ref);

@@ -78,8 +78,11 @@ const ROW = {
   transaction_id: '6',
   data_percent: '1.00',
   metadata_percent: '',
+  chunk_size: '0',
+  lv_metadata_size: '',
 };
 const POOL = { ...ROW, lv_name: 'pool', lv_uuid: 'P', lv_attr: 'twi-aotz--', pool_lv: '', metadata_percent: '10.33' };
+Object.assign(POOL, { chunk_size: '131072', lv_metadata_size: '4194304' });
 
 function report(...rows: object[]) {
   return parseReport(JSON.stringify({ report: [{ lv: rows }] }), 'vg', 'pool');
@@ -87,7 +90,7 @@ function report(...rows: object[]) {
 
 describe('what lvs reports', () => {
   it('is the pool and its volumes', () => {
-    const { volumes, data, metadata } = report(
+    const { volumes, data, metadata, block, names, metadataSize } = report(
       POOL,
       { ...ROW, lv_name: 'v' },
       { ...ROW, lv_name: 's', lv_uuid: 'S', lv_ancestors: 'v,image', lv_tags: 'a,b', lv_attr: 'Vri---t--k' },
@@ -95,7 +98,8 @@ describe('what lvs reports', () => {
       { ...ROW, lv_name: 'elsewhere', pool_lv: 'other' },
     );
     assert.deepEqual([...volumes.keys()], ['v', 's']);
-    assert.deepEqual([data, metadata], [1, 10.33]);
+    assert.deepEqual([data, metadata, block, metadataSize], [1, 10.33, 131_072, 4_194_304]);
+    assert.ok(names.has('elsewhere') && names.has('image'), 'every name that is taken');
     assert.deepEqual(volumes.get('v')?.external, '');
     assert.deepEqual(volumes.get('s'), {
       ...{ name: 's', uuid: 'S', thinId: 7, transaction: 6, size: 65536, tags: ['a', 'b'] },

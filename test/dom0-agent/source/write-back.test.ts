@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { WriteBack } from '../../../dom0-agent/restore/write-back.ts';
+import { WriteBack } from '../../../dom0-agent/source/write-back.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 
 it('S4 a write-back that failed on the way fails the end, although the last one succeeds', async (t) => {
