@@ -105,8 +105,9 @@ export async function choosePool(pools: readonly Pool[], volume: string, name: s
   for (const pool of pools) if ((await pool.source.list([volume], [])).includes(volume)) having.push(pool);
   const [only, ...more] = having;
   if (only !== undefined && more.length === 0) return only;
-  throw new SparsebakError('usage', `it is not clear to which pool "${volume}" belongs`, {
-    hint: known === '' ? 'The configuration has no pool; restore with --to PATH.' : `Say it with --pool: ${known}.`,
+  const why = only === undefined ? `no configured pool has ${volume} now` : `several pools have ${volume}`;
+  throw new SparsebakError('usage', why, {
+    hint: known === '' ? 'Restore with --to PATH.' : `Say which is meant with --pool: ${known}.`,
   });
 }
 

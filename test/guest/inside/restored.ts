@@ -109,7 +109,8 @@ describe('a restore in the place of a thin volume', () => {
     );
     backup.compare(NAME);
     pool.drop(NAME);
-    backup.refused(replace, /no volume .* to be replaced/);
+    backup.refused(replace, /no configured pool has vm-work-private/);
+    backup.refused([...replace, '--pool', pool.name], /no volume .* to be replaced/);
     assert.deepEqual(pool.names(DRAFT), []);
   });
 
