@@ -9,6 +9,7 @@ import { parseDestination } from '../../dom0-agent/link/destination.ts';
 import { PipelinePool } from '../../dom0-agent/pipeline/pool.ts';
 import { findSession } from '../../dom0-agent/restore/find-session.ts';
 import { restore } from '../../dom0-agent/restore/restore.ts';
+import { openTarget } from '../../dom0-agent/restore/target.ts';
 import { ArchiveState } from '../../dom0-agent/trust/archive-state.ts';
 import { openArchive, type OpenArchive } from '../../dom0-agent/trust/open-archive.ts';
 import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../shared/archive/address.ts';
@@ -227,7 +228,7 @@ export class Ground {
     try {
       const entry = archive.pinned.catalogue.volumes.find(({ name }) => name === volume)!;
       const proven = await findSession(archive, entry, session === entry.session ? undefined : session);
-      await restore({ session: proven, to, force: true }, { ...tools, onProgress: () => undefined });
+      await restore(proven, openTarget(to, proven.head.size, true), { ...tools, onProgress: () => undefined });
     } catch (caught) {
       return this.#refused(volume, session, caught);
     }

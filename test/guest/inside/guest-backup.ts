@@ -120,9 +120,9 @@ export class Backup {
     return { status, signal, stdout, stderr };
   }
 
-  run(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Ran {
+  run(args: readonly string[], environment: NodeJS.ProcessEnv = {}, status = 0): Ran {
     const ran = this.try(args, environment);
-    assert.equal(ran.status, 0, `${args.join(' ')}: ${ran.signal ?? ''} ${ran.stdout}${ran.stderr}`);
+    assert.equal(ran.status, status, `${args.join(' ')}: ${ran.signal ?? ''} ${ran.stdout}${ran.stderr}`);
     return ran;
   }
 
@@ -141,8 +141,8 @@ export class Backup {
   }
 
   /** Keeps a copy of every volume that was sent; nothing writes to them meanwhile. */
-  send(options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Sent {
-    const sent = JSON.parse(this.run(['--json', 'send', ...options], environment).stdout) as Sent;
+  send(options: readonly string[] = [], environment: NodeJS.ProcessEnv = {}, status = 0): Sent {
+    const sent = JSON.parse(this.run(['--json', 'send', ...options], environment, status).stdout) as Sent;
     this.keep(sent);
     return sent;
   }

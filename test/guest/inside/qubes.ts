@@ -106,7 +106,7 @@ describe('a qube that is backed up', () => {
     root.stop();
     pool.write(root.name, MIB, random.bytes(3));
     pool.rename(volume.name, 'vm-office-private');
-    const renamed = backup.send();
+    const renamed = backup.send([], {}, 3);
     assert.deepEqual(
       renamed.volumes.map(({ name, kind }) => [name, kind]),
       [
