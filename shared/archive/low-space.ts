@@ -17,6 +17,13 @@ export function isLowSpace(text: string): boolean {
   return FORM.test(text);
 }
 
+/** Bytes of `50GiB`, `50G`, `1073741824`. @throws `usage` */
+export function parseSize(text: string): number {
+  const size = isLowSpace(text) ? parseLowSpace(text) : undefined;
+  if (size !== undefined && 'bytes' in size) return size.bytes;
+  throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no size, as 50MiB`);
+}
+
 /** `10%`, `50GiB`, `50G`, `1073741824`. @throws `usage` */
 export function parseLowSpace(text: string): LowSpace {
   const [, number = '', unit = ''] = FORM.exec(text) ?? [];

@@ -5,13 +5,16 @@ import * as z from 'zod';
 import { SparsebakError } from '../errors.ts';
 import type { RetentionPolicy } from './retention.ts';
 
-const UNITS = { h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 };
+const UNITS = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 };
 
-/** Milliseconds of `36h`, `30d`, `8w`. @throws `usage` */
+/** The form of a duration. */
+export const DURATION = /^(\d{1,6})([mhdw])$/;
+
+/** Milliseconds of `90m`, `36h`, `30d`, `8w`. @throws `usage` */
 export function parseDuration(text: string): number {
-  const [, count = '', unit = ''] = /^(\d{1,6})([hdw])$/.exec(text) ?? [];
+  const [, count = '', unit = ''] = DURATION.exec(text) ?? [];
   if (count === '') {
-    throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no duration: a number and h, d or w, as in 30d`);
+    throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no duration: a number and m, h, d or w, as in 30d`);
   }
   return Number(count) * UNITS[unit as keyof typeof UNITS];
 }
@@ -32,10 +35,7 @@ export const retentionFields = {
   keep_weekly: count,
   keep_monthly: count,
   keep_yearly: count,
-  keep_within: z
-    .string()
-    .regex(/^\d{1,6}[hdw]$/, 'must be a number and h, d or w, as in "30d"')
-    .optional(),
+  keep_within: z.string().regex(DURATION, 'must be a number and m, h, d or w, as in "30d"').optional(),
 };
 type RetentionFields = z.infer<z.ZodObject<typeof retentionFields>>;
 

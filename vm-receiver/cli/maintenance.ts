@@ -2,6 +2,7 @@
  * The command line of what keeps an archive in order: for the VM's own timers, and for people.
  */
 import { InvalidArgumentError, type Command } from 'commander';
+import { parseSize } from '../../shared/archive/low-space.ts';
 import { parseCount, parseDuration } from '../../shared/archive/retention-fields.ts';
 import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
@@ -51,6 +52,29 @@ Examples:
         const { pruneCommand } = await import('./prune.ts');
         const options = { policy: policyOf(flags), dryRun: flags.dryRun ?? false, ifLow: flags.ifLow ?? false };
         return await pruneCommand(settings(), options, json());
+      }),
+    );
+
+  program
+    .command('scrub')
+    .description('Read what was not read for long and compare it with its checksums; go on where the last one stopped.')
+    .option('--every <duration>', 'all is to be read once in that time (scrub_every, or 30d)', orUsage(parseDuration))
+    .option('--max-time <duration>', 'stop then, as 90m or 6h, and go on with the next run', orUsage(parseDuration))
+    .option('--rate <size>', 'no more than that a second, as 50MiB', orUsage(parseSize))
+    .addHelpText(
+      'after',
+      `
+Exit status 4 when anything is damaged. What is damaged of a volume's newest session dom0 offers again with its next send,
+if it still has it.
+
+Examples:
+  sparsebak-receiver scrub
+  sparsebak-receiver scrub --max-time 2h --rate 50MiB      (from a timer, every night)`,
+    )
+    .action(({ every, maxTime = Infinity, rate = Infinity }: { every?: number; maxTime?: number; rate?: number }) =>
+      runs(async () => {
+        const { scrubCommand } = await import('./scrub.ts');
+        return await scrubCommand(settings(), { every, maxTime, bytesPerSecond: rate }, json());
       }),
     );
 

@@ -73,6 +73,7 @@ Fields of the configuration (TOML):
   allow_delete = true         whether dom0 may delete volumes
   autoprune = "policy"        when prune prunes: always, or "space": only while the disk runs low
   low_space = "10%"           the disk runs low below this share of it, or below a size, as "50GiB"
+  scrub_every = "30d"         scrub reads everything once in that time
   [retention]                 what prune keeps: keep_last, keep_hourly, keep_daily, keep_weekly,
   keep_daily = 7              keep_monthly, keep_yearly = COUNT, keep_within = "30d"
 

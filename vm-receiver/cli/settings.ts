@@ -7,7 +7,7 @@ import { parse } from 'smol-toml';
 import * as z from 'zod';
 import { isLowSpace, parseLowSpace, type LowSpace } from '../../shared/archive/low-space.ts';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
-import { policyOf, retentionFields } from '../../shared/archive/retention-fields.ts';
+import { DURATION, parseDuration, policyOf, retentionFields } from '../../shared/archive/retention-fields.ts';
 import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
@@ -36,6 +36,7 @@ const schema = z.strictObject({
   allow_delete: z.boolean().default(true),
   autoprune: z.enum(['policy', 'space']).default('policy'),
   low_space: z.string().refine(isLowSpace, 'must be a share or a size, as in "10%" or "50GiB"').default('10%'),
+  scrub_every: z.string().regex(DURATION, 'must be a number and m, h, d or w, as in "30d"').default('30d'),
   retention: z.strictObject(retentionFields).default({}),
 });
 
@@ -53,6 +54,8 @@ export interface Settings {
   /** When `prune` takes away what the retention lets go: always, or only while the disk runs low. */
   readonly autoprune: 'policy' | 'space';
   readonly lowSpace: LowSpace;
+  /** Milliseconds in which `scrub` reads everything once. */
+  readonly scrubEvery: number;
 }
 
 export interface Given {
@@ -85,6 +88,7 @@ export function loadSettings({ root, archive, config }: Given): Settings {
     retention: policyOf(fields.retention),
     autoprune: fields.autoprune,
     lowSpace: parseLowSpace(fields.low_space),
+    scrubEvery: parseDuration(fields.scrub_every),
   };
 }
 

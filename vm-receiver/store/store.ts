@@ -80,6 +80,37 @@ export interface CheckWatcher {
   file(bytes: number): void;
 }
 
+/** What to read, and for how long. */
+export interface ScrubRequest {
+  /** On the clock of the system, in ms since 1970. */
+  readonly now: number;
+  /** What was read since then is left out. */
+  readonly before: number;
+  /** Asked again and again: whether to go on. */
+  readonly more: () => boolean;
+  /** Waited for behind each file. */
+  readonly file: (bytes: number) => Promise<void>;
+}
+
+/** Something damaged, and the sessions that cannot be had whole for it. */
+export interface Harm {
+  readonly volume: VolumeId;
+  /** Where, within the volume. */
+  readonly place: string;
+  readonly problem: Problem;
+  /** Oldest first. */
+  readonly sessions: readonly SessionName[];
+}
+
+export interface Scrubbed {
+  /** All that is known, found now or earlier. */
+  readonly harms: readonly Harm[];
+  /** That were damaged, and had an equal one that was not. */
+  readonly mended: number;
+  /** Everything was read after this (ms since 1970); undefined when something never was. */
+  readonly since: number | undefined;
+}
+
 /** What the receiver's own configuration has above every wish to remove something. */
 export interface Rules {
   /** So many of a volume's newest sessions stay, at least one. */
@@ -261,6 +292,12 @@ export interface ArchiveStore {
    * finds what rots or is lost; what is replaced together with its checksum only dom0 can find.
    */
   check(volume: VolumeId, watcher: CheckWatcher): Promise<void>;
+
+  /**
+   * Reads what was not read for long, and compares it as `check` does; goes on where it was cut off. What it finds is
+   * remembered until it is sound again, and is what `damage` tells.
+   */
+  scrub(request: ScrubRequest): Promise<Scrubbed>;
 
   /** Lets go of all locks. A send that is not over stays unfinished, as when its sender is killed. */
   close(): Promise<void>;

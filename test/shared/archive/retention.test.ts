@@ -249,10 +249,11 @@ describe('any archive and any policy', () => {
 describe('a policy in words', () => {
   test('durations, counts and fields', () => {
     assert.equal(parseDuration('36h'), 36 * HOUR);
+    assert.equal(parseDuration('90m'), 1.5 * HOUR);
     assert.equal(parseDuration('30d'), 720 * HOUR);
     assert.equal(parseDuration('2w'), 336 * HOUR);
     assert.equal(parseCount('7'), 7);
-    for (const wrong of ['', '30', 'd', '-1d', '1.5d', '30m', '30d ', '1234567d']) {
+    for (const wrong of ['', '30', 'd', '-1d', '1.5d', '30s', '30d ', '1234567d']) {
       assert.throws(() => parseDuration(wrong), { code: 'usage' });
     }
     for (const wrong of ['', '-1', '1.5', 'all', '1234567']) assert.throws(() => parseCount(wrong), { code: 'usage' });

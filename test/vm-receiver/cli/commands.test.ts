@@ -177,3 +177,46 @@ test('dedup says what it saved, and where there is nothing to link', async (t) =
   const { stdout } = receiver('dedup', '--root', root, '--archive', 'plain');
   assert.equal(stdout, 'plain: 0 of 3 chunks linked to an equal one, 0 B saved\n');
 });
+
+test('scrub says what it read, what is damaged and whom that hurts, and reads it once in its time', async (t) => {
+  const { root, session } = await rootWithArchive(t);
+  const scrub = (...options: string[]) =>
+    json(receiver('scrub', '--root', root, '--json', ...options)) as {
+      status: number;
+      archives: { since: string | null; files: number; damages: unknown[] }[];
+    };
+  const first = scrub('--max-time', '0m');
+  assert.deepEqual([first.status, first.archives[0]?.since], [0, null], 'no time, nothing read');
+  const second = scrub('--rate', '1GiB');
+  const { since, ...report } = second.archives[0] ?? {};
+  assert.deepEqual(report, {
+    archive: 'laptop',
+    files: 4,
+    bytes: 27,
+    mended: 0,
+    complete: true,
+    damaged: 0,
+    damages: [],
+  });
+  assert.ok(Math.abs(Date.parse(since ?? '') - Date.now()) < 60_000);
+  writeFileSync(join(session, '0000000000', '0000000000050000'), 'four');
+  assert.equal(scrub().archives[0]?.files, 0, 'it was read a moment ago');
+  const found = scrub('--every', '0d');
+  assert.equal(found.status, 4);
+  const place = `${sessionName(1)}/0000000000/0000000000050000`;
+  assert.deepEqual(found.archives[0]?.damages, [
+    { volume: VOLUME, place, problem: 'different', sessions: [sessionName(1)], name: null },
+  ]);
+  assert.equal(scrub().status, 4, 'remembered');
+  assert.match(
+    receiver('scrub', '--root', root).stdout,
+    /^laptop: 0 files read, 0 B, 1 damaged; all was read since .*\n {2}different +cd.* hurts S_20261123-000001\n$/,
+  );
+  for (const wrong of [
+    ['--every', '1y'],
+    ['--rate', '10%'],
+    ['--max-time', 'long'],
+  ]) {
+    assert.equal(receiver('scrub', '--root', root, ...wrong).status, 2);
+  }
+});

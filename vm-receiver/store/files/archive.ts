@@ -13,7 +13,10 @@ import type {
   Pieces,
   Hurt,
   Resolution,
+  Part,
   Rules,
+  ScrubRequest,
+  Scrubbed,
   Send,
   SendRequest,
   SessionSummary,
@@ -31,17 +34,19 @@ import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
 import { freedByPruning } from './freed.ts';
 import { FolderLock } from './lock.ts';
+import { damageOf, mendPart } from './mend.ts';
 import { CATALOGUE, INDEX, KEYS, POOL, VOLUMES, VOLUME_NAME, volumeFolder } from './paths.ts';
 import { volumePlace, type ArchivePlace } from './place.ts';
 import { MAX_SMALL, readHead, resolveSend } from './resolve.ts';
 import type { FilesSend } from './send.ts';
 import { Pool } from './pool.ts';
-import { finishPruning, pruneSession } from './pruning.ts';
+import { finishPruning, pruneSession, tryFinishPruning } from './pruning.ts';
 import { isProtected, protectSession } from './protect.ts';
 import { VolumeReaders } from './readers.ts';
 import { listSessions, type StoredSession } from './sessions.ts';
 import { pieces, readFully, readSmall, withFile } from './small-file.ts';
 import type { Floors } from './space.ts';
+import { scrubArchive } from './scrub.ts';
 import { newTally, shareVolume, sweepPool } from './sharing.ts';
 import { readStats } from './stats.ts';
 import { VolumeCheck } from './volume-check.ts';
@@ -269,15 +274,22 @@ export class FilesArchive implements ArchiveStore {
   }
 
   async damage(volume: VolumeId): Promise<Hurt | undefined> {
-    return this.#sessions(volume).length === 0 ? undefined : { addresses: [], pages: [] };
+    return await damageOf(volumePlace(this.#place, volume));
   }
 
-  async mend(): Promise<boolean> {
-    throw new Refusal('unsupported', 'this receiver cannot mend yet');
+  async mend(volume: VolumeId, session: SessionName, part: Part, data: Uint8Array): Promise<boolean> {
+    this.#mustBeWritable();
+    return await mendPart(volumePlace(this.#place, volume), session, part, data);
+  }
+
+  async scrub(request: ScrubRequest): Promise<Scrubbed> {
+    this.#mustBeWritable();
+    for (const volume of this.#volumeIds()) await tryFinishPruning(volumePlace(this.#place, volume));
+    return await scrubArchive(this.#place, this.#volumeIds(), request);
   }
 
   async check(volume: VolumeId, watcher: CheckWatcher): Promise<void> {
-    if (this.#writable) await finishPruning(volumePlace(this.#place, volume));
+    if (this.#writable) await tryFinishPruning(volumePlace(this.#place, volume));
     const check = new VolumeCheck(this.#disk, this.#path, watcher);
     const sessions = async () => (await this.#readers.get(volume))?.sessions ?? [];
     // Oldest first: what a prune moves meanwhile goes to a session that is still to come.

@@ -7,7 +7,7 @@ import { checkBase } from './base.ts';
 import { isOf, readCheckpoint } from './checkpoint.ts';
 import type { VolumePlace } from './place.ts';
 import { FilesSend } from './send.ts';
-import { finishPruning } from './pruning.ts';
+import { tryFinishPruning } from './pruning.ts';
 import { SpaceWatch } from './space.ts';
 import { UnfinishedSend } from './unfinished.ts';
 
@@ -19,7 +19,7 @@ export async function beginSend(place: VolumePlace, request: SendRequest): Promi
     checkBase(place, request);
     // Made durable with all else, before the first checkpoint or commit.
     if (disk.kindOf(volume) === undefined) disk.makeFolder(volume);
-    await tidy(place);
+    await tryFinishPruning(place);
     await removeOthers(place, request);
     const folder = await (request.resume ? claim(place, request) : UnfinishedSend.make(place, request.pairing));
     try {
@@ -32,15 +32,6 @@ export async function beginSend(place: VolumePlace, request: SendRequest): Promi
       throw error;
     }
   });
-}
-
-/** A prune that was cut off is finished if that can be. If not, it is no reason not to back up: the next prune says why. */
-async function tidy(place: VolumePlace): Promise<void> {
-  try {
-    await finishPruning(place);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-  }
 }
 
 /** What others left of their sends; and our own, unless it is to be resumed. */

@@ -43,17 +43,20 @@ export function areEqual(disk: Disk, first: string, second: string): boolean {
 
 /** In hexadecimal digits; undefined for a file that is not there or cannot be read. */
 export function sumOfFile(disk: Disk, path: string): string | undefined {
-  return readable(() =>
-    withFile(disk, path, path, (fd, size) => {
-      const hash = createHash('sha256');
-      everyPiece(size, (length) => {
-        readFully(disk, fd, one, 0, length, path);
-        hash.update(one.subarray(0, length));
-        return true;
-      });
-      return hash.digest('hex');
-    }),
-  );
+  return readable(() => hashFile(disk, path).digest);
+}
+
+/** SHA-256 in hexadecimal digits. */
+export function hashFile(disk: Disk, path: string): { readonly digest: string; readonly bytes: number } {
+  return withFile(disk, path, path, (fd, bytes) => {
+    const hash = createHash('sha256');
+    everyPiece(bytes, (length) => {
+      readFully(disk, fd, one, 0, length, path);
+      hash.update(one.subarray(0, length));
+      return true;
+    });
+    return { digest: hash.digest('hex'), bytes };
+  });
 }
 
 function everyPiece(size: number, isRight: (length: number, at: number) => boolean): boolean {

@@ -9,6 +9,7 @@ export const CATALOGUE = 'catalogue';
 export const KEYS = 'keys';
 export const VOLUMES = 'volumes';
 export const POOL = 'pool';
+export const SCRUB = 'scrub';
 /** Behind the name of a link that is about to take another's place. */
 export const LINK = '.link';
 

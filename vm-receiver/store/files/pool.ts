@@ -71,8 +71,7 @@ export class Pool {
       return { kind: 'copy' };
     }
     if (sumOfFile(this.#disk, path) === sum) return this.#replaceBy(path, at) ? { kind: 'replaced' } : { kind: 'copy' };
-    const isMended = sumOfFile(this.#disk, at) === sum && this.#replaceBy(at, path);
-    return { kind: isMended ? 'mended' : 'skipped' };
+    return { kind: this.mend(sum, path) ? 'mended' : 'skipped' };
   }
 
   #add(path: string, at: string): Linked {
@@ -97,6 +96,12 @@ export class Pool {
     }
     this.#disk.rename(temporary, to);
     return true;
+  }
+
+  /** Puts one with this content in a damaged or missing one's place; gives whether there was a sound one. */
+  mend(sum: string, path: string): boolean {
+    const at = this.#at(sum);
+    return sumOfFile(this.#disk, at) === sum && this.#replaceBy(at, path);
   }
 
   /** A chunk with this content is gone: its name here goes with the last one. Gives whether it did. */

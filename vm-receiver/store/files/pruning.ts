@@ -52,6 +52,15 @@ export async function finishPruning(place: VolumePlace): Promise<number> {
   return await removeDropped(place);
 }
 
+/** The same, for those who have something else to do: what cannot be finished now is no reason not to; the next prune says why. */
+export async function tryFinishPruning(place: VolumePlace): Promise<void> {
+  try {
+    await finishPruning(place);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+  }
+}
+
 function hasRemains({ disk, volume, volumeName }: VolumePlace): boolean {
   return attempt(`list ${volumeName}`, () => {
     if (disk.kindOf(volume) !== 'folder') return false;

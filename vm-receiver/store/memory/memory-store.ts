@@ -12,6 +12,8 @@ import type {
   Hurt,
   Resolution,
   Rules,
+  ScrubRequest,
+  Scrubbed,
   Send,
   SendRequest,
   SessionSummary,
@@ -248,6 +250,11 @@ class MemoryArchive implements ArchiveStore {
   /** Nothing rots here. */
   async check(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Nor needs reading again. */
+  async scrub({ now }: ScrubRequest): Promise<Scrubbed> {
+    return { harms: [], mended: 0, since: now };
   }
 
   async close(): Promise<void> {

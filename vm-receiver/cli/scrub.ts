@@ -1,0 +1,105 @@
+import type { ArchiveName } from '../../shared/archive/names.ts';
+import { EXIT_STATUS } from '../../shared/errors.ts';
+import { Pace } from '../scrub/pace.ts';
+import type { ArchiveStore, Harm } from '../store/store.ts';
+import { openStore } from './open-store.ts';
+import { chosenArchives, print, showBytes, table } from './output.ts';
+import { Progress } from './progress.ts';
+import type { Settings } from './settings.ts';
+import { withArchive } from './with-archive.ts';
+
+export interface ScrubOptions {
+  /** Milliseconds: what was read within them is left out. Undefined for what the configuration says. */
+  readonly every: number | undefined;
+  readonly bytesPerSecond: number;
+  /** Milliseconds, for all archives together. */
+  readonly maxTime: number;
+}
+
+/** Damages that are named; beyond that they are counted. */
+const NAMED = 10_000;
+
+interface Report {
+  readonly archive: ArchiveName;
+  readonly files: number;
+  readonly bytes: number;
+  readonly mended: number;
+  /** Everything was read after this; null when something never was. */
+  readonly since: string | null;
+  /** Whether that is as lately as it should be. */
+  readonly complete: boolean;
+  readonly damaged: number;
+  readonly damages: readonly (Omit<Harm, 'volume'> & { readonly volume: string; readonly name: string | null })[];
+}
+
+/** Reads what was not read for long, and remembers what it found. */
+export async function scrubCommand(settings: Settings, options: ScrubOptions, json: boolean): Promise<number> {
+  const store = openStore(settings);
+  const limits = {
+    ...options,
+    every: options.every ?? settings.scrubEvery,
+    until: performance.now() + options.maxTime,
+  };
+  const reports: Report[] = [];
+  for (const name of chosenArchives(store, settings)) {
+    const report = await withArchive(store, name, (archive) => scrubOne(name, archive, limits));
+    reports.push(report);
+    if (!json) await print(describe(report));
+  }
+  if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
+  return reports.some(({ damaged }) => damaged > 0) ? EXIT_STATUS.integrity : 0;
+}
+
+async function scrubOne(
+  name: ArchiveName,
+  archive: ArchiveStore,
+  { every, bytesPerSecond, until }: { every: number; bytesPerSecond: number; until: number },
+): Promise<Report> {
+  const now = Date.now();
+  const pace = new Pace(bytesPerSecond);
+  const progress = new Progress(name, totalOf(archive));
+  let [files, bytes] = [0, 0];
+  const { harms, mended, since } = await archive.scrub({
+    now,
+    before: now - every,
+    more: () => performance.now() < until,
+    file: async (length) => {
+      files += 1;
+      bytes += length;
+      progress.show(bytes);
+      await pace.spend(length);
+    },
+  });
+  progress.end();
+  const names = new Map([...archive.volumes()].map((each) => [each.volume, each.name]));
+  return {
+    archive: name,
+    files,
+    bytes,
+    mended,
+    since: since === undefined ? null : new Date(since).toISOString(),
+    complete: since !== undefined && since >= now - every,
+    damaged: harms.length,
+    damages: harms.slice(0, NAMED).map((harm) => ({ ...harm, name: names.get(harm.volume) ?? null })),
+  };
+}
+
+function totalOf(archive: ArchiveStore): number {
+  const sessions = [...archive.volumes()].flatMap((volume) => volume.sessions);
+  return sessions.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+}
+
+function describe({ archive, files, bytes, mended, since, complete, damaged, damages }: Report): string {
+  const age = since === null ? 'some of it was never read' : `all was read since ${since}`;
+  const rest = complete ? '' : '; the next run goes on';
+  const repaired = mended > 0 ? `, ${mended} mended from an equal chunk` : '';
+  const found = damaged === 0 ? 'no damage' : `${damaged} damaged`;
+  const summary = `${archive}: ${files} files read, ${showBytes(bytes)}, ${found}${repaired}; ${age}${rest}\n`;
+  const rows = damages.map(({ problem, volume, name, place, sessions }) => [
+    problem,
+    name ?? volume,
+    place,
+    `hurts ${sessions.join(' ')}`,
+  ]);
+  return summary + table(rows);
+}

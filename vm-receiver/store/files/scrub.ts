@@ -1,0 +1,217 @@
+/**
+ * Reading everything that is stored, a little at a time: what was not read for longest comes first, and a reading that was
+ * cut off goes on where it was.
+ */
+import { join } from 'node:path';
+import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
+import { isId, type SessionName, type VolumeId } from '../../../shared/archive/names.ts';
+import { attempt, attemptAsync } from '../refusal.ts';
+import type { Harm, Problem, ScrubRequest, Scrubbed } from '../store.ts';
+import { findChecksums } from './checksums.ts';
+import type { Disk } from './disk.ts';
+import { RANGE, SESSION, inspectFile, inspectFolder, listFolder, type Finding } from './inspect.ts';
+import { FolderLock } from './lock.ts';
+import { CHECKSUMS, SCRUB } from './paths.ts';
+import type { ArchivePlace } from './place.ts';
+import { parsePlace, sessionsHurtBy, showPlace } from './places.ts';
+import { Pool } from './pool.ts';
+import { ScrubState } from './scrub-state.ts';
+import type { StoredSession } from './sessions.ts';
+import { sweepPool } from './sharing.ts';
+
+/** Milliseconds between two notes of how far it has come. */
+const NOTED_EVERY = 10_000;
+
+interface Due {
+  readonly volume: VolumeId;
+  readonly session: SessionName;
+  readonly since: number;
+}
+
+/** Of an archive's volumes; holds a lock of its own, so that there is one at a time. */
+export async function scrubArchive(
+  place: ArchivePlace,
+  volumes: readonly VolumeId[],
+  request: ScrubRequest,
+): Promise<Scrubbed> {
+  const { disk, archive, patience } = place;
+  return await attemptAsync('scrub', async () => {
+    const folder = join(archive, SCRUB);
+    if (disk.kindOf(folder) === undefined) disk.makeFolder(folder);
+    const lock = await FolderLock.take(disk, folder, 'alone', 'the scrub of the archive', patience);
+    try {
+      for (const name of disk.list(folder)) {
+        if (isId(name) && !volumes.includes(name as VolumeId)) disk.remove(join(folder, name));
+      }
+      return await new Scrub(place, request).run(volumes);
+    } finally {
+      lock.release();
+    }
+  });
+}
+
+interface Folder {
+  readonly volume: VolumeId;
+  readonly session: SessionName;
+  /** Undefined for the session's own files. */
+  readonly range: string | undefined;
+}
+
+class Scrub {
+  readonly #place: ArchivePlace;
+  readonly #request: ScrubRequest;
+  readonly #pool: Pool | undefined;
+  #noted = performance.now();
+  #mended = 0;
+
+  constructor(place: ArchivePlace, request: ScrubRequest) {
+    this.#place = place;
+    this.#request = request;
+    this.#pool = Pool.open(place.disk, place.archive, false);
+  }
+
+  async run(volumes: readonly VolumeId[]): Promise<Scrubbed> {
+    const due: Due[] = [];
+    for (const volume of volumes) due.push(...(await this.#dueOf(volume)));
+    due.sort((a, b) => a.since - b.since);
+    for (const each of due) if (!(await this.#session(each))) break;
+    if (this.#pool !== undefined) await sweepPool(this.#place.disk, this.#pool);
+    return await this.#result(volumes);
+  }
+
+  /** Sessions that were not read since the time that was asked for; one that is being read comes first. */
+  async #dueOf(volume: VolumeId): Promise<Due[]> {
+    const { before, now } = this.#request;
+    const { state, sessions } = await this.#look(volume);
+    return sessions.flatMap(({ session }) => {
+      const { since, began } = state.get(session);
+      // A time that is still to come was written by a clock that was wrong.
+      if (since !== undefined && since >= before && since <= now) return [];
+      return [{ volume, session, since: began === undefined ? (since ?? 0) : -1 }];
+    });
+  }
+
+  async #look(volume: VolumeId): Promise<{ state: ScrubState; sessions: readonly StoredSession[] }> {
+    const { disk, archive, readers } = this.#place;
+    const sessions = (await readers.get(volume))?.sessions ?? [];
+    const state = attempt('read what was scrubbed', () => ScrubState.load(disk, archive, volume));
+    state.follow(sessions.map(({ session }) => session));
+    return { state, sessions };
+  }
+
+  /** Reads one session, from where it was cut off on; gives whether to go on. */
+  async #session({ volume, session }: Due): Promise<boolean> {
+    const { now, more } = this.#request;
+    if (!more()) return false;
+    const { state } = await this.#look(volume);
+    const { began = now, next = '', ...known } = state.get(session);
+    const note = (done: Partial<{ next: string }>) => {
+      state.set(session, { ...known, began, ...done });
+      state.save();
+      this.#noted = performance.now();
+    };
+    let path = await this.#pathOf(volume, session);
+    if (path !== undefined && next === '') await this.#folder(state, { volume, session, range: undefined }, path);
+    for (const range of path === undefined ? [] : this.#rangesIn(state, session, path)) {
+      if (range < next) continue;
+      if (!more()) {
+        note({ next: range });
+        return false;
+      }
+      if (performance.now() - this.#noted > NOTED_EVERY) note({ next: range });
+      path = await this.#pathOf(volume, session);
+      if (path === undefined) break;
+      await this.#folder(state, { volume, session, range }, path);
+    }
+    await this.#finish(volume, session, state, began);
+    return true;
+  }
+
+  /** All of it was read, unless something came over from a session that was pruned meanwhile. */
+  async #finish(volume: VolumeId, session: SessionName, state: ScrubState, began: number): Promise<void> {
+    this.#place.readers.release(volume);
+    const present = (await this.#place.readers.get(volume))?.sessions.map((each) => each.session) ?? [];
+    state.set(session, { since: began });
+    state.follow(present);
+    state.save();
+  }
+
+  async #pathOf(volume: VolumeId, session: SessionName): Promise<string | undefined> {
+    return (await this.#place.readers.get(volume))?.sessions.find((each) => each.session === session)?.path;
+  }
+
+  #rangesIn(state: ScrubState, session: SessionName, path: string): string[] {
+    const { files, problem } = listFolder(this.#place.disk, path);
+    if (problem !== undefined) state.damaged.add(showPlace({ session, range: undefined, file: '' }));
+    return files.filter((name) => RANGE_FOLDER_NAME.test(name)).sort();
+  }
+
+  async #folder(state: ScrubState, { volume, session, range }: Folder, path: string): Promise<void> {
+    const { disk, readers } = this.#place;
+    const folder = range === undefined ? path : join(path, range);
+    const prefix = showPlace({ session, range, file: '' });
+    for (const text of [...state.damaged]) {
+      if (text.startsWith(prefix) && !text.slice(prefix.length).includes('/')) state.damaged.delete(text);
+    }
+    const after = async (bytes: number) => {
+      await this.#request.file(bytes);
+      // At a low rate a folder takes its time, and others wait. What is found behind their backs is looked at again at the end.
+      await readers.get(volume);
+    };
+    for await (const finding of inspectFolder(disk, folder, range === undefined ? SESSION : RANGE, after)) {
+      if (this.#mend(folder, finding)) this.#mended += 1;
+      else state.damaged.add(showPlace({ session, range, file: finding.file }));
+    }
+  }
+
+  #mend(folder: string, { file, sum }: Finding): boolean {
+    if (sum === undefined || !CHUNK_FILE_NAME.test(file)) return false;
+    return this.#pool?.mend(sum, join(folder, file)) ?? false;
+  }
+
+  async #result(volumes: readonly VolumeId[]): Promise<Scrubbed> {
+    const harms: Harm[] = [];
+    let since: number | undefined = this.#request.now;
+    for (const volume of volumes) {
+      const { state, sessions } = await this.#look(volume);
+      for (const { session } of sessions) since = least(since, state.get(session).since);
+      harms.push(...this.#harmsOf(volume, state, sessions));
+      state.save();
+    }
+    return { harms, mended: this.#mended, since };
+  }
+
+  /** What is damaged still; what was pruned away meanwhile, or is sound again, is forgotten. */
+  #harmsOf(volume: VolumeId, state: ScrubState, sessions: readonly StoredSession[]): Harm[] {
+    const { disk } = this.#place;
+    const harms: Harm[] = [];
+    for (const text of [...state.damaged].sort()) {
+      state.damaged.delete(text);
+      const known = parsePlace(text);
+      const holder = sessions.find(({ session }) => known !== undefined && session >= known.session);
+      if (known === undefined || holder === undefined) continue;
+      // A session's own files went with it.
+      if (known.range === undefined && holder.session !== known.session) continue;
+      const place = { ...known, session: holder.session };
+      const folder = place.range === undefined ? holder.path : join(holder.path, place.range);
+      const problem = problemNow(disk, folder, place.file);
+      if (problem === undefined) continue;
+      state.damaged.add(showPlace(place));
+      harms.push({ volume, place: showPlace(place), problem, sessions: sessionsHurtBy(disk, sessions, place) });
+    }
+    return harms;
+  }
+}
+
+function problemNow(disk: Disk, folder: string, file: string): Problem | undefined {
+  if (file === '') return listFolder(disk, folder).problem;
+  if (file === CHECKSUMS) {
+    const checksums = findChecksums(disk, folder);
+    return checksums === undefined ? 'missing' : checksums.damaged ? 'different' : undefined;
+  }
+  return inspectFile(disk, join(folder, file), findChecksums(disk, folder)?.sums.get(file)).problem;
+}
+
+function least(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : Math.min(a, b);
+}
