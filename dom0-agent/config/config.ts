@@ -12,6 +12,7 @@ import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
 import { isLvName } from '../source/lvm-thin/names.ts';
 import { parseDestination, type Destination } from '../link/destination.ts';
+import { QUBES_CLIENTS, type QubesClient } from '../link/qubes-client.ts';
 
 export const DEFAULT_CONFIG = '/etc/sparsebak/sparsebak.toml';
 export const DEFAULT_STATE_DIR = '/var/lib/sparsebak';
@@ -46,6 +47,8 @@ const schema = z.strictObject({
   destination: z.string().optional(),
   archive: archiveName.optional(),
   archives: z.record(archiveName, z.strictObject({ destination: z.string() })).default({}),
+  /** What calls a qube. */
+  qubes_client: z.enum(QUBES_CLIENTS).default('qrexec-client'),
   state_dir: absolute.default(DEFAULT_STATE_DIR),
   initial: z.enum(['ask-full', 'full']).default('ask-full'),
   /** Bytes of unchanged content that are read again per volume and day. */
@@ -69,6 +72,7 @@ export type PoolConfig = z.infer<typeof pool> & { readonly name: string };
 export interface ArchiveConfig {
   readonly name: ArchiveName;
   readonly destination: Destination;
+  readonly qubesClient: QubesClient;
 }
 
 export interface Config {
@@ -138,6 +142,7 @@ function archivesOf(file: string, value: z.infer<typeof schema>): ArchiveConfig[
   const archives = Object.entries(value.archives).map(([name, options]) => ({
     name: name as ArchiveName,
     destination: destinationOf(file, `archives.${name}.destination`, options.destination),
+    qubesClient: value.qubes_client,
   }));
   if (value.destination !== undefined) {
     if (value.archive === undefined) {
@@ -150,7 +155,8 @@ function archivesOf(file: string, value: z.infer<typeof schema>): ArchiveConfig[
         hint: `Keep either the top-level destination or [archives.${value.archive}].`,
       });
     }
-    archives.unshift({ name: value.archive, destination: destinationOf(file, 'destination', value.destination) });
+    const destination = destinationOf(file, 'destination', value.destination);
+    archives.unshift({ name: value.archive, destination, qubesClient: value.qubes_client });
   } else if (value.archive !== undefined && !archives.some(({ name }) => name === value.archive)) {
     throw new SparsebakError('config', `${file} says archive = "${value.archive}", but gives it no destination`, {
       hint: `Add destination = "…", or a section [archives.${value.archive}] with one.`,

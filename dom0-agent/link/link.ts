@@ -2,6 +2,11 @@
  * The pipe to a receiver: bytes both ways and how the other end's process ended. What the bytes mean is client.ts's.
  */
 
+import type { Grant } from '../../shared/wire/messages.ts';
+
+/** What a call is for, which over qrexec decides what the receiver lets it do. */
+export type Purpose = Exclude<Grant, 'all'>;
+
 /** How the receiver's process ended. */
 export interface LinkEnd {
   /** Exit status; null when a signal ended it. */

@@ -3,22 +3,35 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { ArchiveName } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { Destination } from './destination.ts';
-import type { Link, LinkEnd } from './link.ts';
+import { describeEnd } from './describe-end.ts';
+import type { Link, Purpose } from './link.ts';
 import { openProcessLink, type ProcessLinkOptions } from './process-link.ts';
+import type { QubesClient } from './qubes-client.ts';
 
-/** @throws `unreachable` where the receiver's program is not there at all */
-export async function openLink(destination: Destination): Promise<Link> {
+export interface CallOptions {
+  readonly purpose: Purpose;
+  readonly archive: ArchiveName;
+  readonly qubesClient: QubesClient;
+  readonly signal: AbortSignal;
+}
+
+/** @throws `unreachable` where the receiver's program is not there at all, or its qube does not start; `interrupted` */
+export async function openLink(destination: Destination, options: CallOptions): Promise<Link> {
   switch (destination.kind) {
     case 'local':
       return openProcessLink(localReceiver(destination.root));
     case 'ssh':
       return openProcessLink(sshReceiver(destination));
-    case 'qubes':
-      throw new SparsebakError('unreachable', `qubes://${destination.vm}: this version has no qrexec link yet`, {
-        hint: 'Use a "local:" or "ssh://" destination.',
-      });
+    case 'qubes': {
+      const { startQube, qubesReceiver } = await import('./qubes.ts');
+      const { vm } = destination;
+      const { purpose, archive, qubesClient: client, signal } = options;
+      await startQube(vm, signal);
+      return openProcessLink(qubesReceiver({ vm, client, purpose, archive }));
+    }
   }
 }
 
@@ -91,14 +104,4 @@ function sshReceiver(destination: Extract<Destination, { kind: 'ssh' }>): Proces
 /** One word for sh, whatever it holds. */
 function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
-function describeEnd(end: LinkEnd): string {
-  const how =
-    end.startError !== undefined
-      ? `it could not be started: ${end.startError instanceof Error ? end.startError.message : 'unknown'}`
-      : end.signal !== null
-        ? `signal ${end.signal}`
-        : `exit status ${String(end.status)}`;
-  return end.stderr === '' ? how : `${how}; it said: ${end.stderr}`;
 }

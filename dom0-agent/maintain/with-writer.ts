@@ -14,7 +14,7 @@ export async function withWriter<T>(options: WriterOptions, work: (writer: Write
   const lock = await lockArchive(options);
   const clients: ReceiverClient[] = [];
   try {
-    const open = await openArchive(options.archive, options.state, { ...options, writes: true });
+    const open = await openArchive(options.archive, options.state, { ...options, purpose: 'receive', writes: true });
     clients.push(open.client);
     if (options.adopts !== true) refuseForeignWriter(open);
     let second: Promise<ReceiverClient> | undefined;
@@ -23,10 +23,12 @@ export async function withWriter<T>(options: WriterOptions, work: (writer: Write
       open,
       async maintenance() {
         if (open.client.grant === 'all') return open.client;
-        second ??= openArchive(options.archive, options.state, options).then(({ client }) => {
-          clients.push(client);
-          return client;
-        });
+        second ??= openArchive(options.archive, options.state, { ...options, purpose: 'maintain' }).then(
+          ({ client }) => {
+            clients.push(client);
+            return client;
+          },
+        );
         return await second;
       },
     };

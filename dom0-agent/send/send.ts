@@ -45,7 +45,7 @@ export interface SendOptions {
 
 export async function send(options: SendOptions): Promise<SendReport> {
   // A receiver takes as long to start as all of the rest of a send without change.
-  const connecting = connect(options.archive, options.signal);
+  const connecting = connect(options.archive, { ...options, purpose: 'receive' });
   connecting.catch(() => undefined);
   try {
     const lock = await lockArchive(options);
@@ -70,7 +70,12 @@ async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClie
   // Even a send without change reads a sample.
   workers.warm();
   try {
-    const archive = await openArchive(options.archive, state, { ...options, writes: true }, connecting);
+    const archive = await openArchive(
+      options.archive,
+      state,
+      { ...options, writes: true, purpose: 'receive' },
+      connecting,
+    );
     refuseForeignWriter(archive);
     return await sendAll(options, { ...options, archive, workers });
   } finally {

@@ -6,6 +6,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveConfig } from '../config/config.ts';
 import { ReceiverClient } from '../link/client.ts';
 import type { Closing } from '../link/due-answers.ts';
+import type { Purpose } from '../link/link.ts';
 import { openLink } from '../link/open-link.ts';
 import { RELEASE } from '../../shared/release.ts';
 import type { ArchiveState } from './archive-state.ts';
@@ -31,6 +32,8 @@ export interface ReceiverRules {
 }
 
 export interface OpenOptions {
+  /** Over qrexec the receiver refuses what goes beyond it. */
+  readonly purpose: Purpose;
   /** Seconds to wait for another process's lock. */
   readonly lockWait: number;
   readonly acceptRollback?: boolean;
@@ -40,8 +43,12 @@ export interface OpenOptions {
 }
 
 /** Starts the receiver and greets it. @throws `unreachable`, `protocol`, `refused`, `interrupted` */
-export async function connect(archive: ArchiveConfig, signal: AbortSignal): Promise<ReceiverClient> {
-  return await ReceiverClient.connect(await openLink(archive.destination), { release: RELEASE, signal });
+export async function connect(
+  { name, destination, qubesClient }: ArchiveConfig,
+  { purpose, signal }: Pick<OpenOptions, 'purpose' | 'signal'>,
+): Promise<ReceiverClient> {
+  const link = await openLink(destination, { purpose, archive: name, qubesClient, signal });
+  return await ReceiverClient.connect(link, { release: RELEASE, signal });
 }
 
 /**
@@ -52,7 +59,7 @@ export async function openArchive(
   archive: ArchiveConfig,
   state: ArchiveState,
   options: OpenOptions,
-  connecting = connect(archive, options.signal),
+  connecting = connect(archive, options),
 ): Promise<OpenArchive> {
   const client = await connecting;
   try {

@@ -206,7 +206,9 @@ export class Ground {
     const { signal } = new AbortController();
     const destination = parseDestination(`local:${this.lab.root}`);
     const name = this.lab.archive as ArchiveName;
-    return await openArchive({ name, destination }, ArchiveState.open(this.state, name), { lockWait: 5, signal });
+    const archive = { name, destination, qubesClient: 'qrexec-client' } as const;
+    const options = { purpose: 'retrieve', lockWait: 5, signal } as const;
+    return await openArchive(archive, ArchiveState.open(this.state, name), options);
   }
 
   pool(archive: OpenArchive): PipelinePool {

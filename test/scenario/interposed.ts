@@ -2,7 +2,7 @@
 // test asked for in INTERPOSE. What went through is noted in a file, one line a message.
 
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeAgentMessage, decodeReceiverMessage } from '../../shared/wire/codec.ts';
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
@@ -33,11 +33,15 @@ export interface Interposition {
   readonly go?: string;
 }
 
-if (process.argv.includes('serve'))
+/** Over qrexec we stand before the client, which is in our arguments; else in the receiver's place. */
+const CLIENT = process.env.QUBES_BETWEEN !== undefined;
+
+if (CLIENT || process.argv.includes('serve'))
   await interpose(JSON.parse(process.env.INTERPOSE ?? 'null') as Interposition | null);
 
 async function interpose(plan: Interposition | null): Promise<void> {
-  const receiver = spawn(process.execPath, [process.env.INTERPOSE_RECEIVER ?? RECEIVER, ...process.argv.slice(2)], {
+  const served = process.env.INTERPOSE_RECEIVER ?? RECEIVER;
+  const receiver = spawn(process.execPath, [...(CLIENT ? [] : [served]), ...process.argv.slice(2)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   receiver.stdin.on('error', () => undefined);
@@ -66,7 +70,8 @@ async function interpose(plan: Interposition | null): Promise<void> {
     }
     over = true;
     if (plan.action === 'kill-receiver') {
-      receiver.kill('SIGKILL');
+      if (CLIENT) process.kill(newestService(), 'SIGKILL');
+      else receiver.kill('SIGKILL');
       return false;
     }
     const signals = {
@@ -111,6 +116,14 @@ async function interpose(plan: Interposition | null): Promise<void> {
   void toAgent().catch(() => undefined);
   const [status] = await new Promise<[number | null]>((resolve) => receiver.once('close', (code) => resolve([code])));
   process.exit(status ?? 1);
+}
+
+/** The process in the qube that serves this call. */
+function newestService(): number {
+  const lines = readFileSync(process.env.INTERPOSE_SERVICES ?? '', 'utf8')
+    .trim()
+    .split('\n');
+  return Number(lines.at(-1)?.split(' ')[0]);
 }
 
 async function relay(

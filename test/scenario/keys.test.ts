@@ -28,7 +28,7 @@ async function slots(lab: Lab): Promise<Record<string, string>> {
 
 /** Another dom0, with a configuration of its own and the same archive. */
 function secondDom0(t: TestContext, lab: Lab): Lab {
-  return new Lab(t, { pools: lab.pools, destination: `local:${lab.root}` });
+  return new Lab(t, { pools: lab.pools, root: lab.root });
 }
 
 test('keys are added, changed and removed; the last one stays; each opens the archive on another dom0', async (t) => {
@@ -124,7 +124,7 @@ test('several archives of one dom0 have their own keys, sessions and pairings', 
     pools: [{ name: 'main', type: 'file', path: plain.folder() }],
     more: '',
   });
-  lab.configure(`[archives.weekly]\ndestination = ${JSON.stringify(`local:${lab.root}`)}\n`);
+  lab.configure(`[archives.weekly]\ndestination = ${JSON.stringify(lab.destination)}\n`);
   lab.write('a.img', random.bytes(200_000));
   await lab.init('--chunk-size', '64K');
   const passphrase = join(lab.folder, 'passphrase');

@@ -14,7 +14,10 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type * as z from 'zod';
-import { scratchFor } from '../fixtures/scratch.ts';
+import { placesOf } from '../fixtures/qubes/places.ts';
+import { QubesSystem } from '../fixtures/qubes/system.ts';
+import { configureVault, installVault } from '../fixtures/qubes/vault.ts';
+import { makeScratch, scratchFor } from '../fixtures/scratch.ts';
 import {
   initDocument,
   listDocument,
@@ -26,7 +29,8 @@ import {
   type SentVolume,
 } from './documents.ts';
 import type { Interposition } from './interposed.ts';
-import { interposedAgent, run, start, type Ran, type RunOptions, type Running } from './program.ts';
+import { LINK, VAULT, type LabLink } from './link.ts';
+import { INTERPOSED, interposedAgent, run, start, type Ran, type RunOptions, type Running } from './program.ts';
 
 export interface LabPool {
   readonly name: string;
@@ -42,21 +46,32 @@ export interface LabOptions {
   readonly pools: readonly LabPool[];
   /** Lines of TOML ahead of the pools. */
   readonly more?: string;
-  readonly destination?: string;
+  /** The folder that holds the archives, where it is another's: a mount point, or another lab's. */
+  readonly root?: string;
+  readonly link?: LabLink;
   readonly archive?: string;
   /** Where dom0's state goes; in the lab's folder unless told otherwise. */
   readonly stateDir?: string;
 }
 
+function systemFor(test: TestLike): QubesSystem {
+  const system = new QubesSystem(makeScratch('qubes'));
+  test.after(() => system.end());
+  return system;
+}
+
 interface TestLike {
-  after: (cleanUp: () => void) => void;
+  after: (cleanUp: () => void | Promise<void>) => void;
 }
 
 export class Lab {
   readonly folder: string;
   readonly stateDir: string;
   /** The folder that holds the archives. */
-  readonly root: string;
+  #root: string;
+  readonly link: LabLink;
+  /** Where the archives are kept over qrexec. */
+  readonly qubes: QubesSystem | undefined;
   readonly pools: readonly LabPool[];
   readonly archive: string;
   /** What each volume was at each of its sessions. */
@@ -68,22 +83,44 @@ export class Lab {
   #interposed: string | undefined;
   #copies = 0;
 
-  constructor(test: TestLike, { pools, more = '', destination, archive = 'laptop', stateDir }: LabOptions) {
+  constructor(test: TestLike, { pools, more = '', root, link = LINK, archive = 'laptop', stateDir }: LabOptions) {
+    this.link = link;
+    this.qubes = link === 'qubes' ? systemFor(test) : undefined;
     this.folder = scratchFor(test);
     this.stateDir = stateDir ?? join(this.folder, 'state');
-    this.root = join(this.folder, 'archives');
+    this.#root = root ?? join(this.folder, 'archives');
     this.pools = pools;
     this.archive = archive;
-    mkdirSync(this.root);
+    mkdirSync(this.root, { recursive: true });
+    if (this.qubes !== undefined) {
+      this.env = { PATH: `${this.qubes.bin}:${process.env.PATH ?? ''}` };
+      installVault(this.qubes.addVm(VAULT));
+    }
+    this.useRoot(this.#root);
     writeFileSync(join(this.folder, 'passphrase'), 'correct horse\n');
-    this.configure(more, destination ?? `local:${this.root}`);
+    this.configure(more);
+  }
+
+  /** The folder that holds the archives. */
+  get root(): string {
+    return this.#root;
+  }
+
+  /** Has the archives in another folder from now on. */
+  useRoot(root: string): void {
+    this.#root = root;
+    if (this.qubes !== undefined) configureVault(placesOf(this.qubes.folder, VAULT), root);
+  }
+
+  get destination(): string {
+    return this.link === 'qubes' ? `qubes://${VAULT}` : `local:${this.root}`;
   }
 
   get config(): string {
     return join(this.folder, 'sparsebak.toml');
   }
 
-  configure(more = '', destination = `local:${this.root}`, pools = this.pools): void {
+  configure(more = '', destination = this.destination, pools = this.pools): void {
     const text = (value: unknown) => JSON.stringify(value);
     const sections = pools.map(
       ({ name, type, path, volumes = ['**'], exclude = [], more: lines = '' }) =>
@@ -108,8 +145,12 @@ export class Lab {
 
   /** The agent with something between it and its receiver that acts at one message. */
   interposed(plan: Interposition | null, trace?: string): RunOptions {
-    this.#interposed ??= interposedAgent(join(this.folder, 'interposed'));
     const env = { INTERPOSE: JSON.stringify(plan), ...(trace === undefined ? {} : { INTERPOSE_TRACE: trace }) };
+    if (this.qubes !== undefined) {
+      const { services } = placesOf(this.qubes.folder, VAULT);
+      return { env: { ...env, QUBES_BETWEEN: INTERPOSED, INTERPOSE_SERVICES: services } };
+    }
+    this.#interposed ??= interposedAgent(join(this.folder, 'interposed'));
     return { agent: this.#interposed, env };
   }
 

@@ -120,10 +120,12 @@ async function end(child: ChildProcess, args: readonly string[]): Promise<Ran> {
   return new Ran(args, how, stdout, stderr);
 }
 
+export const INTERPOSED = join(root, 'test/scenario/interposed.ts');
+
 /** A copy of the agent whose receiver, beside it, is the one of interposed.ts. */
 export function interposedAgent(folder: string): string {
   mkdirSync(folder, { recursive: true });
-  const interposed = pathToFileURL(join(root, 'test/scenario/interposed.ts')).href;
+  const interposed = pathToFileURL(INTERPOSED).href;
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}\n');
   writeFileSync(join(folder, 'sparsebak-receiver.js'), `await import(${JSON.stringify(interposed)});\n`);
   if (AGENT !== bundle) throw new Error('an interposed receiver needs the bundle: node .ci/build.mjs');

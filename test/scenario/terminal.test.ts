@@ -77,7 +77,7 @@ describe('on a terminal', { skip }, () => {
     const recoveryKey = /([0-9A-Z]{7}-){7}[0-9A-Z]{7}/.exec(shown)![0];
     const file = join(lab.folder, 'same');
     writeFileSync(file, secret);
-    const another = () => new Lab(t, { pools: [], destination: `local:${lab.root}` });
+    const another = () => new Lab(t, { pools: [], root: lab.root });
     (await another().run(['key', 'unlock', '--passphrase-file', file])).expect(0);
     const typed = await onTerminal(another(), ['key', 'unlock'], [{ after: 'Passphrase: ', type: `${secret}\r` }]);
     assert.equal(typed.status, 0, typed.shown);
@@ -158,7 +158,7 @@ test('off a terminal nothing asks, and nothing hangs', async (t) => {
   }
   await lab.init();
   (await lab.run(['key', 'add'])).expect(2);
-  const other = new Lab(t, { pools: [], destination: `local:${lab.root}` });
+  const other = new Lab(t, { pools: [], root: lab.root });
   assert.match((await other.run(['key', 'unlock'])).expect(2).stderr, /--passphrase-file/);
   assert.match((await other.run(['key', 'unlock', '--recovery'])).expect(2).stderr, /terminal/);
 });

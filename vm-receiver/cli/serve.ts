@@ -7,6 +7,7 @@ import { openInput } from '../service/input.ts';
 import { openOutput } from '../service/output.ts';
 import { serve } from '../service/serve.ts';
 import { TIMING, type Timing } from '../service/timing.ts';
+import { admit } from './call.ts';
 import { openStore } from './open-store.ts';
 import type { Level } from './level.ts';
 import { RELEASE } from '../../shared/release.ts';
@@ -25,8 +26,7 @@ export async function serveCommand(
     await serve(conversation, {
       store: openStore(settings),
       release: RELEASE,
-      permits: (archive) => settings.archives?.includes(archive) ?? true,
-      refusal: refusalOf(settings, process.env.QREXEC_REMOTE_DOMAIN),
+      ...admit(settings, process.env),
     });
     return 0;
   } catch (thrown) {
@@ -37,10 +37,4 @@ export async function serveCommand(
   } finally {
     conversation.close();
   }
-}
-
-/** The policy of qrexec is not asked for calls that dom0 makes, so who calls is checked here. */
-function refusalOf({ callers }: Settings, caller: string | undefined): string | undefined {
-  if (caller === undefined || callers.includes(caller)) return undefined;
-  return `qube ${escapeText(caller, 64)} may not call this receiver`;
 }

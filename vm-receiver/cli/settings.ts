@@ -31,7 +31,7 @@ const schema = z.strictObject({
   require_mount: z.boolean().default(false),
   min_free_bytes: count.default(MIN_FREE_BYTES),
   min_free_inodes: count.default(MIN_FREE_INODES),
-  callers: z.array(z.string()).default(['dom0']),
+  callers: z.array(z.string().min(1)).default(['dom0']),
   min_keep: z.number().int().min(1).max(999_999).default(1),
   allow_delete: z.boolean().default(true),
   autoprune: z.enum(['policy', 'space']).default('policy'),

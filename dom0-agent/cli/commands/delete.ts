@@ -14,7 +14,7 @@ export async function deleteVolume(
   { yes = false }: { readonly yes?: boolean },
 ): Promise<number> {
   if (!yes) {
-    const count = await withArchive(context, async (open) => {
+    const count = await withArchive(context, 'retrieve', async (open) => {
       const [entry] = listedVolumes(open, [name]);
       if (entry === undefined) return 0;
       mayBeDeleted(open, entry);

@@ -28,7 +28,7 @@ interface StoredSlot {
 
 /** Lists the slots; what they say of themselves is not proven. */
 export async function keyList(context: CommandContext): Promise<number> {
-  return withArchive(context, async ({ client }) => {
+  return withArchive(context, 'retrieve', async ({ client }) => {
     const slots = (await fetchSlots(client)).map(({ name, data }) => ({ name, kind: kindOf(data) }));
     if (context.json) printJson({ slots });
     else
@@ -44,7 +44,7 @@ export async function keyList(context: CommandContext): Promise<number> {
 
 /** Adds a passphrase or a recovery key. */
 export async function keyAdd(context: CommandContext, name: string | undefined, options: KeyOptions): Promise<number> {
-  return withArchive(context, async ({ client, state }) => {
+  return withArchive(context, 'receive', async ({ client, state }) => {
     const taken = (await fetchSlots(client)).map((slot) => slot.name);
     if (taken.length >= MAX_SLOTS) {
       throw new SparsebakError('usage', `the archive has ${MAX_SLOTS} key slots already`, {
@@ -68,7 +68,7 @@ export async function keyAdd(context: CommandContext, name: string | undefined, 
 
 /** Replaces a passphrase. */
 export async function keyChange(context: CommandContext, name: string, options: KeyOptions): Promise<number> {
-  return withArchive(context, async ({ client, state }) => {
+  return withArchive(context, 'receive', async ({ client, state }) => {
     const slot = (await fetchSlots(client)).find((entry) => entry.name === name);
     if (slot === undefined)
       throw new SparsebakError('usage', `there is no slot "${name}"`, { hint: 'See "sparsebak key list".' });
@@ -88,7 +88,7 @@ export async function keyChange(context: CommandContext, name: string, options: 
 }
 
 export async function keyRemove(context: CommandContext, name: string): Promise<number> {
-  return withArchive(context, async ({ client }) => {
+  return withArchive(context, 'receive', async ({ client }) => {
     const slots = await fetchSlots(client);
     if (!slots.some((slot) => slot.name === name)) {
       throw new SparsebakError('usage', `there is no slot "${name}"`, { hint: 'See "sparsebak key list".' });
@@ -125,6 +125,7 @@ export async function keyUnlock(context: CommandContext, options: KeyOptions): P
   });
   try {
     const { client, pinned } = await openArchive(archive, state, {
+      purpose: 'retrieve',
       lockWait: context.lockWait,
       signal: context.signal,
     });
@@ -147,7 +148,7 @@ export async function keyUnlock(context: CommandContext, options: KeyOptions): P
 
 async function unlockedRecord(context: CommandContext, options: KeyOptions): Promise<WrappedRecord> {
   const { archive } = context;
-  const client = await connect(archive, context.signal);
+  const client = await connect(archive, { purpose: 'retrieve', signal: context.signal });
   try {
     await client.request({ t: 'open', archive: archive.name, lockWait: context.lockWait });
     const slots = await fetchSlots(client);

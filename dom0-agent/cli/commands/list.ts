@@ -31,7 +31,7 @@ interface ListedVolume {
 }
 
 export async function list(context: CommandContext, name: string | undefined): Promise<number> {
-  return withArchive(context, async (archive) => {
+  return withArchive(context, 'retrieve', async (archive) => {
     const { volumes, faults } = await listed(archive, name);
     if (name !== undefined && volumes.length === 0 && faults.length === 0) {
       throw new SparsebakError('not-found', `the archive has no volume "${name}"`, { hint: 'See "sparsebak list".' });

@@ -30,7 +30,7 @@ export interface PruneOptions {
 export async function prune(context: CommandContext, names: readonly string[], options: PruneOptions): Promise<number> {
   const choice = choiceOf(context, options);
   if (options.dryRun === true) {
-    const report = await withArchive(context, async (open) =>
+    const report = await withArchive(context, 'retrieve', async (open) =>
       weigh(open, (await planPrune(open, names, choice)).plans),
     );
     show(context, report);
@@ -54,7 +54,7 @@ async function ask(
   names: readonly string[],
   choice: PruneChoice,
 ): Promise<readonly VolumePlan[]> {
-  const { plans, report } = await withArchive(context, async (open) => {
+  const { plans, report } = await withArchive(context, 'retrieve', async (open) => {
     const planned = (await planPrune(open, names, choice)).plans;
     return { plans: planned, report: await weigh(open, planned) };
   });

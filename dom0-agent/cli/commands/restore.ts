@@ -39,7 +39,7 @@ export async function restore(context: CommandContext, name: string, options: Re
     const to = destination.path;
     return (await import('./restore-unauthenticated.ts')).restoreUnauthenticated(context, name, { ...options, to });
   }
-  return withArchive(context, (archive) =>
+  return withArchive(context, 'retrieve', (archive) =>
     withWorkers(archive.state, async (pool) => {
       const began = Date.now();
       const [volume] = listedVolumes(archive, [name]);

@@ -36,7 +36,7 @@ export async function verify(
   if (options.session !== undefined && options.allSessions === true) {
     throw new SparsebakError('usage', '--session and --all-sessions exclude each other');
   }
-  return withArchive(context, (archive) =>
+  return withArchive(context, 'retrieve', (archive) =>
     withWorkers(archive.state, async (pool) => {
       const tools: ReadTools = {
         ...{ client: archive.client, reader: archive.reader, pool, signal: context.signal },

@@ -116,11 +116,21 @@ test('the configuration: its fields, all that are wrong by name, and what the co
   };
   assert.equal(withConfig(`root = "${root}"\n`, 'list').status, 0);
   const wrong = withConfig(
-    'root = "relative"\narchives = ["../up"]\nrequire_mount = 1\nmin_free_bytes = -1\nmin_free_inodes = "x"\nmore = 1\n',
+    'root = "relative"\narchives = ["../up"]\nrequire_mount = 1\nmin_keep = 0\nallow_delete = "yes"\ncallers = [""]\nmin_free_bytes = -1\nmin_free_inodes = "x"\nmore = 1\n',
     'list',
   );
   assert.equal(wrong.status, 2);
-  for (const field of ['root', 'archives.0', 'require_mount', 'min_free_bytes', 'min_free_inodes', 'more']) {
+  for (const field of [
+    'root',
+    'archives.0',
+    'require_mount',
+    'min_keep',
+    'allow_delete',
+    'callers.0',
+    'min_free_bytes',
+    'min_free_inodes',
+    'more',
+  ]) {
     assert.match(wrong.stderr, new RegExp(`${field}: `));
   }
   const noToml = withConfig('root = \n', 'list');

@@ -12,7 +12,7 @@ import type { Disk } from './disk.ts';
 import { FolderLock } from './lock.ts';
 import { CATALOGUE, DESCRIPTION, KEYS, VOLUMES } from './paths.ts';
 import { readSmall, writeNew } from './small-file.ts';
-import type { Floors } from './space.ts';
+import { SpaceWatch, type Floors } from './space.ts';
 
 export interface FilesStoreOptions {
   readonly root: string;
@@ -61,6 +61,7 @@ export class FilesStore implements Store {
         return;
       }
       await this.#removeDrafts(patience);
+      new SpaceWatch(this.#disk, this.#root, this.#options.floors).look();
       const draft = join(this.#root, DRAFT + archive.id);
       this.#disk.makeFolder(draft);
       const lock = await FolderLock.take(this.#disk, draft, 'alone', `archive ${archive.name}`, patience);

@@ -1,0 +1,123 @@
+/**
+ * A receiver in another qube, called from dom0 over qrexec: which service, by which program, and what its exit codes mean.
+ *
+ * Policy is not evaluated for calls that dom0 makes: which service is called decides what the receiver lets us do.
+ */
+import { constants } from 'node:os';
+import { SparsebakError } from '../../shared/errors.ts';
+import type { ArchiveName } from '../../shared/archive/names.ts';
+import { escapeText } from '../../shared/text.ts';
+import { describeEnd } from './describe-end.ts';
+import type { LinkEnd, Purpose } from './link.ts';
+import type { ProcessLinkOptions } from './process-link.ts';
+import type { QubesClient } from './qubes-client.ts';
+
+export interface QubesCall {
+  readonly vm: string;
+  readonly client: QubesClient;
+  readonly purpose: Purpose;
+  /** The only one that the receiver opens in this call. */
+  readonly archive: ArchiveName;
+}
+
+const SERVICES: Readonly<Record<Purpose, string>> = {
+  receive: 'sparsebak.Receive',
+  retrieve: 'sparsebak.Retrieve',
+  maintain: 'sparsebak.Maintain',
+};
+
+/** Seconds for the qube to take the call; it runs already. */
+const CONNECT = 30;
+
+/** A qube that starts may first wait for another one, or for its disk's check. */
+const START_SECONDS = 300;
+
+const NOTHING_LOST = 'Nothing that was committed is lost; run the command again.';
+
+/** qrexec-client starts no qube. @throws `unreachable`, `interrupted` */
+export async function startQube(vm: string, signal: AbortSignal): Promise<void> {
+  const { execa } = await import('execa');
+  const started = await execa('qvm-start', ['--skip-if-running', vm], {
+    stdin: 'ignore',
+    stdout: 'ignore',
+    maxBuffer: 64 * 1024,
+    timeout: START_SECONDS * 1000,
+    cancelSignal: signal,
+    reject: false,
+  });
+  if (!started.failed) return;
+  if (signal.aborted) throw new SparsebakError('interrupted', 'interrupted');
+  if (started.code === 'ENOENT') {
+    const { message, hint } = missing('qvm-start');
+    throw new SparsebakError('unreachable', `qubes://${vm}: ${message}`, { hint, cause: started.cause });
+  }
+  const said = escapeText(started.stderr.trim().split('\n').at(-1) ?? '', 500);
+  const why = started.timedOut
+    ? `it took more than ${START_SECONDS} s`
+    : said || `exit status ${String(started.exitCode)}`;
+  throw new SparsebakError('unreachable', `qubes://${vm}: the qube could not be started: ${why}`, {
+    hint: `See "qvm-ls ${vm}", and start it by hand: "qvm-start ${vm}".`,
+  });
+}
+
+function missing(program: string): { message: string; hint: string } {
+  return {
+    message: `there is no ${program} here`,
+    hint: 'A "qubes://" destination works in dom0 alone; elsewhere use "ssh://" or "local:".',
+  };
+}
+
+export function qubesReceiver(call: QubesCall): ProcessLinkOptions {
+  const { vm, client, purpose, archive } = call;
+  const service = SERVICES[purpose];
+  const full = `${service}+${archive}`;
+  const args =
+    client === 'qrexec-client'
+      ? ['-d', vm, '-w', String(CONNECT), `DEFAULT:QUBESRPC ${full} dom0`]
+      : // Without --no-gui it may wait for a session without end.
+        ['--pass-io', '--service', '--no-gui', vm, full];
+  return { name: `qubes://${vm}`, file: client, args, explain: (end) => explain(call, service, end) };
+}
+
+function explain({ vm, client }: QubesCall, service: string, end: LinkEnd): { message: string; hint: string } {
+  const how = describeEnd(end);
+  const { status } = end;
+  if (end.startError !== undefined) return missing(client);
+  if (status === null) return { message: `${client} was ended (${how})`, hint: NOTHING_LOST };
+  const signal = signalOf(status);
+  if (signal !== undefined) {
+    return {
+      message: `the receiver in qube ${vm} was ended by ${signal} (${how})`,
+      hint: `If nobody did that, see whether the qube has enough memory, and its journal. ${NOTHING_LOST}`,
+    };
+  }
+  switch (status) {
+    case 125:
+      return {
+        message: `qrexec has no connection to qube ${vm} (${how})`,
+        hint: `See whether it runs and is not paused ("qvm-ls ${vm}"), then run the command again.`,
+      };
+    case 126:
+      return {
+        message: `the call of ${service} in qube ${vm} was refused (${how})`,
+        hint: `From dom0 that is no matter of policy: see the journal of the qube, and whether ${service} may be executed there.`,
+      };
+    case 127:
+      return {
+        message: `qube ${vm} has no service ${service}, or no node to run it with (${how})`,
+        hint: 'Install the services, and Node 20 or newer, in the qube or its template (docs/install-qubes.md).',
+      };
+    case 255:
+      return {
+        message: `the connection to qube ${vm} broke (${how})`,
+        hint: `See whether the qube still runs ("qvm-ls ${vm}"). ${NOTHING_LOST}`,
+      };
+    default:
+      return { message: `the receiver in qube ${vm} ended early (${how})`, hint: NOTHING_LOST };
+  }
+}
+
+/** 128 + N: ended by signal N in the qube. */
+function signalOf(status: number): string | undefined {
+  return Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0];
+}
