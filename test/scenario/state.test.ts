@@ -323,7 +323,7 @@ describe('two agents', { skip }, () => {
     while (!existsSync(reached)) await new Promise((resolve) => setTimeout(resolve, 10));
 
     const gaveUp = (await lab.run(['send', '--lock-wait', '1'])).expect(6);
-    assert.match(gaveUp.stderr, /waiting for another send/);
+    assert.match(gaveUp.stderr, /waiting for another command/);
     assert.match(gaveUp.stderr, /--lock-wait/);
     (await lab.run(['send', '--lock-wait', '0'])).expect(6);
 
@@ -339,7 +339,7 @@ describe('two agents', { skip }, () => {
     await new Promise<void>((resolve) => {
       second.child.stderr!.on('data', (text: string) => {
         said += text;
-        if (said.includes('waiting for another send')) resolve();
+        if (said.includes('waiting for another command')) resolve();
       });
     });
     writeFileSync(go, '');
@@ -365,10 +365,10 @@ describe('two agents', { skip }, () => {
     const second = lab.start(['send', '--lock-wait', '3600']);
     let said = '';
     second.child.stderr!.on('data', (text: string) => {
-      const waited = said.includes('waiting for another send');
+      const waited = said.includes('waiting for another command');
       said += text;
       // Only once: a second signal ends a process at once, and one that is about to end already by the signal itself.
-      if (!waited && said.includes('waiting for another send')) second.child.kill('SIGTERM');
+      if (!waited && said.includes('waiting for another command')) second.child.kill('SIGTERM');
     });
     (await second.ended).expect(130);
     writeFileSync(go, '');
