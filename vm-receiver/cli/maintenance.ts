@@ -56,6 +56,17 @@ Examples:
     );
 
   program
+    .command('stats')
+    .description('What takes up the disk, by volume and session, and what pruning would free. Looks at every file.')
+    .addHelpText('after', '\nExamples:\n  sparsebak-receiver stats\n  sparsebak-receiver stats --archive laptop --json')
+    .action(() =>
+      runs(async () => {
+        const { statsCommand } = await import('./stats.ts');
+        return await statsCommand(settings(), json());
+      }),
+    );
+
+  program
     .command('scrub')
     .description('Read what was not read for long and compare it with its checksums; go on where the last one stopped.')
     .option('--every <duration>', 'all is to be read once in that time (scrub_every, or 30d)', orUsage(parseDuration))

@@ -35,6 +35,12 @@ export function mustBePrunable(
   }
 }
 
+/** Whether nothing stands in the way of pruning it. */
+export function isPrunable(sessions: readonly Standing[], session: SessionName, { minKeep }: Rules): boolean {
+  const at = sessions.findIndex((each) => each.session === session);
+  return at >= 0 && at < sessions.length - Math.max(1, minKeep) && sessions[at]?.protected === false;
+}
+
 /** @throws Refusal `refused` */
 export function mustBeDeletable(volume: VolumeId, sessions: readonly Standing[], { allowDelete }: Rules): void {
   if (!allowDelete) {

@@ -80,6 +80,23 @@ export interface CheckWatcher {
   file(bytes: number): void;
 }
 
+/** What a session, or what else a volume has, takes up. */
+export interface Usage {
+  readonly files: number;
+  /** As the files' lengths say. */
+  readonly bytes: number;
+  /** As the file system says: of what nobody else has, and of what others share. */
+  readonly diskBytes: number;
+  readonly sharedBytes: number;
+}
+
+export interface SharedUsage {
+  /** What is shared takes up so much, each counted once. */
+  readonly diskBytes: number;
+  /** And so much more if it were not. */
+  readonly savedBytes: number;
+}
+
 /** What to read, and for how long. */
 export interface ScrubRequest {
   /** On the clock of the system, in ms since 1970. */
@@ -257,6 +274,14 @@ export interface ArchiveStore {
    * sound of another is mended by that. Of an encrypted archive that was made without deduplication no two are equal.
    */
   deduplicate(): Promise<Shared>;
+
+  /**
+   * What a session takes up; without a name, what the volume has besides its sessions. Undefined when there is no such
+   * session or volume. Every file is looked at.
+   */
+  usage(volume: VolumeId, session: SessionName | undefined): Promise<Usage | undefined>;
+
+  sharedUsage(): Promise<SharedUsage>;
 
   /** Finishes all that was cut off in the archive. @returns bytes of stored files that are gone */
   tidy(): Promise<number>;

@@ -230,3 +230,25 @@ test('scrub says what it read, what is damaged and whom that hurts, and reads it
     assert.equal(receiver('scrub', '--root', root, ...wrong).status, 2);
   }
 });
+
+test('stats shows what each session takes up, and what pruning it would free', async (t) => {
+  const { root } = await rootWithArchive(t);
+  const store = new FilesStore(systemDisk, { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
+  const archive = await store.open(newArchive().name, impatient);
+  await commitSession(archive, { base: 1, session: 2, size: 3000, steps: [{ chunk: 5, data: 'fünf' }] });
+  await archive.close();
+  const file = join(scratchFor(t), 'receiver.toml');
+  writeFileSync(file, `root = "${root}"\n[retention]\nkeep_last = 1\n`);
+  const { archives } = json(receiver('--config', file, 'stats', '--json')) as {
+    archives: { policyFreedBytes: number; volumes: { sessions: { freedBytes: number | null }[] }[] }[];
+  };
+  assert.equal(archives[0]?.policyFreedBytes, 17);
+  assert.deepEqual(
+    archives[0].volumes[0]?.sessions.map(({ freedBytes }) => freedBytes),
+    [17, null],
+  );
+  const { stdout } = receiver('stats', '--root', root);
+  assert.match(stdout, /^laptop: .* on disk; the disk has .* free$/m);
+  assert.match(stdout, /^ {2}cd+cd\S+ +S_20261123-000001 +.* 17 B$/m);
+  assert.match(stdout, /^ {2}cd+cd\S+ +S_20261123-000002 +.* stays$/m);
+});

@@ -169,6 +169,7 @@ export class MemoryDisk implements Disk {
     return {
       kind: node?.kind ?? 'other',
       size,
+      diskBytes: size,
       device: 1n,
       inode: BigInt(inode),
       // Few ask for it, and it costs.

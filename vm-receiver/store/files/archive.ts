@@ -23,9 +23,11 @@ import type {
   VolumeSummary,
   CheckWatcher,
   Shared,
+  SharedUsage,
   Slot,
   Space,
   StoredHead,
+  Usage,
 } from '../store.ts';
 import { aloneIn } from './alone.ts';
 import { beginSend } from './begin.ts';
@@ -49,6 +51,7 @@ import type { Floors } from './space.ts';
 import { scrubArchive } from './scrub.ts';
 import { newTally, shareVolume, sweepPool } from './sharing.ts';
 import { readStats } from './stats.ts';
+import { sharedUsageOf, usageOf } from './usage.ts';
 import { VolumeCheck } from './volume-check.ts';
 
 /** The longest catalogue. */
@@ -243,6 +246,26 @@ export class FilesArchive implements ArchiveStore {
     for (const volume of this.#volumeIds()) await shareVolume(volumePlace(this.#place, volume), pool, tally);
     await sweepPool(this.#disk, pool);
     return tally;
+  }
+
+  async usage(volume: VolumeId, session: SessionName | undefined): Promise<Usage | undefined> {
+    const name = volumeFolder(volume);
+    return await attemptAsync(`look at ${name}`, async () => {
+      const sessions = (await this.#readers.get(volume))?.sessions.filter(({ hidden }) => !hidden) ?? [];
+      const visible = sessions.map(({ path }) => path);
+      const own = sessions.find((each) => each.session === session)?.path;
+      if (session === undefined ? sessions.length === 0 : own === undefined) return undefined;
+      const all = this.#disk.list(this.#at(name)).map((each) => join(this.#at(name), each));
+      const paths = own === undefined ? all.filter((path) => !visible.includes(path)) : [own];
+      return await usageOf(this.#disk, paths, Pool.open(this.#disk, this.#path, false) !== undefined);
+    });
+  }
+
+  async sharedUsage(): Promise<SharedUsage> {
+    return await attemptAsync('look at the pool', async () => {
+      const pool = Pool.open(this.#disk, this.#path, false);
+      return pool === undefined ? { diskBytes: 0, savedBytes: 0 } : await sharedUsageOf(this.#disk, pool);
+    });
   }
 
   async tidy(): Promise<number> {

@@ -22,6 +22,8 @@ export interface Entry extends Identity {
   readonly size: number;
   /** Names that lead to it. */
   readonly links: number;
+  /** What it takes up. */
+  readonly diskBytes: number;
 }
 
 /** `new` fails when the name is taken, whatever has it; `read` follows no link and waits for no FIFO. */
@@ -79,7 +81,15 @@ function kindOf(stat: fs.StatsBase<number> | fs.StatsBase<bigint>): Kind {
 }
 
 function toEntry(stat: fs.BigIntStats): Entry {
-  return { kind: kindOf(stat), size: Number(stat.size), links: Number(stat.nlink), device: stat.dev, inode: stat.ino };
+  return {
+    kind: kindOf(stat),
+    size: Number(stat.size),
+    links: Number(stat.nlink),
+    // stat(2) counts in units of 512 bytes, whatever the file system's are.
+    diskBytes: Number(stat.blocks) * 512,
+    device: stat.dev,
+    inode: stat.ino,
+  };
 }
 
 export const systemDisk: Disk = {

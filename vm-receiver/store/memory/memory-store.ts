@@ -18,10 +18,12 @@ import type {
   SendRequest,
   SessionSummary,
   Shared,
+  SharedUsage,
   Slot,
   Space,
   Store,
   StoredHead,
+  Usage,
   VolumeSummary,
 } from '../store.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
@@ -199,6 +201,19 @@ class MemoryArchive implements ArchiveStore {
     mustBePrunable(id, volume.sessions, asked, this.rules);
     const copy = { ...volume };
     return asked.reduce((sum, session) => sum + pruneInMemory(copy, session, this.chunkSize), 0);
+  }
+
+  async usage(id: VolumeId, name: SessionName | undefined): Promise<Usage | undefined> {
+    const sessions = this.#sessions(id);
+    if (name === undefined && sessions.length > 0) return { files: 0, bytes: 0, diskBytes: 0, sharedBytes: 0 };
+    const session = sessions.find((each) => each.session === name);
+    if (session === undefined) return undefined;
+    const bytes = storedBytes(session);
+    return { files: session.chunks.size + session.pages.size + 2, bytes, diskBytes: bytes, sharedBytes: 0 };
+  }
+
+  async sharedUsage(): Promise<SharedUsage> {
+    return { diskBytes: 0, savedBytes: 0 };
   }
 
   /** Nothing is saved by it here. */

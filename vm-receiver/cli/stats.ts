@@ -1,0 +1,120 @@
+import type { ArchiveName } from '../../shared/archive/names.ts';
+import { isEmptyPolicy, type RetentionPolicy } from '../../shared/archive/retention.ts';
+import { goingOf, planPrune } from '../retention/plan.ts';
+import { isPrunable } from '../store/rules.ts';
+import type { ArchiveStore, Space, VolumeSummary } from '../store/store.ts';
+import { openStore } from './open-store.ts';
+import { chosenArchives, print, showBytes, table } from './output.ts';
+import type { Settings } from './settings.ts';
+import { withArchive } from './with-archive.ts';
+
+interface SessionReport {
+  readonly session: string;
+  readonly storedBytes: number;
+  /** That only this session takes up. */
+  readonly diskBytes: number;
+  /** That others share. */
+  readonly sharedBytes: number;
+  /** What pruning it alone would free; null for one that cannot go. */
+  readonly freedBytes: number | null;
+}
+
+interface VolumeReport {
+  readonly id: string;
+  readonly name: string | null;
+  readonly diskBytes: number;
+  readonly sharedBytes: number;
+  /** Of a send that is under way or was cut off, and of what is being taken away; counted above. */
+  readonly unfinishedBytes: number;
+  readonly sessions: readonly SessionReport[];
+}
+
+interface Report extends Pick<Space, 'totalBytes' | 'freeBytes'> {
+  readonly archive: ArchiveName;
+  /** All that the archive takes up, what is shared counted once. */
+  readonly diskBytes: number;
+  /** What would be taken up besides if nothing were shared. */
+  readonly savedBytes: number;
+  /** What pruning by the configuration's policy would free; null where there is none. */
+  readonly policyFreedBytes: number | null;
+  readonly volumes: readonly VolumeReport[];
+}
+
+/** What takes up the disk, by volume and session, and what pruning would free. */
+export async function statsCommand(settings: Settings, json: boolean): Promise<number> {
+  const store = openStore(settings);
+  const reports: Report[] = [];
+  for (const name of chosenArchives(store, settings)) {
+    const report = await withArchive(store, name, (archive) => reportOn(name, archive, settings.retention));
+    reports.push(report);
+    if (!json) await print(describe(report));
+  }
+  if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
+  return 0;
+}
+
+async function reportOn(name: ArchiveName, archive: ArchiveStore, policy: RetentionPolicy): Promise<Report> {
+  const volumes: VolumeReport[] = [];
+  for (const volume of archive.volumes()) volumes.push(await reportOnVolume(archive, volume));
+  const shared = await archive.sharedUsage();
+  const { totalBytes, freeBytes } = archive.space();
+  return {
+    archive: name,
+    totalBytes,
+    freeBytes,
+    diskBytes: volumes.reduce((sum, { diskBytes }) => sum + diskBytes, shared.diskBytes),
+    savedBytes: shared.savedBytes,
+    policyFreedBytes: isEmptyPolicy(policy) ? null : await freedBy(archive, policy),
+    volumes,
+  };
+}
+
+async function reportOnVolume(archive: ArchiveStore, summary: VolumeSummary): Promise<VolumeReport> {
+  const { volume, name, sessions } = summary;
+  const reports: SessionReport[] = [];
+  for (const { session, storedBytes } of sessions) {
+    const { diskBytes, sharedBytes } = (await archive.usage(volume, session)) ?? NOTHING;
+    const freedBytes = isPrunable(sessions, session, archive.rules) ? await archive.freed(volume, [session]) : null;
+    reports.push({ session, storedBytes, diskBytes, sharedBytes, freedBytes: freedBytes ?? null });
+  }
+  const rest = (await archive.usage(volume, undefined)) ?? NOTHING;
+  return {
+    id: volume,
+    name: name ?? null,
+    diskBytes: reports.reduce((sum, { diskBytes }) => sum + diskBytes, rest.diskBytes),
+    sharedBytes: reports.reduce((sum, { sharedBytes }) => sum + sharedBytes, rest.sharedBytes),
+    unfinishedBytes: rest.diskBytes,
+    sessions: reports,
+  };
+}
+
+const NOTHING = { diskBytes: 0, sharedBytes: 0 };
+
+async function freedBy(archive: ArchiveStore, policy: RetentionPolicy): Promise<number> {
+  let bytes = 0;
+  for (const plan of planPrune(archive, policy)) {
+    const going = goingOf(plan);
+    if (going.length > 0) bytes += (await archive.freed(plan.volume, going)) ?? 0;
+  }
+  return bytes;
+}
+
+function describe(report: Report): string {
+  const { archive, diskBytes, savedBytes, policyFreedBytes, freeBytes, totalBytes, volumes } = report;
+  const more = [
+    savedBytes > 0 ? `, ${showBytes(savedBytes)} saved by sharing` : '',
+    policyFreedBytes === null ? '' : `, ${showBytes(policyFreedBytes)} would be freed by "prune"`,
+    `; the disk has ${showBytes(freeBytes)} of ${showBytes(totalBytes)} free`,
+  ];
+  const rows = volumes.flatMap(({ id, name, unfinishedBytes, sessions }) => [
+    ...sessions.map((each) => [
+      name ?? id,
+      each.session,
+      showBytes(each.diskBytes),
+      showBytes(each.sharedBytes),
+      each.freedBytes === null ? 'stays' : showBytes(each.freedBytes),
+    ]),
+    [name ?? id, 'else', showBytes(unfinishedBytes), '', ''],
+  ]);
+  return `${archive}: ${showBytes(diskBytes)} on disk${more.join('')}\n${table([['volume', 'session', 'its own', 'shared', 'freed if pruned'], ...rows])}`;
+}
