@@ -1,7 +1,7 @@
 // Runs the tests on the development Node: all of them, or those of the given folders, files or globs. Options (--…) go
 // to node as they are, for example --test-name-pattern=restore. Ends with every skipped test and its reason.
 //
-//   SPARSEBAK_TEST_MINUTES  the limit for the whole run (22)
+//   SPARSEBAK_TEST_MINUTES  the limit for the whole run (25)
 //   CI                      when set, a skipped test is a failure: what runs there must run everything
 
 import { spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { makeScratch, sweepScratch } from '../test/fixtures/scratch.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const limitMinutes = Number(process.env.SPARSEBAK_TEST_MINUTES ?? 22);
+const limitMinutes = Number(process.env.SPARSEBAK_TEST_MINUTES ?? 25);
 
 /** A test file for each core at a time; and a test ends within three minutes, unless it asks for more itself. */
 const options = ['--test-concurrency=2', '--test-timeout=180000'];
