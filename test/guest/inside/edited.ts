@@ -53,7 +53,11 @@ describe('volumes of every shape', () => {
     };
     const rounds: (() => void)[] = [
       () => pool.resize('sized', MIB + 64 * KIB),
-      () => pool.resize('sized', 4 * MIB),
+      () => {
+        // What was cut off comes back.
+        pool.resize('sized', 4 * MIB);
+        pool.write('sized', random.int(3 * MIB), random.bytes(100));
+      },
       () => {
         pool.resize('sized', 2 * MIB);
         pool.resize('sized', 6 * MIB);
