@@ -53,6 +53,22 @@ export class ProvenReader {
     sessions: readonly SessionName[],
     expected?: { readonly session: SessionName; readonly hash: Uint8Array },
   ): Promise<ProvenSession[]> {
+    const proven = await this.headsThere(volume, sessions, expected);
+    const missing = sessions.find((session) => !proven.some(({ head }) => head.session === session));
+    if (missing !== undefined) {
+      throw new SparsebakError('integrity', `session ${missing} has no head in the archive`, {
+        hint: 'The backup VM lost it or withholds it; see "sparsebak-receiver check".',
+      });
+    }
+    return proven;
+  }
+
+  /** The same, but a named session that is gone (pruned since it was listed, say) is left out. */
+  async headsThere(
+    volume: VolumeId,
+    sessions: readonly SessionName[],
+    expected?: { readonly session: SessionName; readonly hash: Uint8Array },
+  ): Promise<ProvenSession[]> {
     const proven: ProvenSession[] = [];
     let last: SessionName | undefined;
     let fault: SparsebakError | undefined;
@@ -76,12 +92,6 @@ export class ProvenReader {
       }
     });
     if (fault !== undefined) throw fault;
-    const missing = sessions.find((session) => !proven.some(({ head }) => head.session === session));
-    if (missing !== undefined) {
-      throw new SparsebakError('integrity', `session ${missing} has no head in the archive`, {
-        hint: 'The backup VM lost it or withholds it; see "sparsebak-receiver check".',
-      });
-    }
     return proven;
   }
 

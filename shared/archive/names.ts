@@ -22,7 +22,17 @@ const SLOT_NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
 /** A session's name is a real UTC time between the years 1970 and 9999. */
 export function isSessionName(text: string): text is SessionName {
   const time = timeOf(text);
-  return time !== undefined && formatSessionName(time) === text;
+  // A month of 13 or a minute of 61 is another one when it is said again. Names come by the ten thousand.
+  if (time === undefined) return false;
+  const date = new Date(time);
+  return (
+    date.getUTCFullYear() === Number(text.slice(2, 6)) &&
+    date.getUTCMonth() + 1 === Number(text.slice(6, 8)) &&
+    date.getUTCDate() === Number(text.slice(8, 10)) &&
+    date.getUTCHours() === Number(text.slice(11, 13)) &&
+    date.getUTCMinutes() === Number(text.slice(13, 15)) &&
+    date.getUTCSeconds() === Number(text.slice(15, 17))
+  );
 }
 
 export function isArchiveName(text: string): text is ArchiveName {

@@ -1,10 +1,11 @@
-/** `list`: the volumes of the archive and their sessions, each head proven. */
-import type { VolumeId } from '../../../shared/archive/names.ts';
+/** `list`: the volumes of the archive and their sessions. The newest head of each is proven, the others once. */
+import type { SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import { newestMissing } from '../../restore/find-session.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
-import type { ProvenSession, StoredSession } from '../../trust/proven-reader.ts';
+import { KnownHeads, type KnownHead } from '../../trust/known-heads.ts';
+import type { StoredSession } from '../../trust/proven-reader.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
@@ -54,15 +55,16 @@ interface Listed {
 async function listed(archive: OpenArchive, name: string | undefined): Promise<Listed> {
   const stored = await archive.reader.volumes();
   const entries = archive.pinned.catalogue.volumes;
-  const known = entries.filter((entry) => entry.state === 'active' && (name === undefined || entry.name === name));
+  const active = entries.filter((entry) => entry.state === 'active' && (name === undefined || entry.name === name));
   const ids = new Set(entries.map(({ id }) => id));
   const unknown = [...stored.keys()].filter((id) => !ids.has(id));
   const faults: SparsebakError[] = [];
+  const known = new KnownHeads(archive.state);
   const looked = await Promise.all(
-    [...known.map((entry) => ({ id: entry.id, entry })), ...unknown.map((id) => ({ id, entry: undefined }))].map(
+    [...active.map((entry) => ({ id: entry.id, entry })), ...unknown.map((id) => ({ id, entry: undefined }))].map(
       async ({ id, entry }) => {
         try {
-          return await oneVolume(archive, id, entry, stored.get(id) ?? []);
+          return await oneVolume(archive, known, id, entry, stored.get(id) ?? []);
         } catch (caught) {
           const error = asSparsebakError(caught);
           if (!['integrity', 'rollback'].includes(error.code) || archive.client.failure !== undefined) throw error;
@@ -72,6 +74,8 @@ async function listed(archive: OpenArchive, name: string | undefined): Promise<L
       },
     ),
   );
+  // A listing of one volume knows nothing of the others.
+  if (name === undefined && faults.length === 0) known.save();
   const volumes = looked
     .filter((volume) => volume !== undefined)
     .filter((volume) => name === undefined || volume.name === name)
@@ -79,8 +83,12 @@ async function listed(archive: OpenArchive, name: string | undefined): Promise<L
   return { volumes, faults };
 }
 
+/** Sessions that one `get-heads` may name. */
+const HEADS_AT_ONCE = 1024;
+
 async function oneVolume(
   { reader }: OpenArchive,
+  known: KnownHeads,
   id: VolumeId,
   entry: CatalogueVolume | undefined,
   sessions: readonly StoredSession[],
@@ -93,39 +101,50 @@ async function oneVolume(
       sessions.map(({ session }) => session),
     );
   }
-  if (sessions.length === 0) return undefined;
-  const expected = entry?.session && entry.head ? { session: entry.session, hash: entry.head } : undefined;
-  const heads = await reader.heads(id, [], expected);
-  const newest = heads.at(-1);
-  if (newest === undefined || (entry?.session && !heads.some(({ head }) => head.session === entry.session))) {
-    throw newestMissing(
-      entry?.name ?? id,
-      entry?.session ?? 'any',
-      heads.map(({ head }) => head.session),
-    );
+  const last = sessions.at(-1);
+  if (last === undefined) return undefined;
+  const heads = new Map<SessionName, KnownHead>();
+  const wanted: SessionName[] = [];
+  for (const { session } of sessions) {
+    const head = session === last.session || session === entry?.session ? undefined : known.get(id, session);
+    if (head === undefined) wanted.push(session);
+    else heads.set(session, head);
   }
-  const bytes = new Map(sessions.map(({ session, storedBytes }) => [session, storedBytes]));
+  const expected = entry?.session && entry.head ? { session: entry.session, hash: entry.head } : undefined;
+  let name = entry?.name;
+  for (let from = 0; from < wanted.length; from += HEADS_AT_ONCE) {
+    for (const { head } of await reader.headsThere(id, wanted.slice(from, from + HEADS_AT_ONCE), expected)) {
+      known.add(head);
+      heads.set(head.session, head);
+      name = entry?.name ?? head.name;
+    }
+  }
+  const newest = entry?.session ?? last.session;
+  if (!heads.has(newest)) throw newestMissing(name ?? id, newest, [...heads.keys()].sort());
   return {
-    name: entry?.name ?? newest.head.name,
-    sizeBytes: newest.head.size,
+    name: name ?? id,
+    sizeBytes: heads.get(last.session)?.size ?? 0,
     ...(entry === undefined ? { uncatalogued: true as const } : {}),
-    sessions: heads.map((head) => asSession(head, bytes.get(head.head.session) ?? 0, entry?.tags ?? {})),
+    sessions: sessions.flatMap((stored) => {
+      const head = heads.get(stored.session);
+      return head === undefined ? [] : [asSession(head, stored, entry?.tags ?? {})];
+    }),
   };
 }
 
 function asSession(
-  { head }: ProvenSession,
-  storedBytes: number,
+  head: KnownHead,
+  { session, storedBytes }: StoredSession,
   tags: Readonly<Record<string, string[]>>,
 ): ListedSession {
   return {
-    session: head.session,
+    session,
     sequence: head.sequence,
     kind: head.base === null ? 'full' : 'incremental',
     sizeBytes: head.size,
     changedBytes: head.changedBytes,
     storedBytes,
-    tags: tags[head.session] ?? [],
+    tags: tags[session] ?? [],
     time: new Date(head.time).toISOString(),
     state: head.state,
   };
