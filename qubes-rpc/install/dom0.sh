@@ -1,0 +1,63 @@
+#!/bin/sh
+# Installs the agent and the policy in dom0.
+usage='usage: dom0.sh [--dry-run] [--yes] [--force] [--uninstall] [--root DIR]
+
+Installs sparsebak in dom0: the program, and the policy that keeps other qubes from the services of the backup qube. It shows what
+it will do, and asks.
+
+  --dry-run     only shows it
+  --yes         does not ask
+  --force       replaces, or removes, also what was changed by hand
+  --uninstall   takes away what was installed; the configuration and the keys stay
+  --root DIR    below this folder instead of /'
+
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/steps.sh"
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help | -h)
+      say "$usage"
+      exit 0
+      ;;
+    --root)
+      set_root "${2-}"
+      shift
+      ;;
+    *) common_option "$1" || status=2 stop "$usage" ;;
+  esac
+  shift
+done
+
+agent=$here/../../dist/sparsebak.js
+policy=$here/../policy.d/30-sparsebak.policy
+list=/usr/local/lib/sparsebak/installed
+
+check_root_user
+if [ "$uninstall" = no ]; then
+  check_programs qrexec-client qvm-start flock sync
+  if [ -f "$agent" ]; then check_node 22 15 "$agent"; else problem "there is no $agent: run \"npm run build\" first"; fi
+  if [ -d "$root/etc/qubes/policy.d" ]; then
+    # One badly named file makes every call on the system fail.
+    for file in "$root"/etc/qubes/policy.d/*.policy; do
+      case ${file##*/} in
+        '*.policy' | .*) ;;
+        *[!0-9a-z_.-]*) warn "qrexec takes no policy file of the name ${file##*/}, and refuses every call because of it" ;;
+      esac
+    done
+    if command -v qubes-policy-lint >/dev/null; then
+      qubes-policy-lint "$policy" >&2 || problem "qubes-policy-lint finds fault with $policy"
+    fi
+  else
+    problem "there is no $root/etc/qubes/policy.d: is this dom0 of Qubes 4.1 or newer?"
+  fi
+  if [ -f "$agent" ]; then put "$agent" /usr/local/lib/sparsebak/sparsebak.js 755; fi
+  put_link ../lib/sparsebak/sparsebak.js /usr/local/bin/sparsebak
+  put "$policy" /etc/qubes/policy.d/30-sparsebak.policy 644
+fi
+
+run_plan "sparsebak in dom0"
+if [ "$uninstall" = yes ]; then
+  say "Left as they are: /etc/sparsebak (configuration) and /var/lib/sparsebak (keys: without them, and without the passphrase or the"
+  say "recovery key, nobody can read the archives)."
+fi

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Installs the receiver and its services in a backup qube.
+usage='usage: vm.sh [--dry-run] [--yes] [--force] [--uninstall] [--type TYPE] [--user NAME] [--archives DIR] [--root DIR]
+
+Installs the part of sparsebak that keeps archives, in a backup qube or its template: the receiver, and the three services by which
+dom0 calls it. It shows what it will do, and asks.
+
+  --dry-run        only shows it
+  --yes            does not ask
+  --force          replaces, or removes, also what was changed by hand
+  --uninstall      takes away what was installed; configuration and archives stay
+  --type TYPE      appvm (in /usr/local and /rw, the rest is lost when the qube stops), template, or standalone; found out by itself
+  --user NAME      who the archives belong to in the qube; "user" unless said otherwise
+  --archives DIR   where the backup disk is mounted: makes a configuration that says so, if there is none
+  --root DIR       below this folder instead of /'
+
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/steps.sh"
+
+type='' user=user archives=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help | -h)
+      say "$usage"
+      exit 0
+      ;;
+    --root)
+      set_root "${2-}"
+      shift
+      ;;
+    --type | --user | --archives)
+      [ -n "${2-}" ] || status=2 stop "$usage"
+      case $1 in
+        --type) type=$2 ;;
+        --user) user=$2 ;;
+        --archives) archives=$2 ;;
+      esac
+      shift
+      ;;
+    *) common_option "$1" || status=2 stop "$usage" ;;
+  esac
+  shift
+done
+
+if [ -z "$type" ]; then
+  case $(qubesdb-read /qubes-vm-persistence 2>/dev/null || echo unknown) in
+    rw-only) type=appvm ;;
+    full) if [ "$(qubesdb-read /qubes-vm-type)" = TemplateVM ]; then type=template; else type=standalone; fi ;;
+    none) stop "This is a disposable: whatever is installed here is lost when it stops. Use its template, or another qube." ;;
+    *) status=2 stop "This seems to be no qube: say which kind it is meant to be, with --type." ;;
+  esac
+fi
+case $type in
+  appvm) local=/usr/local etc=/usr/local/etc config=/rw/config/sparsebak/receiver.toml ;;
+  standalone) local=/usr/local etc=/usr/local/etc config=/etc/sparsebak/receiver.toml ;;
+  # /usr/local of a template is not its qubes'.
+  template) local=/usr etc=/etc config=/etc/sparsebak/receiver.toml ;;
+  *) status=2 stop "--type is appvm, template or standalone" ;;
+esac
+case $user in *[!a-z0-9_-]* | [!a-z_]*) status=2 stop "--user $user: no name of a user" ;; esac
+case $archives in '' | /*) ;; *) status=2 stop "--archives needs an absolute path" ;; esac
+case $archives in *[\"\\]*) status=2 stop "--archives $archives: write the configuration by hand" ;; esac
+
+receiver=$here/../../dist/sparsebak-receiver.js
+list=$local/lib/sparsebak/installed
+
+check_root_user
+if [ "$uninstall" = no ]; then
+  check_programs flock sync
+  if [ -f "$receiver" ]; then check_node 20 0 "$receiver"; else problem "there is no $receiver: run \"npm run build\" first"; fi
+  id -u "$user" >/dev/null 2>&1 || problem "there is no user $user here: name another with --user"
+  # A service finds its receiver beside itself, by way of /lib where it lies in /etc.
+  if [ "$type" = template ] && [ -z "$root" ] && ! [ /lib -ef /usr/lib ]; then problem "/lib is not /usr/lib here"; fi
+  if [ -f "$receiver" ]; then put "$receiver" "$local/lib/sparsebak/sparsebak-receiver.js" 755; fi
+  put_link ../lib/sparsebak/sparsebak-receiver.js "$local/bin/sparsebak-receiver"
+  for service in sparsebak.Receive sparsebak.Retrieve sparsebak.Maintain; do
+    put "$here/../services/$service" "$etc/qubes-rpc/$service" 755
+    sed "s/^force-user='.*'/force-user='$user'/" "$here/../rpc-config/$service" >"$work/config"
+    put "$work/config" "$etc/qubes/rpc-config/$service" 644
+  done
+fi
+
+if [ "$uninstall" = no ] && [ -n "$archives" ] && ! is_there "$root$config"; then
+  also="  new $root$config (archives in $archives while a disk is mounted there; yours to change, it stays)"
+fi
+
+run_plan "sparsebak's receiver in this qube ($type)"
+if [ "$uninstall" = yes ]; then
+  say "Left as they are: $config, and the archives."
+  exit 0
+fi
+if [ -n "$also" ]; then
+  mkdir -p "$root${config%/*}"
+  sed "s|@ARCHIVES@|$(printf '%s' "$archives" | sed 's/[&|\\]/\\&/g')|" "$here/receiver.toml" >"$root$config"
+fi
+if ! is_there "$root$config"; then
+  say "Still to do: $config, which says where the archives lie (docs/install-qubes.md); or run this again with --archives."
+fi
+if [ -n "$archives" ] && [ -z "$root" ] && ! mountpoint -q "$archives"; then
+  warn "nothing is mounted at $archives now: the receiver refuses to write until a disk is"
+fi
