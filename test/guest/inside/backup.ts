@@ -3,11 +3,7 @@
 import { beforeEach } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import './restored.ts';
-import './edited.ts';
 import './qubes.ts';
-import './full.ts';
-import './killed.ts';
-import './counts.ts';
 
 // Scenarios that wait for nothing would hold back what the reporter has to say of the last one.
 beforeEach(() => delay(50));
