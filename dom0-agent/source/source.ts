@@ -80,7 +80,11 @@ export interface Source {
   /** Whether this very snapshot (not one of the same name) is still there. */
   exists(snapshot: SnapshotRef): Promise<boolean>;
 
-  /** What changed between two snapshots. Never throws for content it does not understand: `unknown` then. */
+  /**
+   * What changed between two snapshots, as far as both reach: beyond the older one's end everything counts as changed to whoever
+   * asks (a thin volume that shrinks and grows again has its old bytes back, in mappings that never changed).
+   * Never throws for content it does not understand: `unknown` then.
+   */
   delta(older: SnapshotRef, newer: SnapshotRef): Promise<Delta>;
 
   /**

@@ -1,9 +1,19 @@
 // What a delta must hold, found by looking at every byte.
 
 import assert from 'node:assert/strict';
+import { clip } from '../../../dom0-agent/source/ranges.ts';
 import type { ByteRange, Delta, Mapped } from '../../../dom0-agent/source/source.ts';
 
 const STEP = 512;
+
+/** Asserts that a delta has every difference as far as both reach. Ranges beyond that may be there or not. */
+export function assertDelta(delta: Delta, newer: Buffer, older: Buffer, what: string): void {
+  if (delta.kind !== 'ranges') return;
+  assertWellFormed(delta.ranges, newer.length, what);
+  const common = Math.min(newer.length, older.length);
+  const ranges = clip(delta.ranges, common);
+  assertCovers({ kind: 'ranges', ranges }, newer.subarray(0, common), older.subarray(0, common), what);
+}
 
 /**
  * Asserts that wherever the two differ (within both) lies in a range, that what the newer one has beyond the older one's end does
