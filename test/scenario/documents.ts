@@ -89,12 +89,15 @@ export const monitorDocument = z.strictObject({
   ),
 });
 
+const proof = z.strictObject({ session, chunks: uint, time: z.iso.datetime() }).nullable();
+
 export const listDocument = z.strictObject({
   volumes: z.array(
     z.strictObject({
       name: z.string(),
       sizeBytes: uint,
       uncatalogued: z.literal(true).optional(),
+      proven: z.strictObject({ whole: proof, sample: proof }),
       sessions: z.array(
         z.strictObject({
           session,

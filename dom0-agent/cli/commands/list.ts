@@ -5,6 +5,7 @@ import type { CatalogueVolume } from '../../content/catalogue.ts';
 import { newestMissing } from '../../restore/find-session.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
 import { KnownHeads, type KnownHead } from '../../trust/known-heads.ts';
+import { readProofs, type Proof, type VolumeProofs } from '../../trust/proofs.ts';
 import type { StoredSession } from '../../trust/proven-reader.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
@@ -28,7 +29,19 @@ interface ListedVolume {
   readonly sizeBytes: number;
   /** Not in the catalogue: committed by a send that was cut off before it could list it. */
   readonly uncatalogued?: true;
+  /** What this computer last proved of it. */
+  readonly proven: ListedProofs;
   readonly sessions: readonly ListedSession[];
+}
+
+/** Null: never. `whole`: all of the session; `sample`: so many of its chunks. */
+type ListedProofs = { readonly [Kind in keyof Required<VolumeProofs>]: ListedProof | null };
+
+interface ListedProof {
+  readonly session: string;
+  readonly chunks: number;
+  /** ISO 8601. */
+  readonly time: string;
 }
 
 export async function list(context: CommandContext, name: string | undefined): Promise<number> {
@@ -60,11 +73,13 @@ async function listed(archive: OpenArchive, name: string | undefined): Promise<L
   const unknown = [...stored.keys()].filter((id) => !ids.has(id));
   const faults: SparsebakError[] = [];
   const known = new KnownHeads(archive.state);
+  const proofs = readProofs(archive.state.folder);
   const looked = await Promise.all(
     [...active.map((entry) => ({ id: entry.id, entry })), ...unknown.map((id) => ({ id, entry: undefined }))].map(
       async ({ id, entry }) => {
         try {
-          return await oneVolume(archive, known, id, entry, stored.get(id) ?? []);
+          const volume = await oneVolume(archive, known, id, entry, stored.get(id) ?? []);
+          return volume === undefined ? undefined : { ...volume, proven: asProofs(proofs[id]) };
         } catch (caught) {
           const error = asSparsebakError(caught);
           if (!['integrity', 'rollback'].includes(error.code) || archive.client.failure !== undefined) throw error;
@@ -92,7 +107,7 @@ async function oneVolume(
   id: VolumeId,
   entry: CatalogueVolume | undefined,
   sessions: readonly StoredSession[],
-): Promise<ListedVolume | undefined> {
+): Promise<Omit<ListedVolume, 'proven'> | undefined> {
   // The catalogue is signed, so what it lists must be there: a receiver could withhold it.
   if (entry?.session && !sessions.some(({ session }) => session === entry.session)) {
     throw newestMissing(
@@ -150,9 +165,19 @@ function asSession(
   };
 }
 
+function asProofs({ whole, sample }: VolumeProofs = {}): ListedProofs {
+  return { whole: asProof(whole), sample: asProof(sample) };
+}
+
+function asProof(proof: Proof | undefined): ListedProof | null {
+  if (proof === undefined) return null;
+  const { session, chunks, time } = proof;
+  return { session, chunks, time: new Date(time).toISOString() };
+}
+
 function asText(volumes: readonly ListedVolume[]): string {
   if (volumes.length === 0) return 'The archive has no volume yet.';
-  const rows = volumes.flatMap(({ name, sessions, uncatalogued }) =>
+  const rows = volumes.flatMap(({ name, sessions, uncatalogued, proven }) =>
     sessions.map((session, index) => [
       index === 0 ? `${name}${uncatalogued === true ? ' (uncatalogued)' : ''}` : '',
       session.session,
@@ -161,7 +186,19 @@ function asText(volumes: readonly ListedVolume[]): string {
       formatBytes(session.changedBytes),
       formatBytes(session.storedBytes),
       [...session.tags, ...(session.state === 'running' ? ['(running)'] : [])].join(', '),
+      proofText(proven, session.session),
     ]),
   );
-  return formatTable(['VOLUME', 'SESSION', 'KIND', 'SIZE', 'CHANGED', 'STORED', 'TAGS'], rows, [3, 4, 5]);
+  return formatTable(['VOLUME', 'SESSION', 'KIND', 'SIZE', 'CHANGED', 'STORED', 'TAGS', 'PROVEN'], rows, [3, 4, 5]);
+}
+
+/** The strongest that is known of the session. */
+function proofText({ whole, sample }: ListedProofs, session: string): string {
+  if (whole?.session === session) return `all, ${day(whole.time)}`;
+  if (sample?.session === session) return `${sample.chunks} chunks, ${day(sample.time)}`;
+  return '';
+}
+
+function day(time: string): string {
+  return time.slice(0, 10);
 }
