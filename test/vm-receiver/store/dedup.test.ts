@@ -176,6 +176,22 @@ describe('equal chunks', () => {
     await archive.close();
   });
 
+  test('S16: damage to more names than one sound chunk may have is mended by copies of it', async () => {
+    const disk = new MemoryDisk();
+    disk.maxLinks = 4;
+    const archive = await openOn(disk);
+    const steps = Array.from({ length: 4 }, (_, chunk) => ({ chunk, data: 'same' }));
+    await commitSession(archive, first(steps));
+    const inode = disk.entryAt(poolPath('same'))?.inode;
+    const rotten = steps.map(({ chunk }) => chunkPath(chunk)).find((path) => disk.entryAt(path)?.inode !== inode);
+    rot(disk, rotten!, 'sama');
+    await commitSession(archive, first(steps, OTHER_VOLUME));
+    const { mended } = await archive.deduplicate();
+    assert.ok(mended >= 3, `${mended} names of what rotted`);
+    for (let chunk = 0; chunk < 4; chunk++) assert.equal(await stored(archive, 1, chunk), 'same');
+    await archive.close();
+  });
+
   test('S2: a pool that has rotted is not believed, and is replaced by what is sound', async () => {
     const disk = new MemoryDisk();
     const archive = await openOn(disk);

@@ -45,7 +45,7 @@ import { Pool } from './pool.ts';
 import { finishPruning, pruneSession, tryFinishPruning } from './pruning.ts';
 import { isProtected, protectSession } from './protect.ts';
 import { VolumeReaders } from './readers.ts';
-import { listSessions, type StoredSession } from './sessions.ts';
+import { listSessions, newestVisible, type StoredSession } from './sessions.ts';
 import { pieces, readFully, readSmall, withFile } from './small-file.ts';
 import type { Floors } from './space.ts';
 import { scrubArchive } from './scrub.ts';
@@ -285,6 +285,7 @@ export class FilesArchive implements ArchiveStore {
     if (this.encrypted) throw new Refusal('bad-request', 'a volume’s name in the clear, for an encrypted archive');
     const place = volumePlace(this.#place, volume);
     const done = await aloneIn(place, 'rename', () => {
+      if (newestVisible(this.#sessions(volume)) === undefined) return false;
       this.#disk.replace(join(place.volume, VOLUME_NAME), `${name}\n`);
       return true;
     });

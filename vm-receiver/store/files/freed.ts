@@ -7,6 +7,7 @@ import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/addr
 import type { SessionName } from '../../../shared/archive/names.ts';
 import { attemptAsync } from '../refusal.ts';
 import { mustBePrunable } from '../rules.ts';
+import { findChecksums } from './checksums.ts';
 import type { Disk, Entry } from './disk.ts';
 import { HEAD, INDEX, PAGE, firstAddressOf } from './paths.ts';
 import type { VolumePlace } from './place.ts';
@@ -24,7 +25,7 @@ export async function freedByPruning(place: VolumePlace, asked: readonly Session
     const standing = sessions.map(({ session, path }) => ({ session, protected: isProtected(disk, path) }));
     mustBePrunable(id, standing, asked, rules);
     const goes = new Set(asked);
-    const shared = new SharedFiles(Pool.open(disk, archive, false) === undefined ? 0 : 1);
+    const shared = new SharedFiles(Pool.open(disk, archive, false));
     let bytes = 0;
     for (const run of runs(sessions, goes)) bytes += await freedByRun(place, run, shared);
     return bytes;
@@ -51,15 +52,14 @@ function* runs(sessions: readonly StoredSession[], goes: ReadonlySet<SessionName
 /** Chunks with several names: freed when all of them go. */
 class SharedFiles {
   readonly #gone = new Map<bigint, number>();
-  readonly #names: number;
+  readonly #pool: Pool | undefined;
 
-  /** `names`: those that go by themselves with the last other one. */
-  constructor(names: number) {
-    this.#names = names;
+  constructor(pool: Pool | undefined) {
+    this.#pool = pool;
   }
 
-  /** One more name of a file goes; gives the bytes that are freed by that. */
-  gone(entry: Entry | undefined): number {
+  /** One more name of a file goes; gives the bytes that are freed by that. `sum`: its checksum, if one is known. */
+  gone(entry: Entry | undefined, sum: string | undefined): number {
     if (entry === undefined) return 0;
     const { inode, size, links } = entry;
     if (links <= 1) return size;
@@ -67,7 +67,9 @@ class SharedFiles {
     if (this.#gone.size >= MAX_SHARED) return 0;
     const count = (this.#gone.get(inode) ?? 0) + 1;
     this.#gone.set(inode, count);
-    return count === links - this.#names ? size : 0;
+    // The pool's name goes by itself with the last other one.
+    const names = sum !== undefined && this.#pool?.has(sum, entry) === true ? links - 1 : links;
+    return count === names ? size : 0;
   }
 }
 
@@ -85,10 +87,11 @@ async function freedByRun(
   for (const folder of folders) {
     const has = new Set(partsIn(disk, join(successor.path, folder)));
     for (const { path } of pruned) {
+      const sums = findChecksums(disk, join(path, folder))?.sums;
       for (const name of partsIn(disk, join(path, folder))) {
         const address = name === PAGE ? firstAddressOf(folder) : parseInt(name, 16);
         if (address < size && !has.has(name)) has.add(name);
-        else bytes += shared.gone(disk.entryAt(join(path, folder, name)));
+        else bytes += shared.gone(disk.entryAt(join(path, folder, name)), sums?.get(name));
       }
     }
     await nextTurn();

@@ -4,10 +4,14 @@
  * durable before it comes in; what leaves it never matters, since a chunk needs no other name than its own.
  */
 import { join } from 'node:path';
+import { MAX_CHUNK_SIZE } from '../../../shared/archive/address.ts';
 import { systemCode } from '../../../shared/errors.ts';
+import { FRAME_MARGIN } from '../../../shared/wire/limits.ts';
+import { checksumOf } from './checksums.ts';
 import { areEqual, equalsBytes, sumOfFile } from './compare.ts';
 import type { Disk, Entry } from './disk.ts';
 import { LINK, POOL } from './paths.ts';
+import { readSmall } from './small-file.ts';
 
 /** What became of a chunk. */
 export type Linked =
@@ -19,6 +23,8 @@ export type Linked =
   | { readonly kind: 'replaced' } // this one is sound, and the pool's was not
   | { readonly kind: 'skipped' }; // neither, or there is nothing to link
 
+/** Bytes, sealing included. */
+const MAX_STORED_CHUNK = MAX_CHUNK_SIZE + FRAME_MARGIN;
 /** How link(2) says that one more link cannot be: too many, none at all on this file system, or no room for its name. */
 const NO_LINK = new Set(['EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSPC', 'EDQUOT']);
 
@@ -98,10 +104,30 @@ export class Pool {
     return true;
   }
 
+  /** Whether a chunk with this content is the one that is here. */
+  has(sum: string, chunk: Entry): boolean {
+    const there = this.#disk.entryAt(this.#at(sum));
+    return there !== undefined && isSame(chunk, there);
+  }
+
   /** Puts one with this content in a damaged or missing one's place; gives whether there was a sound one. */
   mend(sum: string, path: string): boolean {
     const at = this.#at(sum);
-    return sumOfFile(this.#disk, at) === sum && this.#replaceBy(at, path);
+    if (sumOfFile(this.#disk, at) !== sum) return false;
+    return this.#replaceBy(at, path) || this.#copyTo(at, sum, path);
+  }
+
+  /** The pool's has as many names as it may: a copy of it, which stands for it from here on. */
+  #copyTo(at: string, sum: string, path: string): boolean {
+    const bytes = readSmall(this.#disk, at, 'a shared chunk', MAX_STORED_CHUNK);
+    if (bytes === undefined || checksumOf(bytes) !== sum) return false;
+    try {
+      this.#disk.replace(path, bytes);
+    } catch (error) {
+      return linkFailed(error, false);
+    }
+    this.#replaceBy(path, at);
+    return true;
   }
 
   /** A chunk with this content is gone: its name here goes with the last one. Gives whether it did. */

@@ -197,7 +197,7 @@ class MemoryArchive implements ArchiveStore {
 
   async freed(id: VolumeId, asked: readonly SessionName[]): Promise<number | undefined> {
     const volume = this.#content.volumes.get(id);
-    if (volume === undefined) return undefined;
+    if (volume === undefined || volume.sessions.length === 0) return undefined;
     mustBePrunable(id, volume.sessions, asked, this.rules);
     const copy = { ...volume };
     return asked.reduce((sum, session) => sum + pruneInMemory(copy, session, this.chunkSize), 0);
@@ -240,8 +240,9 @@ class MemoryArchive implements ArchiveStore {
   async rename(id: VolumeId, name: string): Promise<boolean> {
     if (this.encrypted) throw new Refusal('bad-request', 'a volume’s name in the clear, for an encrypted archive');
     const volume = this.#content.volumes.get(id);
-    if (volume !== undefined) volume.name = name;
-    return volume !== undefined;
+    if (volume === undefined || volume.sessions.length === 0) return false;
+    volume.name = name;
+    return true;
   }
 
   async delete(id: VolumeId): Promise<number> {
@@ -255,7 +256,7 @@ class MemoryArchive implements ArchiveStore {
 
   /** Nothing rots here. */
   async damage(id: VolumeId): Promise<Hurt | undefined> {
-    return this.#content.volumes.has(id) ? { addresses: [], pages: [] } : undefined;
+    return this.#sessions(id).length > 0 ? { addresses: [], pages: [] } : undefined;
   }
 
   async mend(id: VolumeId, session: SessionName): Promise<boolean> {
