@@ -196,13 +196,13 @@ run_plan() {
   fi
   say "To install $1:"
   plan_install
-  if [ "$problems" -gt 0 ]; then stop "Nothing was done: see the $problems problems above."; fi
   if [ -n "$also" ]; then say "$also"; fi
+  if [ "$problems" -gt 0 ]; then stop "Nothing was done. First settle what is said above (problems: $problems)."; fi
   if [ -z "$changes$also" ] && [ -f "$root$list" ]; then
     say "  nothing: all of it is there"
     return 0
   fi
   agree
   install_all
-  say "Done. To take it away again: $0 --uninstall"
+  say "Done. The same command with --uninstall takes it away again."
 }

@@ -58,14 +58,21 @@ case $type in
   *) status=2 stop "--type is appvm, template or standalone" ;;
 esac
 case $user in *[!a-z0-9_-]* | [!a-z_]*) status=2 stop "--user $user: no name of a user" ;; esac
-case $archives in '' | /*) ;; *) status=2 stop "--archives needs an absolute path" ;; esac
-case $archives in *[\"\\]*) status=2 stop "--archives $archives: write the configuration by hand" ;; esac
+case $archives in
+  '') ;;
+  *[\"\\[:cntrl:]]*) status=2 stop "--archives: write the configuration for such a name by hand" ;;
+  */.. | */../* | */) status=2 stop "--archives $archives: say it without .. and without a / at its end" ;;
+  /*) ;;
+  *) status=2 stop "--archives needs an absolute path" ;;
+esac
 
 receiver=$here/../../dist/sparsebak-receiver.js
 list=$local/lib/sparsebak/installed
 
 check_root_user
 if [ "$uninstall" = no ]; then
+  # As the services have it, whatever this shell has.
+  PATH=$root$local/bin:/usr/bin:/bin
   check_programs flock sync
   if [ -f "$receiver" ]; then check_node 20 0 "$receiver"; else problem "there is no $receiver: run \"npm run build\" first"; fi
   id -u "$user" >/dev/null 2>&1 || problem "there is no user $user here: name another with --user"
@@ -81,6 +88,7 @@ if [ "$uninstall" = no ]; then
 fi
 
 if [ "$uninstall" = no ] && [ -n "$archives" ] && ! is_there "$root$config"; then
+  sed "s|@ARCHIVES@|$(printf '%s' "$archives" | sed 's/[&|]/\\&/g')|" "$here/receiver.toml" >"$work/receiver.toml"
   also="  new $root$config (archives in $archives while a disk is mounted there; yours to change, it stays)"
 fi
 
@@ -90,12 +98,16 @@ if [ "$uninstall" = yes ]; then
   exit 0
 fi
 if [ -n "$also" ]; then
-  mkdir -p "$root${config%/*}"
-  sed "s|@ARCHIVES@|$(printf '%s' "$archives" | sed 's/[&|\\]/\\&/g')|" "$here/receiver.toml" >"$root$config"
-fi
-if ! is_there "$root$config"; then
+  replace "$work/receiver.toml" "$root$config"
+elif [ -n "$archives" ]; then
+  say "Left as it is: $config, so --archives was not used."
+elif ! is_there "$root$config"; then
   say "Still to do: $config, which says where the archives lie (docs/install-qubes.md); or run this again with --archives."
 fi
-if [ -n "$archives" ] && [ -z "$root" ] && ! mountpoint -q "$archives"; then
-  warn "nothing is mounted at $archives now: the receiver refuses to write until a disk is"
+if [ -n "$archives" ] && [ -z "$root" ]; then
+  if ! mountpoint -q "$archives"; then
+    warn "nothing is mounted at $archives now: the receiver refuses to write until a disk is"
+  elif [ "$(stat -c %U "$archives")" != "$user" ]; then
+    warn "$archives belongs to $(stat -c %U "$archives"), and the receiver works as $user, who must be able to write there"
+  fi
 fi

@@ -37,6 +37,8 @@ interface Ran {
   readonly stderr: string;
 }
 
+const NODE_FOLDERS = ['usr/bin', 'usr/local/bin'];
+
 class Machine {
   readonly root: string;
   readonly #bin: string;
@@ -53,11 +55,16 @@ class Machine {
     mkdirSync(this.#bin);
     for (const name of ['qrexec-client', 'qvm-start']) this.program(name, 'exit 0');
     symlinkSync(process.execPath, join(this.#bin, 'node'));
+    // A qube's services find programs in places of their own.
+    for (const folder of NODE_FOLDERS) {
+      mkdirSync(join(this.root, folder), { recursive: true });
+      symlinkSync(process.execPath, join(this.root, folder, 'node'));
+    }
   }
 
   /** A program of the machine; undefined: it has none. */
-  program(name: string, script: string | undefined): void {
-    const path = join(this.#bin, name);
+  program(name: string, script: string | undefined, folder = this.#bin): void {
+    const path = join(folder, name);
     rmSync(path, { force: true });
     if (script === undefined) return;
     writeFileSync(path, `#!/bin/sh\n${script}\n`);
@@ -98,9 +105,10 @@ class Machine {
     return this.#bin;
   }
 
-  /** Every file and link below the root, with what is in it. */
+  /** Every file and link below the root but for node, with what is in it. */
   files(): Record<string, string> {
-    const entries = readdirSync(this.root, { recursive: true, encoding: 'utf8' }).sort();
+    const all = readdirSync(this.root, { recursive: true, encoding: 'utf8' }).sort();
+    const entries = all.filter((name) => !NODE_FOLDERS.some((folder) => name === join(folder, 'node')));
     return Object.fromEntries(
       entries.flatMap((name) => {
         const path = join(this.root, name);
@@ -333,13 +341,18 @@ describe('vm.sh', () => {
       ['--type', 'appvm', '--user', "x'; rm -rf /"],
       ['--type', 'appvm', '--archives', 'relative'],
       ['--type', 'appvm', '--archives', '/a"b'],
+      ['--type', 'appvm', '--archives', '/a\nb'],
+      ['--type', 'appvm', '--archives', '/a\u001b[2J'],
+      ['--type', 'appvm', '--archives', '/a/../b'],
+      ['--type', 'appvm', '--archives', '/'],
       ['--type'],
     ];
     for (const args of wrong) assert.equal(machine.vm(...args, '--yes').status, 2, args.join(' '));
     const { stderr } = expect(machine.vm('--type', 'appvm', '--user', 'nobody-of-that-name', '--yes'), 1);
     assert.match(stderr, /no user nobody-of-that-name/);
-    machine.program('node', '[ "$1" != -p ] || echo 18.20.0');
-    assert.match(expect(machine.vm('--type', 'appvm', '--yes'), 1).stderr, /needs 20\.0 or newer/);
+    machine.program('node', '[ "$1" != -p ] || echo 18.20.0', join(machine.root, 'usr/local/bin'));
+    const old = expect(machine.vm('--type', 'appvm', '--yes'), 1).stderr;
+    assert.match(old, /node is 18\.20\.0, and sparsebak needs 20\.0 or newer/, 'the one that the services would find');
     assert.deepEqual(machine.names(), []);
   });
 
@@ -348,7 +361,8 @@ describe('vm.sh', () => {
     const { config } = PLACES.appvm;
     mkdirSync(join(machine.root, 'rw/config/sparsebak'), { recursive: true });
     writeFileSync(join(machine.root, config), 'root = "/mine"\n');
-    expect(machine.vm('--type', 'appvm', '--archives', '/other', '--yes'), 0);
+    const { stdout } = expect(machine.vm('--type', 'appvm', '--archives', '/other', '--yes'), 0);
+    assert.match(stdout, /receiver\.toml, so --archives was not used/);
     assert.equal(readFileSync(join(machine.root, config), 'utf8'), 'root = "/mine"\n');
   });
 });

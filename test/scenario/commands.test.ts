@@ -547,7 +547,7 @@ describe('output', () => {
           lab.config,
           'send',
         ],
-        { stdio: 'ignore' },
+        { stdio: 'ignore', env: { ...process.env, ...lab.env } },
       );
       await once(child, 'exit');
       assert.equal((await lab.list()).volumes[0]?.sessions.length, 2 + count, to);

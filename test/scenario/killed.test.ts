@@ -11,6 +11,7 @@ import { sendDocument } from './documents.ts';
 import { ground } from './ground.ts';
 import type { Interposition } from './interposed.ts';
 import { Lab, only } from './lab.ts';
+import { BOTH_LINKS, LINK } from './link.ts';
 
 const xfs = ground('xfs');
 const CHUNK = 64 * 1024;
@@ -18,8 +19,8 @@ const NAMES = ['a.img', 'b.img'] as const;
 const { skip } = xfs;
 
 /** Two volumes of 40 chunks that were sent once. */
-async function sentOnce(t: TestContext, random: Random): Promise<Lab> {
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
+async function sentOnce(t: TestContext, random: Random, link = LINK): Promise<Lab> {
+  const lab = new Lab(t, { link, pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
   for (const name of NAMES) lab.write(name, random.bytes(40 * CHUNK - random.int(5000)));
   await lab.init('--chunk-size', '64K');
   await lab.send('--full');
@@ -136,31 +137,33 @@ function pointsOf(trace: readonly string[]): { from: 'agent' | 'receiver'; what:
   });
 }
 
-for (const action of ['term-agent', 'int-agent', 'kill-receiver'] as const) {
-  test(`G1 I8 I9 ${action} in each phase`, { skip }, async (t) => {
-    const random = new Random(action);
-    const lab = await sentOnce(t, random);
-    const all = [
-      ['receiver', 'opened to open'],
-      ['receiver', 'done to commit'],
-      ['agent', 'page'],
-      ['agent', 'put-catalogue'],
-      ['receiver', 'data to get-index'],
-      ['receiver', 'done to begin'],
-      ['receiver', 'done to put-catalogue'],
-    ] as const;
-    // To the agent both signals mean the same.
-    const points = action === 'int-agent' ? all.slice(0, 3) : all;
-    for (const [turn, [from, what]] of points.entries()) {
-      await cutOff(lab, random, async () => {
-        const ran = await lab.run(['--json', 'send'], lab.interposed({ from, what, action }));
-        ran.expect(action === 'kill-receiver' ? 5 : 130);
-        assert.match(ran.stderr, action === 'kill-receiver' ? /receiver/ : /interrupted/);
-      });
-      await compareOne(lab, turn);
-    }
-    t.diagnostic(`${points.length} points, ${lab.compared} compared`);
-  });
+for (const link of BOTH_LINKS) {
+  for (const action of ['term-agent', 'int-agent', 'kill-receiver'] as const) {
+    test(`G1 I8 I9 ${action} in each phase, ${link}`, { skip }, async (t) => {
+      const random = new Random(`${action} ${link}`);
+      const lab = await sentOnce(t, random, link);
+      const all = [
+        ['receiver', 'opened to open'],
+        ['receiver', 'done to commit'],
+        ['agent', 'page'],
+        ['agent', 'put-catalogue'],
+        ['receiver', 'data to get-index'],
+        ['receiver', 'done to begin'],
+        ['receiver', 'done to put-catalogue'],
+      ] as const;
+      // To the agent both signals mean the same.
+      const points = action === 'int-agent' ? all.slice(0, 3) : all;
+      for (const [turn, [from, what]] of points.entries()) {
+        await cutOff(lab, random, async () => {
+          const ran = await lab.run(['--json', 'send'], lab.interposed({ from, what, action }));
+          ran.expect(action === 'kill-receiver' ? 5 : 130);
+          assert.match(ran.stderr, action === 'kill-receiver' ? /receiver/ : /interrupted/);
+        });
+        await compareOne(lab, turn);
+      }
+      t.diagnostic(`${points.length} points, ${lab.compared} compared`);
+    });
+  }
 }
 
 test(

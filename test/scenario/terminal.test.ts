@@ -33,7 +33,7 @@ async function onTerminal(
   const child = spawn('script', ['--quiet', '--return', '--command', `stty cols 100; exec ${quoted}`, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
     cwd: lab.folder,
-    env: { ...process.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: 'true', SHELL: '/bin/sh' },
+    env: { ...process.env, ...lab.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: 'true', SHELL: '/bin/sh' },
   });
   child.stdin.on('error', () => undefined);
   let shown = '';
