@@ -17,7 +17,8 @@ export type Destination =
 const LOCAL = /^local:(\/.*)$/;
 const SSH =
   /^ssh:\/\/(?:([A-Za-z0-9._][A-Za-z0-9._-]*)@)?([A-Za-z0-9._][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(\/.*)$/;
-const QUBES = /^qubes:\/\/([A-Za-z][A-Za-z0-9_-]{0,30})\/?$/;
+/** Any but dom0, which is no qube to call. */
+const QUBES = /^qubes:\/\/(?!dom0\/?$)([A-Za-z][A-Za-z0-9_-]{0,30})\/?$/;
 
 /** @throws `config` for anything else */
 export function parseDestination(text: string): Destination {

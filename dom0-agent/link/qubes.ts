@@ -92,10 +92,15 @@ function explain({ vm, client }: QubesCall, service: string, end: LinkEnd): { me
     };
   }
   switch (status) {
+    case 2:
+      return {
+        message: `the receiver in qube ${vm} does not start (${how})`,
+        hint: 'Correct what it names: its configuration is receiver.toml in that qube (docs/cli.md).',
+      };
     case 125:
       return {
         message: `qrexec has no connection to qube ${vm} (${how})`,
-        hint: `See whether it runs and is not paused ("qvm-ls ${vm}"), then run the command again.`,
+        hint: `See whether it runs and is not paused ("qvm-ls ${vm}"); if so, its journal says what is wrong with ${service} there.`,
       };
     case 126:
       return {

@@ -27,7 +27,10 @@ const MEANING: Record<RemoteError, { code: ErrorCode; hint: string }> = {
     code: 'no-space',
     hint: 'Free space on the backup disk or prune old sessions; earlier sessions are untouched.',
   },
-  io: { code: 'refused', hint: "See the receiver's log and its disk's health; earlier sessions are untouched." },
+  io: {
+    code: 'refused',
+    hint: "See the receiver's log, its disk's health, and whether the backup folder is its user's; earlier sessions are untouched.",
+  },
   locked: {
     code: 'locked',
     hint: 'Another command works on this archive; wait for it, or allow more time with --lock-wait.',

@@ -119,6 +119,6 @@ function mustBeThere(
   const [one] = named;
   const why = one?.reasons.includes('protected') === true ? 'is protected' : 'is one of the newest, which stay';
   throw new SparsebakError('failed', `nothing was pruned: ${one?.session ?? ''} of ${one?.name ?? ''} ${why}`, {
-    hint: 'A protecting tag can be removed with "sparsebak tag"; the newest session of a volume never goes.',
+    hint: 'A protecting tag can be removed with "sparsebak tag"; the newest session of a volume never goes, nor do those that the receiver keeps (its min_keep).',
   });
 }

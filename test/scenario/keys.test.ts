@@ -109,7 +109,9 @@ test('a second dom0 reads, follows what the first writes, and may not send', asy
   lab.keep(sent);
   assert.ok((await reader.restore('a.img')).equals(readFileSync(lab.path('a.img'))));
   const { volumes } = await reader.ask(listDocument, ['list']);
-  assert.deepEqual(volumes, (await lab.list()).volumes);
+  // Each of them knows what it has proven itself.
+  const shown = (each: typeof volumes) => each.map(({ proven: _, ...rest }) => rest);
+  assert.deepEqual(shown(volumes), shown((await lab.list()).volumes));
   await reader.ask(verifyDocument, ['verify', '--all-sessions']);
   const third = secondDom0(t, lab);
   const later = await third.ask(unlockDocument, ['key', 'unlock', '--passphrase-file', passphrase]);

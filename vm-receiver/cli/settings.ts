@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { parse } from 'smol-toml';
+import { TomlError, parse } from 'smol-toml';
 import * as z from 'zod';
 import { isLowSpace, parseLowSpace, type LowSpace } from '../../shared/archive/low-space.ts';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
@@ -110,8 +110,8 @@ function readConfig(usual: readonly string[], asked: string | undefined): Config
     try {
       return { name, fields: parse(text) };
     } catch (error) {
-      const what = error instanceof Error ? error.message : 'not TOML';
-      throw new SparsebakError('config', `${name}: ${what}`, { cause: error });
+      const where = error instanceof TomlError ? `, line ${error.line}` : '';
+      throw new SparsebakError('config', `${name} is not TOML${where}`, { cause: error });
     }
   }
   return undefined;

@@ -144,6 +144,7 @@ describe('what qrexec says by its exit code', () => {
     const notExecutable = await asService('exit 0', 0o644);
     assert.match(notExecutable.message, /qrexec has no connection to qube vault \(exit status 125\)/);
     assert.match(notExecutable.hint, /qvm-ls vault/);
+    assert.match(notExecutable.hint, /its journal/);
     assert.match((await asService('exit 0')).message, /ended early \(exit status 0\)/);
     assert.match((await asService('echo out of luck >&2; exit 9')).message, /exit status 9; it said: out of luck/);
     assert.match((await asService("head -c 100000 /dev/zero | tr '\\0' x")).message, /magic/);
@@ -188,6 +189,27 @@ describe('what qrexec says by its exit code', () => {
     await lab.send();
     await lab.compareAll();
     lab.assertNothingStray();
+  });
+
+  test('2, of a receiver whose configuration is wrong, or not there: what is wrong, and in which file', async (t) => {
+    const over = overQrexec(t);
+    const { lab, vault } = over;
+    await lab.init();
+    const file = join(vault.root, 'rw/config/sparsebak/receiver.toml');
+    for (const [text, said] of [
+      ['root = [', /receiver\.toml is not TOML, line 1\)$/],
+      ['root = "relative"', /root: not an absolute path\)$/],
+      [`root = "${lab.root}"\nmin_kep = 3`, /min_kep: there is no such field\)$/],
+      [`root = "${lab.root}"\nmin_keep = 0`, /min_keep: /],
+      [undefined, /cannot read .*receiver\.toml: ENOENT\)$/],
+    ] as const) {
+      if (text === undefined) rmSync(file);
+      else writeFileSync(file, text);
+      const { message, hint } = await failing(over);
+      assert.match(message, /^qubes:\/\/vault: the receiver in qube vault does not start/);
+      assert.match(message, said);
+      assert.match(hint, /receiver\.toml in that qube/);
+    }
   });
 
   test('what its receiver says on standard error is in the qube’s journal, too', async (t) => {
