@@ -77,7 +77,7 @@ if [ "$uninstall" = no ]; then
   if [ -f "$receiver" ]; then check_node 20 0 "$receiver"; else problem "there is no $receiver: run \"npm run build\" first"; fi
   id -u "$user" >/dev/null 2>&1 || problem "there is no user $user here: name another with --user"
   # A service finds its receiver beside itself, by way of /lib where it lies in /etc.
-  if [ "$type" = template ] && [ -z "$root" ] && ! [ /lib -ef /usr/lib ]; then problem "/lib is not /usr/lib here"; fi
+  if [ "$type" = template ] && [ -z "$root" ] && [ "$(readlink -f /lib)" != /usr/lib ]; then problem "/lib is not /usr/lib here"; fi
   if [ -f "$receiver" ]; then put "$receiver" "$local/lib/sparsebak/sparsebak-receiver.js" 755; fi
   put_link ../lib/sparsebak/sparsebak-receiver.js "$local/bin/sparsebak-receiver"
   for service in sparsebak.Receive sparsebak.Retrieve sparsebak.Maintain; do
