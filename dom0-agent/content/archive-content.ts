@@ -92,10 +92,25 @@ export class ArchiveContent {
     if (isZeroBytes(hash)) return newEntries(count);
     const what = `page ${range} of volume ${volume}`;
     if (stored === undefined) throw integrityFault(what, 'missing');
+    const entries = this.#pageEntries(volume, range, count, stored, what);
+    if (!equalBytes(pageHash(range, entries), hash)) throw integrityFault(what, 'not the page that its index names');
+    return entries;
+  }
+
+  /**
+   * What an index would name a stored page by. That is no reason to believe the page, nor an index made of such hashes, before
+   * a signed head names it.
+   * @param count as for `openPage`
+   * @throws SparsebakError `integrity` for what is no such page
+   */
+  hashOfPage(volume: VolumeId, range: number, count: number, stored: Uint8Array): Uint8Array {
+    return pageHash(range, this.#pageEntries(volume, range, count, stored, `page ${range} of volume ${volume}`));
+  }
+
+  #pageEntries(volume: VolumeId, range: number, count: number, stored: Uint8Array, what: string): Uint8Array {
     const entries = this.#openNode(OBJECT_TYPE.page, pageAad(this.archive, volume, range), count, stored, what);
     if (entryCount(entries) !== count)
       throw integrityFault(what, `${entries.length} bytes, where ${count} entries belong`);
-    if (!equalBytes(pageHash(range, entries), hash)) throw integrityFault(what, 'not the page that its index names');
     return entries;
   }
 
@@ -106,6 +121,11 @@ export class ArchiveContent {
       hash: indexHash(entries),
       stored: this.#sealNode(OBJECT_TYPE.index, indexAad(this.archive, volume), entries),
     };
+  }
+
+  /** Whether these are the hashes (trailing zero hashes or not) that a head which was believed names. */
+  isIndex(hashes: Uint8Array, hash: Uint8Array): boolean {
+    return equalBytes(indexHash(withoutTrailingZeros(hashes)), hash);
   }
 
   /**

@@ -8,7 +8,7 @@ import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
 /** @param block bytes @returns bytes, whole blocks @throws `integrity` when a page is wrong */
 export async function occupiedBytes(session: ProvenSession, reader: ProvenReader, block: number): Promise<number> {
   const { geometry } = session;
-  const index = new PageIndex(await reader.index(session));
+  const index = new PageIndex((await reader.index(session)).hashes);
   let blocks = 0;
   /** The first block that is not counted yet. */
   let next = 0;

@@ -48,6 +48,8 @@ export interface ReadResult {
   /** At most `MAX_BAD` of them; `badChunks` counts all. */
   readonly bad: readonly BadChunk[];
   readonly badChunks: number;
+  /** What is wrong with the stored index, where the session was read without it. */
+  readonly indexFault: SparsebakError | undefined;
 }
 
 /** Bad chunks that are named one by one. */
@@ -68,6 +70,7 @@ class ContentReading {
   readonly #underWay = new Set<Promise<void>>();
   readonly #bad: BadChunk[] = [];
   #failure: SparsebakError | undefined;
+  #indexFault: SparsebakError | undefined;
   #badChunks = 0;
   #chunks = 0;
   #bytes = 0;
@@ -82,7 +85,10 @@ class ContentReading {
   }
 
   get result(): ReadResult {
-    return { chunks: this.#chunks, bytes: this.#bytes, bad: this.#bad, badChunks: this.#badChunks };
+    return {
+      ...{ chunks: this.#chunks, bytes: this.#bytes, bad: this.#bad, badChunks: this.#badChunks },
+      indexFault: this.#indexFault,
+    };
   }
 
   async run(): Promise<void> {
@@ -110,7 +116,9 @@ class ContentReading {
   async *#pages(): AsyncGenerator<{ range: number; page: Uint8Array | undefined }> {
     const { session, ranges } = this.#request;
     const { reader } = this.#tools;
-    const index = new PageIndex(await reader.index(session));
+    const { hashes, fault } = await reader.index(session);
+    this.#indexFault = fault;
+    const index = new PageIndex(hashes);
     const ahead: Promise<{ range: number; page: Uint8Array | undefined }>[] = [];
     let next = 0;
     for (;;) {

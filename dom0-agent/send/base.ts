@@ -1,8 +1,8 @@
 /**
  * What the archive holds of each volume against what the catalogue says it must: the base of the next send.
  */
-import type { VolumeId } from '../../shared/archive/names.ts';
-import { SparsebakError } from '../../shared/errors.ts';
+import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import { ROLLBACK_HINT } from '../trust/pin.ts';
@@ -31,7 +31,27 @@ export async function provenBase(
     return { session, rolledBack: true };
   }
   if (entry.session === null || entry.head === null) return { session: undefined, rolledBack: false };
-  return { session: await archive.reader.head(entry.id, entry.session, entry.head), rolledBack: false };
+  return { session: await newestHead(archive, entry.id, entry.session, entry.head), rolledBack: false };
+}
+
+async function newestHead(
+  { reader }: OpenArchive,
+  id: VolumeId,
+  session: SessionName,
+  hash: Uint8Array,
+): Promise<ProvenSession> {
+  try {
+    return await reader.head(id, session, hash);
+  } catch (caught) {
+    const error = asSparsebakError(caught);
+    if (error.code !== 'integrity') throw error;
+    throw new SparsebakError('integrity', error.message, {
+      hint:
+        `Nothing can be sent over it. If the file volumes/${id}/${session}/head is lost for good, move that session's folder out of ` +
+        'the archive and send with --accept-rollback: older sessions stay what they are.',
+      cause: error,
+    });
+  }
 }
 
 function otherNewest(entry: CatalogueVolume, newest: string | undefined): SparsebakError {

@@ -1,43 +1,69 @@
 /** The plan with the base's page of each range, fetched a window ahead so that no range waits for the receiver. */
+import { SparsebakError } from '../../shared/errors.ts';
 import { IDENTITY } from '../pipeline/jobs.ts';
 import type { ProvenReader } from '../trust/proven-reader.ts';
 import { PageIndex } from '../content/page-index.ts';
-import { plan, type PlanStep } from './plan.ts';
+import { plan, type PlanInput, type PlanStep } from './plan.ts';
 import type { VolumeContent } from './volume-content.ts';
 
 /** Pages asked for ahead of the range that needs them. */
 const PAGES_AHEAD = 8;
 
+interface PlannedPage {
+  readonly step: PlanStep;
+  readonly old: Uint8Array;
+}
+
+/** @param onFault a page of the base that is lost or damaged: its range is looked at as a whole, and sent anew */
 export async function* plannedPages(
   what: VolumeContent,
   reader: ProvenReader,
-): AsyncGenerator<{ step: PlanStep; old: Uint8Array }> {
+  onFault: (fault: SparsebakError) => void,
+): AsyncGenerator<PlannedPage> {
   const index = new PageIndex(what.base?.index);
-  const steps = plan({
+  const input: PlanInput = {
     geometry: what.geometry,
     base: what.base?.session.geometry,
     marked: what.marked,
     mapped: what.mapped,
     from: what.resume?.range ?? 0,
     lost: what.lostPages,
-    baseIsZero: (range) => index.isZero(range),
-  });
-  const ahead: { step: PlanStep; old: Promise<Uint8Array> }[] = [];
+    baseIsZero: (range) => index.isZero(range) && !what.lostPages.has(range),
+  };
+  const planned = async (step: PlanStep): Promise<PlannedPage> => {
+    if (step.kind !== 'range') return { step, old: NOTHING };
+    try {
+      return { step, old: await basePage(what, reader, index, step.range) };
+    } catch (error) {
+      if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+      onFault(error);
+      return planAnew(input, step.range);
+    }
+  };
+  const steps = plan(input);
+  const ahead: Promise<PlannedPage>[] = [];
   for (;;) {
     while (ahead.length < PAGES_AHEAD) {
       const next = steps.next();
       if (next.done === true) break;
-      const old = next.value.kind === 'range' ? basePage(what, reader, index, next.value.range) : NOTHING;
-      old.catch(() => undefined);
-      ahead.push({ step: next.value, old });
+      const page = planned(next.value);
+      page.catch(() => undefined);
+      ahead.push(page);
     }
     const first = ahead.shift();
     if (first === undefined) return;
-    yield { step: first.step, old: await first.old };
+    yield await first;
   }
 }
 
-const NOTHING = Promise.resolve(new Uint8Array(0));
+const NOTHING = new Uint8Array(0);
+
+/** All of a range, whatever was marked in it. */
+function planAnew(input: PlanInput, range: number): PlannedPage {
+  const [step] = plan({ ...input, from: range, lost: new Set([range]), baseIsZero: () => false });
+  if (step?.kind !== 'range' || step.range !== range) throw new SparsebakError('failed', `range ${range} has no plan`);
+  return { step, old: unknownPage(input.base?.entriesOf(range) ?? 0) };
+}
 
 async function basePage(
   what: VolumeContent,
@@ -47,7 +73,7 @@ async function basePage(
 ): Promise<Uint8Array> {
   if (what.base === undefined) return new Uint8Array(what.geometry.entriesOf(range) * IDENTITY);
   const { session } = what.base;
-  if (range >= session.geometry.rangeCount) return new Uint8Array(0);
+  if (range >= session.geometry.rangeCount) return NOTHING;
   if (what.lostPages.has(range)) return unknownPage(session.geometry.entriesOf(range));
   return reader.page(session, range, index.hash(range));
 }

@@ -4,12 +4,14 @@
  */
 import { Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
+import { newEntries } from '../content/node.ts';
+import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
 import { mistrusted } from '../capture/conclude.ts';
 import { chooseSample, type RollingState } from '../capture/sample.ts';
 import type { OpenSnapshot } from '../source/source.ts';
 import type { MarkedChunks } from './plan.ts';
 import { repair, type Repaired } from './repair.ts';
-import { agrees } from './sampled.ts';
+import { compareSample } from './sampled.ts';
 import type { SendContext, StreamRequest } from './context.ts';
 import type { VolumeContent } from './volume-content.ts';
 
@@ -28,21 +30,34 @@ export interface Prepared {
 
 const NOTHING: Repaired = { mended: 0, lost: 0, lostPages: new Set() };
 
-/** What is read: by the delta map where it is believed, else everything that is mapped. */
-export async function prepare(context: SendContext, request: StreamRequest, snapshot: OpenSnapshot): Promise<Prepared> {
+/**
+ * What is read: by the delta map where it is believed, else everything that is mapped.
+ * @param onFault damage to the base: what it hurts is sent anew
+ */
+export async function prepare(
+  context: SendContext,
+  request: StreamRequest,
+  snapshot: OpenSnapshot,
+  onFault: (fault: SparsebakError) => void,
+): Promise<Prepared> {
   const { archive, signal, workers } = context;
   const { base: session, tock, pool, resume } = request;
   const geometry = new Geometry(archive.state.record.chunkSize, snapshot.size);
-  const base = session === undefined ? undefined : { session, index: await archive.reader.index(session) };
-  const repaired = base === undefined ? NOTHING : await repairKnown(context, request.name, { ...snapshot, base });
+  const base = session === undefined ? undefined : await baseOf(archive.reader, session, onFault);
+  const repaired =
+    base === undefined || base.isLost ? NOTHING : await repairKnown(context, request.name, { ...snapshot, base });
+  const lostPages = base?.isLost === true ? everyRange(base.session.geometry) : repaired.lostPages;
   const content: VolumeContent = {
     volume: request.pending.volumeId,
     path: snapshot.path,
     geometry,
     marked: request.map,
-    mapped: bytesOf(request.map, geometry) < WORTH_ASKING ? { kind: 'all' } : await pool.source.mapped(tock),
+    mapped:
+      bytesOf(request.map, geometry) + lostPages.size * geometry.rangeBytes < WORTH_ASKING
+        ? { kind: 'all' }
+        : await pool.source.mapped(tock),
     base,
-    lostPages: repaired.lostPages,
+    lostPages,
     ...(resume === undefined ? {} : { resume: resumeOf(resume, geometry) }),
   };
   context.progress.begin(request.name, workOf(content));
@@ -56,9 +71,13 @@ export async function prepare(context: SendContext, request: StreamRequest, snap
     now: Date.now(),
     budget: budgetNow(request.rolling, context.rereadPerDay),
   });
-  const comparable = sample.ranges.filter(({ range }) => !repaired.lostPages.has(range));
-  const tools = { pool: workers, reader: archive.reader, signal };
-  if (await agrees({ ...content, base }, comparable, tools)) return { ...prepared, rolling: sample.rolling };
+  const comparable = sample.ranges.filter(({ range }) => !lostPages.has(range));
+  const tools = { pool: workers, reader: archive.reader, signal, onFault };
+  const { agrees, lost } = await compareSample({ ...content, base }, comparable, tools);
+  if (agrees) {
+    const all = new Set([...lostPages, ...lost]);
+    return { ...prepared, content: { ...content, lostPages: all }, rolling: sample.rolling };
+  }
   context.log.error(
     { volume: request.name },
     `${request.name}: content changed where the delta says it did not; comparing the whole volume`,
@@ -69,6 +88,33 @@ export async function prepare(context: SendContext, request: StreamRequest, snap
   if (resume !== undefined) throw new SparsebakError('source', 'what it had sent was chosen by a delta that was wrong');
   const everything = { ...content, marked: undefined, mapped: await pool.source.mapped(tock) };
   return { ...prepared, content: everything, distrusted: true };
+}
+
+interface FoundBase {
+  readonly session: ProvenSession;
+  readonly index: Uint8Array;
+  /** Nothing is known of its content: all of the volume is sent anew. */
+  readonly isLost: boolean;
+}
+
+async function baseOf(
+  reader: ProvenReader,
+  session: ProvenSession,
+  onFault: (fault: SparsebakError) => void,
+): Promise<FoundBase> {
+  try {
+    const { hashes, fault } = await reader.index(session);
+    if (fault !== undefined) onFault(fault);
+    return { session, index: hashes, isLost: false };
+  } catch (error) {
+    if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+    onFault(error);
+    return { session, index: newEntries(session.geometry.rangeCount), isLost: true };
+  }
+}
+
+function everyRange({ rangeCount }: Geometry): ReadonlySet<number> {
+  return new Set(Array.from({ length: rangeCount }, (_, range) => range));
 }
 
 /** What the receiver's scrub found is offered again, where the snapshot still has it; the send goes on whatever comes of it. */

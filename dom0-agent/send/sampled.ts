@@ -6,19 +6,31 @@ import type { RangeSample } from '../capture/sample.ts';
 import { IDENTITY, jobFile, type SealJob } from '../pipeline/jobs.ts';
 import type { PipelinePool } from '../pipeline/pool.ts';
 import { PageIndex } from '../content/page-index.ts';
+import type { ProvenSession } from '../trust/proven-reader.ts';
 import type { VolumeContent, VolumeTools } from './volume-content.ts';
 
+/** What came of it; `lost`: ranges of the sample whose page the archive has lost, so that nothing can be said of them. */
+export interface SampleResult {
+  readonly agrees: boolean;
+  readonly lost: readonly number[];
+}
+
 /** @returns whether all chunks of the sample agreed with the base */
-export async function agrees(
+export async function compareSample(
   what: VolumeContent & { readonly base: NonNullable<VolumeContent['base']> },
   samples: readonly RangeSample[],
-  tools: Pick<VolumeTools, 'pool' | 'reader' | 'signal'>,
-): Promise<boolean> {
+  tools: Pick<VolumeTools, 'pool' | 'reader' | 'signal' | 'onFault'>,
+): Promise<SampleResult> {
   const index = new PageIndex(what.base.index);
   const file = jobFile(what.path);
   const { size } = what.geometry;
+  const lost: number[] = [];
   for (const { range, chunks } of samples) {
-    const page = await tools.reader.page(what.base.session, range, index.hash(range));
+    const page = await pageOrFault(tools, what.base.session, range, index.hash(range));
+    if (page === undefined) {
+      lost.push(range);
+      continue;
+    }
     const same = await Promise.all(
       runsOf(chunks, tools.pool.chunksPerJob).map(async ({ first, count }) => {
         const at = (first - range * CHUNKS_PER_RANGE) * IDENTITY;
@@ -28,9 +40,24 @@ export async function agrees(
       }),
     );
     tools.signal.throwIfAborted();
-    if (same.includes(false)) return false;
+    if (same.includes(false)) return { agrees: false, lost };
   }
-  return true;
+  return { agrees: true, lost };
+}
+
+async function pageOrFault(
+  { reader, onFault }: Pick<VolumeTools, 'reader' | 'onFault'>,
+  session: ProvenSession,
+  range: number,
+  expected: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await reader.page(session, range, expected);
+  } catch (error) {
+    if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+    onFault(error);
+    return undefined;
+  }
 }
 
 async function isSame(pool: PipelinePool, job: SealJob): Promise<boolean> {

@@ -203,6 +203,7 @@ async function sendOne(
   const counts = {
     ...{ ...blankReport(request.volume), compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes },
     ...(mended + lost > 0 ? { damage: { mended, lost } } : {}),
+    ...(sent.fault === undefined ? {} : { error: { code: sent.fault.code, message: sent.fault.message } }),
   };
   if (sent.kind === 'unchanged') {
     await unchanged(pool, ref, sent.rolling);

@@ -22,6 +22,8 @@ export interface StreamCounts {
   readonly sentBytes: number;
   readonly rolling: RollingState | undefined;
   readonly repaired: Repaired;
+  /** Damage to the base: what it hurt was sent anew. */
+  readonly fault: SparsebakError | undefined;
 }
 
 export type Streamed =
@@ -47,20 +49,25 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
       checkpointed(pool, ref, { address, changedBytes, compared }, hashes),
   });
   try {
-    const { content, rolling, distrusted, repaired } = await prepare(context, request, snapshot);
+    let fault: SparsebakError | undefined;
+    const onFault = (found: SparsebakError) => {
+      context.log.error({ volume: request.name }, `${request.name}: ${found.message}; what it hurts is sent anew`);
+      fault ??= found;
+    };
+    const { content, rolling, distrusted, repaired } = await prepare(context, request, snapshot, onFault);
     compared ||= distrusted;
     const { signal } = context;
     const tools = { content: archive.state.content, reader: archive.reader, pool: context.workers, outgoing, signal };
     const onProgress = (bytes: number) => {
       context.progress.add(bytes);
     };
-    const sent = await sendContent(content, { ...tools, onProgress });
+    const sent = await sendContent(content, { ...tools, onProgress, onFault });
     await context.workers.closeFiles();
     await snapshot.close();
-    const counts = { ...countsOf(sent, tock, compared, outgoing, rolling), repaired };
-    const sameSize = request.base?.head.size === tock.size;
-    // A cut-off send that is taken up again may have sent all that there was.
-    if (!outgoing.begun && sameSize && request.resume === undefined) return { kind: 'unchanged', ...counts };
+    const counts = { ...countsOf(sent, tock, compared, outgoing, rolling), repaired, fault };
+    // A cut-off send that is taken up again may have sent all that there was; a damaged base is to be no base any more.
+    const mustCommit = outgoing.begun || request.resume !== undefined || fault !== undefined;
+    if (!mustCommit && request.base?.head.size === tock.size) return { kind: 'unchanged', ...counts };
     const head = await sign(context, request, sent, compared, outgoing);
     return { kind: 'committed', head, ...counts, sentBytes: outgoing.sentBytes };
   } catch (error) {
@@ -77,7 +84,7 @@ function countsOf(
   compared: boolean,
   outgoing: Outgoing,
   rolling: RollingState | undefined,
-): Omit<StreamCounts, 'repaired'> {
+): Omit<StreamCounts, 'repaired' | 'fault'> {
   const { changedBytes, chunks, zeroChunks } = sent;
   return { compared, volumeBytes: tock.size, changedBytes, chunks, zeroChunks, sentBytes: outgoing.sentBytes, rolling };
 }

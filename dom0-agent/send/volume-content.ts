@@ -1,6 +1,7 @@
 /** What a volume's send works on and with. */
 import type { Geometry } from '../../shared/archive/address.ts';
 import type { VolumeId } from '../../shared/archive/names.ts';
+import type { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
 import type { PipelinePool } from '../pipeline/pool.ts';
 import type { Mapped } from '../source/source.ts';
@@ -30,5 +31,7 @@ export interface VolumeTools {
   readonly outgoing: Outgoing;
   /** Bytes of volume dealt with, read or known to be zeros. */
   readonly onProgress: (bytes: number) => void;
+  /** Damage to the base that does not keep the send from its end. */
+  readonly onFault: (fault: SparsebakError) => void;
   readonly signal: AbortSignal;
 }

@@ -84,7 +84,7 @@ export async function sendContent(what: VolumeContent, tools: VolumeTools): Prom
 /** Walks the plan and starts the work, as far ahead as slots and queue allow. */
 async function produce(what: VolumeContent, tools: VolumeTools, queue: OrderedQueue<Step>): Promise<void> {
   const file = jobFile(what.path);
-  for await (const { step, old } of plannedPages(what, tools.reader)) {
+  for await (const { step, old } of plannedPages(what, tools.reader, tools.onFault)) {
     if (step.kind === 'unmapped-ranges') {
       const first = step.first * CHUNKS_PER_RANGE;
       const count = Math.min(what.geometry.chunkCount, (step.first + step.count) * CHUNKS_PER_RANGE) - first;

@@ -10,6 +10,7 @@ import type { ArchiveContent } from '../content/archive-content.ts';
 import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
 import { isZeroBytes } from '../content/bytes.ts';
 import { objectHash } from '../content/hash.ts';
+import { newEntries, setEntry } from '../content/node.ts';
 import type { ReceiverClient, Request } from '../link/client.ts';
 import type { Closing, Item } from '../link/due-answers.ts';
 import { MAX_SESSIONS, listVolumes, type StoredSession } from './listing.ts';
@@ -18,6 +19,8 @@ import { MAX_SESSIONS, listVolumes, type StoredSession } from './listing.ts';
 const MAX_CATALOGUE = MAX_STAGED;
 /** A page is 32 KiB of identities and its sealing. */
 const MAX_PAGE = 64 * 1024;
+/** Pages asked for together, to make an index of them. */
+const PAGES_AT_ONCE = 16;
 export type { StoredSession } from './listing.ts';
 
 /** A session's head and what it commits to. */
@@ -26,6 +29,13 @@ export interface ProvenSession {
   readonly head: Head;
   readonly headHash: Uint8Array;
   readonly geometry: Geometry;
+}
+
+export interface SessionIndex {
+  /** One (32 bytes) for each range's page; zeros for a page that is not stored. */
+  readonly hashes: Uint8Array;
+  /** Why the stored one was not taken, where it was made again. */
+  readonly fault: SparsebakError | undefined;
 }
 
 export class ProvenReader {
@@ -123,15 +133,50 @@ export class ProvenReader {
     return { volume, head, headHash, geometry: new Geometry(head.chunkSize, head.size) };
   }
 
-  /** The index of a session: one hash (32 bytes) per range. @throws `integrity` */
-  async index(session: ProvenSession): Promise<Uint8Array> {
-    const { volume, head } = session;
-    const cap = session.geometry.rangeCount * 32 + 1024;
+  /**
+   * The index of a session. One that is lost or damaged is made again from the session's pages: all of them together must have
+   * the hash that the head signs.
+   * @throws `integrity`
+   */
+  async index(session: ProvenSession): Promise<SessionIndex> {
+    try {
+      return { hashes: await this.#storedIndex(session), fault: undefined };
+    } catch (error) {
+      if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+      const hashes = await this.#indexOfPages(session);
+      if (hashes === undefined) throw error;
+      return { hashes, fault: error };
+    }
+  }
+
+  async #storedIndex({ volume, head, geometry }: ProvenSession): Promise<Uint8Array> {
+    const cap = geometry.rangeCount * 32 + 1024;
     const bytes = await this.#object({ t: 'get-index', volume, session: head.session }, cap);
     if (bytes === undefined) {
       throw new SparsebakError('integrity', `session ${head.session} has no index in the archive`);
     }
-    return this.#content.openIndex(volume, session.geometry.rangeCount, head.index, bytes);
+    return this.#content.openIndex(volume, geometry.rangeCount, head.index, bytes);
+  }
+
+  /** Undefined where a page is lost, too. */
+  async #indexOfPages({ volume, head, geometry }: ProvenSession): Promise<Uint8Array | undefined> {
+    const hashes = newEntries(geometry.rangeCount);
+    const one = async (range: number): Promise<void> => {
+      const bytes = await this.#object({ t: 'get-page', volume, session: head.session, range }, MAX_PAGE);
+      if (bytes === undefined) return;
+      setEntry(hashes, range, this.#content.hashOfPage(volume, range, geometry.entriesOf(range), bytes));
+    };
+    try {
+      for (let from = 0; from < geometry.rangeCount; from += PAGES_AT_ONCE) {
+        const count = Math.min(PAGES_AT_ONCE, geometry.rangeCount - from);
+        const asked = await Promise.allSettled(Array.from({ length: count }, async (_, at) => one(from + at)));
+        for (const each of asked) if (each.status === 'rejected') throw each.reason;
+      }
+    } catch (error) {
+      if (error instanceof SparsebakError && error.code === 'integrity') return undefined;
+      throw error;
+    }
+    return this.#content.isIndex(hashes, head.index) ? hashes : undefined;
   }
 
   /**

@@ -147,6 +147,9 @@ const TOLD: readonly (readonly [lie: string, command: Command, ...status: number
   ['stale base', 'send', 5],
 ];
 
+/** What the send does without: it says so, and makes a session that is right. */
+const HEALED = new Set(['pages of another range']);
+
 const ARGUMENTS: Readonly<Record<Exclude<Command, 'restore'>, readonly string[]>> = {
   list: ['list'],
   verify: ['verify', 'a.img'],
@@ -157,18 +160,19 @@ const ARGUMENTS: Readonly<Record<Exclude<Command, 'restore'>, readonly string[]>
 test('I7 W5 W6 W8 W12 lies to each command', { timeout: 900_000 }, async (t) => {
   const ground = await Ground.make(t, MODES[0]!);
   const court = new Court(ground);
-  const before = ground.stored();
+  let before = ground.stored();
   for (const [lie, command, ...statuses] of TOLD) {
     await t.test(`${lie}, to ${command}`, async () => {
       if (command === 'send') edit(ground);
       const ran =
         command === 'restore' ? await court.restore(lie, undefined) : await court.tell(lie, ARGUMENTS[command]);
       assert.ok(statuses.includes(ran.status!), ran.describe());
-      assert.deepEqual(
-        ground.stored().filter((name) => !name.includes('.tmp')),
-        before,
-        'nothing was built on it',
-      );
+      const now = ground.stored().filter((name) => !name.includes('.tmp'));
+      if (command === 'send' && HEALED.has(lie)) {
+        assert.ok(now.length > before.length);
+        before = now;
+        await newestIsExact(ground);
+      } else assert.deepEqual(now, before, 'nothing was built on it');
     });
   }
   await t.test('I9 and then all is as before, and the next send needs nothing special', async () => {

@@ -17,8 +17,8 @@ interface Case {
   readonly verify: number;
   readonly list?: number;
   readonly send?: number;
-  /** Other volumes are sent before the damage is met. */
-  readonly partly?: true;
+  /** `send` says so, and makes sessions that do without what was tampered with. */
+  readonly healed?: true;
   /** `send` goes through with --accept-rollback. */
   readonly accepted?: true;
 }
@@ -74,7 +74,7 @@ const CASES: readonly Case[] = [
     name: 'A3 pages of two volumes swapped',
     tamper: (ground) => swap(object(ground, 'page', 'a.img', 2), object(ground, 'page', 'b.img', 1)),
     lost: ['a.img 2', 'b.img 1'],
-    ...{ verify: 4, send: 4 },
+    ...{ verify: 4, send: 4, healed: true },
   },
   {
     name: 'A3 pages of two ranges swapped',
@@ -83,13 +83,13 @@ const CASES: readonly Case[] = [
       swap(first!.path, last!.path);
     },
     lost: ['wide.img 0', 'wide.img 2'],
-    ...{ verify: 4, send: 4, partly: true },
+    ...{ verify: 4, send: 4, healed: true },
   },
   {
     name: 'A3 indexes of two volumes swapped',
     tamper: (ground) => swap(object(ground, 'index', 'a.img', 2), object(ground, 'index', 'b.img', 1)),
-    lost: ['a.img 2', 'b.img 1'],
-    ...{ verify: 4, send: 4 },
+    lost: [],
+    ...{ verify: 4, send: 4, healed: true },
   },
   {
     name: 'A3 A6 heads of one sequence swapped between volumes',
@@ -117,14 +117,14 @@ const CASES: readonly Case[] = [
     tamper: (ground) =>
       writeFileSync(object(ground, 'page', 'a.img', 2), readFileSync(object(ground, 'page', 'a.img', 1))),
     lost: ['a.img 2'],
-    ...{ verify: 4, send: 4 },
+    ...{ verify: 4, send: 4, healed: true },
   },
   {
     name: 'A5 the older index put back',
     tamper: (ground) =>
       writeFileSync(object(ground, 'index', 'a.img', 2), readFileSync(object(ground, 'index', 'a.img', 1))),
-    lost: ['a.img 2'],
-    ...{ verify: 4, send: 4 },
+    lost: [],
+    ...{ verify: 4, send: 4, healed: true },
   },
   {
     name: 'A5 the newest session holds what the older one held',
@@ -247,8 +247,8 @@ const CASES: readonly Case[] = [
   {
     name: 'A13 an index taken away',
     tamper: (ground) => rmSync(object(ground, 'index', 'b.img', 0)),
-    lost: ['b.img 0'],
-    verify: 5,
+    lost: [],
+    verify: 4,
   },
   {
     name: 'A13 a zero-length file where data was',
@@ -275,7 +275,7 @@ const CASES: readonly Case[] = [
       }
     },
     lost: ['wide.img 0', 'wide.img 2'],
-    ...{ verify: 4, send: 4, partly: true },
+    ...{ verify: 4, send: 4, healed: true },
   },
   ...['0', '-1', '1e99', '9007199254740993', 'x'.repeat(1000)].map((size) => ({
     name: `A8 a size that says ${size.slice(0, 20)}`,
@@ -295,8 +295,8 @@ const CASES: readonly Case[] = [
       writeFileSync(object(ground, 'page', 'a.img', 2), Buffer.alloc(60 * 1024, 1));
       writeFileSync(object(ground, 'index', 'b.img', 1), Buffer.alloc(4 * 2 ** 20, 1));
     },
-    lost: ['a.img 2', 'b.img 1'],
-    ...{ verify: 4, send: 4 },
+    lost: ['a.img 2'],
+    ...{ verify: 4, send: 4, healed: true },
   },
   {
     name: 'A9 chunks that say they are 1 GiB of zeros',
@@ -332,7 +332,7 @@ async function runCase(ground: Ground, each: Case, whole: boolean): Promise<void
   if (each.send !== undefined) await sendOver(ground, each, each.send);
 }
 
-/** A send over what was tampered with: it refuses, or what it made is exactly the volume as it is now. */
+/** A send over what was tampered with: it refuses, or what it makes is exactly the volume as it is now. */
 async function sendOver(ground: Ground, each: Case, expected: number): Promise<void> {
   const { lab, random } = ground;
   const before = ground.stored();
@@ -344,15 +344,8 @@ async function sendOver(ground: Ground, each: Case, expected: number): Promise<v
   }
   const sent = await lab.run(['send', '--json']);
   assert.equal(sent.status, expected, sent.describe());
-  if (expected !== 0) {
-    if (each.partly !== undefined) {
-      const id = ground.ids.get('wide.img')!;
-      assert.deepEqual(
-        ground.stored().filter((name) => name.startsWith(id)),
-        before.filter((name) => name.startsWith(id)),
-      );
-      return;
-    }
+  if (each.healed !== undefined) (await lab.run(['send'])).expect(0);
+  else if (expected !== 0) {
     assert.deepEqual(ground.stored(), before, 'nothing was built on it');
     // Once the archive is as it was, nothing special is needed.
     if (each.accepted === undefined) ground.heal();
@@ -399,8 +392,10 @@ test('A4 each kind in the place of each other one', async (t) => {
       ground.heal();
       writeFileSync(object(ground, place, 'a.img', 0), readFileSync(object(ground, put, 'a.img', 0)));
       const refused = (await ground.restoreAll()).filter(({ status }) => status !== 0);
-      assert.ok(
+      // An index is made again from the pages.
+      assert.equal(
         refused.some((outcome) => label(outcome, ground) === 'a.img 0'),
+        place !== 'index',
         `${put} as ${place}`,
       );
       assert.ok(refused.every(({ volume, status }) => volume === 'a.img' && status === 4));
@@ -418,8 +413,9 @@ test('A3 objects of another archive of the same dom0', async (t) => {
     ground.heal();
     writeFileSync(object(ground, kind, 'a.img', 0), readFileSync(object(other, kind, 'a.img', 0)));
     const refused = (await ground.restoreAll()).filter(({ status }) => status !== 0);
-    assert.ok(
+    assert.equal(
       refused.some((outcome) => label(outcome, ground) === 'a.img 0' && outcome.status === 4),
+      kind !== 'index',
       kind,
     );
   }

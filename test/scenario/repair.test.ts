@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './ground.ts';
+import { listDocument, sendDocument, verifyDocument } from './documents.ts';
 import { Lab, only } from './lab.ts';
 import { RECEIVER } from './program.ts';
 
@@ -78,4 +79,121 @@ test('A13 what the volume has no more is said to be lost; the new session is who
   assert.ok((await lab.restore('a.img', report.session!)).equals(readFileSync(lab.path('a.img'))));
   const older = await lab.run(['restore', 'a.img', '--session', [...lab.kept.get('a.img')!.keys()][0]!, '--to', 'x']);
   older.expect(4);
+});
+
+test('A13 a lost or damaged index is made again from the pages; the next send does without it', async (t) => {
+  const random = new Random('index');
+  const lab = await sent(t, random);
+  const [index] = stored(lab, /\/index$/);
+  for (const harm of [rot, rmSync]) {
+    harm(index!);
+    await lab.compareAll();
+    assert.match((await lab.run(['verify'])).expect(4).stdout, /index/);
+  }
+  // Nothing changed, but the volume is to have a sound newest session.
+  const healed = (await lab.run(['--json', 'send'])).expect(4).json(sendDocument);
+  lab.keep(healed);
+  assert.deepEqual(
+    healed.volumes.map(({ kind, chunks, error }) => [kind, chunks, error?.code]),
+    [['incremental', 0, 'integrity']],
+  );
+  await lab.compareAll();
+  (await lab.run(['verify'])).expect(0);
+  writeAt(lab.path('a.img'), 5, random.bytes(10));
+  await lab.send();
+  await lab.compareAll();
+});
+
+test('A13 what a send finds to be lost of its base it sends anew: a page, or all of it', async (t) => {
+  const random = new Random('base');
+  const lab = await sent(t, random);
+  const losses: [chunks: number, harm: () => void][] = [
+    [
+      // The second range.
+      4,
+      () => {
+        rmSync(stored(lab, /page$/)[1]!);
+      },
+    ],
+    [
+      24,
+      () => {
+        for (const path of stored(lab, /\/index$/)) rmSync(path);
+        rot(stored(lab, /page$/)[0]!);
+      },
+    ],
+  ];
+  for (const [chunks, harm] of losses) {
+    harm();
+    writeAt(lab.path('a.img'), RANGE + 22 * CHUNK, random.bytes(10));
+    const report = (await lab.run(['--json', 'send'])).expect(4).json(sendDocument);
+    const volume = only(report.volumes, 'a.img');
+    assert.deepEqual([volume.kind, volume.error?.code], ['incremental', 'integrity']);
+    assert.equal(volume.chunks, chunks);
+    assert.ok((await lab.restore('a.img')).equals(readFileSync(lab.path('a.img'))));
+    assert.equal(only((await lab.send()).volumes, 'a.img').kind, 'unchanged');
+  }
+});
+
+test('A13 what the backup disk cannot read is lost, and does not hide what else is', async (t) => {
+  const lab = await sent(t, new Random('unreadable'));
+  const chunks = stored(lab, /\/[0-9a-f]{16}$/);
+  // Reading a folder fails as a bad sector does, with an error of its own.
+  rmSync(chunks[1]!);
+  mkdirSync(chunks[1]!);
+  rot(chunks[22]!);
+  const verified = (await lab.run(['--json', 'verify'])).expect(4).json(verifyDocument);
+  assert.deepEqual(
+    verified.sessions[0]?.bad.map(({ address }) => address),
+    [CHUNK, RANGE + 22 * CHUNK],
+  );
+  for (const path of stored(lab, /\/(index|page)$/)) {
+    rmSync(path);
+    mkdirSync(path);
+  }
+  writeAt(lab.path('a.img'), 0, Buffer.from('x'));
+  const report = (await lab.run(['--json', 'send'])).expect(4).json(sendDocument);
+  assert.equal(only(report.volumes, 'a.img').chunks, 24);
+  assert.ok((await lab.restore('a.img')).equals(readFileSync(lab.path('a.img'))));
+});
+
+test('A13 a lost head: the session is lost, and no other; the newest one’s is said how to go on without', async (t) => {
+  const random = new Random('head');
+  const lab = await sent(t, random);
+  for (let at = 0; at < 2; at++) {
+    writeAt(lab.path('a.img'), at * CHUNK, random.bytes(10));
+    await lab.send();
+  }
+  const [first, second, third] = [...lab.kept.get('a.img')!.keys()];
+  const folder = dirname(stored(lab, /\/head$/)[0]!);
+  rmSync(join(folder, '..', second!, 'head'));
+  const listed = await lab.run(['--json', 'list']);
+  assert.deepEqual(
+    listed
+      .expect(4)
+      .json(listDocument)
+      .volumes[0]?.sessions.map(({ session }) => session),
+    [first, third],
+  );
+  const verified = (await lab.run(['--json', 'verify', '--all-sessions'])).expect(4).json(verifyDocument);
+  assert.deepEqual(
+    verified.sessions.map(({ session, error }) => [session, error?.code]),
+    [
+      [first, undefined],
+      [second, 'integrity'],
+      [third, undefined],
+    ],
+  );
+  (await lab.run(['prune', 'a.img', '--session', second!])).expect(0);
+  lab.kept.get('a.img')!.delete(second!);
+  await lab.compareAll();
+  (await lab.run(['verify', '--all-sessions'])).expect(0);
+
+  rmSync(join(folder, '..', third!, 'head'));
+  writeAt(lab.path('a.img'), 5 * CHUNK, random.bytes(10));
+  assert.match((await lab.run(['send'])).expect(4).stderr, /move that session's folder out/);
+  renameSync(join(folder, '..', third!), join(lab.folder, 'away'));
+  lab.kept.get('a.img')!.delete(third!);
+  await lab.send('--accept-rollback');
+  await lab.compareAll();
 });

@@ -105,8 +105,13 @@ export class Conversation {
     await this.#output.send(frame);
   }
 
-  async refuse(re: number, refusal: Refusal): Promise<void> {
+  /** For who looks after the backup disk. */
+  note(refusal: Refusal): void {
     this.#log.warn({ code: refusal.answer, cause: causeOf(refusal) }, escapeText(refusal.message, MAX_MESSAGE));
+  }
+
+  async refuse(re: number, refusal: Refusal): Promise<void> {
+    this.note(refusal);
     const hint = refusal.hint === undefined ? '' : `. ${refusal.hint}`;
     await this.#error(re, refusal.answer, refusal.message + hint);
   }

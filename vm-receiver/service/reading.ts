@@ -1,9 +1,11 @@
 /**
  * The requests that only read, answered piece by piece: what is held of an answer at one time is one frame.
  */
+import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
 import { SMALL_FRAME, FRAME_MARGIN } from '../../shared/wire/limits.ts';
 import { STORED_HEADER, writeStoredHeader } from '../../shared/wire/chunk-frame.ts';
+import { isLoss, type Refusal } from '../store/refusal.ts';
 import type { ArchiveStore, Hurt, Pieces } from '../store/store.ts';
 import type { Conversation } from './conversation.ts';
 import { freed } from './maintaining.ts';
@@ -60,20 +62,22 @@ export class Answers {
         await this.#volumes(re);
         return;
       }
-      case 'get-heads':
-        for (const { session, data } of this.#archive.heads(request.volume, request.sessions)) {
+      case 'get-heads': {
+        const note = (why: Refusal) => {
+          this.#conversation.note(why);
+        };
+        for (const { session, data } of this.#archive.heads(request.volume, request.sessions, note)) {
           await this.#conversation.answer({ t: 'head', re, session, data });
         }
-        {
-          await this.#done(re);
-          return;
-        }
+        await this.#done(re);
+        return;
+      }
       case 'get-index': {
-        await this.#pieces(re, await this.#archive.index(request.volume, request.session));
+        await this.#unlessLost(re, () => this.#archive.index(request.volume, request.session));
         return;
       }
       case 'get-page': {
-        await this.#pieces(re, await this.#archive.page(request.volume, request.session, request.range));
+        await this.#unlessLost(re, () => this.#archive.page(request.volume, request.session, request.range));
         return;
       }
       case 'get-freed': {
@@ -134,6 +138,17 @@ export class Answers {
     await this.#done(re);
   }
 
+  /** What a disk cannot give any more is absent, whatever of it was answered before: dom0 knows what is to be done without it. */
+  async #unlessLost(re: number, find: () => Promise<Pieces | undefined>): Promise<void> {
+    try {
+      await this.#pieces(re, await find());
+    } catch (error) {
+      if (!isLoss(error)) throw error;
+      this.#conversation.note(error);
+      await this.#conversation.answer({ t: 'absent', re });
+    }
+  }
+
   async #pieces(re: number, pieces: Pieces | undefined): Promise<void> {
     if (pieces === undefined) {
       await this.#conversation.answer({ t: 'absent', re });
@@ -147,13 +162,28 @@ export class Answers {
     const frame = (this.#frame ??= Buffer.allocUnsafeSlow(
       STORED_HEADER + Math.max(SMALL_FRAME, this.#archive.chunkSize + FRAME_MARGIN) - 1024,
     ));
-    const length = await this.#archive.chunk(volume, session, address, frame, STORED_HEADER);
+    const length = await this.#lengthOf(volume, session, address, frame);
     if (length === undefined) {
       await this.#conversation.answer({ t: 'stored', re: id, address, data: null });
       return;
     }
     const total = writeStoredHeader(frame, 0, id, address, length);
     await this.#conversation.answerFrame(frame.subarray(0, total));
+  }
+
+  async #lengthOf(
+    volume: VolumeId,
+    session: SessionName,
+    address: number,
+    frame: Uint8Array,
+  ): Promise<number | undefined> {
+    try {
+      return await this.#archive.chunk(volume, session, address, frame, STORED_HEADER);
+    } catch (error) {
+      if (!isLoss(error)) throw error;
+      this.#conversation.note(error);
+      return undefined;
+    }
   }
 
   async #done(re: number): Promise<void> {

@@ -46,6 +46,15 @@ export function asRefusal(error: unknown, what: string): Refusal {
   return new Refusal('io', `cannot ${what}: ${systemText(error)}`, { cause: error });
 }
 
+/** What reading a file that is lost or damaged fails with; all else is a fault of the moment, or of the receiver's rights. */
+const LOST = new Set(['ENOENT', 'EIO', 'EUCLEAN', 'EBADMSG', 'ENODATA', 'EILSEQ', 'EISDIR', 'ELOOP', 'ENXIO']);
+
+/** Whether a refusal says that a stored file is as good as not there. */
+export function isLoss(error: unknown): error is Refusal {
+  if (!(error instanceof Refusal) || error.answer !== 'io') return false;
+  return error.cause === undefined || LOST.has(systemCode(error.cause) ?? '');
+}
+
 /** The system's own words for its error, without the path that Node puts into its message. */
 function systemText(error: unknown): string {
   if (error instanceof Error && 'errno' in error && typeof error.errno === 'number') {

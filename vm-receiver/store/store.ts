@@ -6,6 +6,7 @@
  * `no-space`, `locked` (another process holds what is needed, and the wait is over), and those that write
  * `unsupported` (only a newer receiver may write this archive).
  */
+import type { Refusal } from './refusal.ts';
 import type { ArchiveId, ArchiveName, PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 
 export interface Slot {
@@ -216,8 +217,11 @@ export interface ArchiveStore {
   /** Volumes that have a session, by id. */
   volumes(): Iterable<VolumeSummary>;
 
-  /** Oldest first; all of them when no sessions are named. A session that is not there is left out. */
-  heads(volume: VolumeId, sessions: readonly SessionName[]): Iterable<StoredHead>;
+  /**
+   * Oldest first; all of them when no sessions are named. A session that is not there is left out.
+   * @param onLost told of a head whose file is lost or cannot be read; it is left out then. Without this it is an error
+   */
+  heads(volume: VolumeId, sessions: readonly SessionName[], onLost?: (why: Refusal) => void): Iterable<StoredHead>;
 
   /** Undefined when there is no such session. */
   index(volume: VolumeId, session: SessionName): Promise<Pieces | undefined>;

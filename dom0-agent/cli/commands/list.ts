@@ -78,8 +78,7 @@ async function listed(archive: OpenArchive, name: string | undefined): Promise<L
     [...active.map((entry) => ({ id: entry.id, entry })), ...unknown.map((id) => ({ id, entry: undefined }))].map(
       async ({ id, entry }) => {
         try {
-          const volume = await oneVolume(archive, known, id, entry, stored.get(id) ?? []);
-          return volume === undefined ? undefined : { ...volume, proven: asProofs(proofs[id]) };
+          return await oneVolume(archive, known, id, entry, { sessions: stored.get(id) ?? [], proofs: proofs[id] });
         } catch (caught) {
           const error = asSparsebakError(caught);
           if (!['integrity', 'rollback'].includes(error.code) || archive.client.failure !== undefined) throw error;
@@ -89,13 +88,38 @@ async function listed(archive: OpenArchive, name: string | undefined): Promise<L
       },
     ),
   );
+  faults.push(...(await lostHeads(archive, looked)));
   // A listing of one volume knows nothing of the others.
   if (name === undefined && faults.length === 0) known.save();
   const volumes = looked
-    .filter((volume) => volume !== undefined)
+    .flatMap((found) => found?.volume ?? [])
     .filter((volume) => name === undefined || volume.name === name)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   return { volumes, faults };
+}
+
+interface Looked {
+  readonly id: VolumeId;
+  readonly volume: ListedVolume;
+  /** Sessions that the receiver lists and has no head of. */
+  readonly headless: readonly SessionName[];
+}
+
+/** A session that was pruned since the receiver listed it has lost nothing. */
+async function lostHeads({ reader }: OpenArchive, looked: readonly (Looked | undefined)[]): Promise<SparsebakError[]> {
+  const suspect = looked.flatMap((found) => (found === undefined || found.headless.length === 0 ? [] : [found]));
+  if (suspect.length === 0) return [];
+  const now = await reader.volumes();
+  return suspect.flatMap(({ id, volume, headless }) => {
+    const there = new Set(now.get(id)?.map(({ session }) => session));
+    return headless.filter((session) => there.has(session)).map((session) => headLost(volume.name, session));
+  });
+}
+
+function headLost(name: string, session: SessionName): SparsebakError {
+  return new SparsebakError('integrity', `session ${session} of ${name} has no head in the archive`, {
+    hint: `It cannot be restored. "sparsebak prune ${name} --session ${session}" takes it away, and keeps all others as they are.`,
+  });
 }
 
 /** Sessions that one `get-heads` may name. */
@@ -106,8 +130,8 @@ async function oneVolume(
   known: KnownHeads,
   id: VolumeId,
   entry: CatalogueVolume | undefined,
-  sessions: readonly StoredSession[],
-): Promise<Omit<ListedVolume, 'proven'> | undefined> {
+  { sessions, proofs }: { readonly sessions: readonly StoredSession[]; readonly proofs: VolumeProofs | undefined },
+): Promise<Looked | undefined> {
   // The catalogue is signed, so what it lists must be there: a receiver could withhold it.
   if (entry?.session && !sessions.some(({ session }) => session === entry.session)) {
     throw newestMissing(
@@ -136,15 +160,18 @@ async function oneVolume(
   }
   const newest = entry?.session ?? last.session;
   if (!heads.has(newest)) throw newestMissing(name ?? id, newest, [...heads.keys()].sort());
-  return {
+  const volume: ListedVolume = {
     name: name ?? id,
     sizeBytes: heads.get(last.session)?.size ?? 0,
     ...(entry === undefined ? { uncatalogued: true as const } : {}),
+    proven: asProofs(proofs),
     sessions: sessions.flatMap((stored) => {
       const head = heads.get(stored.session);
       return head === undefined ? [] : [asSession(head, stored, entry?.tags ?? {})];
     }),
   };
+  const headless = sessions.flatMap(({ session }) => (heads.has(session) ? [] : [session]));
+  return { id, volume, headless };
 }
 
 function asSession(

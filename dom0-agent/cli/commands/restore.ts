@@ -53,6 +53,12 @@ export async function restore(context: CommandContext, name: string, options: Re
           context.progress.add(bytes);
         },
       });
+      if (restored.indexFault !== undefined) {
+        context.log.warn(
+          { volume: name },
+          `${name}: ${restored.indexFault.message}; its pages are whole, and were proven without it`,
+        );
+      }
       const proof = { session: session.head.session, time: Date.now(), chunks: restored.chunks };
       noteProof(archive.state.folder, volume.id, 'whole', proof);
       context.progress.clear();

@@ -89,12 +89,16 @@ async function verifyOne(
     const session = await findSession(archive, volume, name);
     context.progress.begin(`verifying ${volume.name} ${session.head.session}`, session.head.size);
     const wanted = sample === undefined ? {} : { wanted: drawnFrom(sample) };
-    const { chunks, bytes, badChunks, bad } = await readContent({ session, target: null, ...wanted }, tools);
+    const result = await readContent({ session, target: null, ...wanted }, tools);
+    const { chunks, bytes, badChunks, bad, indexFault } = result;
     if (badChunks === 0) {
       const proof = { session: session.head.session, time: Date.now(), chunks };
       noteProof(archive.state.folder, volume.id, sample === undefined ? 'whole' : 'sample', proof);
     }
-    return { ...blank, session: session.head.session, chunks, bytes, badChunks, bad };
+    const found = { ...blank, session: session.head.session, chunks, bytes, badChunks, bad };
+    if (indexFault === undefined) return found;
+    // It can be restored all the same, as long as all of its pages are there.
+    return { ...found, error: { code: indexFault.code, message: indexFault.message } };
   } catch (caught) {
     const error = asSparsebakError(caught);
     // Damage is a finding, and the next session may be whole; anything else ends the command.

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { isId, isSlotName, type ArchiveId, type SessionName, type VolumeId } from '../../../shared/archive/names.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
-import { Refusal, attempt, attemptAsync } from '../refusal.ts';
+import { Refusal, attempt, attemptAsync, isLoss } from '../refusal.ts';
 import type {
   ArchiveStore,
   Patience,
@@ -161,22 +161,32 @@ export class FilesArchive implements ArchiveStore {
     }));
   }
 
-  *heads(volume: VolumeId, sessions: readonly SessionName[]): Generator<StoredHead, void, undefined> {
+  *heads(
+    volume: VolumeId,
+    sessions: readonly SessionName[],
+    onLost?: (why: Refusal) => void,
+  ): Generator<StoredHead, void, undefined> {
     const asked = new Set(sessions);
     for (const each of this.#sessions(volume)) {
       if (each.hidden || (asked.size > 0 && !asked.has(each.session))) continue;
-      const head = this.#head(volumeFolder(volume), each);
+      const head = this.#head(volumeFolder(volume), each, onLost);
       if (head !== undefined) yield head;
     }
   }
 
   /** Undefined when the session went while we looked: no lock is held for this. */
-  #head(volumeName: string, session: StoredSession): StoredHead | undefined {
+  #head(
+    volumeName: string,
+    session: StoredSession,
+    onLost: ((why: Refusal) => void) | undefined,
+  ): StoredHead | undefined {
     try {
       return attempt(`read ${volumeName}`, () => readHead({ disk: this.#disk, volumeName }, session));
     } catch (error) {
       if (attempt(`read ${volumeName}`, () => this.#disk.kindOf(session.path)) === undefined) return undefined;
-      throw error;
+      if (onLost === undefined || !isLoss(error)) throw error;
+      onLost(error);
+      return undefined;
     }
   }
 

@@ -1,6 +1,7 @@
 /**
  * Files read whole or in pieces, none of them longer than it may be, and none that is not a plain file.
  */
+import { systemCode } from '../../../shared/errors.ts';
 import { Refusal, asRefusal } from '../refusal.ts';
 import type { Disk } from './disk.ts';
 
@@ -37,13 +38,17 @@ export function readFully(
 
 /** The whole of a file of at most `max` bytes; undefined where there is none. */
 export function readSmall(disk: Disk, path: string, name: string, max: number): Uint8Array | undefined {
-  if (disk.kindOf(path) === undefined) return undefined;
-  return withFile(disk, path, name, (fd, size) => {
-    if (size > max) throw new Refusal('io', `${name} has ${size} bytes, where ${max} are the most`);
-    const bytes = Buffer.allocUnsafe(size);
-    readFully(disk, fd, bytes, 0, size, name);
-    return bytes;
-  });
+  try {
+    return withFile(disk, path, name, (fd, size) => {
+      if (size > max) throw new Refusal('io', `${name} has ${size} bytes, where ${max} are the most`);
+      const bytes = Buffer.allocUnsafe(size);
+      readFully(disk, fd, bytes, 0, size, name);
+      return bytes;
+    });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** A file in pieces; each piece holds until the next one is asked for. */
