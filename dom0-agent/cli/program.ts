@@ -157,6 +157,14 @@ function addCommands(program: Command, execute: Execute): void {
       await execute(command, async (context) => (await import('./commands/list.ts')).list(context, name));
     });
   program
+    .command('status')
+    .argument('[volume...]')
+    .description('where each volume stands, by what this computer knows')
+    .addHelpText('after', '\nExamples:\n  sparsebak status\n  sparsebak status --json work/private.img')
+    .action(async (names: string[], _options, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/status.ts')).status(context, names));
+    });
+  program
     .command('restore')
     .argument('<volume>')
     .description('write a volume as it was at a session')

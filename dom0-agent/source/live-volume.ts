@@ -20,11 +20,21 @@ export async function isVolumeFile(folder: string, name: string): Promise<boolea
   return stats?.isFile() === true;
 }
 
+/** While a qube runs it writes to private-dirty.img, which is renamed to private.img when it stops. */
+function dirtyName(volume: string): string | undefined {
+  return volume.endsWith('.img') ? volume.replace(/\.img$/, '-dirty.img') : undefined;
+}
+
+/** Whether a running qube writes to another file than the volume's own. */
+export async function isRunning(folder: string, volume: string): Promise<boolean> {
+  const dirty = dirtyName(volume);
+  return dirty !== undefined && (await isVolumeFile(folder, dirty));
+}
+
 /** @param wanted `running`: where a qube runs, the file that it writes to */
 export async function openLiveVolume(folder: string, volume: string, wanted: RunningState): Promise<LiveVolume> {
   checkVolumeName(volume);
-  // While a qube runs it writes to private-dirty.img, which is renamed to private.img when it stops.
-  const dirty = wanted === 'running' && volume.endsWith('.img') ? volume.replace(/\.img$/, '-dirty.img') : undefined;
+  const dirty = wanted === 'running' ? dirtyName(volume) : undefined;
   if (await isReached(folder, volume)) {
     const running = dirty === undefined ? undefined : await openFile(folder, dirty);
     if (running !== undefined && dirty !== undefined) return { volume, name: dirty, state: 'running', handle: running };

@@ -15,7 +15,7 @@ import { fileSystemOf, type FileSystem } from './file-system.ts';
 import { readExtentsTwice } from './filefrag.ts';
 import { changesOf, checkUnchanged, settledState } from './live-file.ts';
 import { checkPoolFolder, checkVolumeName, listVolumes } from './pool-folder.ts';
-import { isVolumeFile, openLiveVolume, type LiveVolume } from './live-volume.ts';
+import { isRunning, isVolumeFile, openLiveVolume, type LiveVolume } from './live-volume.ts';
 import { bytesIn, clip } from './ranges.ts';
 import { restoreFile } from './restored-file.ts';
 import { SnapshotFolder } from './snapshot-folder.ts';
@@ -56,6 +56,11 @@ export class ReflinkSource implements Source {
     await checkPoolFolder(this.#path);
     const isVolume = (name: string): Promise<boolean> => isVolumeFile(this.#path, name);
     return await listVolumes({ folder: this.#path, patterns, excludes, isVolume });
+  }
+
+  async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {
+    const looked = await Promise.all(volumes.map((volume) => isRunning(this.#path, volume)));
+    return new Set(volumes.filter((_, at) => looked[at]));
   }
 
   async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {

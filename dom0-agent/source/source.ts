@@ -93,6 +93,9 @@ export interface Source {
    */
   deltas?(pairs: readonly SnapshotPair[]): AsyncIterable<Delta>;
 
+  /** Those of these volumes whose qube runs now and writes elsewhere, until it stops. */
+  running?(volumes: readonly string[]): Promise<ReadonlySet<string>>;
+
   /** Whether the pool has room for more snapshots. `snapshot` throws where it has not. */
   hasRoom?(): Promise<boolean>;
 

@@ -41,3 +41,29 @@ export function noteProof(folder: string, volume: VolumeId, kind: keyof VolumePr
     // It is said again after the next send.
   }
 }
+
+/** As it is shown; null: never. */
+export interface ShownProof {
+  readonly session: string;
+  readonly chunks: number;
+  /** ISO 8601. */
+  readonly time: string;
+}
+
+/** `whole`: all of the session; `sample`: so many of its chunks. */
+export type ShownProofs = { readonly [Kind in keyof Required<VolumeProofs>]: ShownProof | null };
+
+export function asProofs({ whole, sample }: VolumeProofs = {}): ShownProofs {
+  return { whole: asProof(whole), sample: asProof(sample) };
+}
+
+function asProof(proof: Proof | undefined): ShownProof | null {
+  if (proof === undefined) return null;
+  const { session, chunks, time } = proof;
+  return { session, chunks, time: new Date(time).toISOString() };
+}
+
+/** A word and the day. */
+export function describeProof(proof: ShownProof | null, whole: boolean): string {
+  return proof === null ? '' : `${whole ? 'all' : `${proof.chunks} chunks`}, ${proof.time.slice(0, 10)}`;
+}

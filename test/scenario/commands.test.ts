@@ -65,8 +65,14 @@ describe('help', () => {
     'monitor',
     'send',
     'list',
+    'status',
     'restore',
     'verify',
+    'prune',
+    'tag',
+    'rename',
+    'delete',
+    'adopt',
     'key',
     'key list',
     'key add',
@@ -81,7 +87,7 @@ describe('help', () => {
       assert.equal(ran.stderr, '');
     }
     const listed = (await run(['--help'])).stdout;
-    for (const command of commands.slice(1, 8)) assert.match(listed, new RegExp(`^ +${command}\\b`, 'm'));
+    for (const command of commands.slice(1, 14)) assert.match(listed, new RegExp(`^ +${command}\\b`, 'm'));
     assert.match((await run(['--version'])).expect(0).stdout, /^\d+\.\d+\.\d+\n$/);
   });
 

@@ -116,6 +116,25 @@ export const listDocument = z.strictObject({
 });
 export type ListDocument = z.infer<typeof listDocument>;
 
+export const statusDocument = z.strictObject({
+  archive: z.string(),
+  sequence: uint.min(1),
+  volumes: z.array(
+    z.strictObject({
+      name: z.string(),
+      pool: z.string().nullable(),
+      kind: z.enum(['saved', 'new', 'missing', 'unselected']),
+      session: session.nullable(),
+      changedChunks: uint.nullable(),
+      noted: z.iso.datetime().nullable(),
+      unfinished: session.nullable(),
+      running: z.boolean(),
+      missingSince: z.iso.datetime().nullable(),
+      proven: z.strictObject({ whole: proof, sample: proof }),
+    }),
+  ),
+});
+
 export const restoreDocument = z.strictObject({
   name: z.string(),
   session,

@@ -5,7 +5,7 @@ import type { CatalogueVolume } from '../../content/catalogue.ts';
 import { newestMissing } from '../../restore/find-session.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
 import { KnownHeads, type KnownHead } from '../../trust/known-heads.ts';
-import { readProofs, type Proof, type VolumeProofs } from '../../trust/proofs.ts';
+import { asProofs, describeProof, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
 import type { StoredSession } from '../../trust/proven-reader.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
@@ -30,18 +30,8 @@ interface ListedVolume {
   /** Not in the catalogue: committed by a send that was cut off before it could list it. */
   readonly uncatalogued?: true;
   /** What this computer last proved of it. */
-  readonly proven: ListedProofs;
+  readonly proven: ShownProofs;
   readonly sessions: readonly ListedSession[];
-}
-
-/** Null: never. `whole`: all of the session; `sample`: so many of its chunks. */
-type ListedProofs = { readonly [Kind in keyof Required<VolumeProofs>]: ListedProof | null };
-
-interface ListedProof {
-  readonly session: string;
-  readonly chunks: number;
-  /** ISO 8601. */
-  readonly time: string;
 }
 
 export async function list(context: CommandContext, name: string | undefined): Promise<number> {
@@ -192,16 +182,6 @@ function asSession(
   };
 }
 
-function asProofs({ whole, sample }: VolumeProofs = {}): ListedProofs {
-  return { whole: asProof(whole), sample: asProof(sample) };
-}
-
-function asProof(proof: Proof | undefined): ListedProof | null {
-  if (proof === undefined) return null;
-  const { session, chunks, time } = proof;
-  return { session, chunks, time: new Date(time).toISOString() };
-}
-
 function asText(volumes: readonly ListedVolume[]): string {
   if (volumes.length === 0) return 'The archive has no volume yet.';
   const rows = volumes.flatMap(({ name, sessions, uncatalogued, proven }) =>
@@ -220,12 +200,7 @@ function asText(volumes: readonly ListedVolume[]): string {
 }
 
 /** The strongest that is known of the session. */
-function proofText({ whole, sample }: ListedProofs, session: string): string {
-  if (whole?.session === session) return `all, ${day(whole.time)}`;
-  if (sample?.session === session) return `${sample.chunks} chunks, ${day(sample.time)}`;
-  return '';
-}
-
-function day(time: string): string {
-  return time.slice(0, 10);
+function proofText({ whole, sample }: ShownProofs, session: string): string {
+  if (whole?.session === session) return describeProof(whole, true);
+  return sample?.session === session ? describeProof(sample, false) : '';
 }

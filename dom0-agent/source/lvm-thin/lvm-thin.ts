@@ -92,6 +92,11 @@ export class LvmThinSource implements Source {
     return selectNames([...volumes.keys()], patterns, excludes);
   }
 
+  async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {
+    const report = await this.#recentReport();
+    return new Set(volumes.filter((volume) => report.volumes.has(runningName(volume))));
+  }
+
   async newVolume(volume: NewVolume): Promise<Target> {
     await this.#heal(await this.#report());
     return await restoreVolume(this.#place, volume);

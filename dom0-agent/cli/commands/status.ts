@@ -1,0 +1,128 @@
+/**
+ * `status`: where each volume stands, by dom0's own records and a look at the pools. Nothing is snapshotted, and no receiver is
+ * asked: whether the archive still has all this, `list` and `verify` tell.
+ */
+import type { CatalogueVolume } from '../../content/catalogue.ts';
+import type { PairingState } from '../../capture/pairing.ts';
+import { selectVolumes, type Pool, type SelectedVolume } from '../../config/pools.ts';
+import { ArchiveState } from '../../trust/archive-state.ts';
+import { Pin } from '../../trust/pin.ts';
+import { asProofs, describeProof, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
+import type { CommandContext } from '../context.ts';
+import { formatTable, print, printJson } from '../output.ts';
+
+interface VolumeStatus {
+  readonly name: string;
+  /** Null: no configured pool has it any more. */
+  readonly pool: string | null;
+  /** `new`: not in the archive. `missing`: not there now. `unselected`: in the archive, and no pool selects it. */
+  readonly kind: 'saved' | 'new' | 'missing' | 'unselected';
+  /** The newest session; null: it has none. */
+  readonly session: string | null;
+  /** Chunks that the next send reads; null: all of the volume. */
+  readonly changedChunks: number | null;
+  /** When that was last noted. ISO 8601. */
+  readonly noted: string | null;
+  /** Of a send that was cut off. */
+  readonly unfinished: string | null;
+  /** Its qube runs, and what that wrote since its start is in no session. */
+  readonly running: boolean;
+  /** ISO 8601. */
+  readonly missingSince: string | null;
+  readonly proven: ShownProofs;
+}
+
+export async function status(context: CommandContext, names: readonly string[]): Promise<number> {
+  const { archive, config } = context;
+  const state = ArchiveState.open(config.stateDir, archive.name);
+  const { catalogue } = new Pin(state).known;
+  const entries = catalogue.volumes.filter((entry) => entry.state === 'active');
+  const proofs = readProofs(state.folder);
+  const pools = context.pools();
+  const volumes: VolumeStatus[] = [];
+  const selected = await selectVolumes(pools, names);
+  for (const pool of pools) {
+    const here = selected.filter((each) => each.pool === pool);
+    const running = await runningIn(pool, here);
+    for (const each of here) {
+      const entry = entries.find(({ name }) => name === each.volume);
+      const found = statusOf(each, pool.store.stateOf(pool.pool, each.volume), state.record.archive, entry);
+      volumes.push({ ...found, running: running.has(each.volume), proven: asProofs(proofs[entry?.id ?? '']) });
+    }
+  }
+  if (names.length === 0) {
+    const known = new Set(volumes.map(({ name }) => name));
+    for (const entry of entries) if (!known.has(entry.name)) volumes.push(unselected(entry, proofs[entry.id]));
+  }
+  volumes.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const { sequence } = catalogue;
+  if (context.json) printJson({ archive: archive.name, sequence, volumes });
+  else print(`Archive ${archive.name}, catalogue ${sequence}.\n${asText(volumes)}`);
+  return 0;
+}
+
+/** Where the stopped state is captured, and the qube has another one by now. */
+async function runningIn(pool: Pool, selected: readonly SelectedVolume[]): Promise<ReadonlySet<string>> {
+  if (pool.config.type === 'file' || pool.config.state === 'running' || selected.length === 0) return new Set();
+  return (await pool.source.running?.(selected.map(({ volume }) => volume))) ?? new Set();
+}
+
+function statusOf(
+  { volume, pool, missing }: SelectedVolume,
+  state: PairingState,
+  archive: string,
+  entry: CatalogueVolume | undefined,
+): Omit<VolumeStatus, 'running' | 'proven'> {
+  const maps = state.maps.filter((map) => map.archive === archive);
+  const unfinished = state.pending.find((pending) => pending.archive === archive && pending.outcome === 'unknown');
+  return {
+    name: volume,
+    pool: pool.pool,
+    kind: missing ? 'missing' : entry === undefined ? 'new' : 'saved',
+    session: entry?.session ?? null,
+    changedChunks: maps.length === 0 ? null : Math.max(...maps.map(({ changedChunks }) => changedChunks)),
+    noted: maps.length === 0 || state.tick === null ? null : new Date(state.tick.time).toISOString(),
+    unfinished: unfinished?.session ?? null,
+    missingSince: state.missingSince === null ? null : new Date(state.missingSince).toISOString(),
+  };
+}
+
+function unselected({ name, session }: CatalogueVolume, proofs: VolumeProofs | undefined): VolumeStatus {
+  const nothing = {
+    pool: null,
+    changedChunks: null,
+    noted: null,
+    unfinished: null,
+    running: false,
+    missingSince: null,
+  };
+  return { name, kind: 'unselected', session, ...nothing, proven: asProofs(proofs) };
+}
+
+function asText(volumes: readonly VolumeStatus[]): string {
+  const rows = volumes.map((volume) => [
+    volume.name,
+    volume.session ?? '',
+    volume.changedChunks === null ? '' : `${volume.changedChunks} chunks`,
+    minute(volume.noted),
+    describeProof(volume.proven.whole ?? volume.proven.sample, volume.proven.whole !== null),
+    remarks(volume).join('; '),
+  ]);
+  return formatTable(['VOLUME', 'NEWEST SESSION', 'TO SEND', 'NOTED', 'PROVEN', ''], rows, [2]);
+}
+
+function remarks({ kind, changedChunks, unfinished, running, missingSince }: VolumeStatus): string[] {
+  return [
+    ...(kind === 'new' ? ['not sent yet: "sparsebak send --full"'] : []),
+    ...(kind === 'missing' ? [`not there${missingSince === null ? '' : ` since ${minute(missingSince)}`}`] : []),
+    ...(kind === 'unselected' ? ['no pool selects it'] : []),
+    ...(kind === 'saved' && changedChunks === null ? ['read in full by the next send'] : []),
+    ...(unfinished === null ? [] : [`the send ${unfinished} was cut off; the next one settles that`]),
+    ...(running ? ['its qube runs: what that wrote is not in the archive'] : []),
+  ];
+}
+
+/** UTC, without seconds. */
+function minute(time: string | null): string {
+  return time === null ? '' : time.slice(0, 16).replace('T', ' ');
+}
