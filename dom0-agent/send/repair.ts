@@ -4,6 +4,7 @@
  * that show it. A lost page's range is sent anew as a whole, so that the new session is sound.
  */
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
+import { SparsebakError } from '../../shared/errors.ts';
 import { CHUNK_HEADER } from '../../shared/wire/chunk-frame.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
 import { PageIndex } from '../content/page-index.ts';
@@ -107,10 +108,24 @@ class Mending {
     const range = Math.floor(chunk / CHUNKS_PER_RANGE);
     if (this.#lostPages.has(range)) return undefined;
     if (this.#page?.range !== range) {
-      this.#page = { range, entries: await this.#tools.reader.page(this.#session, range, this.#index.hash(range)) };
+      const entries = await this.#pageOf(range);
+      if (entries === undefined) return undefined;
+      this.#page = { range, entries };
     }
     const at = (chunk % CHUNKS_PER_RANGE) * IDENTITY;
     return this.#page.entries.subarray(at, at + IDENTITY);
+  }
+
+  /** Undefined where it is lost as well, though the receiver did not know. */
+  async #pageOf(range: number): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#tools.reader.page(this.#session, range, this.#index.hash(range));
+    } catch (error) {
+      if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+      this.#lostPages.add(range);
+      this.#lost++;
+      return undefined;
+    }
   }
 
   /** The snapshot's identities of a range, as the session would have them; undefined where it is shorter. */

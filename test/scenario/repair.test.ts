@@ -197,3 +197,13 @@ test('A13 a lost head: the session is lost, and no other; the newest one’s is 
   await lab.send('--accept-rollback');
   await lab.compareAll();
 });
+
+test('A13 a page that goes after the scrub that found its chunks damaged', async (t) => {
+  const lab = await sent(t, new Random('later'));
+  rot(stored(lab, /\/[0-9a-f]{16}$/)[2]!);
+  assert.equal(receiver(lab, 'scrub'), 4);
+  rmSync(stored(lab, /page$/)[0]!);
+  const { volumes } = await lab.send();
+  assert.deepEqual([only(volumes, 'a.img').kind, only(volumes, 'a.img').chunks], ['incremental', 20]);
+  assert.ok((await lab.restore('a.img')).equals(readFileSync(lab.path('a.img'))));
+});
