@@ -2,7 +2,7 @@ import { test } from 'node:test';
 import { GUEST_MINUTES, guestSkip, runSuite } from './suite.ts';
 
 test(
-  'the source of LVM thin pools, in a guest',
+  'the source of LVM thin pools, kills and restores, in a guest',
   { skip: guestSkip(), timeout: (GUEST_MINUTES + 1) * 60_000 },
   async (t) => {
     const disks = [

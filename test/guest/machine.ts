@@ -16,7 +16,8 @@ export interface GuestRun {
   /** Empty disks, found as /dev/disk/NAME; sparse, so that only what is written to counts. */
   readonly disks: readonly { readonly name: string; readonly megabytes: number }[];
   readonly seconds: number;
-  readonly onLine: (line: string) => void;
+  /** @param seconds of processor time that the guest has taken so far, which a busy machine does not change much */
+  readonly onLine: (line: string, seconds: number) => void;
 }
 
 function kernelArguments(): string {
@@ -46,7 +47,7 @@ export async function runGuest({ image, suite, disks, seconds, onLine }: GuestRu
     const ended = once(child, 'close');
     for await (const line of createInterface({ input: child.stdout })) {
       const exit = /^guest exit (\d+)$/.exec(line)?.[1];
-      if (exit === undefined) onLine(line);
+      if (exit === undefined) onLine(line, processorSeconds(child.pid));
       else status = Number(exit);
     }
     await ended;
@@ -58,6 +59,18 @@ export async function runGuest({ image, suite, disks, seconds, onLine }: GuestRu
     process.off('exit', stop);
     stop();
     removeScratch(scratch);
+  }
+}
+
+function processorSeconds(pid: number | undefined): number {
+  try {
+    // The name before may hold spaces.
+    const fields = readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return 0;
   }
 }
 

@@ -7,18 +7,10 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Interposition } from '../../scenario/interposed.ts';
+import { AgentProcess, LIMIT, type Ran } from './agent.ts';
 import type { ThinPool } from './thin-pool.ts';
 
-/** A run that takes longer hangs. Milliseconds. */
-const LIMIT = 300_000;
 const TEMPLATE = '/tmp/template';
-
-export interface Ran {
-  readonly status: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 interface SentVolume {
   readonly name: string;
@@ -53,8 +45,21 @@ export interface PoolSection {
   readonly fullAt?: number;
 }
 
+/** Scenarios run one after another. */
+let agent: AgentProcess | undefined;
+
+/** To the guest's console, whose end is shown if the guest has no other. */
+function timed(args: readonly string[], work: () => Ran): Ran {
+  const began = Date.now();
+  const ran = work();
+  console.error(`${((Date.now() - began) / 1000).toFixed(1)} s: sparsebak ${args.join(' ')}: ${String(ran.status)}`);
+  return ran;
+}
+
 export class Backup {
   readonly folder: string;
+  /** Whether commands are run as users run them: by the two built programs, which start anew each time. */
+  built = false;
   #sections: readonly PoolSection[] = [];
   /** Files, by volume and session. */
   readonly #kept = new Map<string, Map<string, string>>();
@@ -102,27 +107,37 @@ export class Backup {
       `full_at = ${fullAt}`,
       `volumes = ${JSON.stringify(volumes)}`,
     ]);
-    writeFileSync(join(this.folder, 'sparsebak.toml'), `${[...head, ...lines].join('\n')}\n`);
+    writeFileSync(this.#config, `${[...head, ...lines].join('\n')}\n`);
   }
 
-  try(args: readonly string[], environment: NodeJS.ProcessEnv = {}, agent = '/suite/sparsebak.js'): Ran {
-    const own = ['--disallow-code-generation-from-strings', agent, '--config', join(this.folder, 'sparsebak.toml')];
-    const began = Date.now();
-    const { status, signal, stdout, stderr } = spawnSync('node', [...own, ...args], {
-      encoding: 'utf8',
-      env: { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: undefined, ...environment },
-      maxBuffer: 64 * 1024 * 1024,
-      timeout: LIMIT,
+  /** Unless `built`, in a process of the agent that has run others before; a new one where that one was killed. */
+  try(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Ran {
+    if (this.built) return this.#program(args, environment, '/suite/sparsebak.js');
+    if (agent?.alive !== true) {
+      agent?.end();
+      agent = new AgentProcess();
+    }
+    const current = agent;
+    return timed(args, () => current.run(['--config', this.#config, ...args], environment));
+  }
+
+  #program(args: readonly string[], environment: NodeJS.ProcessEnv, file: string): Ran {
+    return timed(args, () => {
+      const own = ['--disallow-code-generation-from-strings', file, '--config', this.#config];
+      const ran = spawnSync('node', [...own, ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...environment },
+        maxBuffer: 64 * 1024 * 1024,
+        timeout: LIMIT,
+      });
+      if (ran.status === null && ran.signal !== 'SIGKILL') throw new Error(`${args.join(' ')}: ${ran.stderr}`);
+      return ran;
     });
-    // To the guest's console, whose end is shown if the guest has no other.
-    const seconds = ((Date.now() - began) / 1000).toFixed(1);
-    console.error(`${seconds} s: sparsebak ${args.join(' ')}: ${String(status ?? signal)}`);
-    return { status, signal, stdout, stderr };
   }
 
   run(args: readonly string[], environment: NodeJS.ProcessEnv = {}, status = 0): Ran {
     const ran = this.try(args, environment);
-    assert.equal(ran.status, status, `${args.join(' ')}: ${ran.signal ?? ''} ${ran.stdout}${ran.stderr}`);
+    assert.equal(ran.status, status, `${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
     return ran;
   }
 
@@ -133,11 +148,17 @@ export class Backup {
     assert.match(ran.stderr, words);
   }
 
+  /** A run that is killed at a call of a program. */
+  killedAtCall(args: readonly string[], environment: NodeJS.ProcessEnv): void {
+    const ran = this.try(args, environment);
+    assert.equal(ran.status, null, `${args.join(' ')} was not killed: ${ran.stdout}${ran.stderr}`);
+  }
+
   /** A run that is killed where a message goes by. */
-  killedAt(args: readonly string[], plan: Interposition): void {
+  killedAtMessage(args: readonly string[], plan: Interposition): void {
     const environment = { INTERPOSE: JSON.stringify(plan), INTERPOSE_RECEIVER: '/suite/sparsebak-receiver.js' };
-    const ran = this.try(args, environment, '/suite/interposed/sparsebak.js');
-    assert.equal(ran.signal, 'SIGKILL', `${plan.what}: ${ran.stdout}${ran.stderr}`);
+    const ran = this.#program(args, environment, '/suite/interposed/sparsebak.js');
+    assert.equal(ran.status, null, `${plan.what}: ${ran.stdout}${ran.stderr}`);
   }
 
   /** Keeps a copy of every volume that was sent; nothing writes to them meanwhile. */
@@ -155,6 +176,10 @@ export class Backup {
       const sessions = this.#kept.get(name) ?? new Map<string, string>();
       this.#kept.set(name, sessions.set(session, file));
     }
+  }
+
+  get #config(): string {
+    return join(this.folder, 'sparsebak.toml');
   }
 
   #live(name: string): Buffer {

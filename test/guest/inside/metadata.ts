@@ -8,6 +8,7 @@ import { contentOf, snapshotOf } from '../../dom0-agent/source/conformance.ts';
 import { withFake } from '../../dom0-agent/source/fake-program.ts';
 import { Random } from '../../fixtures/random.ts';
 import { lvs, run } from './commands.ts';
+import { noise } from './noise.ts';
 import { ThinPool } from './thin-pool.ts';
 
 const MIB = 1024 * 1024;
@@ -20,10 +21,10 @@ function scratch(): string {
 async function editedPair(pool: ThinPool, seed: string) {
   const random = new Random(seed);
   pool.create('v', 4 * MIB);
-  pool.write('v', 0, random.bytes(2 * MIB));
+  pool.write('v', 0, noise(random, 2 * MIB));
   const older = await snapshotOf(pool.source, 'v');
   const before = pool.read('v');
-  pool.write('v', 100_000, random.bytes(300_000));
+  pool.write('v', 100_000, noise(random, 300_000));
   pool.discard('v', { offset: MIB, length: 200_000 });
   const newer = await snapshotOf(pool.source, 'v');
   return { older, newer, before, after: pool.read('v') };

@@ -1,4 +1,4 @@
-// A reporter for node:test in the guest, one line as each test ends: `ok 3 - suite › test (1.2 s)` or `not ok …` after the
+// A reporter for node:test in the guest, one line as each test ends: `ok 3 - suite › test` or `not ok …` after the
 // lines, beginning with `# `, that say why; and at last `1..N`.
 
 /** @param {unknown} error @returns {string} */
@@ -25,7 +25,8 @@ export default async function* lines(events) {
       yield `${describe(error.cause ?? error).replaceAll(/^/gm, '# ')}\n`;
     }
     const name = [...path.slice(0, data.nesting), data.name].join(' › ');
-    yield `${ok ? '' : 'not '}ok ${++count} - ${name} (${(data.details.duration_ms / 1000).toFixed(1)} s)\n`;
+    const skipped = data.skip === undefined || data.skip === false ? '' : ` # SKIP ${data.skip}`;
+    yield `${ok ? '' : 'not '}ok ${++count} - ${name}${skipped}\n`;
   }
   yield `1..${count}\n`;
 }

@@ -8,6 +8,7 @@ import { contentOf, snapshotOf } from '../../dom0-agent/source/conformance.ts';
 import { assertCovers, assertDelta } from '../../dom0-agent/source/oracle.ts';
 import { Random } from '../../fixtures/random.ts';
 import { run } from './commands.ts';
+import { noise } from './noise.ts';
 import { GROUP, ThinPool } from './thin-pool.ts';
 
 const KIB = 1024;
@@ -24,7 +25,7 @@ describe('volumes that change their size (L6, L14)', () => {
     t.after(() => pool.clear());
     const random = new Random('sizes');
     pool.create('v', 3 * MIB);
-    pool.write('v', 0, random.bytes(3 * MIB));
+    pool.write('v', 0, noise(random, 3 * MIB));
     let tick = await snapshotOf(pool.source, 'v');
     let before = pool.read('v');
     const steps: [string, () => void][] = [
@@ -79,7 +80,7 @@ describe("chunks of the pool's own size", () => {
     t.after(() => pool.clear());
     const random = new Random('512k');
     pool.create('v', 5 * MIB + 64 * KIB);
-    pool.write('v', 0, random.bytes(3 * MIB));
+    pool.write('v', 0, noise(random, 3 * MIB));
     let tick = await snapshotOf(pool.source, 'v');
     let before = pool.read('v');
     for (let round = 0; round < 3; round++) {
@@ -106,7 +107,7 @@ describe('the newer thin tools', () => {
     t.after(() => pool.clear());
     const random = new Random('newer tools');
     pool.create('v', 4 * MIB);
-    pool.write('v', 0, random.bytes(2 * MIB));
+    pool.write('v', 0, noise(random, 2 * MIB));
     const tick = await snapshotOf(pool.source, 'v');
     const before = pool.read('v');
     for (let edit = 0; edit < 5; edit++)
@@ -136,7 +137,7 @@ describe('volumes that share blocks', () => {
     t.after(() => pool.clear());
     const random = new Random('shared');
     pool.create('a', 2 * MIB);
-    pool.write('a', 0, random.bytes(2 * MIB));
+    pool.write('a', 0, noise(random, 2 * MIB));
     const a = await snapshotOf(pool.source, 'a');
     pool.clone('a', 'b');
     pool.write('b', 200_000, Buffer.alloc(10, 1));
@@ -156,7 +157,7 @@ describe('a volume outside the pool that shows through (L19)', () => {
     for (const name of ['image', 'other']) {
       run('lvcreate', '-Wn', '-n', name, '-L', '2m', GROUP);
       const device = openSync(pool.path(name), 'r+');
-      writeSync(device, random.bytes(2 * MIB));
+      writeSync(device, noise(random, 2 * MIB));
       closeSync(device);
       run('lvchange', '-an', `${GROUP}/${name}`);
       run('lvchange', '-pr', `${GROUP}/${name}`);

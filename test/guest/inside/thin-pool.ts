@@ -155,6 +155,12 @@ export class ThinPool implements PoolUnderTest {
     return / \d+\/\d+ \d+\/\d+ \d+ /.test(this.status());
   }
 
+  /** The name of our snapshot of a volume. */
+  snapshotOf(volume: string): string {
+    const [found] = [...lvs(this.group, 'lv_tags')].filter(([, tags]) => tags === `sparsebak.stopped=${volume}`);
+    return found?.[0] ?? '';
+  }
+
   /** Snapshots of ours: name and whether it is active. */
   ownSnapshots(): { name: string; active: boolean }[] {
     return [...lvs(this.group, 'lv_attr')].flatMap(([name, attributes]) =>
