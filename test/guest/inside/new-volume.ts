@@ -37,9 +37,12 @@ async function restored(source: LvmThinSource, name: string, content: Buffer, re
 /** Every free block of it holds what another volume wrote. */
 function stalePool(chunk: string): ThinPool {
   const pool = ThinPool.named(`stale-${chunk}`, { chunk, size: '32m', metadata: '2m' });
-  pool.create('junk', 24 * MIB);
-  pool.write('junk', 0, Buffer.alloc(24 * MIB, 0x55));
-  pool.drop('junk');
+  // The pool gives out the blocks behind the last one first: the second begins with those that the first left.
+  for (const junk of ['first', 'second']) {
+    pool.create(junk, 24 * MIB);
+    pool.write(junk, 0, Buffer.alloc(24 * MIB, 0x55));
+    pool.drop(junk);
+  }
   return pool;
 }
 
