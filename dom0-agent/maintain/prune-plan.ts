@@ -8,6 +8,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { listedVolumes, newestMissing } from '../restore/find-session.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
+import { newestHead } from '../trust/newest-head.ts';
 import type { StoredSession } from '../trust/proven-reader.ts';
 import { isProtectedBy } from './protecting-tags.ts';
 
@@ -41,7 +42,8 @@ interface Standing {
 /**
  * Moments are chosen over all volumes, whichever are to be pruned.
  * @param names all volumes without any
- * @throws `rollback` where a volume's newest session is not there: of such an archive nothing more is taken away
+ * @throws `rollback` where a volume's newest session is not there, `integrity` where it has no head that proves it: of such an
+ * archive nothing more is taken away
  */
 export async function planPrune(
   open: OpenArchive,
@@ -64,6 +66,9 @@ export async function planPrune(
     .filter(({ id }) => chosen.has(id))
     .map(({ id, name }) => ({ id, name, sessions: judged.get(id) ?? [] }));
   if (choice.kind === 'sessions') mustBeThere(plans, choice, names);
+  // What stays is to be of use: without its newest head a volume has nothing but what would go.
+  const shrinking = new Set(plans.filter((plan) => goingOf(plan).length > 0).map(({ id }) => id));
+  for (const entry of all) if (shrinking.has(entry.id)) await newestHead(open, entry);
   return { plans, stored };
 }
 

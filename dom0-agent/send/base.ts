@@ -1,9 +1,10 @@
 /**
  * What the archive holds of each volume against what the catalogue says it must: the base of the next send.
  */
-import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
-import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import type { VolumeId } from '../../shared/archive/names.ts';
+import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
+import { newestHead } from '../trust/newest-head.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import { ROLLBACK_HINT } from '../trust/pin.ts';
 import type { ProvenSession, StoredSession } from '../trust/proven-reader.ts';
@@ -30,28 +31,7 @@ export async function provenBase(
     const session = newest === undefined ? undefined : await archive.reader.head(entry.id, newest);
     return { session, rolledBack: true };
   }
-  if (entry.session === null || entry.head === null) return { session: undefined, rolledBack: false };
-  return { session: await newestHead(archive, entry.id, entry.session, entry.head), rolledBack: false };
-}
-
-async function newestHead(
-  { reader }: OpenArchive,
-  id: VolumeId,
-  session: SessionName,
-  hash: Uint8Array,
-): Promise<ProvenSession> {
-  try {
-    return await reader.head(id, session, hash);
-  } catch (caught) {
-    const error = asSparsebakError(caught);
-    if (error.code !== 'integrity') throw error;
-    throw new SparsebakError('integrity', error.message, {
-      hint:
-        `Nothing can be sent over it. If the file volumes/${id}/${session}/head is lost for good, move that session's folder out of ` +
-        'the archive and send with --accept-rollback: older sessions stay what they are.',
-      cause: error,
-    });
-  }
+  return { session: await newestHead(archive, entry), rolledBack: false };
 }
 
 function otherNewest(entry: CatalogueVolume, newest: string | undefined): SparsebakError {

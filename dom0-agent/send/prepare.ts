@@ -5,6 +5,7 @@
 import { Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { newEntries } from '../content/node.ts';
+import { PageIndex } from '../content/page-index.ts';
 import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
 import { mistrusted } from '../capture/conclude.ts';
 import { chooseSample, type RollingState } from '../capture/sample.ts';
@@ -44,6 +45,10 @@ export async function prepare(
   const { base: session, tock, pool, resume } = request;
   const geometry = new Geometry(archive.state.record.chunkSize, snapshot.size);
   const base = session === undefined ? undefined : await baseOf(archive.reader, session, onFault);
+  // Which of the base's pages are lost nobody can tell, and what the checkpoint covers may lean on them.
+  if (base?.isLost === true && resume !== undefined && !isAllSent(resume)) {
+    throw leansOnLost();
+  }
   const repaired =
     base === undefined || base.isLost ? NOTHING : await repairKnown(context, request.name, { ...snapshot, base });
   const lostPages = base?.isLost === true ? everyRange(base.session.geometry) : repaired.lostPages;
@@ -76,6 +81,7 @@ export async function prepare(
   const { agrees, lost } = await compareSample({ ...content, base }, comparable, tools);
   if (agrees) {
     const all = new Set([...lostPages, ...lost]);
+    if (leansOn(content, all)) throw leansOnLost();
     return { ...prepared, content: { ...content, lostPages: all }, rolling: sample.rolling };
   }
   context.log.error(
@@ -141,6 +147,25 @@ function budgetNow(rolling: RollingState | undefined, perDay: number): number {
   const today = Math.floor(Date.now() / 86_400_000);
   const spent = rolling?.day === today ? rolling.bytes : 0;
   return Math.min(perDay, spent + ROLLING_PER_SEND);
+}
+
+/** Whether nothing below the checkpoint was left to the base. */
+function isAllSent({ checkpoint, tock }: NonNullable<StreamRequest['resume']>): boolean {
+  return checkpoint.changedBytes >= Math.min(checkpoint.address, tock.size);
+}
+
+/** Whether a page that is lost stands, unsent, below where a cut-off send goes on. */
+function leansOn({ resume, base }: VolumeContent, lost: ReadonlySet<number>): boolean {
+  const sent = new PageIndex(resume?.index);
+  const old = new PageIndex(base?.index);
+  return [...lost].some(
+    (range) => range < (resume?.range ?? 0) && Buffer.compare(sent.hash(range), old.hash(range)) === 0,
+  );
+}
+
+/** The volume is then sent from its beginning. */
+function leansOnLost(): SparsebakError {
+  return new SparsebakError('source', 'pages that it leans on are lost from the archive');
 }
 
 function resumeOf(

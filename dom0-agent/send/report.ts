@@ -1,6 +1,7 @@
 /** What a send tells of itself (docs/cli.md has it as JSON). */
 import type { SessionName } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
+import type { StreamCounts } from './stream.ts';
 
 export interface VolumeReport {
   readonly name: string;
@@ -40,6 +41,17 @@ export function blankReport(name: string): VolumeReport {
   };
 }
 
+/** What streaming counted, and what damage to the base it met. */
+export function sentReport(name: string, kind: VolumeReport['kind'], sent: StreamCounts): VolumeReport {
+  const { compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes, fault } = sent;
+  const { mended, lost } = sent.repaired;
+  return {
+    ...{ ...blankReport(name), kind, compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes },
+    ...(mended + lost > 0 ? { damage: { mended, lost } } : {}),
+    ...(fault === undefined ? {} : { error: { code: fault.code, message: fault.message } }),
+  };
+}
+
 export function failedReport(name: string, error: SparsebakError, seconds: number): VolumeReport {
   return { ...blankReport(name), seconds, error: { code: error.code, message: error.message } };
 }
@@ -49,7 +61,8 @@ export function withResumed(reports: readonly VolumeReport[], resumed: readonly 
   const merged = new Map(resumed.map((report) => [report.name, report]));
   for (const report of reports) {
     const before = merged.get(report.name);
-    merged.set(report.name, before === undefined || report.error !== undefined ? report : together(before, report));
+    const failed = report.kind === 'failed' || report.kind === 'skipped';
+    merged.set(report.name, before === undefined || failed ? report : together(before, report));
   }
   return [...merged.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -57,7 +70,10 @@ export function withResumed(reports: readonly VolumeReport[], resumed: readonly 
 /** One volume's two sessions of one run, or its session and the finding that nothing changed since. */
 function together(first: VolumeReport, then: VolumeReport): VolumeReport {
   return {
+    ...first,
     ...then,
+    ...(first.error === undefined ? {} : { error: first.error }),
+    ...damageOf([first, then]),
     kind: first.kind,
     compared: first.compared || then.compared,
     changedBytes: first.changedBytes + then.changedBytes,
@@ -66,4 +82,12 @@ function together(first: VolumeReport, then: VolumeReport): VolumeReport {
     sentBytes: first.sentBytes + then.sentBytes,
     seconds: first.seconds + then.seconds,
   };
+}
+
+function damageOf(reports: readonly VolumeReport[]): Pick<VolumeReport, 'damage'> {
+  const found = reports.flatMap(({ damage }) => damage ?? []);
+  if (found.length === 0) return {};
+  const sum = (of: (damage: NonNullable<VolumeReport['damage']>) => number) =>
+    found.reduce((total, each) => total + of(each), 0);
+  return { damage: { mended: sum(({ mended }) => mended), lost: sum(({ lost }) => lost) } };
 }

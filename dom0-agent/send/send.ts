@@ -20,7 +20,7 @@ import { noteChanges } from '../maintain/unfinished-changes.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
 import { readBackAll } from './read-back.ts';
-import { blankReport, failedReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
+import { failedReport, sentReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
 import type { SendContext, SendProgress } from './context.ts';
 import { stopsEverything, streamVolume } from './stream.ts';
 import { resolve, settleUnfinished } from './unfinished.ts';
@@ -118,21 +118,25 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
   }
   await listHeads(context, plan, heads, done);
   await readBackAll(context, starts, heads, reports);
+  const goneOnWith = resumed.map(({ report }) => report);
+  await readBackAll(
+    context,
+    new Map(),
+    resumed.map(({ head }) => head),
+    goneOnWith,
+  );
   if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) throw stopped;
   if (archive.client.failure === undefined) await archive.client.bye();
   const session =
     heads.length > 0
       ? plan.session
       : resumed
-          .map((each) => each.session)
+          .map(({ head }) => head.session)
           .sort()
           .at(-1);
   return {
     session: session ?? null,
-    volumes: withResumed(
-      reports,
-      resumed.map(({ report }) => report),
-    ),
+    volumes: withResumed(reports, goneOnWith),
   };
 }
 
@@ -198,21 +202,14 @@ async function sendOne(
     rolling: pool.store.stateOf(pool.pool, request.volume).rolling[request.archive],
   });
   const ref = { volume: request.volume, archive: request.archive, pairing: request.pairing };
-  const { volumeBytes, changedBytes, chunks, zeroChunks, sentBytes, compared } = sent;
-  const { mended, lost } = sent.repaired;
-  const counts = {
-    ...{ ...blankReport(request.volume), compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes },
-    ...(mended + lost > 0 ? { damage: { mended, lost } } : {}),
-    ...(sent.fault === undefined ? {} : { error: { code: sent.fault.code, message: sent.fault.message } }),
-  };
   if (sent.kind === 'unchanged') {
     await unchanged(pool, ref, sent.rolling);
-    return { ...counts, kind: 'unchanged' };
+    return sentReport(request.volume, 'unchanged', sent);
   }
   // Heads are listed by what the receiver has, whatever becomes of dom0's own note of it.
   heads.push(sent.head);
   await committed(pool, ref, sent.rolling);
-  return { ...counts, kind: base.session === undefined ? 'full' : 'incremental' };
+  return sentReport(request.volume, base.session === undefined ? 'full' : 'incremental', sent);
 }
 
 /** Puts the catalogue that lists what the receiver has now. */

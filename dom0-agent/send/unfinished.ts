@@ -2,7 +2,7 @@
  * Sends whose end dom0 does not know, settled before a new one begins. The receiver's commit is the commit point: the
  * newest head carries the pairing id, or it does not. What can be resumed is, and is then a session like any other.
  */
-import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
+import type { VolumeId } from '../../shared/archive/names.ts';
 import { mayResume, resumption, type Resumption } from '../capture/checkpoint.ts';
 import { committed, discarded, settled, unfinished } from '../capture/conclude.ts';
 import type { Pending } from '../capture/pairing.ts';
@@ -12,7 +12,7 @@ import type { Pool } from '../config/pools.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import { ROLLBACK_HINT } from '../trust/pin.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
-import type { VolumeReport } from './report.ts';
+import { sentReport, type VolumeReport } from './report.ts';
 import type { SendContext } from './context.ts';
 import { stopsEverything, streamVolume, type Streamed } from './stream.ts';
 
@@ -24,7 +24,7 @@ interface Unfinished {
 
 /** A cut-off send that was taken up again and is a session now. */
 export interface Resumed {
-  readonly session: SessionName;
+  readonly head: NewHead;
   readonly report: VolumeReport;
 }
 
@@ -40,7 +40,7 @@ export async function settleUnfinished(context: SendContext, pools: readonly Poo
     const outcome = await resolveOne(context, entry, await mayResume(entry.pool, entry.pending));
     if (outcome === undefined) continue;
     listed.push({ entry, head: outcome.head });
-    if (outcome.report !== undefined) resumed.push({ session: outcome.head.session, report: outcome.report });
+    if (outcome.report !== undefined) resumed.push({ head: outcome.head, report: outcome.report });
   }
   if (listed.length === 0) return resumed;
   const sequence = archive.state.burnSequence(archive.pin.known.catalogue.sequence);
@@ -145,10 +145,8 @@ async function finish(
   }
   if (sent.kind === 'unchanged') return 'it came to nothing';
   await committed(pool, refOf(entry));
-  const { head, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes, compared } = sent;
-  const counts = { compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes };
-  const kind = base === undefined ? 'full' : 'incremental';
-  return { head, report: { name: volume, kind, ...counts, seconds: (Date.now() - began) / 1000 } };
+  const report = sentReport(volume, base === undefined ? 'full' : 'incremental', sent);
+  return { head: sent.head, report: { ...report, seconds: (Date.now() - began) / 1000 } };
 }
 
 function refOf({ volume, pending }: Unfinished) {

@@ -16,8 +16,8 @@ const plain = ground('plain');
 const CHUNK = 64 * 1024;
 const RANGE = 1024 * CHUNK;
 
-function receiver(lab: Lab, command: string): number | null {
-  return spawnSync(process.execPath, [RECEIVER, command, '--root', lab.root], { stdio: 'ignore' }).status;
+function receiver(lab: Lab, command: string, ...options: string[]): number | null {
+  return spawnSync(process.execPath, [RECEIVER, command, '--root', lab.root, ...options], { stdio: 'ignore' }).status;
 }
 
 /** The files of the volume's only session. */
@@ -189,7 +189,12 @@ test('A13 a lost head: the session is lost, and no other; the newest one’s is 
   await lab.compareAll();
   (await lab.run(['verify', '--all-sessions'])).expect(0);
 
+  // Whatever the policy says: it is all that can be restored.
+  rot(join(folder, '..', third!, 'head'));
+  assert.match((await lab.run(['prune', '--keep-last', '1', '--yes'])).expect(4).stderr, /move that session's folder/);
   rmSync(join(folder, '..', third!, 'head'));
+  (await lab.run(['prune', 'a.img', '--session', first!])).expect(4);
+  assert.equal(receiver(lab, 'prune', '--keep-last', '1'), 3);
   writeAt(lab.path('a.img'), 5 * CHUNK, random.bytes(10));
   assert.match((await lab.run(['send'])).expect(4).stderr, /move that session's folder out/);
   renameSync(join(folder, '..', third!), join(lab.folder, 'away'));

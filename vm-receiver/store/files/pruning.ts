@@ -9,7 +9,9 @@ import type { SessionName } from '../../../shared/archive/names.ts';
 import { Refusal, attempt, attemptAsync } from '../refusal.ts';
 import { mustBePrunable } from '../rules.ts';
 import { aloneIn } from './alone.ts';
-import { droppedFolder, firstAddressOf, hiddenFolder, isDropped, sessionOf } from './paths.ts';
+import { findChecksums } from './checksums.ts';
+import { inspectFile } from './inspect.ts';
+import { HEAD, droppedFolder, firstAddressOf, hiddenFolder, isDropped, sessionOf } from './paths.ts';
 import type { VolumePlace } from './place.ts';
 import { Pool } from './pool.ts';
 import { isProtected } from './protect.ts';
@@ -38,11 +40,29 @@ function hide(place: VolumePlace, session: SessionName): boolean {
   const visible = sessions.filter(({ hidden }) => !hidden);
   const standing = visible.map((each) => ({ session: each.session, protected: isProtected(disk, each.path) }));
   mustBePrunable(id, standing, [session], rules);
+  mustHaveNewestHead(place, visible);
   // Better now than when there is no way back.
   heirsOf(place, visible, visible.indexOf(found));
   disk.rename(found.path, join(volume, hiddenFolder(session)));
   disk.syncFolder(volume);
   return true;
+}
+
+/** What stays is to be of use: without its newest head a volume has nothing but what would go. */
+function mustHaveNewestHead({ disk, volumeName }: VolumePlace, visible: readonly StoredSession[]): void {
+  const newest = visible.at(-1);
+  if (newest === undefined) return;
+  const { problem } = inspectFile(disk, join(newest.path, HEAD), findChecksums(disk, newest.path)?.sums.get(HEAD));
+  // Where its checksum is lost it may be sound.
+  const mayBeSound = problem === undefined || problem === 'unlisted';
+  if (mayBeSound && disk.kindOf(join(newest.path, HEAD)) !== undefined) return;
+  throw new Refusal(
+    'refused',
+    `${volumeName}/${newest.session}/${HEAD}, the head of the newest session, is damaged or lost`,
+    {
+      hint: 'Nothing older is taken away until it is there again, or its session moved out of the archive.',
+    },
+  );
 }
 
 /** Finishes what was cut off, and what was just begun; gives the bytes of stored files that are gone. */
