@@ -7,6 +7,7 @@ import type { PairingId, SessionName, VolumeId } from '../../shared/archive/name
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { newestMissing } from '../restore/find-session.ts';
+import { newestHead } from '../trust/newest-head.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import type { ProvenSession, StoredSession } from '../trust/proven-reader.ts';
 import { changeCatalogue } from './reconcile.ts';
@@ -26,6 +27,10 @@ export async function adoptArchive(writer: Writer): Promise<readonly Adopted[]> 
   const { catalogue } = open.pin.known;
   const before = await open.reader.volumes();
   const known = catalogue.volumes.filter((entry) => entry.state === 'active');
+  // Ahead of everything that changes something, and with what is to be done about it.
+  for (const entry of known) {
+    if (before.get(entry.id)?.some(({ session }) => session === entry.session) === true) await newestHead(open, entry);
+  }
   const ids = new Set([...before.keys(), ...known.map(({ id }) => id)]);
   for (const id of ids) await discardUnfinished(open, id);
   // Whoever was still sending may have committed until then.

@@ -15,11 +15,18 @@ export async function newestHead(
   } catch (caught) {
     const error = asSparsebakError(caught);
     if (error.code !== 'integrity') throw error;
-    throw new SparsebakError('integrity', `${name}: ${error.message}`, {
-      hint:
-        `It is the volume's newest session: nothing can be sent over it, and nothing older is taken away. If the file volumes/${id}/${session}/head ` +
-        "is lost for good, move that session's folder out of the archive and send with --accept-rollback: older sessions stay what they are.",
-      cause: error,
-    });
+    throw newestHeadLost({ id, name, session }, error);
   }
+}
+
+export function newestHeadLost(
+  { id, name, session }: Pick<CatalogueVolume, 'id' | 'name' | 'session'>,
+  error: SparsebakError,
+): SparsebakError {
+  return new SparsebakError('integrity', `${name}: ${error.message}`, {
+    hint:
+      `It is the volume's newest session: nothing can be sent over it, and nothing older is taken away. If the file volumes/${id}/${session}/head ` +
+      "is lost for good, move that session's folder out of the archive and send with --accept-rollback: older sessions stay what they are.",
+    cause: error,
+  });
 }

@@ -73,11 +73,15 @@ export class ProvenReader {
     return proven;
   }
 
-  /** The same, but a named session that is gone (pruned since it was listed, say) is left out. */
+  /**
+   * The same, but a named session that is gone (pruned since it was listed, say) is left out.
+   * @param onDamaged leaves out those that do not authenticate, too
+   */
   async headsThere(
     volume: VolumeId,
     sessions: readonly SessionName[],
     expected?: { readonly session: SessionName; readonly hash: Uint8Array },
+    onDamaged?: (session: SessionName, fault: SparsebakError) => void,
   ): Promise<ProvenSession[]> {
     const proven: ProvenSession[] = [];
     let last: SessionName | undefined;
@@ -98,7 +102,9 @@ export class ProvenReader {
       try {
         proven.push(this.#prove(volume, session, item.data, expected));
       } catch (error) {
-        fault = asSparsebakError(error, 'integrity');
+        const found = asSparsebakError(error, 'integrity');
+        if (onDamaged === undefined || found.code !== 'integrity') fault = found;
+        else onDamaged(session, found);
       }
     });
     if (fault !== undefined) throw fault;

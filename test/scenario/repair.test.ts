@@ -167,14 +167,16 @@ test('A13 a lost head: the session is lost, and no other; the newest one’s is 
   const [first, second, third] = [...lab.kept.get('a.img')!.keys()];
   const folder = dirname(stored(lab, /\/head$/)[0]!);
   rmSync(join(folder, '..', second!, 'head'));
-  const listed = await lab.run(['--json', 'list']);
-  assert.deepEqual(
-    listed
-      .expect(4)
-      .json(listDocument)
-      .volumes[0]?.sessions.map(({ session }) => session),
-    [first, third],
-  );
+  const listed = async () => {
+    const { volumes } = (await lab.run(['--json', 'list'])).expect(4).json(listDocument);
+    return volumes[0]?.sessions.map(({ session }) => session);
+  };
+  assert.deepEqual(await listed(), [first, third]);
+  // One that is there and damaged hides no more than one that is lost.
+  rot(join(folder, '..', first!, 'head'));
+  rmSync(join(lab.stateDir, 'archives/laptop/heads'), { force: true });
+  assert.deepEqual(await listed(), [third]);
+  rot(join(folder, '..', first!, 'head'));
   const verified = (await lab.run(['--json', 'verify', '--all-sessions'])).expect(4).json(verifyDocument);
   assert.deepEqual(
     verified.sessions.map(({ session, error }) => [session, error?.code]),
@@ -191,6 +193,10 @@ test('A13 a lost head: the session is lost, and no other; the newest one’s is 
 
   // Whatever the policy says: it is all that can be restored.
   rot(join(folder, '..', third!, 'head'));
+  assert.deepEqual(await listed(), [first]);
+  for (const command of [['list'], ['adopt', '--yes']]) {
+    assert.match((await lab.run(command)).expect(4).stderr, /move that session's folder out/);
+  }
   assert.match((await lab.run(['prune', '--keep-last', '1', '--yes'])).expect(4).stderr, /move that session's folder/);
   rmSync(join(folder, '..', third!, 'head'));
   (await lab.run(['prune', 'a.img', '--session', first!])).expect(4);

@@ -6,6 +6,7 @@ import { newestMissing } from '../../restore/find-session.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
 import { KnownHeads, type KnownHead } from '../../trust/known-heads.ts';
 import { asProofs, describeProof, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
+import { newestHeadLost } from '../../trust/newest-head.ts';
 import type { StoredSession } from '../../trust/proven-reader.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
@@ -42,7 +43,8 @@ export async function list(context: CommandContext, name: string | undefined): P
     }
     if (context.json) printJson({ volumes });
     else print(asText(volumes));
-    const [first] = faults;
+    const [first, ...others] = faults;
+    for (const { message } of others) context.log.error(message);
     // What is whole was shown; the command fails all the same.
     if (first !== undefined) throw first;
     return 0;
@@ -91,24 +93,35 @@ async function listed(archive: OpenArchive, name: string | undefined): Promise<L
 interface Looked {
   readonly id: VolumeId;
   readonly volume: ListedVolume;
-  /** Sessions that the receiver lists and has no head of. */
-  readonly headless: readonly SessionName[];
+  /** What the catalogue lists as its newest session. */
+  readonly newest: SessionName | null;
+  /** Sessions that the receiver lists and that have no sound head, with what is wrong with it where there is one. */
+  readonly headless: ReadonlyMap<SessionName, SparsebakError | undefined>;
 }
 
 /** A session that was pruned since the receiver listed it has lost nothing. */
 async function lostHeads({ reader }: OpenArchive, looked: readonly (Looked | undefined)[]): Promise<SparsebakError[]> {
-  const suspect = looked.flatMap((found) => (found === undefined || found.headless.length === 0 ? [] : [found]));
+  const suspect = looked.flatMap((found) => (found === undefined || found.headless.size === 0 ? [] : [found]));
   if (suspect.length === 0) return [];
   const now = await reader.volumes();
-  return suspect.flatMap(({ id, volume, headless }) => {
+  return suspect.flatMap(({ id, volume: { name }, newest, headless }) => {
     const there = new Set(now.get(id)?.map(({ session }) => session));
-    return headless.filter((session) => there.has(session)).map((session) => headLost(volume.name, session));
+    return [...headless]
+      .filter(([session]) => there.has(session))
+      .map(([session, fault]) => headLost({ id, name, session }, newest, fault));
   });
 }
 
-function headLost(name: string, session: SessionName): SparsebakError {
-  return new SparsebakError('integrity', `session ${session} of ${name} has no head in the archive`, {
+function headLost(
+  volume: { readonly id: VolumeId; readonly name: string; readonly session: SessionName },
+  newest: SessionName | null,
+  fault = new SparsebakError('integrity', `session ${volume.session} of ${volume.name} has no head in the archive`),
+): SparsebakError {
+  const { name, session } = volume;
+  if (session === newest) return newestHeadLost(volume, fault);
+  return new SparsebakError('integrity', fault.message, {
     hint: `It cannot be restored. "sparsebak prune ${name} --session ${session}" takes it away, and keeps all others as they are.`,
+    cause: fault,
   });
 }
 
@@ -140,19 +153,20 @@ async function oneVolume(
     else heads.set(session, head);
   }
   const expected = entry?.session && entry.head ? { session: entry.session, hash: entry.head } : undefined;
+  const damaged = new Map<SessionName, SparsebakError>();
+  const onDamaged = (session: SessionName, fault: SparsebakError) => void damaged.set(session, fault);
   let name = entry?.name;
   for (let from = 0; from < wanted.length; from += HEADS_AT_ONCE) {
-    for (const { head } of await reader.headsThere(id, wanted.slice(from, from + HEADS_AT_ONCE), expected)) {
+    const some = wanted.slice(from, from + HEADS_AT_ONCE);
+    for (const { head } of await reader.headsThere(id, some, expected, onDamaged)) {
       known.add(head);
       heads.set(head.session, head);
       name = entry?.name ?? head.name;
     }
   }
-  const newest = entry?.session ?? last.session;
-  if (!heads.has(newest)) throw newestMissing(name ?? id, newest, [...heads.keys()].sort());
   const volume: ListedVolume = {
     name: name ?? id,
-    sizeBytes: heads.get(last.session)?.size ?? 0,
+    sizeBytes: sessions.flatMap(({ session }) => heads.get(session)?.size ?? []).at(-1) ?? 0,
     ...(entry === undefined ? { uncatalogued: true as const } : {}),
     proven: asProofs(proofs),
     sessions: sessions.flatMap((stored) => {
@@ -160,8 +174,10 @@ async function oneVolume(
       return head === undefined ? [] : [asSession(head, stored, entry?.tags ?? {})];
     }),
   };
-  const headless = sessions.flatMap(({ session }) => (heads.has(session) ? [] : [session]));
-  return { id, volume, headless };
+  const headless = new Map(
+    sessions.flatMap(({ session }) => (heads.has(session) ? [] : [[session, damaged.get(session)] as const])),
+  );
+  return { id, volume, newest: entry?.session ?? null, headless };
 }
 
 function asSession(
