@@ -48,6 +48,8 @@ export interface ReadResult {
   /** At most `MAX_BAD` of them; `badChunks` counts all. */
   readonly bad: readonly BadChunk[];
   readonly badChunks: number;
+  /** Of all bad chunks. */
+  readonly badRanges: ReadonlySet<number>;
   /** What is wrong with the stored index, where the session was read without it. */
   readonly indexFault: SparsebakError | undefined;
 }
@@ -69,6 +71,7 @@ class ContentReading {
   readonly #tools: ReadTools;
   readonly #underWay = new Set<Promise<void>>();
   readonly #bad: BadChunk[] = [];
+  readonly #badRanges = new Set<number>();
   #failure: SparsebakError | undefined;
   #indexFault: SparsebakError | undefined;
   #badChunks = 0;
@@ -87,7 +90,7 @@ class ContentReading {
   get result(): ReadResult {
     return {
       ...{ chunks: this.#chunks, bytes: this.#bytes, bad: this.#bad, badChunks: this.#badChunks },
-      indexFault: this.#indexFault,
+      ...{ badRanges: this.#badRanges, indexFault: this.#indexFault },
     };
   }
 
@@ -229,6 +232,7 @@ class ContentReading {
 
   #report(address: number, reason: string): void {
     this.#badChunks++;
+    if (address >= 0) this.#badRanges.add(Math.floor(address / this.#request.session.geometry.rangeBytes));
     if (this.#bad.length < MAX_BAD) this.#bad.push({ address, reason });
   }
 }

@@ -6,6 +6,7 @@ import { Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { newEntries } from '../content/node.ts';
 import { PageIndex } from '../content/page-index.ts';
+import { foundDamage } from '../trust/found-damage.ts';
 import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
 import { mistrusted } from '../capture/conclude.ts';
 import { chooseSample, type RollingState } from '../capture/sample.ts';
@@ -51,7 +52,10 @@ export async function prepare(
   }
   const repaired =
     base === undefined || base.isLost ? NOTHING : await repairKnown(context, request.name, { ...snapshot, base });
-  const lostPages = base?.isLost === true ? everyRange(base.session.geometry) : repaired.lostPages;
+  const lostPages =
+    base?.isLost === true
+      ? everyRange(base.session.geometry)
+      : new Set([...repaired.lostPages, ...foundBefore(context, request, base?.session)]);
   const content: VolumeContent = {
     volume: request.pending.volumeId,
     path: snapshot.path,
@@ -94,6 +98,22 @@ export async function prepare(
   if (resume !== undefined) throw new SparsebakError('source', 'what it had sent was chosen by a delta that was wrong');
   const everything = { ...content, marked: undefined, mapped: await pool.source.mapped(tock) };
   return { ...prepared, content: everything, distrusted: true };
+}
+
+/** Ranges that verify or the read-back found damaged in the base: sent anew, whatever the receiver knows of them. */
+function foundBefore(
+  { archive, log }: SendContext,
+  { name, resume, pending }: StreamRequest,
+  base: ProvenSession | undefined,
+): ReadonlySet<number> {
+  if (base === undefined) return new Set();
+  const found = foundDamage(archive.state.folder, pending.volumeId, base.head.session);
+  const from = resume === undefined ? 0 : Math.ceil(resume.checkpoint.address / base.geometry.rangeBytes);
+  if ([...found].some((range) => range < from)) throw leansOnLost();
+  if (found.size > 0) {
+    log.warn({ volume: name }, `${name}: what was found damaged in ${base.head.session} is sent anew`);
+  }
+  return found;
 }
 
 interface FoundBase {

@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto';
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { readContent, type ReadTools } from '../restore/read-content.ts';
+import { noteDamage } from '../trust/found-damage.ts';
 import { noteProof } from '../trust/proofs.ts';
 import type { SendStart } from '../capture/begin-send.ts';
 import type { SendContext } from './context.ts';
@@ -57,6 +58,7 @@ async function readBack(
     const ranges = new Set([...chunks].map((chunk) => Math.floor(chunk / CHUNKS_PER_RANGE)));
     const wanted = (chunk: number): boolean => chunks.has(chunk);
     const result = await readContent({ session: proven, target: null, ranges, wanted }, tools);
+    if (result.badChunks > 0) noteDamage(archive.state.folder, volumeId, session, result.badRanges);
     const [bad] = result.bad;
     if (bad !== undefined) throw new SparsebakError('integrity', `chunk at ${bad.address}: ${bad.reason}`);
     noteProof(archive.state.folder, volumeId, 'sample', { session, time: Date.now(), chunks: result.chunks });

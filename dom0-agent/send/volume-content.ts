@@ -18,7 +18,7 @@ export interface VolumeContent {
   readonly marked: MarkedChunks | undefined;
   readonly mapped: Mapped;
   readonly base: { readonly session: ProvenSession; readonly index: Uint8Array } | undefined;
-  /** Ranges whose page the archive has lost: all of each is sent. */
+  /** Ranges whose page the archive has lost, or that were found damaged: all of each is sent. */
   readonly lostPages: ReadonlySet<number>;
   /** The ranges below `range` were sent before an interruption; `index` and `changedBytes` are theirs. */
   readonly resume?: { readonly range: number; readonly index: Uint8Array; readonly changedBytes: number };

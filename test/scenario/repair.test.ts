@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -217,4 +218,23 @@ test('A13 a page that goes after the scrub that found its chunks damaged', async
   const { volumes } = await lab.send();
   assert.deepEqual([only(volumes, 'a.img').kind, only(volumes, 'a.img').chunks], ['incremental', 20]);
   assert.ok((await lab.restore('a.img')).equals(readFileSync(lab.path('a.img'))));
+});
+
+test('A13 what verify finds and no scrub can, the next send sends anew', async (t) => {
+  const lab = await sent(t, new Random('unknown'));
+  // The checksums went with the chunks: nothing tells the receiver that there ever were any.
+  const folder = dirname(stored(lab, /page$/)[1]!);
+  const page = readFileSync(join(folder, 'page'));
+  rmSync(folder, { recursive: true });
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'page'), page);
+  writeFileSync(join(folder, 'sha256'), `${hash('sha256', page, 'hex')}  page\n`);
+  assert.equal(receiver(lab, 'scrub'), 0);
+  const verified = (await lab.run(['--json', 'verify'])).expect(4).json(verifyDocument);
+  assert.equal(verified.sessions[0]?.badChunks, 4);
+  const { volumes } = await lab.send();
+  assert.deepEqual([only(volumes, 'a.img').kind, only(volumes, 'a.img').chunks], ['incremental', 4]);
+  assert.ok((await lab.restore('a.img')).equals(readFileSync(lab.path('a.img'))));
+  (await lab.run(['verify'])).expect(0);
+  assert.equal(only((await lab.send()).volumes, 'a.img').kind, 'unchanged');
 });

@@ -5,6 +5,7 @@ import type { CatalogueVolume } from '../../content/catalogue.ts';
 import { findSession, listedVolumes, sessionNames } from '../../restore/find-session.ts';
 import { readContent, type BadChunk, type ReadTools } from '../../restore/read-content.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
+import { forgetDamage, noteDamage } from '../../trust/found-damage.ts';
 import { noteProof } from '../../trust/proofs.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
@@ -91,6 +92,11 @@ async function verifyOne(
     const wanted = sample === undefined ? {} : { wanted: drawnFrom(sample) };
     const result = await readContent({ session, target: null, ...wanted }, tools);
     const { chunks, bytes, badChunks, bad, indexFault } = result;
+    const { session: proven } = session.head;
+    if (proven === volume.session) {
+      if (badChunks > 0) noteDamage(archive.state.folder, volume.id, proven, result.badRanges);
+      else if (sample === undefined) forgetDamage(archive.state.folder, volume.id);
+    }
     if (badChunks === 0) {
       const proof = { session: session.head.session, time: Date.now(), chunks };
       noteProof(archive.state.folder, volume.id, sample === undefined ? 'whole' : 'sample', proof);

@@ -1,0 +1,55 @@
+/**
+ * What verify or a read-back found damaged in a volume's newest session, for the next send to send anew: the receiver's own
+ * checksums may know nothing of it. Kept beside the archive's state. It holds for that session alone, since the next one is sent
+ * over it; what cannot be read counts as nothing, and the next verify finds it again.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { isId, isSessionName, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
+import { writeDurably } from '../../shared/durable.ts';
+
+const FILE = 'damage.json';
+
+const found = z.strictObject({
+  session: z.string().refine(isSessionName),
+  /** Numbers of ranges. */
+  ranges: z.array(z.number().int().min(0)),
+});
+const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().refine(isId), found) });
+
+type Found = z.infer<typeof found>;
+
+/** @param folder of the archive's state @returns ranges that are not to be believed in that session */
+export function foundDamage(folder: string, volume: VolumeId, session: SessionName): ReadonlySet<number> {
+  const known = read(folder)[volume];
+  return new Set(known?.session === session ? known.ranges : []);
+}
+
+/** Adds to what is known of the session. Where the state cannot be written the finding itself has been said. */
+export function noteDamage(folder: string, volume: VolumeId, session: SessionName, ranges: ReadonlySet<number>): void {
+  const all = new Set([...foundDamage(folder, volume, session), ...ranges]);
+  change(folder, (volumes) => ({ ...volumes, [volume]: { session, ranges: [...all].sort((a, b) => a - b) } }));
+}
+
+/** All of the volume's newest session was proven. */
+export function forgetDamage(folder: string, volume: VolumeId): void {
+  if (read(folder)[volume] === undefined) return;
+  change(folder, ({ [volume]: _, ...others }) => others);
+}
+
+function read(folder: string): Readonly<Record<string, Found>> {
+  try {
+    return schema.parse(JSON.parse(readFileSync(join(folder, FILE), 'utf8'))).volumes;
+  } catch {
+    return {};
+  }
+}
+
+function change(folder: string, edit: (volumes: Readonly<Record<string, Found>>) => Record<string, Found>): void {
+  try {
+    writeDurably(join(folder, FILE), `${JSON.stringify({ v: 1, volumes: edit(read(folder)) })}\n`);
+  } catch {
+    // The next verify finds it again.
+  }
+}
