@@ -203,6 +203,14 @@ export class Backup {
     return (JSON.parse(ran.stdout) as { volumes: MonitoredVolume[] }).volumes;
   }
 
+  /** Volumes whose qube runs, so that what it wrote is in no session. */
+  running(): string[] {
+    const { volumes } = JSON.parse(this.run(['--json', 'status']).stdout) as {
+      volumes: { name: string; running: boolean }[];
+    };
+    return volumes.filter(({ running }) => running).map(({ name }) => name);
+  }
+
   restore(...args: string[]): Restored {
     return JSON.parse(this.run(['--json', 'restore', ...args]).stdout) as Restored;
   }

@@ -79,6 +79,7 @@ describe('a qube that is backed up', () => {
     volume.start();
     pool.write(volume.snap, MIB, random.bytes(100_000));
     assert.deepEqual(changed(), { [root.name]: 0, [volume.name]: 0 }, 'it is as it was when the qube started');
+    assert.deepEqual(backup.running(), [volume.name]);
     assert.ok(
       wrappers.calls().every((call) => call.active === 0),
       'to compare snapshots none is activated',
@@ -114,19 +115,35 @@ describe('a qube that is backed up', () => {
     );
     root.stop();
     pool.write(root.name, MIB, random.bytes(3));
-    pool.rename(volume.name, 'vm-office-private');
-    const renamed = backup.send([], {}, 3);
+    const office = 'vm-office-private';
+    pool.rename(volume.name, office);
+    const skipped = backup.send([], {}, 3);
     assert.deepEqual(
-      renamed.volumes.map(({ name, kind }) => [name, kind]),
+      skipped.volumes.map(({ name, kind }) => [name, kind]),
       [
         [root.name, 'incremental'],
-        ['vm-office-private', 'skipped'],
+        [office, 'skipped'],
       ],
     );
     backup.assertTidy(2);
     backup.compare(volume.name, 'all');
-    backup.built = true;
     backup.compare(root.name);
+
+    backup.built = true;
+    backup.run(['rename', volume.name, office]);
+    pool.write(office, 4 * MIB, random.bytes(5));
+    const renamed = backup.send();
+    assert.deepEqual(
+      renamed.volumes.map(({ name, kind, compared }) => [name, kind, compared]),
+      [
+        [root.name, 'unchanged', false],
+        [office, 'incremental', false],
+      ],
+    );
+    backup.compare(office);
+    pool.drop(office);
+    backup.run(['delete', office, '--yes']);
+    backup.assertTidy(1);
   });
 
   it('has its snapshot replaced by another of its name or number: compared in full (L3, L8)', (t) => {
