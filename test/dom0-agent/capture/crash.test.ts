@@ -1,7 +1,7 @@
 /**
  * Random histories of two volumes, cut by a power loss or a failure at every operation on state and snapshots in turn.
  * After each, dom0 goes on from what was durable, and: no head ever differs from its snapshot, no map lacks a mark, no
- * state names what is gone, nothing is left behind (FAULTS L3, L6, L11, L16, L17, L18, G2, I2, I8, S8, S9).
+ * state names what is gone, nothing is left behind (L3, L6, L11, L16, L17, L18, G2, I2, I8, S8, S9).
  *
  * SEED=n and HISTORIES=n run others and more.
  *

@@ -1,4 +1,4 @@
-/** What dom0's state looks like on disk, and what is believed of it after something went wrong there (FAULTS G3). */
+/** What dom0's state looks like on disk, and what is believed of it after something went wrong there (G3). */
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
