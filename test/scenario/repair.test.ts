@@ -238,3 +238,15 @@ test('A13 what verify finds and no scrub can, the next send sends anew', async (
   (await lab.run(['verify'])).expect(0);
   assert.equal(only((await lab.send()).volumes, 'a.img').kind, 'unchanged');
 });
+
+test('A13 what verify found, and is whole again by the next send, is not sent anew', async (t) => {
+  const lab = await sent(t, new Random('away'));
+  const volumes = join(lab.root, 'laptop/volumes');
+  const [chunk] = stored(lab, /\/[0-9a-f]{16}$/);
+  renameSync(chunk!, join(volumes, '../away'));
+  (await lab.run(['verify'])).expect(4);
+  renameSync(join(volumes, '../away'), chunk!);
+  assert.equal(only((await lab.send()).volumes, 'a.img').kind, 'unchanged');
+  // Once is enough to forget it.
+  assert.doesNotMatch(readFileSync(join(lab.stateDir, 'archives/laptop/damage.json'), 'utf8'), /ranges/);
+});

@@ -69,8 +69,8 @@ function pathsAsNames(name: string, make: Make): void {
     it('lists volumes by globs that stop at a slash', async (t) => {
       const pool = await make(t);
       const names = [
-        'appvms/work/private.img',
-        'appvms/work/root.img',
+        'appvms/office/private.img',
+        'appvms/office/root.img',
         'appvms/vault/private.img',
         'top.img',
         'a/b/c/d.img',
@@ -80,9 +80,9 @@ function pathsAsNames(name: string, make: Make): void {
         pool.source.list(patterns, excludes);
       assert.deepEqual(await list(['*']), ['top.img']);
       assert.deepEqual(await list(['**']), [...names].sort());
-      assert.deepEqual(await list(['appvms/*/private.img']), ['appvms/vault/private.img', 'appvms/work/private.img']);
+      assert.deepEqual(await list(['appvms/*/private.img']), ['appvms/office/private.img', 'appvms/vault/private.img']);
       assert.deepEqual(await list(['**/private.img', 'top.img'], ['**/vault/**']), [
-        'appvms/work/private.img',
+        'appvms/office/private.img',
         'top.img',
       ]);
       assert.deepEqual(await list(['a/**', 'nothing.img', '']), ['a/b/c/d.img']);

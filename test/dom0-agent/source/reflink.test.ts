@@ -181,7 +181,7 @@ describe('a reflink pool on XFS', { skip: loopFsSkip('xfs') }, () => {
   });
 
   describe('of Qubes', () => {
-    const volume = 'appvms/work/private.img';
+    const volume = 'appvms/office/private.img';
 
     function qube(t: TestContext, state: RunningState): FolderPool {
       const pool = poolFor(t, state);
@@ -192,7 +192,7 @@ describe('a reflink pool on XFS', { skip: loopFsSkip('xfs') }, () => {
       }
       pool.create(`${volume}.17@2026-11-23T02:00:00Z`, 8192);
       pool.create(`${volume}~a1b2c3`, 8192);
-      pool.create('appvms/work/volatile-dirty.img', 8192);
+      pool.create('appvms/office/volatile-dirty.img', 8192);
       return pool;
     }
 

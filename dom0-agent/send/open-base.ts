@@ -1,0 +1,140 @@
+/**
+ * The base of a volume's send, and what of it is damaged: what can be put right is, and what cannot be believed is sent anew.
+ * What a cut-off send left to the base below its checkpoint must be there, or it begins anew.
+ */
+import type { Geometry } from '../../shared/archive/address.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import { newEntries } from '../content/node.ts';
+import { PageIndex } from '../content/page-index.ts';
+import { readContent } from '../restore/read-content.ts';
+import type { OpenSnapshot } from '../source/source.ts';
+import { forgetDamage, foundDamage } from '../trust/found-damage.ts';
+import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
+import type { SendContext, StreamRequest } from './context.ts';
+import { repair, type Repaired } from './repair.ts';
+import type { VolumeContent } from './volume-content.ts';
+
+export interface OpenBase {
+  readonly base: FoundBase | undefined;
+  /** Ranges that are sent anew. */
+  readonly lostPages: ReadonlySet<number>;
+  readonly repaired: Repaired;
+}
+
+const NOTHING: Repaired = { mended: 0, lost: 0, lostPages: new Set() };
+
+/** @param onFault damage that nobody knew of */
+export async function openBase(
+  context: SendContext,
+  request: StreamRequest,
+  snapshot: OpenSnapshot,
+  onFault: (fault: SparsebakError) => void,
+): Promise<OpenBase> {
+  const { base: session, name, resume } = request;
+  if (session === undefined) return { base: undefined, lostPages: new Set(), repaired: NOTHING };
+  const base = await baseOf(context.archive.reader, session, onFault);
+  if (base.isLost) {
+    // Which of the base's pages are lost nobody can tell, and what the checkpoint covers may lean on them.
+    if (resume !== undefined && !isAllSent(resume)) throw leansOnLost();
+    return { base, lostPages: everyRange(session.geometry), repaired: NOTHING };
+  }
+  const repaired = await repairKnown(context, name, { ...snapshot, base });
+  const found = await foundBefore(context, request, session);
+  return { base, lostPages: new Set([...repaired.lostPages, ...found]), repaired };
+}
+
+/**
+ * Ranges that verify or the read-back found damaged in the base, whatever the receiver knows of them. They are read again: a disk
+ * that was away for a moment, or what was mended since, costs no send of everything.
+ */
+async function foundBefore(
+  context: SendContext,
+  { name, resume }: StreamRequest,
+  base: ProvenSession,
+): Promise<ReadonlySet<number>> {
+  const { archive, workers: pool, signal, log } = context;
+  const { folder } = archive.state;
+  const found = foundDamage(folder, base.volume, base.head.session);
+  if (found.size === 0) return found;
+  const tools = { client: archive.client, reader: archive.reader, pool, signal, onProgress: () => undefined };
+  const still = await readContent({ session: base, target: null, ranges: found }, tools).then(
+    ({ badRanges }) => badRanges,
+    (error: unknown) => {
+      if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+      return found;
+    },
+  );
+  if (still.size === 0) {
+    forgetDamage(folder, base.volume);
+    return still;
+  }
+  const from = resume === undefined ? 0 : Math.ceil(resume.checkpoint.address / base.geometry.rangeBytes);
+  if ([...still].some((range) => range < from)) throw leansOnLost();
+  log.warn({ volume: name }, `${name}: what was found damaged in ${base.head.session} is sent anew`);
+  return still;
+}
+
+interface FoundBase {
+  readonly session: ProvenSession;
+  readonly index: Uint8Array;
+  /** Nothing is known of its content: all of the volume is sent anew. */
+  readonly isLost: boolean;
+}
+
+async function baseOf(
+  reader: ProvenReader,
+  session: ProvenSession,
+  onFault: (fault: SparsebakError) => void,
+): Promise<FoundBase> {
+  try {
+    const { hashes, fault } = await reader.index(session);
+    if (fault !== undefined) onFault(fault);
+    return { session, index: hashes, isLost: false };
+  } catch (error) {
+    if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+    onFault(error);
+    return { session, index: newEntries(session.geometry.rangeCount), isLost: true };
+  }
+}
+
+function everyRange({ rangeCount }: Geometry): ReadonlySet<number> {
+  return new Set(Array.from({ length: rangeCount }, (_, range) => range));
+}
+
+/** What the receiver's scrub found is offered again, where the snapshot still has it; the send goes on whatever comes of it. */
+async function repairKnown(
+  { archive, workers, signal, log }: SendContext,
+  name: string,
+  what: Parameters<typeof repair>[0],
+): Promise<Repaired> {
+  const { client, reader, state } = archive;
+  const repaired = await repair(what, { client, reader, content: state.content, pool: workers, signal });
+  const { mended, lost } = repaired;
+  if (mended > 0) log.warn({ volume: name }, `${name}: ${mended} damaged objects of the archive were made again`);
+  if (lost > 0) {
+    log.error(
+      { volume: name },
+      `${name}: ${lost} damaged objects of older sessions could not be made again; "sparsebak verify --all-sessions" tells which sessions are whole`,
+    );
+  }
+  return repaired;
+}
+
+/** Whether nothing below the checkpoint was left to the base. */
+function isAllSent({ checkpoint, tock }: NonNullable<StreamRequest['resume']>): boolean {
+  return checkpoint.changedBytes >= Math.min(checkpoint.address, tock.size);
+}
+
+/** Whether a page that is lost stands, unsent, below where a cut-off send goes on. */
+export function leansOn({ resume, base }: VolumeContent, lost: ReadonlySet<number>): boolean {
+  const sent = new PageIndex(resume?.index);
+  const old = new PageIndex(base?.index);
+  return [...lost].some(
+    (range) => range < (resume?.range ?? 0) && Buffer.compare(sent.hash(range), old.hash(range)) === 0,
+  );
+}
+
+/** The volume is then sent from its beginning. */
+export function leansOnLost(): SparsebakError {
+  return new SparsebakError('source', 'pages that it leans on are lost from the archive');
+}
