@@ -14,7 +14,12 @@ const developmentNode = join(root, 'node_modules/.bin/node');
 
 /** @type {Record<string, { script: string, bundles: boolean, programs: boolean, about: string }>} */
 const tasks = {
-  test: { script: '.ci/test.mjs', bundles: true, programs: true, about: 'every test, or those of the given paths' },
+  test: {
+    script: '.ci/test.mjs',
+    bundles: true,
+    programs: true,
+    about: 'the tests of a tier (--tier=short, guest, long), or those of the given paths',
+  },
   check: {
     script: '.ci/check.mjs',
     bundles: false,

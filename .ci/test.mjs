@@ -1,22 +1,30 @@
-// Runs the tests on the development Node: all of them, or those of the given folders, files or globs. Options (--…) go
-// to node as they are, for example --test-name-pattern=restore. Ends with every skipped test and its reason.
+// Runs tests on the development Node: those of a tier, or those of the given folders, files or globs, of whatever tier. Options
+// (--…) go to node as they are, for example --test-name-pattern=restore. Ends with each skipped test and its reason, and
+// the slowest tests.
 //
-//   SPARSEBAK_TEST_MINUTES  the limit for the whole run (25)
-//   CI                      when set, a skipped test is a failure: what runs there must run everything
+//   --tier=short|guest|long  which of the tiers of tiers.mjs (short)
+//   SPARSEBAK_TEST_SILENCE   minutes in which no test begins or ends, after which a run is stopped (10)
+//   CI                       when set, a skipped test is a failure: what runs there must run everything
+//
+// No run has a limit of its own: a slow machine is no fault. A run ends when no test began or ended for ten minutes.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { globSync, rmSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setTimeout as delay } from 'node:timers/promises';
 import { makeScratch, sweepScratch } from '../test/fixtures/scratch.ts';
+import { measureSlowness } from './speed.mjs';
+import { TestRun } from './test-run.mjs';
+import { TIERS, passesOf } from './tiers.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const limitMinutes = Number(process.env.SPARSEBAK_TEST_MINUTES ?? 25);
+const root = join(fileURLToPath(import.meta.url), '../..');
 
-/** A test file for each core at a time; and a test ends within three minutes, unless it asks for more itself. */
-const options = ['--test-concurrency=2', '--test-timeout=180000'];
+const SILENCE_MINUTES = Number(process.env.SPARSEBAK_TEST_SILENCE ?? 10);
+/** For one test, unless it asks for more itself; times the slowness of the machine. */
+const TEST_MINUTES = 3;
+const SLOWEST_SHOWN = 20;
 
 /** @param {string} pattern */
 function filesOf(pattern) {
@@ -24,82 +32,120 @@ function filesOf(pattern) {
   return globSync(isFolder ? join(pattern, '**/*.test.ts') : pattern);
 }
 
-/** @param {string[]} args @returns {Promise<number>} */
-async function nodeTest(args) {
+/**
+ * @param {readonly string[]} args @returns what is to be run, one pass after another
+ */
+function plan(args) {
+  const tier = args.find((arg) => arg.startsWith('--tier='))?.slice('--tier='.length);
+  const flags = args.filter((arg) => arg.startsWith('-') && !arg.startsWith('--tier='));
+  const patterns = args.filter((arg) => !arg.startsWith('-'));
+  const known = TIERS.find((each) => each === (tier ?? 'short'));
+  if (known === undefined) throw new Error(`there is no tier "${tier}"; there are ${TIERS.join(', ')}`);
+  if (patterns.length === 0) return { flags, passes: passesOf(known, root) };
+  if (tier !== undefined) throw new Error('give a tier or paths, not both');
+  const files = [...new Set(patterns.flatMap(filesOf))].sort();
+  if (files.length === 0) throw new Error(`no test file matches ${patterns.join(' ')}`);
+  return { flags, passes: [{ name: patterns.join(' '), files, env: {} }] };
+}
+
+/** @param {readonly string[]} args @param {NodeJS.ProcessEnv} env @param {TestRun} run @returns {Promise<number>} */
+async function nodeTest(args, env, run) {
   // A group of its own, so that a run that hangs ends with all that it started.
-  const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', detached: true });
+  const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', detached: true, env });
   /** @param {NodeJS.Signals} signal */
   const end = (signal) => {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, signal);
     } catch {
-      // Nobody is left.
+      // The group has no process left.
     }
   };
-  const limit = setTimeout(() => {
-    console.error(`test: not done after ${limitMinutes} minutes: stopped`);
+  let hung = false;
+  const watch = setInterval(() => {
+    if (hung || run.silentMinutes() < SILENCE_MINUTES) return;
+    hung = true;
+    console.error(`test: nothing was reported for ${SILENCE_MINUTES} minutes: stopped. What was running:`);
+    for (const { file, name } of run.running()) console.error(`  ${relative(root, file)}: ${name}`);
     end('SIGKILL');
-  }, limitMinutes * 60_000);
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => end(signal));
+  }, 1000);
+  const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
+  const handlers = signals.map((signal) => /** @type {const} */ ([signal, () => end(signal)]));
+  for (const [signal, handler] of handlers) process.on(signal, handler);
   const [code] = await once(child, 'exit');
-  clearTimeout(limit);
-  // What tests left running holds their file systems; the sweep that follows takes only what nobody owns.
+  clearInterval(watch);
+  for (const [signal, handler] of handlers) process.off(signal, handler);
+  // What tests left running holds their file systems; the sweep that follows removes only what has no owner.
   end('SIGKILL');
   await delay(100);
   return code ?? 1;
 }
 
-/** @param {string} file @returns {{ executed: number, skipped: { file: string, line: number, name: string, reason: string }[] }} */
-function readReport(file) {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    return { executed: 0, skipped: [] };
-  }
-}
-
-/** @param {number} executed @param {ReturnType<typeof readReport>['skipped']} skipped */
-function verdictOf(executed, skipped) {
-  for (const { file, line, name, reason } of skipped) {
+/** @param {TestRun} run @returns whether the run as a whole may count as passed, whatever its single tests say */
+function isComplete(run) {
+  for (const { file, line, name, skip } of run.skipped) {
     const where = file === '' ? '' : `  ${relative(root, file)}:${line}`;
-    console.log(`skipped: ${name}: ${reason === '' ? 'no reason given' : reason}${where}`);
+    console.log(`skipped: ${name}: ${skip === '' ? 'no reason given' : skip}${where}`);
   }
-  if (executed === 0) {
+  if (run.executed === 0) {
     console.error('test: no test ran');
-    return 1;
+    return false;
   }
-  if (skipped.length > 0 && (process.env.CI ?? '') !== '') {
-    console.error(`test: ${skipped.length} tests were skipped, and CI must run them all`);
-    return 1;
+  if (run.skipped.length > 0 && (process.env.CI ?? '') !== '') {
+    console.error(`test: ${run.skipped.length} tests were skipped, and CI must run them all`);
+    return false;
   }
-  return 0;
+  return true;
 }
 
-const args = process.argv.slice(2);
-const flags = args.filter((arg) => arg.startsWith('-'));
-const patterns = args.filter((arg) => !arg.startsWith('-'));
-if (patterns.length === 0) patterns.push('test');
-
-const files = [...new Set(patterns.flatMap(filesOf))].sort();
-if (files.length === 0) {
-  console.error(`test: no test file matches ${patterns.join(' ')}`);
-  process.exit(1);
+/** @param {TestRun} run */
+function showSlowest(run) {
+  const slowest = run.slowest(SLOWEST_SHOWN);
+  if (slowest.length < 2) return;
+  console.log('\nslowest tests:');
+  for (const { file, name, milliseconds } of slowest) {
+    console.log(`${(milliseconds / 1000).toFixed(1).padStart(7)} s  ${relative(root, file)}: ${name}`);
+  }
 }
 
-for (const folder of sweepScratch()) console.error(`test: removed what a killed run left: ${folder}`);
-const reports = makeScratch('report');
-const report = join(reports, 'skips.json');
-const code = await nodeTest([
-  '--test',
-  ...options,
-  '--test-reporter=spec',
-  '--test-reporter-destination=stdout',
-  `--test-reporter=${join(root, '.ci/skips-reporter.mjs')}`,
-  `--test-reporter-destination=${report}`,
-  ...flags,
-  ...files,
-]);
-const { executed, skipped } = readReport(report);
-rmSync(reports, { recursive: true, force: true });
-sweepScratch();
-process.exitCode = Math.max(code, verdictOf(executed, skipped));
+async function main() {
+  const { flags, passes } = plan(process.argv.slice(2));
+  const slowness = measureSlowness();
+  if (slowness > 1.5) console.error(`test: this machine is ${slowness.toFixed(1)} times slower than the reference`);
+  for (const folder of sweepScratch()) console.error(`test: removed what a killed run left: ${folder}`);
+  const scratch = makeScratch('events');
+  const began = Date.now();
+  const run = new TestRun(join(scratch, 'events'));
+  let failed = false;
+  for (const { name, files, env } of passes) {
+    if (passes.length > 1) console.log(`\n# ${name}: ${files.length} files`);
+    const args = [
+      '--test',
+      // One file for each core at a time.
+      '--test-concurrency=2',
+      `--test-timeout=${Math.round(TEST_MINUTES * 60_000 * slowness)}`,
+      '--test-reporter=spec',
+      '--test-reporter-destination=stdout',
+      `--test-reporter=${join(root, '.ci/events-reporter.mjs')}`,
+      `--test-reporter-destination=${run.begin()}`,
+      ...flags,
+      ...files,
+    ];
+    const code = await nodeTest(args, { ...process.env, ...env, SPARSEBAK_TEST_SLOWNESS: slowness.toFixed(2) }, run);
+    run.end();
+    failed ||= code !== 0;
+  }
+  rmSync(scratch, { recursive: true, force: true });
+  sweepScratch();
+  showSlowest(run);
+  const complete = isComplete(run);
+  console.log(`\n${((Date.now() - began) / 60_000).toFixed(1)} minutes`);
+  console.log(`${run.passed} passed, ${run.failed} failed, ${run.skipped.length} skipped`);
+  return failed || !complete ? 1 : 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`test: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 2;
+}

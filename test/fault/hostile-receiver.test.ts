@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { listDocument, sendDocument } from '../scenario/documents.ts';
 import { interposedAgent, type Ran, type RunOptions } from '../scenario/program.ts';
 import { Ground, MODES } from './ground.ts';
+import { limit } from '../fixtures/limits.ts';
 
 /** Bytes of memory that the agent may ever hold (I7). */
 const CAP = 200 * 2 ** 20;
@@ -157,7 +158,7 @@ const ARGUMENTS: Readonly<Record<Exclude<Command, 'restore'>, readonly string[]>
   'key list': ['key', 'list'],
 };
 
-test('I7 W5 W6 W8 W12 lies to each command', { timeout: 900_000 }, async (t) => {
+test('I7 W5 W6 W8 W12 lies to each command', { timeout: limit(900_000) }, async (t) => {
   const ground = await Ground.make(t, MODES[0]!);
   const court = new Court(ground);
   let before = ground.stored();

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { CHUNK, Ground, MODES, type Kind, type Outcome } from './ground.ts';
+import { limit } from '../fixtures/limits.ts';
 
 interface Case {
   readonly name: string;
@@ -368,7 +369,7 @@ async function sendOver(ground: Ground, each: Case, expected: number): Promise<v
 }
 
 for (const [number, mode] of MODES.entries()) {
-  test(`an archive that was rearranged (${mode.name})`, { timeout: 900_000 }, async (t) => {
+  test(`an archive that was rearranged (${mode.name})`, { timeout: limit(900_000) }, async (t) => {
     const ground = await Ground.make(t, mode);
     let ran = 0;
     for (const each of CASES) {

@@ -1,9 +1,9 @@
 import { test } from 'node:test';
-import { GUEST_MINUTES, guestSkip, runSuite } from './suite.ts';
+import { LONGEST_BOOT, guestSkip, runSuite } from './suite.ts';
 
 test(
   'the source of LVM thin pools, kills and restores, in a guest',
-  { skip: guestSkip(), timeout: (GUEST_MINUTES + 1) * 60_000 },
+  { skip: guestSkip(), timeout: LONGEST_BOOT },
   async (t) => {
     const disks = [
       { name: 'pv', megabytes: 16_384 },

@@ -9,13 +9,15 @@ import { once } from 'node:events';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import type { GuestImage } from './image.ts';
 
+/** Milliseconds without a line after which the guest hangs. Below what ends the whole run, so that its console is shown. */
+const SILENCE = 9 * 60_000;
+
 export interface GuestRun {
   readonly image: GuestImage;
   /** Its content becomes /suite; the shell script `run` in it is what the guest does. */
   readonly suite: string;
   /** Empty disks, found as /dev/disk/NAME; sparse, so that only what is written to counts. */
   readonly disks: readonly { readonly name: string; readonly megabytes: number }[];
-  readonly seconds: number;
   /** @param seconds of processor time that the guest has taken so far, which a busy machine does not change much */
   readonly onLine: (line: string, seconds: number) => void;
 }
@@ -31,13 +33,13 @@ function kernelArguments(): string {
 }
 
 /** Ends when the guest switched itself off. @returns the exit status of `run` @throws with the console's end */
-export async function runGuest({ image, suite, disks, seconds, onLine }: GuestRun): Promise<number> {
+export async function runGuest({ image, suite, disks, onLine }: GuestRun): Promise<number> {
   const scratch = makeScratch('guest');
   const child = spawn('qemu-system-x86_64', qemuArguments(image, suite, disks, scratch), {
     // The serial port counts as unplugged once its standard input has ended.
     stdio: 'pipe',
   });
-  const clock = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
+  const clock = setTimeout(() => child.kill('SIGKILL'), SILENCE);
   const stop = (): void => void child.kill('SIGKILL');
   process.on('exit', stop);
   let complaints = '';
@@ -46,6 +48,7 @@ export async function runGuest({ image, suite, disks, seconds, onLine }: GuestRu
     child.stderr.setEncoding('utf8').on('data', (text: string) => (complaints += text));
     const ended = once(child, 'close');
     for await (const line of createInterface({ input: child.stdout })) {
+      clock.refresh();
       const exit = /^guest exit (\d+)$/.exec(line)?.[1];
       if (exit === undefined) onLine(line, processorSeconds(child.pid));
       else status = Number(exit);
@@ -53,7 +56,9 @@ export async function runGuest({ image, suite, disks, seconds, onLine }: GuestRu
     await ended;
     if (status !== undefined) return status;
     const console = readFileSync(join(scratch, 'console'), 'utf8').slice(-4000);
-    throw new Error(`the guest ended without saying how (${seconds} s are its limit)\n${complaints}${console}`);
+    throw new Error(
+      `the guest ended without saying how (it is stopped after ${SILENCE / 60_000} minutes without a line)\n${complaints}${console}`,
+    );
   } finally {
     clearTimeout(clock);
     process.off('exit', stop);

@@ -12,6 +12,7 @@ import { ground } from './ground.ts';
 import type { Interposition } from './interposed.ts';
 import { Lab, only } from './lab.ts';
 import { BOTH_LINKS, LINK } from './link.ts';
+import { limit } from '../fixtures/limits.ts';
 
 const xfs = ground('xfs');
 const CHUNK = 64 * 1024;
@@ -79,7 +80,7 @@ test('I2 I9 L18 killed between the receiver’s commit and dom0’s note of it',
   await lab.compareAll();
 });
 
-test('I2 I3 I8 I9 G1 L11 killed at each message, either way', { skip, timeout: 400_000 }, async (t) => {
+test('I2 I3 I8 I9 G1 L11 killed at each message, either way', { skip, timeout: limit(400_000) }, async (t) => {
   const random = new Random('each message');
   const lab = await sentOnce(t, random);
   const trace = join(lab.folder, 'trace');

@@ -14,6 +14,7 @@ import { sendDocument } from './documents.ts';
 import { fallocate, writeAt } from './edits.ts';
 import { ground } from './ground.ts';
 import { Lab, only } from './lab.ts';
+import { limit } from '../fixtures/limits.ts';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -65,7 +66,7 @@ for (const [on, chunkSize] of [
   const disk = ground(on, 2 * GIB);
   test(
     `L6 L15 a volume that grows from nothing to 16 TiB, shrinks and grows, on ${on} in chunks of ${chunkSize}`,
-    { skip: disk.skip, timeout: 300_000 },
+    { skip: disk.skip, timeout: limit(300_000) },
     async (t) => {
       const random = new Random(`large on ${on}`);
       const pool = disk.folder();

@@ -13,6 +13,7 @@ import { writeAt } from './edits.ts';
 import { ground } from './ground.ts';
 import type { Interposition } from './interposed.ts';
 import { Lab, only } from './lab.ts';
+import { limit } from '../fixtures/limits.ts';
 
 const btrfs = ground('btrfs');
 const { skip } = btrfs;
@@ -75,7 +76,7 @@ async function cutEverywhere(
   assert.ok(done < points.length, 'some cuts were before the change');
 }
 
-test('I9 G1 a tag that protects', { skip, timeout: 200_000 }, async (t) => {
+test('I9 G1 a tag that protects', { skip, timeout: limit(200_000) }, async (t) => {
   const lab = await scene(t, new Random('tag'));
   const [session] = [...lab.kept.get('a.img')!.keys()];
   const args = ['tag', 'a.img', '--session', session!, '--add', 'protected'];
@@ -97,7 +98,7 @@ test('I9 G1 a tag that protects', { skip, timeout: 200_000 }, async (t) => {
   });
 });
 
-test('I9 G1 a rename, with the record of changes', { skip, timeout: 200_000 }, async (t) => {
+test('I9 G1 a rename, with the record of changes', { skip, timeout: limit(200_000) }, async (t) => {
   const random = new Random('rename');
   const lab = await scene(t, random);
   const names = { from: 'a.img', to: 'c.img' };
@@ -140,7 +141,7 @@ test('I9 G1 a rename, with the record of changes', { skip, timeout: 200_000 }, a
   });
 });
 
-test('I9 G1 I4 a delete', { skip, timeout: 200_000 }, async (t) => {
+test('I9 G1 I4 a delete', { skip, timeout: limit(200_000) }, async (t) => {
   const lab = await scene(t, new Random('delete'));
   lab.configure('', undefined, [{ ...lab.pools[0]!, volumes: ['b.img'] }]);
   const idsOnDisk = () => readdirSync(join(lab.root, 'laptop/volumes'));
@@ -170,7 +171,7 @@ test('I9 G1 I4 a delete', { skip, timeout: 200_000 }, async (t) => {
   await lab.ask(deleteDocument, ['delete', 'a.img', '--yes']);
 });
 
-test('I9 G1 I4 a prune, with the tags of what is gone', { skip, timeout: 200_000 }, async (t) => {
+test('I9 G1 I4 a prune, with the tags of what is gone', { skip, timeout: limit(200_000) }, async (t) => {
   const random = new Random('prune');
   const lab = await scene(t, random);
   const oneMore = async () => {
@@ -220,7 +221,7 @@ test('two commands at once take turns', { skip }, async (t) => {
   assert.deepEqual(volumes[0]!.sessions[0]!.tags.toSorted(), tags.toSorted(), 'none was lost');
 });
 
-test('I1 a restore while a prune runs is right', { skip, timeout: 200_000 }, async (t) => {
+test('I1 a restore while a prune runs is right', { skip, timeout: limit(200_000) }, async (t) => {
   const random = new Random('beside');
   const lab = await scene(t, random);
   for (let turn = 0; turn < 3; turn++) {

@@ -10,6 +10,7 @@ import { deleteDocument, pruneDocument, renameDocument, tagDocument } from './do
 import { editAtRandom } from './edits.ts';
 import { ground } from './ground.ts';
 import { Lab } from './lab.ts';
+import { limit } from '../fixtures/limits.ts';
 
 const btrfs = ground('btrfs');
 const CHUNK = 64 * 1024;
@@ -19,7 +20,7 @@ const LARGEST = 12 * CHUNK;
 const TIME = 20_000;
 
 for (const encryption of ['on', 'off'] as const) {
-  test(`I1 I4 a random life, encryption ${encryption}`, { skip: btrfs.skip, timeout: 200_000 }, async (t) => {
+  test(`I1 I4 a random life, encryption ${encryption}`, { skip: btrfs.skip, timeout: limit(200_000) }, async (t) => {
     const random = new Random(`model ${encryption}`);
     const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: btrfs.folder() }] });
     for (const name of ['a.img', 'b.img']) lab.write(name, random.bytes(random.between(1, LARGEST)));

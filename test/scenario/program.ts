@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type * as z from 'zod';
+import { limit } from '../fixtures/limits.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const bundle = join(root, 'dist/sparsebak.js');
@@ -16,7 +17,7 @@ export const RECEIVER = existsSync(bundle)
   : join(root, 'vm-receiver/main.ts');
 
 /** A run that takes longer hangs. */
-const LIMIT = 120_000;
+const LIMIT = limit(120_000);
 
 export interface RunOptions {
   readonly agent?: string;
@@ -104,7 +105,7 @@ async function end(child: ChildProcess, args: readonly string[]): Promise<Ran> {
   let stderr = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const limit = setTimeout(() => {
+  const clock = setTimeout(() => {
     stderr += '\n(the test killed it: it hung)';
     child.kill('SIGKILL');
   }, LIMIT);
@@ -116,7 +117,7 @@ async function end(child: ChildProcess, args: readonly string[]): Promise<Ran> {
       else resolve([status, signal]);
     });
   });
-  clearTimeout(limit);
+  clearTimeout(clock);
   return new Ran(args, how, stdout, stderr);
 }
 

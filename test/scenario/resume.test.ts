@@ -22,6 +22,7 @@ import { sendDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './ground.ts';
 import { Lab, only } from './lab.ts';
+import { limit } from '../fixtures/limits.ts';
 
 const xfs = ground('xfs', 4 * 2 ** 30);
 const { skip } = xfs;
@@ -76,7 +77,7 @@ async function restored(lab: Lab, session: string | undefined): Promise<string> 
   return to;
 }
 
-test('I9 L11 a send that was killed behind a checkpoint', { skip, timeout: 400_000 }, async (t: TestContext) => {
+test('I9 L11 a send that was killed behind a checkpoint', { skip, timeout: limit(400_000) }, async (t: TestContext) => {
   const random = new Random('resume');
   const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
   lab.write('big.img', Buffer.alloc(0));
@@ -165,52 +166,56 @@ test('I9 L11 a send that was killed behind a checkpoint', { skip, timeout: 400_0
   });
 });
 
-test('I9 A13 a base that is damaged while a send is cut off', { skip, timeout: 400_000 }, async (t: TestContext) => {
-  const random = new Random('resume-damaged');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
-  lab.write('big.img', Buffer.alloc(0));
-  const path = lab.path('big.img');
-  const range = 256 * MIB;
-  truncateSync(path, 2 * range + MIB);
-  writeAt(path, 5 * CHUNK, random.bytes(CHUNK));
-  await lab.init();
-  await lab.send('--full');
-  /** The newest file of this name. */
-  const stored = (name: string) => {
-    const volumes = join(lab.root, 'laptop/volumes');
-    const files = readdirSync(volumes, { recursive: true, encoding: 'utf8' });
-    const found = files.filter((file) => file.includes('/S_') && file.endsWith(`/${name}`)).sort();
-    return join(volumes, found.at(-1)!);
-  };
-  /** The first range stays, the others change, and the send is cut off behind them. */
-  const cutOff = async () => {
-    const block = random.bytes(8 * MIB);
-    for (let at = range; at < 2 * range; at += block.length) writeAt(path, at, block);
-    writeAt(path, 2 * range, random.bytes(100));
-    const kill = { from: 'receiver', what: 'done to checkpoint', action: 'kill-agent' } as const;
-    (await lab.run(['send'], lab.interposed(kill))).expectKilled();
-  };
-  const goneOn = async () => {
-    const sent = (await lab.run(['send', '--json'])).expect(4).json(sendDocument);
-    const volume = only(sent.volumes, 'big.img');
-    assert.deepEqual([volume.kind, volume.error?.code], ['incremental', 'integrity']);
-    (await lab.run(['verify', '--session', sent.session!])).expect(0);
-    assert.equal(only((await lab.send()).volumes, 'big.img').kind, 'unchanged');
-    return volume;
-  };
+test(
+  'I9 A13 a base that is damaged while a send is cut off',
+  { skip, timeout: limit(400_000) },
+  async (t: TestContext) => {
+    const random = new Random('resume-damaged');
+    const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
+    lab.write('big.img', Buffer.alloc(0));
+    const path = lab.path('big.img');
+    const range = 256 * MIB;
+    truncateSync(path, 2 * range + MIB);
+    writeAt(path, 5 * CHUNK, random.bytes(CHUNK));
+    await lab.init();
+    await lab.send('--full');
+    /** The newest file of this name. */
+    const stored = (name: string) => {
+      const volumes = join(lab.root, 'laptop/volumes');
+      const files = readdirSync(volumes, { recursive: true, encoding: 'utf8' });
+      const found = files.filter((file) => file.includes('/S_') && file.endsWith(`/${name}`)).sort();
+      return join(volumes, found.at(-1)!);
+    };
+    /** The first range stays, the others change, and the send is cut off behind them. */
+    const cutOff = async () => {
+      const block = random.bytes(8 * MIB);
+      for (let at = range; at < 2 * range; at += block.length) writeAt(path, at, block);
+      writeAt(path, 2 * range, random.bytes(100));
+      const kill = { from: 'receiver', what: 'done to checkpoint', action: 'kill-agent' } as const;
+      (await lab.run(['send'], lab.interposed(kill))).expectKilled();
+    };
+    const goneOn = async () => {
+      const sent = (await lab.run(['send', '--json'])).expect(4).json(sendDocument);
+      const volume = only(sent.volumes, 'big.img');
+      assert.deepEqual([volume.kind, volume.error?.code], ['incremental', 'integrity']);
+      (await lab.run(['verify', '--session', sent.session!])).expect(0);
+      assert.equal(only((await lab.send()).volumes, 'big.img').kind, 'unchanged');
+      return volume;
+    };
 
-  await t.test('in its index alone: the send goes on, and says so', async () => {
-    await cutOff();
-    rmSync(stored('index'));
-    assert.ok((await goneOn()).sentBytes < range);
-  });
+    await t.test('in its index alone: the send goes on, and says so', async () => {
+      await cutOff();
+      rmSync(stored('index'));
+      assert.ok((await goneOn()).sentBytes < range);
+    });
 
-  await t.test('in a page that the checkpoint leans on: the send begins anew', async () => {
-    const before = (await lab.list()).volumes[0]!.sessions.length;
-    await cutOff();
-    rmSync(stored('index'));
-    rmSync(stored('0000000000/page'));
-    assert.ok((await goneOn()).sentBytes > range);
-    assert.equal((await lab.list()).volumes[0]!.sessions.length, before + 1);
-  });
-});
+    await t.test('in a page that the checkpoint leans on: the send begins anew', async () => {
+      const before = (await lab.list()).volumes[0]!.sessions.length;
+      await cutOff();
+      rmSync(stored('index'));
+      rmSync(stored('0000000000/page'));
+      assert.ok((await goneOn()).sentBytes > range);
+      assert.equal((await lab.list()).volumes[0]!.sessions.length, before + 1);
+    });
+  },
+);

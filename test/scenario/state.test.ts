@@ -24,6 +24,7 @@ import { sendDocument, type SentVolume } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './ground.ts';
 import { Lab, only } from './lab.ts';
+import { limit } from '../fixtures/limits.ts';
 
 const xfs = ground('xfs');
 const { skip } = xfs;
@@ -260,7 +261,7 @@ describe(
       ['rename', 1],
       ['fsync', 2],
     ] as const) {
-      test(`G1 I8 I9 L11 killed at each ${call} of a send`, { timeout: 300_000 }, async (t) => {
+      test(`G1 I8 I9 L11 killed at each ${call} of a send`, { timeout: limit(300_000) }, async (t) => {
         const random = new Random(`killed at ${call}`);
         const lab = await sentOnce(t, random);
         let points = 0;
@@ -286,7 +287,7 @@ describe(
 
     test(
       'G2 no space at each write of the state fails the send, and the next one is right',
-      { timeout: 300_000 },
+      { timeout: limit(300_000) },
       async (t) => {
         const random = new Random('no space for state');
         const lab = await sentOnce(t, random);

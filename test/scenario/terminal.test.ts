@@ -10,6 +10,7 @@ import { Random } from '../fixtures/random.ts';
 import { ground } from './ground.ts';
 import { Lab } from './lab.ts';
 import { AGENT } from './program.ts';
+import { limit } from '../fixtures/limits.ts';
 
 const plain = ground('plain');
 /** To the start of the line, and nothing behind it. */
@@ -47,9 +48,9 @@ async function onTerminal(
     seen = shown.length;
     child.stdin.write(next.type);
   });
-  const limit = setTimeout(() => child.kill('SIGKILL'), 60_000);
+  const clock = setTimeout(() => child.kill('SIGKILL'), limit(60_000));
   const [status] = (await once(child, 'close')) as [number | null];
-  clearTimeout(limit);
+  clearTimeout(clock);
   assert.deepEqual(waiting, [], `all answers were asked for: ${shown}`);
   return { status, shown };
 }

@@ -25,6 +25,7 @@ import { scratchFor } from '../../fixtures/scratch.ts';
 import { contentOf, snapshotOf } from './conformance.ts';
 import { withFake } from './fake-program.ts';
 import { FolderPool, run } from './folder-pool.ts';
+import { limit } from '../../fixtures/limits.ts';
 
 const MIB = 1024 * 1024;
 const skip = loopFsSkip('ext4');
@@ -137,7 +138,7 @@ describe('a pool of files', () => {
     await once(mapper, 'exit');
   });
 
-  it('takes neither folders nor FIFOs, and does not wait for them', { timeout: 20_000 }, async (t) => {
+  it('takes neither folders nor FIFOs, and does not wait for them', { timeout: limit(20_000) }, async (t) => {
     const folder = scratchFor(t);
     run('mkdir', join(folder, 'folder'));
     run('mkfifo', join(folder, 'fifo'));

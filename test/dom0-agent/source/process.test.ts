@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readLines, runProgram } from '../../../dom0-agent/source/process.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
+import { limit } from '../../fixtures/limits.ts';
 
 async function linesOf(script: string, files: readonly number[] = [], silence = 5000): Promise<string[]> {
   const lines: string[] = [];
@@ -31,7 +32,7 @@ describe('a program that is started', () => {
     assert.equal(lines.at(-1), '500000');
   });
 
-  it('is ended when it says nothing, even if what it started lives on (G4)', { timeout: 20_000 }, async () => {
+  it('is ended when it says nothing, even if what it started lives on (G4)', { timeout: limit(20_000) }, async () => {
     await assert.rejects(linesOf('echo once; sleep 15', [], 300), {
       code: 'source',
       message: /no output for 0.3 seconds/,
@@ -39,7 +40,7 @@ describe('a program that is started', () => {
     await assert.rejects(linesOf('sleep 15 & echo once; exec sleep 15', [], 300), { code: 'source' });
   });
 
-  it('is ended when its output is refused', { timeout: 20_000 }, async () => {
+  it('is ended when its output is refused', { timeout: limit(20_000) }, async () => {
     const refusal = new Error('refused');
     const refuse = (): never => {
       throw refusal;

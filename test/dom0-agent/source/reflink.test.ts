@@ -21,6 +21,7 @@ import { contentOf, snapshotOf } from './conformance.ts';
 import { withFake } from './fake-program.ts';
 import { FolderPool, run } from './folder-pool.ts';
 import { assertCovers } from './oracle.ts';
+import { limit } from '../../fixtures/limits.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -162,7 +163,7 @@ describe('a reflink pool on XFS', { skip: loopFsSkip('xfs') }, () => {
     assert.equal(readdirSync(pool.path('.sparsebak')).length, 6);
   });
 
-  it('follows no symbolic link, and opens nothing but regular files (S12)', { timeout: 20_000 }, async (t) => {
+  it('follows no symbolic link, and opens nothing but regular files (S12)', { timeout: limit(20_000) }, async (t) => {
     const pool = poolFor(t);
     const outside = mkdtempSync(join(fs.dir, 'outside-'));
     writeFileSync(join(outside, 'secret.img'), 'secret');

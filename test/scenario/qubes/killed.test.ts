@@ -14,6 +14,7 @@ import { ground } from '../ground.ts';
 import { Lab } from '../lab.ts';
 import { VAULT } from '../link.ts';
 import type { Running } from '../program.ts';
+import { limit } from '../../fixtures/limits.ts';
 
 const xfs = ground('xfs', 2 * 2 ** 30);
 const { skip } = xfs;
@@ -143,7 +144,7 @@ async function round(scene: Scene, victim: Victim, command: 'send' | 'verify'): 
 
 test(
   'S14 G1 I2 I3 I8 I9 W9 at random moments under load, on either side and between',
-  { skip, timeout: 600_000 },
+  { skip, timeout: limit(600_000) },
   async (t) => {
     const random = new Random('killed over qrexec');
     const scene = await sceneFor(t, random);

@@ -9,6 +9,7 @@ import type { AgentMessage } from '../../../shared/wire/messages.ts';
 import { Random } from '../../fixtures/random.ts';
 import { CHUNK, RANGE, VOLUME, bytes, pairingId, sessionName } from '../store/scene.ts';
 import { CREATE, OPEN, SESSION, begin, open, sendFirst, sessionsSeen, withReceivers } from '../wire-scene.ts';
+import { limit } from '../../fixtures/limits.ts';
 
 /** A whole call as bytes, cut at its messages. */
 function wholeCall(): Uint8Array[] {
@@ -39,7 +40,7 @@ function found(root: string): { sessions: number; unfinished: number } {
 
 test(
   'W2: the stream ends behind each message: status 1, and only what was committed stays',
-  { timeout: 120_000 },
+  { timeout: limit(120_000) },
   async () => {
     const frames = wholeCall();
     for (let count = 0; count <= frames.length; count++) {
@@ -54,7 +55,7 @@ test(
   },
 );
 
-test('W2: the stream ends within a message: as if that had not begun', { timeout: 120_000 }, async () => {
+test('W2: the stream ends within a message: as if that had not begun', { timeout: limit(120_000) }, async () => {
   const frames = wholeCall();
   const random = new Random('cut frames');
   for (let count = 0; count < frames.length; count++) {
@@ -161,7 +162,7 @@ const CHUNKS = 300;
 
 test(
   'I2, I3, I9: a receiver that is killed at any moment leaves what the next call puts right',
-  { timeout: 170_000 },
+  { timeout: limit(170_000) },
   async () => {
     const random = new Random('kill');
     let killed = 0;

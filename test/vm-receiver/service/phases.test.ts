@@ -6,6 +6,7 @@ import { GRANTED, LEGAL, type Phase } from '../../../shared/wire/phases.ts';
 import { OTHER_VOLUME, VOLUME, bytes, pairingId, sessionName } from '../store/scene.ts';
 import type { Peer } from '../peer.ts';
 import { CREATE, OPEN, begin, open, withReceivers, type Receivers } from '../wire-scene.ts';
+import { limit } from '../../fixtures/limits.ts';
 
 const ID = 1000;
 const session = sessionName(1);
@@ -100,7 +101,7 @@ async function inTurns(works: readonly (() => Promise<void>)[]): Promise<void> {
 }
 
 for (const phase of Object.keys(REACH) as Phase[]) {
-  test(`W5: each message in the phase ${phase}`, { timeout: 120_000 }, async () => {
+  test(`W5: each message in the phase ${phase}`, { timeout: limit(120_000) }, async () => {
     let tried = 0;
     await inTurns(
       TYPES.map(

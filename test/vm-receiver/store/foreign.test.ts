@@ -21,6 +21,7 @@ import {
   textOf,
   visible,
 } from './scene.ts';
+import { limit } from '../../fixtures/limits.ts';
 
 const FIRST = {
   base: null,
@@ -74,7 +75,7 @@ test('S12: names that are not ours are left alone and change nothing', async (t)
 
 test(
   'S12: a link, a FIFO or a folder in the place of a file is an error, and is not followed',
-  { timeout: 20_000 },
+  { timeout: limit(20_000) },
   async (t) => {
     const { root, session, open } = await archiveWithOneSession(t);
     const secret = join(root, 'secret');

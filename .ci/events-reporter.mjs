@@ -1,0 +1,38 @@
+// A reporter for node:test beside the one that people read: each event that the runner of the run needs, a JSON document a
+// line. `dequeue` and `complete` come at once; `pass` and `fail` wait until it is their file's turn.
+
+import { resolve } from 'node:path';
+
+/**
+ * @typedef {object} TestEvent
+ * @property {'dequeue' | 'complete' | 'pass' | 'fail'} type
+ * @property {string} file
+ * @property {number} line
+ * @property {string} name
+ * @property {number} nesting
+ * @property {number} milliseconds
+ * @property {boolean} isTest false for a suite, and for a file itself
+ * @property {string | undefined} skip the reason, empty where none was given
+ */
+
+/** @param {AsyncIterable<import('node:test/reporters').TestEvent>} events */
+export default async function* lines(events) {
+  for await (const { type, data } of events) {
+    if (type !== 'test:dequeue' && type !== 'test:complete' && type !== 'test:pass' && type !== 'test:fail') continue;
+    const details = 'details' in data ? data.details : undefined;
+    const skip = 'skip' in data && data.skip !== undefined && data.skip !== false ? data.skip : undefined;
+    /** @type {TestEvent} */
+    const event = {
+      type: /** @type {TestEvent['type']} */ (type.slice('test:'.length)),
+      file: data.file ?? '',
+      line: data.line ?? 0,
+      name: data.name,
+      nesting: data.nesting,
+      milliseconds: details !== undefined && 'duration_ms' in details ? (details.duration_ms ?? 0) : 0,
+      // A file without a test of its own passes under its own name: that is no test.
+      isTest: details?.type !== 'suite' && resolve(data.name) !== data.file,
+      skip: skip === undefined ? undefined : typeof skip === 'string' ? skip : '',
+    };
+    yield `${JSON.stringify(event)}\n`;
+  }
+}

@@ -1,0 +1,103 @@
+// What a run of node:test reported so far, read from the file that events-reporter.mjs writes while the tests run.
+
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+
+/** @typedef {import('./events-reporter.mjs').TestEvent} TestEvent */
+
+export class TestRun {
+  /** @type {TestEvent[]} */
+  skipped = [];
+  passed = 0;
+  failed = 0;
+  /** @type {TestEvent[]} */
+  #ended = [];
+  /** @type {Map<string, TestEvent>} tests that began and did not end */
+  #running = new Map();
+  #path;
+  #pass = 0;
+  #offset = 0;
+  /** Of a line that is not whole yet. */
+  #rest = Buffer.alloc(0);
+  #heardAt = Date.now();
+
+  /** @param {string} path where the reporter of each pass writes */
+  constructor(path) {
+    this.#path = path;
+  }
+
+  get executed() {
+    return this.passed + this.failed;
+  }
+
+  /** Begins a pass. @returns the file that its reporter writes to */
+  begin() {
+    this.#pass += 1;
+    this.#offset = 0;
+    this.#rest = Buffer.alloc(0);
+    this.#heardAt = Date.now();
+    return this.#file();
+  }
+
+  /** Ends a pass: takes in what was written last. */
+  end() {
+    this.#read();
+    this.#running.clear();
+  }
+
+  /** @returns {number} minutes since a test began or ended */
+  silentMinutes() {
+    this.#read();
+    return (Date.now() - this.#heardAt) / 60_000;
+  }
+
+  /** @returns the tests that run now; where one runs within another, the inner one */
+  running() {
+    const all = [...this.#running.values()];
+    return all.filter(({ file, nesting }) => !all.some((each) => each.file === file && each.nesting > nesting));
+  }
+
+  /** @param {number} count @returns tests that contain no others' time, slowest first */
+  slowest(count) {
+    return this.#ended.sort((a, b) => b.milliseconds - a.milliseconds).slice(0, count);
+  }
+
+  #file() {
+    return `${this.#path}.${this.#pass}`;
+  }
+
+  #read() {
+    if (!existsSync(this.#file())) return;
+    const file = openSync(this.#file(), 'r');
+    try {
+      const buffer = Buffer.alloc(64 * 1024);
+      for (let length = readSync(file, buffer, 0, buffer.length, this.#offset); length > 0;) {
+        this.#offset += length;
+        this.#takeLines(Buffer.concat([this.#rest, buffer.subarray(0, length)]));
+        length = readSync(file, buffer, 0, buffer.length, this.#offset);
+      }
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** @param {Buffer} bytes */
+  #takeLines(bytes) {
+    const end = bytes.lastIndexOf('\n') + 1;
+    this.#rest = bytes.subarray(end);
+    for (const line of bytes.toString('utf8', 0, end).split('\n')) if (line !== '') this.#take(JSON.parse(line));
+  }
+
+  /** @param {TestEvent} event */
+  #take(event) {
+    this.#heardAt = Date.now();
+    const key = `${event.file}\0${event.nesting}\0${event.name}`;
+    if (event.type === 'dequeue') this.#running.set(key, event);
+    else if (event.type === 'complete') this.#running.delete(key);
+    else if (event.skip !== undefined) this.skipped.push(event);
+    else if (event.isTest) {
+      if (event.type === 'pass') this.passed += 1;
+      else this.failed += 1;
+      this.#ended.push(event);
+    }
+  }
+}
