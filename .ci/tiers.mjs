@@ -24,7 +24,6 @@ const NAMED = {
     // Every place and every answer of a hostile archive.
     'test/fault/{moved,hostile-receiver}.test.ts',
     'test/scenario/large.test.ts',
-    'test/scenario/over-qrexec/*.test.ts',
   ],
 };
 
