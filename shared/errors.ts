@@ -2,6 +2,9 @@
  * The one error class of both programs. `code` is a closed set; each code has one exit status
  * (docs/cli.md has the table). A message says what and where, `hint` says what to do next.
  */
+import { plainText } from './system-error.ts';
+
+export { systemCode } from './system-error.ts';
 
 /** Exit status by error code: 1 failed, 2 usage or configuration, 3 partial, 4 integrity, 5 receiver, 6 locked, 130 interrupted. */
 export const EXIT_STATUS = {
@@ -48,15 +51,9 @@ export class SparsebakError extends Error {
   }
 }
 
-/** The same error if it is ours, else wrapped with the given code; the cause is always kept. */
+/** The same error if it is ours, else wrapped with the given code, in plain words; the cause is always kept. */
 export function asSparsebakError(error: unknown, code: ErrorCode = 'failed', context?: string): SparsebakError {
-  if (error instanceof SparsebakError) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  return new SparsebakError(code, context === undefined ? text : `${context}: ${text}`, { cause: error });
-}
-
-/** The system's error code (`ENOENT`, `ENOSPC`, …) of a failed call, if it has one. */
-export function systemCode(error: unknown): string | undefined {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  return undefined;
+  return error instanceof SparsebakError
+    ? error
+    : new SparsebakError(code, plainText(error, context), { cause: error });
 }

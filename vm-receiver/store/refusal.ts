@@ -2,8 +2,8 @@
  * What the store and the service throw when they cannot do what was asked: an error that also knows what the agent is
  * answered (docs/protocol.md, section 3). Its message never names a path outside the archive.
  */
-import { getSystemErrorMap } from 'node:util';
 import { SparsebakError, systemCode, type ErrorCode, type ErrorDetails } from '../../shared/errors.ts';
+import { systemMeaning } from '../../shared/system-error.ts';
 import type { RemoteError } from '../../shared/wire/messages.ts';
 
 /** What each answer means for the exit status of `list` and `check`, which answer nobody. */
@@ -55,13 +55,10 @@ export function isLoss(error: unknown): error is Refusal {
   return error.cause === undefined || LOST.has(systemCode(error.cause) ?? '');
 }
 
-/** The system's own words for its error, without the path that Node puts into its message. */
+/** What the system's error means, without the path that Node puts into its message. */
 function systemText(error: unknown): string {
-  if (error instanceof Error && 'errno' in error && typeof error.errno === 'number') {
-    const [name, text] = getSystemErrorMap().get(error.errno) ?? [];
-    if (name !== undefined && text !== undefined) return `${name}, ${text}`;
-  }
-  return systemCode(error) ?? (error instanceof SparsebakError ? error.message : 'an unexpected error');
+  const known = systemMeaning(error) ?? systemCode(error);
+  return known ?? (error instanceof SparsebakError ? error.message : 'an unexpected error');
 }
 
 /** Runs one step; whatever goes wrong in it becomes a refusal that says what could not be done. */
