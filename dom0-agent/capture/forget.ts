@@ -28,7 +28,7 @@ export async function renamed(capture: Capture, from: string, to: string): Promi
   return await lock.hold(async () => {
     const old = store.load(pool, from);
     if (old.kind !== 'paired') return 'nothing to move';
-    if ((await source.list([from], [])).includes(from)) {
+    if ((await source.list([from], [])).volumes.includes(from)) {
       throw new SparsebakError('failed', `${from} is still a volume: its state stays with it`);
     }
     const there = store.load(pool, to);

@@ -31,10 +31,12 @@ export async function reap(capture: Capture, options: ReapOptions): Promise<Reap
     const present = new Set(
       states.length === 0
         ? []
-        : await capture.source.list(
-            states.map(({ volume }) => volume),
-            [],
-          ),
+        : (
+            await capture.source.list(
+              states.map(({ volume }) => volume),
+              [],
+            )
+          ).volumes,
     );
     const missing: { volume: string; since: number }[] = [];
     const reaped: string[] = [];

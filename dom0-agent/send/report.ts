@@ -56,6 +56,15 @@ export function failedReport(name: string, error: SparsebakError, seconds: numbe
   return { ...blankReport(name), seconds, error: { code: error.code, message: error.message } };
 }
 
+/** The report, with what the configuration selects and no send takes. */
+export function withSkipped(
+  { session, volumes }: SendReport,
+  skipped: readonly { readonly name: string; readonly error: NonNullable<VolumeReport['error']> }[],
+): SendReport {
+  const rows = skipped.map(({ name, error }): VolumeReport => ({ ...blankReport(name), kind: 'skipped', error }));
+  return { session, volumes: [...volumes, ...rows].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
 /** The reports by name, with those of cut-off sends that the same run first brought to their end. */
 export function withResumed(reports: readonly VolumeReport[], resumed: readonly VolumeReport[]): VolumeReport[] {
   const merged = new Map(resumed.map((report) => [report.name, report]));

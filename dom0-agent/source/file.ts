@@ -11,9 +11,16 @@ import { deviceHistory, deviceNumber, deviceSize, findWriter, openExclusively } 
 import { mappedRanges } from './extents.ts';
 import { readExtentsTwice } from './filefrag.ts';
 import { changesOf, checkUnchanged, settledState } from './live-file.ts';
-import { checkPoolFolder, checkVolumeName, listVolumes } from './pool-folder.ts';
+import {
+  checkPoolFolder,
+  checkVolumeName,
+  listVolumes,
+  specialKind,
+  unreadable,
+  type Judgement,
+} from './pool-folder.ts';
 import { restoreFile } from './restored-file.ts';
-import type { Delta, Mapped, OpenSnapshot, Outcome, SnapshotRef, Source } from './source.ts';
+import type { Delta, FoundVolumes, Mapped, OpenSnapshot, Outcome, SnapshotRef, Source } from './source.ts';
 import type { NewVolume, Target } from './target.ts';
 
 export interface FilePool {
@@ -34,13 +41,20 @@ export class FileSource implements Source {
     this.#live = live;
   }
 
-  async list(patterns: readonly string[], excludes: readonly string[]): Promise<string[]> {
+  async list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes> {
     await checkPoolFolder(this.#folder);
-    const isVolume = async (name: string): Promise<boolean> => {
-      const stats = await stat(join(this.#folder, name)).catch(() => undefined);
-      return stats?.isFile() === true || stats?.isBlockDevice() === true;
-    };
-    return await listVolumes({ folder: this.#folder, patterns, excludes, isVolume });
+    return await listVolumes({ folder: this.#folder, patterns, excludes, judge: (name) => this.#judge(name) });
+  }
+
+  async #judge(name: string): Promise<Judgement> {
+    try {
+      const stats = await stat(join(this.#folder, name));
+      const kind = specialKind(stats);
+      if (kind === undefined || stats.isBlockDevice()) return { kind: 'volume' };
+      return { kind: 'left out', reason: `it is ${kind}, and volumes are files and block devices` };
+    } catch (error) {
+      return unreadable(error);
+    }
   }
 
   async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {

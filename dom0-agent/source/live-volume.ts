@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { lstat, open, realpath, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
-import { checkVolumeName } from './pool-folder.ts';
+import { checkVolumeName, specialKind, unreadable, type Judgement } from './pool-folder.ts';
 import type { RunningState } from './source.ts';
 
 export interface LiveVolume {
@@ -14,10 +14,16 @@ export interface LiveVolume {
   readonly handle: FileHandle;
 }
 
-export async function isVolumeFile(folder: string, name: string): Promise<boolean> {
-  if (!(await isReached(folder, name))) return false;
-  const stats = await lstat(join(folder, name)).catch(() => undefined);
-  return stats?.isFile() === true;
+/** What a name stands for in a pool whose volumes are regular files that no symbolic link leads to. */
+export async function judgeVolumeFile(folder: string, name: string): Promise<Judgement> {
+  try {
+    const kind = specialKind(await lstat(join(folder, name)));
+    if (kind !== undefined) return { kind: 'left out', reason: `it is ${kind}, and volumes are regular files` };
+  } catch (error) {
+    return unreadable(error);
+  }
+  if (await isReached(folder, name)) return { kind: 'volume' };
+  return { kind: 'left out', reason: 'a folder on the way to it is a symbolic link' };
 }
 
 /** While a qube runs it writes to private-dirty.img, which is renamed to private.img when it stops. */
@@ -28,7 +34,7 @@ function dirtyName(volume: string): string | undefined {
 /** Whether a running qube writes to another file than the volume's own. */
 export async function isRunning(folder: string, volume: string): Promise<boolean> {
   const dirty = dirtyName(volume);
-  return dirty !== undefined && (await isVolumeFile(folder, dirty));
+  return dirty !== undefined && (await judgeVolumeFile(folder, dirty)).kind === 'volume';
 }
 
 /** @param wanted `running`: where a qube runs, the file that it writes to */

@@ -1,11 +1,12 @@
 /**
  * A pool that is a folder: which files in it are volumes. Their names are paths relative to it.
  */
-import type { Dirent } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { isLiteral, nameMatcher } from './glob.ts';
+import type { FoundVolumes } from './source.ts';
 
 /** Ours: snapshots. No pattern finds anything in it. */
 export const OWN_FOLDER = '.sparsebak';
@@ -48,12 +49,16 @@ export interface Listing {
   readonly folder: string;
   readonly patterns: readonly string[];
   readonly excludes: readonly string[];
-  /** Whether what this name stands for is a volume; asked for names that match. */
-  readonly isVolume: (name: string) => Promise<boolean>;
+  /** What this name stands for; asked for names that match. */
+  readonly judge: (name: string) => Promise<Judgement>;
 }
 
-/** The names of volumes, sorted. A folder is read only if a pattern asks for it. */
-export async function listVolumes({ folder, patterns, excludes, isVolume }: Listing): Promise<string[]> {
+/** What a name in a pool's folder stands for. */
+export type Judgement =
+  { readonly kind: 'volume' } | { readonly kind: 'missing' } | { readonly kind: 'left out'; readonly reason: string };
+
+/** A folder is read only if a pattern asks for it. */
+export async function listVolumes({ folder, patterns, excludes, judge }: Listing): Promise<FoundVolumes> {
   const found = new Set<string>();
   for (const name of patterns.filter(isLiteral)) if (isNameInPool(name)) found.add(name);
   const globs = patterns.filter((pattern) => !isLiteral(pattern));
@@ -64,8 +69,31 @@ export async function listVolumes({ folder, patterns, excludes, isVolume }: List
   }
   const excluded = nameMatcher(excludes, []);
   const names = [...found].filter((name) => !excluded(name)).sort();
-  const are = await Promise.all(names.map(isVolume));
-  return names.filter((_, index) => are[index]);
+  const judged = await Promise.all(names.map(async (name) => ({ name, judgement: await judge(name) })));
+  return {
+    volumes: judged.filter(({ judgement }) => judgement.kind === 'volume').map(({ name }) => name),
+    leftOut: judged.flatMap(({ name, judgement }) =>
+      judgement.kind === 'left out' ? [{ name, reason: judgement.reason }] : [],
+    ),
+  };
+}
+
+/** What a file system has under a name, in words; undefined for a regular file. */
+export function specialKind(stats: Stats): string | undefined {
+  if (stats.isFile()) return undefined;
+  if (stats.isDirectory()) return 'a folder';
+  if (stats.isFIFO()) return 'a FIFO';
+  if (stats.isSocket()) return 'a socket';
+  if (stats.isBlockDevice()) return 'a block device';
+  if (stats.isCharacterDevice()) return 'a character device';
+  return stats.isSymbolicLink() ? 'a symbolic link' : 'no regular file';
+}
+
+/** For a name whose lstat or stat failed. */
+export function unreadable(error: unknown): Judgement {
+  const code = systemCode(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'missing' };
+  return { kind: 'left out', reason: `it cannot be looked at (${code ?? String(error)})` };
 }
 
 function isNameInPool(name: string): boolean {

@@ -15,11 +15,20 @@ import { fileSystemOf, type FileSystem } from './file-system.ts';
 import { readExtentsTwice } from './filefrag.ts';
 import { changesOf, checkUnchanged, settledState } from './live-file.ts';
 import { checkPoolFolder, checkVolumeName, listVolumes } from './pool-folder.ts';
-import { isRunning, isVolumeFile, openLiveVolume, type LiveVolume } from './live-volume.ts';
+import { isRunning, judgeVolumeFile, openLiveVolume, type LiveVolume } from './live-volume.ts';
 import { bytesIn, clip } from './ranges.ts';
 import { restoreFile } from './restored-file.ts';
 import { SnapshotFolder } from './snapshot-folder.ts';
-import type { Delta, Mapped, OpenSnapshot, Outcome, RunningState, SnapshotRef, Source } from './source.ts';
+import type {
+  Delta,
+  FoundVolumes,
+  Mapped,
+  OpenSnapshot,
+  Outcome,
+  RunningState,
+  SnapshotRef,
+  Source,
+} from './source.ts';
 import type { NewVolume, Target } from './target.ts';
 
 export interface ReflinkPool {
@@ -52,10 +61,14 @@ export class ReflinkSource implements Source {
     this.#snapshots = new SnapshotFolder(path);
   }
 
-  async list(patterns: readonly string[], excludes: readonly string[]): Promise<string[]> {
+  async list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes> {
     await checkPoolFolder(this.#path);
-    const isVolume = (name: string): Promise<boolean> => isVolumeFile(this.#path, name);
-    return await listVolumes({ folder: this.#path, patterns, excludes, isVolume });
+    return await listVolumes({
+      folder: this.#path,
+      patterns,
+      excludes,
+      judge: (name) => judgeVolumeFile(this.#path, name),
+    });
   }
 
   async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {

@@ -63,13 +63,29 @@ export interface OpenSnapshot {
 export type Outcome<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: SparsebakError };
 
+/** Something that a pattern matched, and that cannot be taken as a volume: never passed over in silence. */
+export interface LeftOut {
+  /** As a volume would be named; escaped where it is not UTF-8. */
+  readonly name: string;
+  /** For people: what it is, and what to do about it if anything can be done. */
+  readonly reason: string;
+}
+
+/** What a pool has for some patterns. Each name is in one of the two at most. */
+export interface FoundVolumes {
+  /** Sorted. */
+  readonly volumes: readonly string[];
+  /** Sorted by name. */
+  readonly leftOut: readonly LeftOut[];
+}
+
 export interface Source {
   readonly kind: 'lvm-thin' | 'reflink' | 'file';
   /** Whether snapshots are frozen and can serve as ticks. */
   readonly frozen: boolean;
 
-  /** Names of the volumes that are there now, matching any glob (or the name itself), excludes taken out; sorted. */
-  list(patterns: readonly string[], excludes: readonly string[]): Promise<string[]>;
+  /** The volumes that are there now and match any glob (or are named in full), without those that an exclude matches. */
+  list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes>;
 
   /**
    * Snapshots of several volumes, as close in time as the source can. Durable when it returns.

@@ -69,7 +69,7 @@ export type SendDocument = z.infer<typeof sendDocument>;
 
 export const dryRunDocument = z.strictObject({
   dryRun: z.literal(true),
-  volumes: z.array(z.strictObject({ name: z.string(), changedBytes: uint.nullable() })),
+  volumes: z.array(z.strictObject({ name: z.string(), changedBytes: uint.nullable(), error: error.optional() })),
 });
 
 export const monitorDocument = z.strictObject({
@@ -85,6 +85,7 @@ export const monitorDocument = z.strictObject({
       z.strictObject({ name: z.string(), kind: z.literal('reset'), reason: z.string().min(1) }),
       z.strictObject({ name: z.string(), kind: z.literal('missing'), error }),
       z.strictObject({ name: z.string(), kind: z.literal('failed'), error }),
+      z.strictObject({ name: z.string(), kind: z.literal('skipped'), error }),
     ]),
   ),
 });
@@ -123,7 +124,8 @@ export const statusDocument = z.strictObject({
     z.strictObject({
       name: z.string(),
       pool: z.string().nullable(),
-      kind: z.enum(['saved', 'new', 'missing', 'unselected']),
+      kind: z.enum(['saved', 'new', 'missing', 'skipped', 'unselected']),
+      error: error.optional(),
       session: session.nullable(),
       changedChunks: uint.nullable(),
       noted: z.iso.datetime().nullable(),

@@ -17,7 +17,14 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
-import { dryRunDocument, listDocument, monitorDocument, sendDocument, type SendDocument } from './documents.ts';
+import {
+  dryRunDocument,
+  listDocument,
+  monitorDocument,
+  sendDocument,
+  statusDocument,
+  type SendDocument,
+} from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './ground.ts';
 import { Lab, only } from './lab.ts';
@@ -102,6 +109,42 @@ describe('names', { skip }, () => {
     lab.configure('', undefined, []);
     assert.match((await lab.run(['monitor'])).expect(2).stderr, /selects no volume/);
   });
+});
+
+describe('what a pattern matches and no command can take', { skip }, () => {
+  for (const type of ['reflink', 'file'] as const) {
+    test(`is named with its reason and makes exit 3, in a pool of type ${type}`, async (t) => {
+      const path = type === 'file' ? plain.folder() : btrfs.folder();
+      const lab = new Lab(t, { pools: [{ name: 'main', type, path, volumes: ['*.img', 'folder'] }] });
+      lab.write('a.img', Buffer.from('a'));
+      mkdirSync(join(path, 'folder'));
+      assert.equal(spawnSync('mkfifo', [join(path, 'fifo.img')]).status, 0);
+      await lab.init();
+      const leftOut = { 'fifo.img': /FIFO/, folder: /a folder/ };
+
+      const sent = (await lab.run(['send', '--full', '--json'])).expect(3).json(sendDocument);
+      assert.deepEqual(kinds(sent), { 'a.img': 'full', 'fifo.img': 'skipped', folder: 'skipped' });
+      const dry = (await lab.run(['send', '--dry-run', '--json'])).expect(3).json(dryRunDocument);
+      const monitored = (await lab.run(['monitor', '--json'])).expect(3).json(monitorDocument);
+      const stands = (await lab.run(['status', '--json'])).expect(3).json(statusDocument);
+      for (const { volumes } of [sent, dry, monitored, stands]) {
+        for (const [name, reason] of Object.entries(leftOut)) {
+          const { error } = volumes.find((each) => each.name === name) as { error?: { code: string; message: string } };
+          assert.equal(error?.code, 'left-out', name);
+          assert.match(error.message, reason);
+        }
+      }
+      for (const args of [['send'], ['send', '--dry-run'], ['monitor'], ['status']]) {
+        assert.match((await lab.run(args)).expect(3).stdout, /^fifo\.img .*not taken: it is a FIFO/m);
+      }
+      assert.deepEqual(kinds(await lab.ask(sendDocument, ['send', 'a.img'])), { 'a.img': 'unchanged' });
+      const one = (await lab.run(['send', 'fifo.img', '--json'])).expect(3).json(sendDocument);
+      assert.deepEqual(kinds(one), { 'fifo.img': 'skipped' });
+
+      lab.configure('', undefined, [{ ...lab.pools[0]!, volumes: ['*.img'], exclude: ['fo*', 'fi*'] }]);
+      assert.deepEqual(kinds(await lab.ask(sendDocument, ['send'])), { 'a.img': 'unchanged' });
+    });
+  }
 });
 
 describe('the commands of the older tool', { skip }, () => {
@@ -202,8 +245,13 @@ describe('a volume that fails', { skip }, () => {
     return lab;
   }
 
-  async function othersCommitted(lab: Lab, sent: SendDocument, reason: RegExp): Promise<void> {
-    assert.deepEqual(kinds(sent), { 'a.img': 'incremental', 'b.img': 'failed', 'c.img': 'incremental' });
+  async function othersCommitted(
+    lab: Lab,
+    sent: SendDocument,
+    reason: RegExp,
+    kind: 'failed' | 'skipped' = 'failed',
+  ): Promise<void> {
+    assert.deepEqual(kinds(sent), { 'a.img': 'incremental', 'b.img': kind, 'c.img': 'incremental' });
     assert.match(only(sent.volumes, 'b.img').error!.message, reason);
     lab.keep(sent);
     await lab.compareAll();
@@ -241,7 +289,7 @@ describe('a volume that fails', { skip }, () => {
     rmSync(lab.path('b.img'));
     symlinkSync('a.img', join(lab.pools[0]!.path, 'b.img'));
     const sent = (await lab.run(['send', '--json'])).expect(3).json(sendDocument);
-    await othersCommitted(lab, sent, /b\.img/);
+    await othersCommitted(lab, sent, /a symbolic link/, 'skipped');
   });
 
   test('because it changes while it is read, in a pool that cannot freeze', async (t) => {

@@ -1,7 +1,7 @@
 /** `monitor`: notes what changed in each volume since the last look. Sends nothing. */
 import { monitor as monitorPool, type MonitorOutcome } from '../../capture/monitor.ts';
 import { withRoom } from '../../capture/make-room.ts';
-import { selectVolumes } from '../../config/pools.ts';
+import { selectVolumes, type SkippedEntry } from '../../config/selection.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
 import { isSendingTo } from '../sending.ts';
@@ -9,7 +9,7 @@ import { tidy } from '../tidy.ts';
 
 export async function monitor(context: CommandContext, names: readonly string[]): Promise<number> {
   const pools = context.pools();
-  const selected = await selectVolumes(pools, names);
+  const { volumes: selected, skipped } = await selectVolumes(pools, names);
   const outcomes: MonitorOutcome[] = [];
   const isSending = isSendingTo(context.config);
   for (const pool of pools) {
@@ -18,17 +18,29 @@ export async function monitor(context: CommandContext, names: readonly string[])
     context.throwIfInterrupted();
   }
   if (names.length === 0) await tidy(context, pools);
-  outcomes.sort((a, b) => (a.volume < b.volume ? -1 : 1));
-  if (context.json) printJson({ volumes: outcomes.map(asJson) });
+  if (context.json) printJson({ volumes: inOrder([...outcomes.map(asJson), ...skipped.map(skippedJson)]) });
   else {
     const unfrozen = new Set(selected.filter(({ pool }) => !pool.source.frozen).map(({ volume }) => volume));
-    const rows = outcomes.map((outcome) => asRow(outcome, unfrozen));
+    const rows = [...outcomes.map((outcome) => asRow(outcome, unfrozen)), ...skipped.map(skippedRow)];
+    rows.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
     print(formatTable(['VOLUME', 'CHANGED', 'SINCE THE LAST SEND', ''], rows, [1, 2]));
   }
-  return outcomes.some(({ kind }) => kind === 'failed') ? 3 : 0;
+  return skipped.length > 0 || outcomes.some(({ kind }) => kind === 'failed') ? 3 : 0;
 }
 
-function asJson(outcome: MonitorOutcome): object {
+function inOrder<T extends { readonly name: string }>(rows: readonly T[]): T[] {
+  return [...rows].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function skippedJson({ name, error }: SkippedEntry) {
+  return { name, kind: 'skipped', error };
+}
+
+function skippedRow({ name, error }: SkippedEntry): string[] {
+  return [name, '', '', error.message];
+}
+
+function asJson(outcome: MonitorOutcome) {
   const { volume: name, kind } = outcome;
   switch (outcome.kind) {
     case 'monitored':

@@ -3,7 +3,7 @@ import { monitor as monitorPool } from '../../capture/monitor.ts';
 import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
 import { withRoom } from '../../capture/make-room.ts';
-import { selectVolumes } from '../../config/pools.ts';
+import { selectVolumes, type Selection } from '../../config/selection.ts';
 import { isEmptyPolicy } from '../../../shared/archive/retention.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import type { PruneReport } from '../../maintain/prune.ts';
@@ -11,7 +11,7 @@ import { checkTags } from '../../maintain/check-tags.ts';
 import { hasUnfinishedChanges } from '../../maintain/unfinished-changes.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
 import { send as runSend } from '../../send/send.ts';
-import type { SendReport, VolumeReport } from '../../send/report.ts';
+import { withSkipped, type SendReport, type VolumeReport } from '../../send/report.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatSeconds, formatTable, print, printJson } from '../output.ts';
 import { writerOptions } from '../writer-options.ts';
@@ -33,17 +33,17 @@ export async function send(
   const { archive, config } = context;
   const state = ArchiveState.open(config.stateDir, archive.name);
   const pools = context.pools();
-  const volumes = await selectVolumes(pools, names);
-  if (options.dryRun === true) return dryRun(context, pools, volumes);
+  const selection = await selectVolumes(pools, names);
+  if (options.dryRun === true) return dryRun(context, pools, selection);
   checkTags(options.tag ?? []);
   mayAutoprune(context, options);
   await finishNoted(context, state);
   const before = config.autoprune === 'space' ? await autoprune(context, options) : undefined;
-  const report = await runSend({
+  const sent = await runSend({
     archive,
     state,
     pools,
-    volumes,
+    volumes: selection.volumes,
     full: options.full === true || config.initial === 'full',
     tags: options.tag ?? [],
     acceptRollback: options.acceptRollback === true,
@@ -54,6 +54,7 @@ export async function send(
     log: context.log,
     progress: context.progress,
   });
+  const report = withSkipped(sent, selection.skipped);
   context.progress.clear();
   if (names.length === 0) await tidy(context, pools);
   await finishNoted(context, state);
@@ -92,15 +93,22 @@ async function autoprune(context: CommandContext, options: SendCommandOptions): 
   );
 }
 
+interface DryRunRow {
+  readonly name: string;
+  /** null: all of it, or none of it where there is an error. */
+  readonly changedBytes: number | null;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
 /** A monitor step, and what it would send; nothing leaves this machine. */
 async function dryRun(
   context: CommandContext,
   pools: ReturnType<CommandContext['pools']>,
-  volumes: Awaited<ReturnType<typeof selectVolumes>>,
+  { volumes, skipped }: Selection,
 ): Promise<number> {
   const { archive, config } = context;
   const { record } = ArchiveState.open(config.stateDir, archive.name);
-  const rows: { name: string; changedBytes: number | null }[] = [];
+  const rows: DryRunRow[] = skipped.map(({ name, error }) => ({ name, changedBytes: null, error }));
   for (const pool of pools) {
     const names = volumes.filter((entry) => entry.pool === pool && !entry.missing).map(({ volume }) => volume);
     for (const outcome of names.length === 0
@@ -116,13 +124,14 @@ async function dryRun(
   rows.sort((a, b) => (a.name < b.name ? -1 : 1));
   if (context.json) printJson({ dryRun: true, volumes: rows });
   else {
-    const cells = rows.map(({ name, changedBytes }) => [
+    const cells = rows.map(({ name, changedBytes, error }) => [
       name,
-      changedBytes === null ? 'everything' : formatBytes(changedBytes),
+      error !== undefined ? '' : changedBytes === null ? 'everything' : formatBytes(changedBytes),
+      error?.message ?? '',
     ]);
-    print(formatTable(['VOLUME', 'WOULD READ'], cells, [1]));
+    print(formatTable(['VOLUME', 'WOULD READ', ''], cells, [1]));
   }
-  return 0;
+  return rows.some(({ error }) => error !== undefined) ? 3 : 0;
 }
 
 function exitStatus({ volumes }: SendReport): number {

@@ -4,7 +4,8 @@
  */
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import type { PairingState } from '../../capture/pairing.ts';
-import { selectVolumes, type Pool, type SelectedVolume } from '../../config/pools.ts';
+import type { Pool } from '../../config/pools.ts';
+import { selectVolumes, type SelectedVolume } from '../../config/selection.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
 import { Pin } from '../../trust/pin.ts';
 import { asProofs, describeProof, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
@@ -15,8 +16,13 @@ interface VolumeStatus {
   readonly name: string;
   /** Null: no configured pool has it any more. */
   readonly pool: string | null;
-  /** `new`: not in the archive. `missing`: not there now. `unselected`: in the archive, and no pool selects it. */
-  readonly kind: 'saved' | 'new' | 'missing' | 'unselected';
+  /**
+   * `new`: not in the archive. `missing`: not there now. `skipped`: a pattern matched it, and it cannot be taken. `unselected`: in
+   * the archive, and no pool selects it.
+   */
+  readonly kind: 'saved' | 'new' | 'missing' | 'skipped' | 'unselected';
+  /** Why it is skipped. */
+  readonly error?: { readonly code: string; readonly message: string };
   /** The newest session; null: it has none. */
   readonly session: string | null;
   /** Chunks that the next send reads; null: all of the volume. */
@@ -40,7 +46,7 @@ export async function status(context: CommandContext, names: readonly string[]):
   const proofs = readProofs(state.folder);
   const pools = context.pools();
   const volumes: VolumeStatus[] = [];
-  const selected = await selectVolumes(pools, names);
+  const { volumes: selected, skipped } = await selectVolumes(pools, names);
   for (const pool of pools) {
     const here = selected.filter((each) => each.pool === pool);
     const running = await runningIn(pool, here);
@@ -50,15 +56,22 @@ export async function status(context: CommandContext, names: readonly string[]):
       volumes.push({ ...found, running: running.has(each.volume), proven: asProofs(proofs[entry?.id ?? '']) });
     }
   }
+  for (const { name, error } of skipped) {
+    const entry = entries.find((each) => each.name === name);
+    volumes.push({ ...unattended(entry, proofs[entry?.id ?? '']), name, kind: 'skipped', error });
+  }
   if (names.length === 0) {
     const known = new Set(volumes.map(({ name }) => name));
-    for (const entry of entries) if (!known.has(entry.name)) volumes.push(unselected(entry, proofs[entry.id]));
+    for (const entry of entries) {
+      if (known.has(entry.name)) continue;
+      volumes.push({ ...unattended(entry, proofs[entry.id]), name: entry.name, kind: 'unselected' });
+    }
   }
   volumes.sort((a, b) => (a.name < b.name ? -1 : 1));
   const { sequence } = catalogue;
   if (context.json) printJson({ archive: archive.name, sequence, volumes });
   else print(`Archive ${archive.name}, catalogue ${sequence}.\n${asText(volumes)}`);
-  return 0;
+  return volumes.some(({ kind }) => kind === 'skipped') ? 3 : 0;
 }
 
 /** Where the stopped state is captured, and the qube has another one by now. */
@@ -87,7 +100,8 @@ function statusOf(
   };
 }
 
-function unselected({ name, session }: CatalogueVolume, proofs: VolumeProofs | undefined): VolumeStatus {
+/** A volume that no pool gives. */
+function unattended(entry: CatalogueVolume | undefined, proofs: VolumeProofs | undefined) {
   const nothing = {
     pool: null,
     changedChunks: null,
@@ -96,7 +110,7 @@ function unselected({ name, session }: CatalogueVolume, proofs: VolumeProofs | u
     running: false,
     missingSince: null,
   };
-  return { name, kind: 'unselected', session, ...nothing, proven: asProofs(proofs) };
+  return { session: entry?.session ?? null, ...nothing, proven: asProofs(proofs) };
 }
 
 function asText(volumes: readonly VolumeStatus[]): string {
@@ -111,10 +125,11 @@ function asText(volumes: readonly VolumeStatus[]): string {
   return formatTable(['VOLUME', 'NEWEST SESSION', 'TO SEND', 'NOTED', 'PROVEN', ''], rows, [2]);
 }
 
-function remarks({ kind, changedChunks, unfinished, running, missingSince }: VolumeStatus): string[] {
+function remarks({ kind, error, changedChunks, unfinished, running, missingSince }: VolumeStatus): string[] {
   return [
     ...(kind === 'new' ? ['not sent yet: "sparsebak send --full"'] : []),
     ...(kind === 'missing' ? [`not there${missingSince === null ? '' : ` since ${minute(missingSince)}`}`] : []),
+    ...(error === undefined ? [] : [error.message]),
     ...(kind === 'unselected' ? ['no pool selects it'] : []),
     ...(kind === 'saved' && changedChunks === null ? ['read in full by the next send'] : []),
     ...(unfinished === null ? [] : [`the send ${unfinished} was cut off; the next one settles that`]),

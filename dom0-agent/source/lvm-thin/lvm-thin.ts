@@ -14,6 +14,7 @@ import { bytesIn, clip } from '../ranges.ts';
 import { readOutput } from '../process.ts';
 import type {
   Delta,
+  FoundVolumes,
   Mapped,
   OpenSnapshot,
   Outcome,
@@ -87,9 +88,9 @@ export class LvmThinSource implements Source {
     this.#place = { group, pool: poolname, folder: this.#folder, fullAt: pool.full_at, report };
   }
 
-  async list(patterns: readonly string[], excludes: readonly string[]): Promise<string[]> {
+  async list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes> {
     const { volumes } = await this.#report();
-    return selectNames([...volumes.keys()], patterns, excludes);
+    return { volumes: selectNames([...volumes.keys()], patterns, excludes), leftOut: [] };
   }
 
   async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {

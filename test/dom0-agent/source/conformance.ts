@@ -76,8 +76,8 @@ function pathsAsNames(name: string, make: Make): void {
         'a/b/c/d.img',
       ];
       for (const each of names) pool.create(each, 4096);
-      const list = (patterns: string[], excludes: string[] = []): Promise<string[]> =>
-        pool.source.list(patterns, excludes);
+      const list = async (patterns: string[], excludes: string[] = []): Promise<readonly string[]> =>
+        (await pool.source.list(patterns, excludes)).volumes;
       assert.deepEqual(await list(['*']), ['top.img']);
       assert.deepEqual(await list(['**']), [...names].sort());
       assert.deepEqual(await list(['appvms/*/private.img']), ['appvms/office/private.img', 'appvms/vault/private.img']);
@@ -107,8 +107,8 @@ function pathsAsNames(name: string, make: Make): void {
         pool.create(each, 8192);
         pool.write(each, 0, random.bytes(8192));
       }
-      assert.deepEqual(await pool.source.list(['**'], []), [...names].sort());
-      assert.deepEqual(await pool.source.list(names, []), [...names].sort());
+      assert.deepEqual((await pool.source.list(['**'], [])).volumes, [...names].sort());
+      assert.deepEqual((await pool.source.list(names, [])).volumes, [...names].sort());
       const outcomes = await pool.source.snapshot(names);
       for (const each of names) {
         const snapshot = valueOf(outcomes.get(each));
@@ -216,7 +216,7 @@ function freezingSource(name: string, make: Make): void {
       pool.drop(name);
       assert.ok(await pool.source.exists(snapshot));
       assert.deepEqual(await contentOf(pool.source, snapshot), before);
-      assert.deepEqual(await pool.source.list(['**'], []), [], 'its own files are no volumes');
+      assert.deepEqual((await pool.source.list(['**'], [])).volumes, [], 'its own files are no volumes');
       assert.deepEqual(
         (await pool.source.leftovers()).map(({ id }) => id),
         [snapshot.id],

@@ -7,6 +7,7 @@ import { SparsebakError } from '../../../../shared/errors.ts';
 import type {
   ByteRange,
   Delta,
+  FoundVolumes,
   Mapped,
   OpenSnapshot,
   Outcome,
@@ -43,9 +44,9 @@ export class ModelSource implements Source {
     this.#losesRange = losesRange;
   }
 
-  async list(patterns: readonly string[]): Promise<string[]> {
+  async list(patterns: readonly string[]): Promise<FoundVolumes> {
     this.#machine.reading('list');
-    return [...this.volumes.keys()].filter((name) => patterns.includes(name)).sort();
+    return { volumes: [...this.volumes.keys()].filter((name) => patterns.includes(name)).sort(), leftOut: [] };
   }
 
   async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {
