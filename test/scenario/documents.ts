@@ -31,6 +31,7 @@ export const sentVolume = z.strictObject({
   zeroChunks: uint,
   sentBytes: uint,
   seconds: z.number().min(0),
+  running: z.literal(true).optional(),
   damage: z.strictObject({ mended: uint, lost: uint }).optional(),
   error: error.optional(),
 });

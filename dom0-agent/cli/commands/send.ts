@@ -147,10 +147,17 @@ function asText({ session, volumes }: SendReport): string {
     formatBytes(volume.changedBytes),
     formatBytes(volume.sentBytes),
     formatSeconds(volume.seconds),
-    volume.error?.message ?? '',
+    remarks(volume).join('; '),
   ]);
   const table = formatTable(['VOLUME', 'KIND', 'SIZE', 'CHANGED', 'SENT', 'TIME', ''], rows, [2, 3, 4, 5]);
   return `${table}\n${summary(session, volumes)}`;
+}
+
+function remarks({ error, running }: VolumeReport): string[] {
+  return [
+    ...(error === undefined ? [] : [error.message]),
+    ...(running === true ? ['its qube runs: what that wrote is not in the archive'] : []),
+  ];
 }
 
 function summary(session: string | null, volumes: readonly VolumeReport[]): string {
