@@ -45,10 +45,11 @@ export const pruneDocument = z.strictObject({
       sessions: z.array(
         z.strictObject({
           session,
+          time: z.iso.datetime(),
           reasons: z.array(
             z.enum([
               ...(['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'within'] as const),
-              ...(['tag', 'protected', 'newest', 'min-keep', 'unnamed'] as const),
+              ...(['tag', 'protected', 'newest', 'min-keep', 'unproven', 'unnamed'] as const),
             ]),
           ),
           pruned: z.boolean(),
@@ -64,7 +65,7 @@ export const pruneDocument = z.strictObject({
 export const sendDocument = z.strictObject({
   session: session.nullable(),
   volumes: z.array(sentVolume),
-  pruned: pruneDocument.optional(),
+  pruned: pruneDocument.extend({ error: error.optional() }).optional(),
 });
 export type SendDocument = z.infer<typeof sendDocument>;
 
