@@ -4,6 +4,8 @@ import { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { DEFAULT_CONFIG, chooseArchive, readConfig, type ArchiveConfig, type Config } from '../config/config.ts';
 import { openPools, type Pool } from '../config/pools.ts';
+import type { OnWait, Waiting } from '../link/call-watch.ts';
+import { formatSeconds } from './output.ts';
 import { Progress } from './progress.ts';
 
 export interface GlobalOptions {
@@ -56,9 +58,18 @@ export class CommandContext {
     });
   }
 
+  /** What the receiver is waited for, in the place of the progress that there is not. */
+  readonly onWait: OnWait = (waiting) => {
+    this.progress.wait(waiting === undefined ? undefined : describeWaiting(waiting));
+  };
+
   throwIfInterrupted(): void {
     if (this.signal.aborted) throw new SparsebakError('interrupted', 'interrupted');
   }
+}
+
+function describeWaiting({ destination, task, seconds, secondsLeft }: Waiting): string {
+  return `waiting for ${destination} to ${task}  ${formatSeconds(seconds)}, at most ${formatSeconds(secondsLeft)} more`;
 }
 
 /** JSON lines on stderr, so that a journal can be searched; on a terminal one plain line each. */

@@ -32,6 +32,12 @@ export class Progress {
     if (this.#out !== undefined && Date.now() - this.#shown >= INTERVAL) this.#show();
   }
 
+  /** Shows what is waited for, in the place of how far the work is; undefined: it has come. */
+  wait(text: string | undefined): void {
+    if (text === undefined) this.clear();
+    else this.#write(escapeText(text, 300));
+  }
+
   /** Takes the line away; call before anything else is printed. */
   clear(): void {
     this.#out?.write('\r\x1b[K');
@@ -51,6 +57,10 @@ export class Progress {
       ...(rate > 0 ? [`${formatBytes(rate)}/s`] : []),
       ...(left === undefined ? [] : [`${formatSeconds(left)} left`]),
     ];
-    this.#out.write(`\r\x1b[K${parts.join('  ').slice(0, Math.max(20, (this.#out.columns || 80) - 1))}`);
+    this.#write(parts.join('  '));
+  }
+
+  #write(line: string): void {
+    this.#out?.write(`\r\x1b[K${line.slice(0, Math.max(20, (this.#out.columns || 80) - 1))}`);
   }
 }

@@ -11,7 +11,7 @@ export async function withArchive<T>(
 ): Promise<T> {
   const { archive, config, lockWait, signal } = context;
   const state = ArchiveState.open(config.stateDir, archive.name);
-  const open = await openArchive(archive, state, { purpose, lockWait, signal });
+  const open = await openArchive(archive, state, { purpose, lockWait, signal, onWait: context.onWait });
   try {
     const result = await work(open);
     if (open.client.failure === undefined) await open.client.bye();

@@ -6,5 +6,5 @@ import type { CommandContext } from './context.ts';
 export function writerOptions(context: CommandContext): WriterOptions {
   const { archive, config, lockWait, signal, log } = context;
   const state = ArchiveState.open(config.stateDir, archive.name);
-  return { archive, state, lockWait, signal, log, pools: context.pools() };
+  return { archive, state, lockWait, signal, log, pools: context.pools(), onWait: context.onWait };
 }

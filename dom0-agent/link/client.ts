@@ -10,6 +10,9 @@ import { type AgentMessage, type AgentRequest, type Grant, type ReceiverMessage 
 import { PART_SIZE, PROTOCOL_VERSION, SMALL_FRAME } from '../../shared/wire/limits.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
+import { TAKING } from './allowance.ts';
+import { CallClock } from './call-clock.ts';
+import { CallWatch, type OnWait } from './call-watch.ts';
 import { DueAnswers, type Closing, type Item } from './due-answers.ts';
 import { remoteError } from './remote-error.ts';
 import type { Link, LinkEnd } from './link.ts';
@@ -26,11 +29,17 @@ export interface ClientOptions {
   readonly keepAlive?: number;
   /** Ends the call at once. */
   readonly signal?: AbortSignal;
+  readonly onWait?: OnWait | undefined;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
 }
 
 export class ReceiverClient {
   readonly #link: Link;
-  readonly #options: Required<Omit<ClientOptions, 'signal'>>;
+  readonly #keepAlive: number;
+  readonly #now: () => number;
+  readonly #clock: CallClock;
+  readonly #watch: CallWatch;
   readonly #frames = new FrameReader(SMALL_FRAME);
   readonly #due: DueAnswers;
   #magic: MagicReader | undefined = new MagicReader(MAX_BANNER);
@@ -38,17 +47,22 @@ export class ReceiverClient {
   #grant: Grant = 'retrieve';
   #nextId = 1;
   #failure: SparsebakError | undefined;
-  #lastHeard = Date.now();
-  #lastSent = Date.now();
-  #lastWritten = 0;
+  #lastSent: number;
+  /** Bytes that the receiver had taken at the last tick. */
+  #taken = 0;
   #timer: NodeJS.Timeout | undefined;
-  #said = false;
+  /** The answer to `bye` is there. */
+  #over = false;
 
   private constructor(link: Link, options: ClientOptions) {
     this.#link = link;
-    this.#due = new DueAnswers(link.name);
-    const { release, silence = 60_000, keepAlive = 15_000 } = options;
-    this.#options = { release, silence, keepAlive };
+    const { silence = 60_000, keepAlive = 15_000, now = () => performance.now(), onWait } = options;
+    this.#keepAlive = keepAlive;
+    this.#now = now;
+    this.#clock = new CallClock(now);
+    this.#watch = new CallWatch(this.#clock, { destination: link.name, silence, onWait });
+    this.#due = new DueAnswers(link.name, this.#clock);
+    this.#lastSent = now();
   }
 
   /** Speaks the magic and `hello`. @throws `unreachable`, `protocol`, `refused` (another protocol version), `interrupted` */
@@ -66,7 +80,7 @@ export class ReceiverClient {
       () => {
         client.#tick();
       },
-      Math.min(1000, client.#options.silence / 4),
+      Math.min(1000, client.#watch.silence / 4),
     );
     client.#timer.unref();
     const { signal } = options;
@@ -113,23 +127,29 @@ export class ReceiverClient {
   /**
    * Sends a request and waits for its closing answer. Waits for a place when 32 are unanswered.
    * @param onItem called for each item before the closing answer; bytes in it are valid during the call only
+   * @param usefulBytes so much of the answer counts as progress: what the caller knows that it may hold
    * @throws the receiver's `error`, or why the connection ended
    */
-  async request(request: Request, onItem: (item: Item) => void = unexpectedItem): Promise<Closing> {
+  async request(
+    request: Request,
+    onItem: (item: Item) => void = unexpectedItem,
+    usefulBytes?: number,
+  ): Promise<Closing> {
     while (this.#due.full && this.#failure === undefined) await this.#due.place();
     if (this.#failure !== undefined) throw this.#failure;
-    const id = this.#nextId++;
-    if (this.#due.count === 0) this.#lastHeard = Date.now();
-    const answer = this.#due.expect(id, request.t, onItem);
+    if (this.#over) throw new SparsebakError('failed', `${request.t} after the end of the call`);
+    const asked: AgentRequest = { ...request, id: this.#nextId++ };
+    const answer = this.#due.expect(asked, { onItem, usefulBytes, frame: this.#frames.limit });
     // It may be rejected while its bytes are still being handed over.
     answer.catch(() => undefined);
-    await this.#write(encodeFrame({ ...request, id }));
+    await this.#write(encodeFrame(asked));
     return answer;
   }
 
   /** Sends a message that has no answer. Resolves when its bytes were handed over. */
   async send(message: Exclude<AgentMessage, { id: number }>): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
+    if (message.t === 'zeros') this.#due.allowZeros(message.count);
     await this.#write(encodeFrame(message));
   }
 
@@ -146,18 +166,13 @@ export class ReceiverClient {
     }
   }
 
-  /** Ends the call in order: it is over only by the last answer and exit status 0. */
+  /**
+   * Ends the call in order. Its answer is the end: what was asked is done, and what the receiver's process does from then on,
+   * or what keeps its pipes open, changes nothing of that.
+   */
   async bye(): Promise<void> {
     await this.request({ t: 'bye' });
-    this.#said = true;
-    this.#link.end();
-    const end = await this.#link.ended;
-    this.#stop();
-    if (this.#failure !== undefined) throw this.#failure;
-    if (end.status !== 0) {
-      const { message, hint } = this.#link.explain(end);
-      throw new SparsebakError('unreachable', `at the very end ${message}`, { hint });
-    }
+    await this.#link.leave();
   }
 
   /** Ends the call at once; what is not committed is dropped by the receiver. */
@@ -166,15 +181,14 @@ export class ReceiverClient {
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
-    this.#lastSent = Date.now();
-    // Silence counts from when there is something to answer or to take.
-    if (this.#due.count === 0 && !this.#link.writing) this.#lastHeard = this.#lastSent;
+    this.#lastSent = this.#now();
+    // Silence counts from when there is something to take.
+    if (!this.#isOwing) this.#clock.begin();
     await this.#link.write(bytes);
-    this.#lastWritten = Date.now();
   }
 
   #receive(bytes: Uint8Array): void {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined || this.#over) return;
     try {
       let rest: Uint8Array | undefined = bytes;
       if (this.#magic !== undefined) {
@@ -182,20 +196,27 @@ export class ReceiverClient {
         if (rest === undefined) return;
         this.#magic = undefined;
       }
-      for (const frame of this.#frames.frames(rest)) this.#message(decodeReceiverMessage(frame));
+      for (const frame of this.#frames.frames(rest)) {
+        if (this.#message(decodeReceiverMessage(frame), frame.length) === 'over') return;
+      }
     } catch (error) {
       this.#fail(asSparsebakError(error, 'protocol'));
     }
   }
 
-  #message(message: ReceiverMessage): void {
-    this.#lastHeard = Date.now();
+  #message(message: ReceiverMessage, length: number): 'over' | 'going on' {
+    this.#clock.heard();
     if (this.#hello !== undefined) {
       this.#greeting(message);
-      return;
+      return 'going on';
     }
     if (message.t === 'hello') throw new SparsebakError('protocol', 'the receiver greeted twice');
-    this.#due.take(message);
+    const closed = this.#due.take(message, length);
+    this.#watch.heard();
+    if (closed !== 'bye' || message.t !== 'done') return 'going on';
+    this.#over = true;
+    this.#stop();
+    return 'over';
   }
 
   #greeting(message: ReceiverMessage): void {
@@ -209,39 +230,44 @@ export class ReceiverClient {
     throw new SparsebakError('protocol', `the receiver began with ${message.t} instead of hello`);
   }
 
+  /** Whether the receiver has something to answer or to take. */
+  get #isOwing(): boolean {
+    return this.#due.count > 0 || this.#hello !== undefined || this.#link.writing;
+  }
+
   #tick(): void {
-    const now = Date.now();
-    const due = this.#due.count > 0 || this.#hello !== undefined || this.#said || this.#link.writing;
-    const taken = this.#link.writing ? this.#link.lastTaken : 0;
-    const lastSign = Math.max(this.#lastHeard, this.#lastWritten, taken);
-    if (due && now - lastSign > this.#options.silence) {
-      this.#fail(
-        new SparsebakError(
-          'unreachable',
-          `${this.destination}: no word from the receiver for ${Math.round(this.#options.silence / 1000)} s`,
-          {
-            hint: 'Nothing that was committed is lost; see whether the backup VM or its disk hangs, then run the command again.',
-          },
-        ),
-      );
+    this.#clock.tick(this.#isOwing);
+    const { taken } = this.#link;
+    if (taken > this.#taken) {
+      this.#clock.heard();
+      this.#clock.progress((taken - this.#taken) * TAKING.perByte);
+      this.#taken = taken;
+    }
+    const owed = this.#due.owed ?? { task: TAKING.task, wait: TAKING.wait + this.#due.zeroWork };
+    const late = this.#watch.look(this.#hello === undefined ? owed : { ...owed, task: 'answer' });
+    if (late !== undefined) {
+      this.#fail(late);
       return;
     }
-    const idle = this.#hello === undefined && !this.#said && !this.#link.writing;
-    if (idle && now - this.#lastSent > this.#options.keepAlive) {
-      // Not a sign of life: the pipe takes it whether anybody reads it or not.
+    const now = this.#now();
+    const idle = this.#hello === undefined && !this.#link.writing;
+    if (idle && now - this.#lastSent > this.#keepAlive) {
+      const alive = encodeFrame({ t: 'alive' });
       this.#lastSent = now;
-      void this.#link.write(encodeFrame({ t: 'alive' }));
+      // That it is taken is no sign of life: the pipe takes it whether anybody reads it or not.
+      this.#taken += alive.length;
+      void this.#link.write(alive);
     }
   }
 
   #ended(end: LinkEnd): void {
-    if (this.#said) return;
+    if (this.#over) return;
     const { message, hint } = this.#link.explain(end);
     this.#fail(new SparsebakError('unreachable', `${this.destination}: ${message}`, { hint, cause: end.startError }));
   }
 
   #fail(error: SparsebakError): void {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined || this.#over) return;
     this.#failure = error;
     this.#stop();
     this.#hello?.reject(error);
@@ -253,6 +279,7 @@ export class ReceiverClient {
   #stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#watch.end();
   }
 }
 

@@ -6,6 +6,8 @@ import type { AgentRequest, ReceiverMessage } from '../../shared/wire/messages.t
 import { WINDOW } from '../../shared/wire/limits.ts';
 import { ANSWERS } from '../../shared/wire/phases.ts';
 import { SparsebakError } from '../../shared/errors.ts';
+import { PER_ZERO_CHUNK, allowanceOf, answerCap, waitsForLock, type AnswerCap } from './allowance.ts';
+import type { CallClock } from './call-clock.ts';
 import { remoteError } from './remote-error.ts';
 
 export type Answer = Exclude<ReceiverMessage, { t: 'hello' }>;
@@ -13,43 +15,55 @@ export type Answer = Exclude<ReceiverMessage, { t: 'hello' }>;
 export type Closing = Extract<Answer, { t: 'done' | 'absent' | 'opened' | 'resolved' | 'freed' | 'space' }>;
 export type Item = Exclude<Answer, Closing | { t: 'error' | 'working' }>;
 
+const ENDLESS_HINT = 'No honest receiver does that: see what the backup VM runs.';
+
 interface Pending {
-  readonly id: number;
-  readonly kind: AgentRequest['t'];
+  readonly request: AgentRequest;
   readonly onItem: (item: Item) => void;
   readonly resolve: (answer: Closing) => void;
   readonly reject: (error: SparsebakError) => void;
-  readonly working: Working;
+  readonly cap: AnswerCap;
+  /** Of the items so far. */
+  items: number;
+  bytes: number;
+  /** Bytes that still make good time; what comes beyond is of no use to the caller. */
+  useful: number;
+  /** The last counter of `working`. */
+  working: number;
 }
 
-/** What `working` said of one request. */
-interface Working {
-  /** How often it came. */
-  times: number;
-  /** The last counter. */
-  count: number;
+export interface Expectation {
+  readonly onItem: (item: Item) => void;
+  /** Bytes of items that the caller can use; absent: all that the request's cap allows. */
+  readonly usefulBytes?: number | undefined;
+  /** Bytes of the longest message. */
+  readonly frame: number;
 }
 
-function newWorking(): Working {
-  return { times: 0, count: -1 };
+/** What the receiver owes an answer to, and how much time without progress the call may have spent meanwhile (milliseconds). */
+export interface Owed {
+  readonly task: string;
+  readonly wait: number;
 }
-
-/** `working` answers to one request: a day of them at the pace of an honest receiver, an instant at that of a flood. */
-const MAX_WORKING = 8640;
 
 export class DueAnswers {
   readonly #destination: string;
+  readonly #clock: CallClock;
   readonly #pending: Pending[] = [];
   readonly #waiting: (() => void)[] = [];
   /** Of the `begin` whose send is under way, though it is answered. */
   #sendId = -1;
-  #sendWorking = newWorking();
+  /** Milliseconds: what the zero runs of the send under way may take. */
+  #zeroWork = 0;
+  /** Milliseconds that the receiver may wait for another process's lock, as `open` said. */
+  #lockWait = 0;
   /** Called with an `error` that answers a `begin` which was already answered: the send under way has failed. */
   onSendFailed: ((error: SparsebakError) => void) | undefined;
 
   /** `destination` names the receiver in errors. */
-  constructor(destination: string) {
+  constructor(destination: string, clock: CallClock) {
     this.#destination = destination;
+    this.#clock = clock;
   }
 
   get count(): number {
@@ -65,28 +79,54 @@ export class DueAnswers {
     return this.#pending.length >= WINDOW;
   }
 
+  /** What is waited for: the answer to the oldest request. */
+  get owed(): Owed | undefined {
+    const [head] = this.#pending;
+    if (head === undefined) return undefined;
+    const { t } = head.request;
+    const { task, wait } = allowanceOf(t);
+    return { task, wait: wait + (waitsForLock(t) ? this.#lockWait : 0) + this.#zeroWork };
+  }
+
+  /** A zero run of so many chunks was sent. */
+  allowZeros(count: number): void {
+    this.#zeroWork += count * PER_ZERO_CHUNK;
+  }
+
+  get zeroWork(): number {
+    return this.#zeroWork;
+  }
+
   /** The closing answer to a request that is about to be made. */
-  expect(id: number, kind: AgentRequest['t'], onItem: (item: Item) => void): Promise<Closing> {
-    if (kind === 'begin') {
-      this.#sendId = id;
-      this.#sendWorking = newWorking();
-    }
+  expect(request: AgentRequest, { onItem, usefulBytes, frame }: Expectation): Promise<Closing> {
+    if (request.t === 'begin') this.#sendId = request.id;
+    if (request.t === 'open') this.#lockWait = request.lockWait * 1000;
+    if (this.#pending.length === 0) this.#clock.begin();
+    const cap = answerCap(request, frame);
     return new Promise<Closing>((resolve, reject) => {
-      this.#pending.push({ id, kind, onItem, resolve, reject, working: newWorking() });
+      const counts = { items: 0, bytes: 0, useful: usefulBytes ?? cap.bytes, working: -1 };
+      this.#pending.push({ request, onItem, resolve, reject, cap, ...counts });
     });
   }
 
-  /** @throws `protocol` for an answer that is not due, `unreachable` for work without an end */
-  take(message: Answer): void {
+  /**
+   * @param length bytes of the message
+   * @returns the kind of the request that it closed
+   * @throws `protocol` for an answer that is not due, or one without end
+   */
+  take(message: Answer, length: number): AgentRequest['t'] | undefined {
     const head = this.#pending[0];
-    if (message.re === this.#sendId && message.re !== head?.id) {
-      this.#ofSend(message);
-      return;
+    if (message.t === 'working' && this.#clock.isFlood()) {
+      throw new SparsebakError('protocol', 'the receiver says without end that it works');
     }
-    if (message.re !== head?.id) {
+    if (message.re === this.#sendId && message.re !== head?.request.id) {
+      this.#ofSend(message);
+      return undefined;
+    }
+    if (message.re !== head?.request.id) {
       throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was not asked`);
     }
-    this.#answer(head, message);
+    return this.#answer(head, message, length);
   }
 
   /** None will come any more. */
@@ -99,41 +139,65 @@ export class DueAnswers {
   /** `begin` is answered and the send goes on: what becomes of it between requests is said to its id. */
   #ofSend(message: Answer): void {
     // A zero run has no id of its own, and may take long. Each begins a count of its own.
-    if (message.t === 'working') noteWorking(this.#sendWorking);
-    else if (message.t === 'error') {
-      this.#sendId = -1;
-      this.onSendFailed?.(remoteError(message, this.#destination));
-    } else throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was answered already`);
+    if (message.t === 'working') return;
+    if (message.t !== 'error') {
+      throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was answered already`);
+    }
+    this.#sendId = -1;
+    this.onSendFailed?.(remoteError(message, this.#destination));
   }
 
-  #answer(head: Pending, message: Answer): void {
+  #answer(head: Pending, message: Answer, length: number): AgentRequest['t'] | undefined {
+    const { t } = head.request;
     if (message.t === 'working') {
-      if (message.count <= head.working.count) {
+      if (message.count <= head.working) {
         throw new SparsebakError('protocol', 'the receiver says it works, but its counter stands still');
       }
-      head.working.count = message.count;
-      noteWorking(head.working);
-      return;
+      head.working = message.count;
+      return undefined;
     }
     if (message.t === 'error') {
-      this.#settle();
+      this.#settle(t);
       head.reject(remoteError(message, this.#destination));
-      return;
+      return t;
     }
-    const { items, closing } = ANSWERS[head.kind];
+    const { items, closing } = ANSWERS[t];
     if (closing.has(message.t)) {
-      this.#settle();
-      if (head.kind === 'commit' || head.kind === 'abandon') this.#sendId = -1;
+      this.#settle(t);
+      if (t === 'commit' || t === 'abandon') {
+        this.#sendId = -1;
+        this.#zeroWork = 0;
+      }
       head.resolve(kept(message as Closing));
-    } else if (items.has(message.t)) {
-      head.onItem(message as Item);
-    } else {
-      throw new SparsebakError('protocol', `the receiver answered ${head.kind} with ${message.t}`);
+      return t;
     }
+    if (!items.has(message.t)) {
+      throw new SparsebakError('protocol', `the receiver answered ${t} with ${message.t}`);
+    }
+    this.#count(head, length);
+    head.onItem(message as Item);
+    return undefined;
   }
 
-  #settle(): void {
+  #count(head: Pending, length: number): void {
+    const { cap, request } = head;
+    head.items++;
+    head.bytes += length;
+    if (head.items > cap.items || head.bytes > cap.bytes) {
+      throw new SparsebakError(
+        'protocol',
+        `the receiver answers ${request.t} without end: more than ${cap.items} messages or ${cap.bytes} bytes`,
+        { hint: ENDLESS_HINT },
+      );
+    }
+    const useful = Math.min(length, head.useful);
+    head.useful -= useful;
+    this.#clock.progress(useful * allowanceOf(request.t).perByte);
+  }
+
+  #settle(kind: AgentRequest['t']): void {
     this.#pending.shift();
+    this.#clock.progress(allowanceOf(kind).answered);
     this.#waiting.shift()?.();
   }
 }
@@ -142,12 +206,4 @@ export class DueAnswers {
 function kept(closing: Closing): Closing {
   if (closing.t !== 'resolved' || closing.head === null) return closing;
   return { ...closing, head: Uint8Array.from(closing.head) };
-}
-
-function noteWorking(working: Working): void {
-  if (++working.times > MAX_WORKING) {
-    throw new SparsebakError('unreachable', 'the receiver says that it works, and comes to no end', {
-      hint: 'Nothing that was committed is lost; see what the backup VM is doing.',
-    });
-  }
 }

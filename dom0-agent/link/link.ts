@@ -26,13 +26,16 @@ export interface Link {
    * never rejects: a broken pipe shows in `ended`.
    */
   write(bytes: Uint8Array): Promise<void>;
-  /** Whether bytes wait to be taken off our hands, and when some last were (milliseconds since 1970). */
+  /** Whether bytes wait to be taken off our hands, and how many were so far. */
   readonly writing: boolean;
-  readonly lastTaken: number;
+  readonly taken: number;
   /** Starts the delivery of what the receiver sends. The bytes are valid during the call only. */
   start(onData: (bytes: Uint8Array) => void): void;
-  /** Closes our side; the receiver is expected to end. */
-  end(): void;
+  /**
+   * All was said: closes our side, gives the process a moment to end by itself, and then ends it. Nothing is delivered any
+   * more, and how it ends does not matter.
+   */
+  leave(): Promise<void>;
   /** Ends the process at once. */
   destroy(): void;
   /** Settles once, when the process is gone and its output was delivered. */

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { Destination } from './destination.ts';
-import { describeEnd } from './describe-end.ts';
+import { describeEnd, NOTHING_LOST } from './describe-end.ts';
 import type { Link, Purpose } from './link.ts';
 import { openProcessLink, type ProcessLinkOptions } from './process-link.ts';
 import type { QubesClient } from './qubes-client.ts';
@@ -23,8 +23,10 @@ export async function openLink(destination: Destination, options: CallOptions): 
   switch (destination.kind) {
     case 'local':
       return openProcessLink(localReceiver(destination.root));
-    case 'ssh':
+    case 'ssh': {
+      const { sshReceiver } = await import('./ssh.ts');
       return openProcessLink(sshReceiver(destination));
+    }
     case 'qubes': {
       const { startQube, qubesReceiver } = await import('./qubes.ts');
       const { vm } = destination;
@@ -50,58 +52,6 @@ function localReceiver(root: string): ProcessLinkOptions {
     name: `local:${root}`,
     file: process.execPath,
     args: [program, 'serve', '--root', root],
-    explain: (end) => ({
-      message: `the local receiver ended early (${describeEnd(end)})`,
-      hint: 'Nothing that was committed is lost; run the command again.',
-    }),
+    explain: (end) => ({ message: `the local receiver ended early (${describeEnd(end)})`, hint: NOTHING_LOST }),
   };
-}
-
-function sshReceiver(destination: Extract<Destination, { kind: 'ssh' }>): ProcessLinkOptions {
-  const { user, host, port, root } = destination;
-  const where = user === undefined ? host : `${user}@${host}`;
-  return {
-    name: `ssh://${where}${port === undefined ? '' : `:${port}`}${root}`,
-    file: 'ssh',
-    args: [
-      '-T',
-      ...[
-        '-o',
-        'BatchMode=yes',
-        '-o',
-        'ConnectTimeout=20',
-        '-o',
-        'ServerAliveInterval=15',
-        '-o',
-        'ServerAliveCountMax=4',
-      ],
-      ...(port === undefined ? [] : ['-p', String(port)]),
-      '--',
-      where,
-      `exec sparsebak-receiver serve --root ${shellQuote(root)}`,
-    ],
-    explain: (end) => {
-      if (end.status === 255) {
-        return {
-          message: `ssh to ${where} failed (${describeEnd(end)})`,
-          hint: `Check that "ssh ${where} true" works without a question.`,
-        };
-      }
-      if (end.status === 127) {
-        return {
-          message: `${where} has no sparsebak-receiver in its PATH`,
-          hint: 'Install it there as sparsebak-receiver (docs/install-linux.md).',
-        };
-      }
-      return {
-        message: `the receiver on ${where} ended early (${describeEnd(end)})`,
-        hint: 'Nothing that was committed is lost; run the command again.',
-      };
-    },
-  };
-}
-
-/** One word for sh, whatever it holds. */
-function shellQuote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

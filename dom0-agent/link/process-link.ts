@@ -1,9 +1,10 @@
 /**
  * A receiver as a child process with three pipes of its own (qrexec-client sets O_NONBLOCK on whatever it inherits).
  */
+import type { ChildProcess } from 'node:child_process';
 import type { Writable, Readable } from 'node:stream';
 import { freeBytes } from '../content/bytes.ts';
-import { escapeText } from '../../shared/text.ts';
+import { lastWords } from './last-words.ts';
 import type { Link, LinkEnd } from './link.ts';
 
 export interface ProcessLinkOptions {
@@ -12,20 +13,21 @@ export interface ProcessLinkOptions {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly explain: (end: LinkEnd) => { message: string; hint: string };
+  /** It starts processes that must end with it: all get a process group of their own. */
+  readonly ownGroup?: boolean;
 }
 
-const STDERR_KEPT = 2000;
+/** Characters: more than what Node says of a crash. */
+const STDERR_KEPT = 8000;
 
 /** Milliseconds for what is still in the pipes when the process has ended. */
 const LAST_OUTPUT = 2000;
 
+/** Milliseconds for the process to end by itself once all was said. */
+const LEAVING = 1000;
+
 /** Bytes given to the system at a time: how a slow link is told from one that takes nothing at all. */
 const PIECE = 64 * 1024;
-
-function lastLines(text: string): string {
-  const lines = text.trim().split('\n').slice(-3);
-  return lines.map((line) => escapeText(line, 500)).join('; ');
-}
 
 /** Starts the process. A program that cannot be started shows in `ended`. */
 export async function openProcessLink(options: ProcessLinkOptions): Promise<Link> {
@@ -39,6 +41,7 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
     // SIGTERM must not race with our own orderly end: main.ts decides what a signal does.
     cleanup: true,
     forceKillAfterDelay: 2000,
+    detached: options.ownGroup === true,
     ...(options.env === undefined ? {} : { env: { ...options.env } }),
   });
   const stdin: Writable = child.stdin;
@@ -54,15 +57,15 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
 
   let last = Promise.resolve();
   let waiting = 0;
-  let lastTaken = Date.now();
+  let taken = 0;
   const writePiece = (piece: Uint8Array): Promise<void> =>
     new Promise((resolve) => {
       if (stdin.destroyed || stdin.writableEnded) {
         resolve();
         return;
       }
-      stdin.write(piece, () => {
-        lastTaken = Date.now();
+      stdin.write(piece, (error) => {
+        if (error === null || error === undefined) taken += piece.length;
         resolve();
       });
     });
@@ -71,6 +74,11 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
     waiting--;
   };
 
+  const kill = (): void => {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    if (options.ownGroup === true) process.kill(-child.pid, 'SIGTERM');
+    else child.kill('SIGTERM');
+  };
   // A process that it left behind (ssh's shared connection, say) may hold the pipes open for as long as it likes.
   child.once('exit', () => {
     setTimeout(() => {
@@ -83,7 +91,7 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
     return {
       status: result.exitCode ?? null,
       signal: result.signal ?? null,
-      stderr: lastLines(stderr),
+      stderr: lastWords(stderr),
       ...(failed === undefined ? {} : { startError: failed }),
     };
   });
@@ -98,8 +106,8 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
     get writing() {
       return waiting > 0;
     },
-    get lastTaken() {
-      return lastTaken;
+    get taken() {
+      return taken;
     },
     start: (onData) => {
       stdout.on('data', (bytes: Uint8Array) => {
@@ -107,14 +115,33 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
         freeBytes(bytes);
       });
     },
-    end: () => {
+    leave: async () => {
       stdin.end();
+      await exitOf(child, LEAVING);
+      stdout.destroy();
+      child.stderr.destroy();
+      kill();
     },
     destroy: () => {
       stdin.destroy();
-      child.kill('SIGTERM');
+      kill();
     },
     ended,
     explain: options.explain,
   };
+}
+
+/**
+ * Waits for a process to exit, so many milliseconds at most. Its exit, not the end of its output: in a backup VM, a job of
+ * somebody's profile may keep that open for ever.
+ */
+async function exitOf(child: Pick<ChildProcess, 'exitCode' | 'signalCode' | 'once'>, limit: number): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, limit);
+    child.once('exit', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

@@ -4,10 +4,10 @@
  * Policy is not evaluated for calls that dom0 makes: which service is called decides what the receiver lets us do.
  */
 import { constants } from 'node:os';
-import { SparsebakError } from '../../shared/errors.ts';
+import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { escapeText } from '../../shared/text.ts';
-import { describeEnd } from './describe-end.ts';
+import { describeEnd, NOTHING_LOST } from './describe-end.ts';
 import type { LinkEnd, Purpose } from './link.ts';
 import type { ProcessLinkOptions } from './process-link.ts';
 import type { QubesClient } from './qubes-client.ts';
@@ -31,8 +31,6 @@ const CONNECT = 30;
 
 /** A qube that starts may first wait for another one, or for its disk's check. */
 const START_SECONDS = 300;
-
-const NOTHING_LOST = 'Nothing that was committed is lost; run the command again.';
 
 /** qrexec-client starts no qube. @throws `unreachable`, `interrupted` */
 export async function startQube(vm: string, signal: AbortSignal): Promise<void> {
@@ -60,7 +58,7 @@ export async function startQube(vm: string, signal: AbortSignal): Promise<void> 
   });
 }
 
-function missing(program: string): { message: string; hint: string } {
+function missing(program: string): Explanation {
   return {
     message: `there is no ${program} here`,
     hint: 'A "qubes://" destination works in dom0 alone; elsewhere use "ssh://" or "local:".',
@@ -76,13 +74,28 @@ export function qubesReceiver(call: QubesCall): ProcessLinkOptions {
       ? ['-d', vm, '-w', String(CONNECT), `DEFAULT:QUBESRPC ${full} dom0`]
       : // Without --no-gui it may wait for a session without end.
         ['--pass-io', '--service', '--no-gui', vm, full];
-  return { name: `qubes://${vm}`, file: client, args, explain: (end) => explain(call, service, end) };
+  return {
+    name: `qubes://${vm}`,
+    file: client,
+    args,
+    explain: (end) => explain(call, service, end),
+    // It starts a client of its own, which a signal to it alone leaves behind.
+    ownGroup: client === 'qvm-run',
+  };
 }
 
-function explain({ vm, client }: QubesCall, service: string, end: LinkEnd): { message: string; hint: string } {
+interface Explanation {
+  readonly message: string;
+  readonly hint: string;
+}
+
+function explain({ vm, client }: QubesCall, service: string, end: LinkEnd): Explanation {
   const how = describeEnd(end);
   const { status } = end;
-  if (end.startError !== undefined) return missing(client);
+  if (end.startError !== undefined) {
+    if (systemCode(end.startError) === 'ENOENT') return missing(client);
+    return { message: `${client} ${how}`, hint: NOTHING_LOST };
+  }
   if (status === null) return { message: `${client} was ended (${how})`, hint: NOTHING_LOST };
   const signal = signalOf(status);
   if (signal !== undefined) {
@@ -91,6 +104,36 @@ function explain({ vm, client }: QubesCall, service: string, end: LinkEnd): { me
       hint: `If nobody did that, see whether the qube has enough memory, and its journal. ${NOTHING_LOST}`,
     };
   }
+  // qrexec says nothing of a service that it does not find, or a call that it refuses: what is said comes from the service.
+  const started = end.stderr === '' ? undefined : ofStartedService(vm, service, status, end.stderr, how);
+  return started ?? ofCall(vm, service, status, how);
+}
+
+/** Why a service that was started did not get as far as a receiver; undefined where that is not known. */
+function ofStartedService(
+  vm: string,
+  service: string,
+  status: number,
+  stderr: string,
+  how: string,
+): Explanation | undefined {
+  // Node has an exit status for everything, and a sentence for a file that is not there.
+  if (status === 127 || (status === 1 && stderr.includes('Cannot find module'))) {
+    return {
+      message: `the service ${service} in qube ${vm} finds no receiver, or no node to run it with (${how})`,
+      hint: 'Install the receiver, and Node 20 or newer, in the qube or its template (docs/install-qubes.md).',
+    };
+  }
+  if (status === 126) {
+    return {
+      message: `the service ${service} in qube ${vm} may not execute its receiver (${how})`,
+      hint: 'See the mode of what it names, and whether the file system that it lies on lets programs run.',
+    };
+  }
+  return undefined;
+}
+
+function ofCall(vm: string, service: string, status: number, how: string): Explanation {
   switch (status) {
     case 2:
       return {
@@ -109,8 +152,8 @@ function explain({ vm, client }: QubesCall, service: string, end: LinkEnd): { me
       };
     case 127:
       return {
-        message: `qube ${vm} has no service ${service}, or no node to run it with (${how})`,
-        hint: 'Install the services, and Node 20 or newer, in the qube or its template (docs/install-qubes.md).',
+        message: `qube ${vm} has no service ${service} (${how})`,
+        hint: 'Install the services there, or in its template (docs/install-qubes.md).',
       };
     case 255:
       return {

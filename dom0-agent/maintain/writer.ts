@@ -1,5 +1,6 @@
 /** What a change to an archive, one that is no send, works with. */
 import type { Pool } from '../config/pools.ts';
+import type { OnWait } from '../link/call-watch.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import type { LockOptions } from '../trust/writing.ts';
@@ -7,6 +8,7 @@ import type { LockOptions } from '../trust/writing.ts';
 export interface WriterOptions extends LockOptions {
   readonly pools: readonly Pool[];
   readonly acceptRollback?: boolean;
+  readonly onWait: OnWait;
   /** This dom0 becomes the writer: that another one is does not matter. */
   readonly adopts?: boolean;
 }

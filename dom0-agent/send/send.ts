@@ -10,6 +10,7 @@ import { beginSend, type SendStart } from '../capture/begin-send.ts';
 import { committed, discarded, settled, unchanged } from '../capture/conclude.ts';
 import type { Pool } from '../config/pools.ts';
 import type { SelectedVolume } from '../config/selection.ts';
+import type { OnWait } from '../link/call-watch.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { PipelinePool } from '../pipeline/pool.ts';
 import type { ArchiveState } from '../trust/archive-state.ts';
@@ -19,7 +20,6 @@ import type { ArchiveConfig } from '../config/config.ts';
 import { isProtectedBy } from '../maintain/protecting-tags.ts';
 import { noteChanges } from '../maintain/unfinished-changes.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
-import { leftBehind, withLeftBehind } from './left-behind.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
 import { readBackAll } from './read-back.ts';
 import { failedReport, sentReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
@@ -43,6 +43,7 @@ export interface SendOptions {
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly progress: SendProgress;
+  readonly onWait: OnWait;
 }
 
 export async function send(options: SendOptions): Promise<SendReport> {
@@ -92,7 +93,6 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
   const { planned } = plan;
   const reports = [...plan.reports];
   const starts = await begin(planned, options);
-  const running = await leftBehind(planned, starts, options);
   const heads: NewHead[] = [];
   const done: PlannedVolume[] = [];
   let stopped: SparsebakError | undefined;
@@ -139,7 +139,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
           .at(-1);
   return {
     session: session ?? null,
-    volumes: withResumed(withLeftBehind(reports, running), goneOnWith),
+    volumes: withResumed(reports, goneOnWith),
   };
 }
 

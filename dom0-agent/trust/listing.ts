@@ -1,13 +1,13 @@
 /** The receiver's listing of an archive: what it says it holds. */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
+import { MAX_LISTED_SESSIONS } from '../../shared/wire/limits.ts';
 import { MAX_VOLUMES } from '../content/catalogue.ts';
 import type { ReceiverClient } from '../link/client.ts';
 
 /** Volumes in one listing: those of a full catalogue, and as many that it does not know. */
 const LISTED_VOLUMES = 2 * MAX_VOLUMES;
-/** Sessions of all volumes together in one listing: some 25 MiB. Beyond it, prune. */
-export const MAX_SESSIONS = 2 ** 17;
+export const MAX_SESSIONS = MAX_LISTED_SESSIONS;
 
 export interface StoredSession {
   readonly session: SessionName;

@@ -4,6 +4,7 @@
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveConfig } from '../config/config.ts';
+import type { OnWait } from '../link/call-watch.ts';
 import { ReceiverClient } from '../link/client.ts';
 import type { Closing } from '../link/due-answers.ts';
 import type { Purpose } from '../link/link.ts';
@@ -40,15 +41,17 @@ export interface OpenOptions {
   /** The caller holds the archive's lock, and may settle the pin. */
   readonly writes?: boolean;
   readonly signal: AbortSignal;
+  /** Told what is waited for when the receiver takes its time. */
+  readonly onWait?: OnWait;
 }
 
 /** Starts the receiver and greets it. @throws `unreachable`, `protocol`, `refused`, `interrupted` */
 export async function connect(
   { name, destination, qubesClient }: ArchiveConfig,
-  { purpose, signal }: Pick<OpenOptions, 'purpose' | 'signal'>,
+  { purpose, signal, onWait }: Pick<OpenOptions, 'purpose' | 'signal' | 'onWait'>,
 ): Promise<ReceiverClient> {
   const link = await openLink(destination, { purpose, archive: name, qubesClient, signal });
-  return await ReceiverClient.connect(link, { release: RELEASE, signal });
+  return await ReceiverClient.connect(link, { release: RELEASE, signal, onWait });
 }
 
 /**

@@ -225,22 +225,26 @@ async function fetchObject(client: ReceiverClient, request: Request, cap: number
   let length = 0;
   let short = 0;
   try {
-    const closing: Closing = await client.request(request, (item: Item) => {
-      if (item.t !== 'data') return;
-      const from = length;
-      length += item.data.length;
-      // A file that is too long is damage, and is heard to its end; one without end is another thing.
-      if (item.data.length < PART_SIZE) short++;
-      if (length > MAX_STAGED + cap || short > MAX_SHORT_PARTS)
-        throw new SparsebakError('protocol', `the receiver answers ${request.t} without end`);
-      if (length > cap) return;
-      if (length > bytes.length) {
-        const larger = new Uint8Array(Math.min(cap, Math.max(FIRST_ROOM, length, 2 * bytes.length)));
-        larger.set(bytes.subarray(0, from));
-        bytes = larger;
-      }
-      bytes.set(item.data, from);
-    });
+    const closing: Closing = await client.request(
+      request,
+      (item: Item) => {
+        if (item.t !== 'data') return;
+        const from = length;
+        length += item.data.length;
+        // A file that is too long is damage, and is heard to its end; one without end is another thing.
+        if (item.data.length < PART_SIZE) short++;
+        if (length > MAX_STAGED + cap || short > MAX_SHORT_PARTS)
+          throw new SparsebakError('protocol', `the receiver answers ${request.t} without end`);
+        if (length > cap) return;
+        if (length > bytes.length) {
+          const larger = new Uint8Array(Math.min(cap, Math.max(FIRST_ROOM, length, 2 * bytes.length)));
+          larger.set(bytes.subarray(0, from));
+          bytes = larger;
+        }
+        bytes.set(item.data, from);
+      },
+      cap,
+    );
     if (length > cap) throw new SparsebakError('integrity', `${request.t}: the receiver sent more than ${cap} bytes`);
     return closing.t === 'absent' ? undefined : bytes.slice(0, length);
   } catch (error) {

@@ -19,3 +19,5 @@ export const MAX_STAGED = 16 * 2 ** 20;
 export const PART_SIZE = 64 * 1024;
 /** Pieces of one long object that may be shorter, the last one included: many small ones cost more than their bytes. */
 export const MAX_SHORT_PARTS = 16;
+/** Sessions of all volumes together in one listing, and heads in one answer: some 25 MiB in dom0. Beyond it, prune. */
+export const MAX_LISTED_SESSIONS = 2 ** 17;

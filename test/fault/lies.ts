@@ -95,6 +95,18 @@ export const LIES: Readonly<Record<string, (given: string) => Lie>> = {
   'endless chunks': () => endless('get-chunks', (re) => ({ t: 'stored', re, address: 0, data: KIBIBYTE_60 })),
   'endless slots': () =>
     endless('get-slots', (re, number) => ({ t: 'slot', re, name: `slot-${number}`, data: KIBIBYTE_60 })),
+  // As a disk that wakes up: what is asked for comes, in the end.
+  'work for some seconds': () => ({
+    hears: async (message, { say }) => {
+      if (message.t !== 'get-volumes') return false;
+      const until = performance.now() + 7500;
+      for (let count = 0; performance.now() < until; count++) {
+        await say({ t: 'working', re: message.id, count });
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+      return false;
+    },
+  }),
   'endless work': () => endless('open', (re, number) => ({ t: 'working', re, count: number })),
   'endless work on a send': () =>
     endless('begin', (re, number) => (number === 0 ? { t: 'done', re } : { t: 'working', re, count: number })),

@@ -31,7 +31,6 @@ export const sentVolume = z.strictObject({
   zeroChunks: uint,
   sentBytes: uint,
   seconds: z.number().min(0),
-  running: z.literal(true).optional(),
   damage: z.strictObject({ mended: uint, lost: uint }).optional(),
   error: error.optional(),
 });
@@ -45,11 +44,10 @@ export const pruneDocument = z.strictObject({
       sessions: z.array(
         z.strictObject({
           session,
-          time: z.iso.datetime(),
           reasons: z.array(
             z.enum([
               ...(['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'within'] as const),
-              ...(['tag', 'protected', 'newest', 'min-keep', 'unproven', 'unnamed'] as const),
+              ...(['tag', 'protected', 'newest', 'min-keep', 'unnamed'] as const),
             ]),
           ),
           pruned: z.boolean(),
@@ -65,7 +63,7 @@ export const pruneDocument = z.strictObject({
 export const sendDocument = z.strictObject({
   session: session.nullable(),
   volumes: z.array(sentVolume),
-  pruned: pruneDocument.extend({ error: error.optional() }).optional(),
+  pruned: pruneDocument.optional(),
 });
 export type SendDocument = z.infer<typeof sendDocument>;
 

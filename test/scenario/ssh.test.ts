@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -23,7 +23,7 @@ function program(name: string): string | undefined {
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
 
-const missing = ['sshd', 'ssh', 'ssh-keygen'].filter((name) => program(name) === undefined);
+const missing = ['sshd', 'ssh', 'ssh-keygen', 'ssh-agent', 'ssh-add'].filter((name) => program(name) === undefined);
 const skip = missing.length > 0 ? `machine: no ${missing.join(', ')}` : false;
 
 /** Our server, and an environment in which `ssh` knows it and its key. */
@@ -60,7 +60,7 @@ async function startServer(): Promise<Server> {
   // What a login shell prints comes ahead of the receiver's first byte.
   script(
     join(folder, 'login'),
-    `echo "Welcome. Unauthorised use is SPBK prohibited."\nPATH="${bin}:$PATH" exec sh -c "$SSH_ORIGINAL_COMMAND"`,
+    `echo "Welcome. Unauthorised use is SPBK prohibited."\n[ ! -e "${folder}/profile" ] || . "${folder}/profile"\nPATH="${bin}:$PATH" exec sh -c "$SSH_ORIGINAL_COMMAND"`,
   );
   script(
     join(bin, 'sparsebak-receiver'),
@@ -117,6 +117,15 @@ async function answering(port: number, child: ChildProcess): Promise<void> {
       socket.destroy();
     }
   }
+}
+
+/** An ssh-agent that holds a key. */
+function startAgent(folder: string, key: string): { readonly socket: string; readonly process: ChildProcess } {
+  const socket = join(folder, 'agent');
+  const child = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  const env = { ...process.env, SSH_AUTH_SOCK: socket };
+  while (spawnSync('ssh-add', ['-q', key], { env }).status !== 0) assert.equal(child.exitCode, null);
+  return { socket, process: child };
 }
 
 /** Those of the receivers that were ever started which still live. */
@@ -193,6 +202,62 @@ describe('over ssh', { skip }, () => {
     await noReceiverLeft(on);
   });
 
+  test('W7 a job that the login leaves behind, with the output open for ever, costs no command its result', async (t) => {
+    const { lab, server: on } = labOver(t);
+    const profile = join(on.folder, 'profile');
+    const jobs = join(on.folder, 'jobs');
+    writeFileSync(profile, `sleep 1000 &\necho $! >> "${jobs}"\n`);
+    t.after(() => {
+      rmSync(profile);
+      for (const pid of readFileSync(jobs, 'utf8').trim().split('\n')) process.kill(Number(pid));
+    });
+    lab.write('a.img', new Random('a job left behind').bytes(1_000_000));
+    await lab.init('--chunk-size', '64K');
+    await lab.send('--full');
+    await lab.compareAll();
+    await noReceiverLeft(on);
+  });
+
+  test('lends the other host nothing of this one, whatever the user’s configuration says', async (t) => {
+    const { lab, server: on } = labOver(t);
+    const file = join(on.folder, 'ssh_config');
+    const usual = readFileSync(file, 'utf8');
+    const profile = join(on.folder, 'profile');
+    const seen = join(lab.folder, 'seen');
+    // What a NAS that was taken over would look for: an agent that answers, a display, a way back.
+    writeFileSync(
+      profile,
+      `{ env; if ssh-add -l; then echo AGENT ANSWERS; fi; tty; } >> "${seen}" 2>/dev/null </dev/null\n`,
+    );
+    const agent = startAgent(lab.folder, join(on.folder, 'user'));
+    t.after(() => {
+      writeFileSync(file, usual);
+      rmSync(profile);
+      agent.process.kill();
+    });
+    const [back, ahead] = [await freePort(), await freePort()];
+    const local = join(lab.folder, 'local-command');
+    const control = join(lab.folder, 'control');
+    const harmful = [
+      ['ForwardAgent yes', 'ForwardX11 yes', 'ForwardX11Trusted yes', 'GSSAPIDelegateCredentials yes'],
+      [`RemoteForward ${String(back)} 127.0.0.1:${String(on.port)}`, `LocalForward ${String(ahead)} 127.0.0.1:22`],
+      ['PermitLocalCommand yes', `LocalCommand touch ${local}`, 'RemoteCommand sleep 100', 'RequestTTY force'],
+      ['ControlMaster auto', `ControlPath ${control}`, 'ControlPersist 100'],
+    ].flat();
+    writeFileSync(file, `${usual}${harmful.map((line) => `  ${line}\n`).join('')}`);
+    lab.env = { ...on.env, SSH_AUTH_SOCK: agent.socket, DISPLAY: ':7' };
+    lab.write('a.img', new Random('lent').bytes(500_000));
+    await lab.init('--chunk-size', '64K');
+    await lab.send('--full');
+    await lab.compareAll();
+    const told = readFileSync(seen, 'utf8');
+    assert.match(told, /SSH_CONNECTION=/, 'the login looked');
+    assert.doesNotMatch(told, /SSH_AUTH_SOCK=|AGENT ANSWERS|DISPLAY=|SSH_TTY=/);
+    for (const made of [local, control]) assert.ok(!existsSync(made), made);
+    await assert.rejects(once(connect(back, '127.0.0.1'), 'connect'), /ECONNREFUSED/);
+    await assert.rejects(once(connect(ahead, '127.0.0.1'), 'connect'), /ECONNREFUSED/);
+  });
+
   test('says what is wrong with the host, the key or the receiver, with exit 5', async (t) => {
     const { lab, server: on } = labOver(t);
     await lab.init();
@@ -204,17 +269,24 @@ describe('over ssh', { skip }, () => {
     const closed = await freePort();
     const { message, hint } = await failing(`ssh://127.0.0.1:${String(closed)}/x`);
     assert.match(message, /ssh to 127\.0\.0\.1 failed .*refused/i);
-    assert.match(hint!, /ssh 127\.0\.0\.1 true/);
+    assert.match(hint!, /ssh -o BatchMode=yes 127\.0\.0\.1 true/);
     assert.match((await failing(`ssh://nobody-there@backup-host${lab.root}`)).message, /denied/i);
     const empty = join(lab.folder, 'no-programs');
     mkdirSync(empty);
-    assert.match((await failing(`ssh://backup-host${lab.root}`, { PATH: empty })).message, /could not be started/);
+    assert.match((await failing(`ssh://backup-host${lab.root}`, { PATH: empty })).message, /there is no ssh here/);
     const receiver = join(on.folder, 'bin/sparsebak-receiver');
     const text = readFileSync(receiver);
-    writeFileSync(receiver, '#!/bin/sh\nexec no-such-program-anywhere\n');
     try {
-      assert.match((await failing(`ssh://backup-host${lab.root}`)).message, /no sparsebak-receiver in its PATH/);
+      writeFileSync(receiver, '#!/bin/sh\nexec no-such-program-anywhere\n');
+      const none = (await failing(`ssh://backup-host${lab.root}`)).message;
+      assert.match(
+        none,
+        /backup-host has no sparsebak-receiver .*exit status 127; it said: .*no-such-program-anywhere/,
+      );
+      chmodSync(receiver, 0o644);
+      assert.match((await failing(`ssh://backup-host${lab.root}`)).message, /may not be executed .*126; .*denied/i);
     } finally {
+      chmodSync(receiver, 0o755);
       writeFileSync(receiver, text);
     }
   });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
@@ -131,6 +131,33 @@ describe('on a terminal', { skip }, () => {
     assert.ok(!json.shown.includes('\u001b'), json.shown);
     const piped = (await lab.run(['verify'])).expect(0);
     assert.ok(!(piped.stdout + piped.stderr).includes('\r') && piped.stderr === '');
+  });
+
+  test('W7 while the receiver takes its time, it says what is waited for and how long yet', async (t) => {
+    const lab = await emptyLab(t);
+    await lab.init();
+    await lab.send('--full');
+    const bin = join(lab.folder, 'bin');
+    mkdirSync(bin);
+    const liar = join(import.meta.dirname, '../fault/liar.ts');
+    writeFileSync(join(bin, 'ssh'), `#!/bin/sh\nexec ${process.execPath} ${liar}\n`, { mode: 0o755 });
+    lab.configure('', 'ssh://vault/srv');
+    const path = `${bin}:${process.env.PATH ?? ''}`;
+    lab.env = { ...lab.env, PATH: path, LIE: 'work for some seconds', LIE_ROOT: lab.root };
+    const listed = await onTerminal(lab, ['list'], []);
+    assert.equal(listed.status, 0, listed.shown);
+    const [, ...lines] = listed.shown.split(CLEAR);
+    assert.match(
+      lines[0]!,
+      /^waiting for ssh:\/\/vault\/srv to list what it holds {2}\d.* s, at most 29 min \d+ s more$/,
+    );
+    assert.match(
+      lines.find((line) => line.includes('VOLUME'))!,
+      /^VOLUME/,
+      'the result begins where the line was',
+    );
+    const piped = (await lab.run(['list'])).expect(0);
+    assert.equal(piped.stderr, '');
   });
 
   test('W12 a name with control characters moves no cursor', async (t) => {

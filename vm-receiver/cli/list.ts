@@ -12,10 +12,7 @@ export async function listCommand(settings: Settings, json: boolean): Promise<nu
   if (json) {
     const archives = listing.map(({ archive, volumes }) => ({
       archive,
-      volumes: volumes.map(({ volume, name, sessions }) => ({
-        ...{ id: volume, name: name ?? null },
-        sessions: sessions.map((each) => ({ ...each, committed: isoTime(each.committed) })),
-      })),
+      volumes: volumes.map(({ volume, name, sessions }) => ({ id: volume, name: name ?? null, sessions })),
     }));
     await print(`${JSON.stringify({ archives })}\n`);
   } else {
@@ -31,11 +28,6 @@ async function listOne(store: Store, name: ArchiveName): Promise<{ archive: Arch
   } finally {
     await archive.close();
   }
-}
-
-/** Null where it was not noted. */
-function isoTime(milliseconds: number | undefined): string | null {
-  return milliseconds === undefined ? null : new Date(milliseconds).toISOString();
 }
 
 /** Listing takes no locks. */

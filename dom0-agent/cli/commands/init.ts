@@ -83,7 +83,7 @@ async function createAtReceiver(
 ): Promise<void> {
   const { archive } = context;
   const { record } = state;
-  const client = await connect(archive, { purpose: 'receive', signal: context.signal });
+  const client = await connect(archive, { purpose: 'receive', signal: context.signal, onWait: context.onWait });
   asked.at = true;
   try {
     await client.request({

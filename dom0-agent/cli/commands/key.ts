@@ -128,6 +128,7 @@ export async function keyUnlock(context: CommandContext, options: KeyOptions): P
       purpose: 'retrieve',
       lockWait: context.lockWait,
       signal: context.signal,
+      onWait: context.onWait,
     });
     await client.bye();
     const { sequence } = pinned.catalogue;
@@ -148,7 +149,7 @@ export async function keyUnlock(context: CommandContext, options: KeyOptions): P
 
 async function unlockedRecord(context: CommandContext, options: KeyOptions): Promise<WrappedRecord> {
   const { archive } = context;
-  const client = await connect(archive, { purpose: 'retrieve', signal: context.signal });
+  const client = await connect(archive, { purpose: 'retrieve', signal: context.signal, onWait: context.onWait });
   try {
     await client.request({ t: 'open', archive: archive.name, lockWait: context.lockWait });
     const slots = await fetchSlots(client);

@@ -12,7 +12,7 @@ export async function restoreUnauthenticated(
   const { archive, lockWait, signal, progress } = context;
   const { to, session, force = false } = options;
   const began = Date.now();
-  const client = await connect(archive, { purpose: 'retrieve', signal });
+  const client = await connect(archive, { purpose: 'retrieve', signal, onWait: context.onWait });
   try {
     const request = { archive: archive.name, volume: name, session, to, force, lockWait };
     const result = await run(client, request, { signal, progress });

@@ -4,6 +4,9 @@ import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
 import { withRoom } from '../../capture/make-room.ts';
 import { selectVolumes, type Selection } from '../../config/selection.ts';
+import { isEmptyPolicy } from '../../../shared/archive/retention.ts';
+import { SparsebakError } from '../../../shared/errors.ts';
+import type { PruneReport } from '../../maintain/prune.ts';
 import { checkTags } from '../../maintain/check-tags.ts';
 import { hasUnfinishedChanges } from '../../maintain/unfinished-changes.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
@@ -12,12 +15,14 @@ import { withSkipped, type SendReport, type VolumeReport } from '../../send/repo
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatSeconds, formatTable, print, printJson } from '../output.ts';
 import { writerOptions } from '../writer-options.ts';
-import { autoprune, describeAutopruned, hasRefused, mayAutoprune, type AutopruneOptions } from '../autoprune.ts';
+import { describePrune } from '../describe-prune.ts';
 
-export interface SendCommandOptions extends AutopruneOptions {
+export interface SendCommandOptions {
   readonly full?: boolean;
   readonly tag?: readonly string[];
   readonly dryRun?: boolean;
+  readonly acceptRollback?: boolean;
+  readonly autoprune?: boolean;
 }
 
 export async function send(
@@ -48,6 +53,7 @@ export async function send(
     signal: context.signal,
     log: context.log,
     progress: context.progress,
+    onWait: context.onWait,
   });
   const report = withSkipped(sent, selection.skipped);
   context.progress.clear();
@@ -58,8 +64,9 @@ export async function send(
   const after = config.autoprune === 'policy' && status !== 4 ? await autoprune(context, options) : undefined;
   const pruned = before ?? after;
   if (context.json) printJson(pruned === undefined ? report : { ...report, pruned });
-  else print(pruned === undefined ? asText(report) : `${asText(report)}\n${describeAutopruned(pruned)}`);
-  return status === 0 && hasRefused(pruned) ? 3 : status;
+  else print(pruned === undefined ? asText(report) : `${asText(report)}\n${describePrune(pruned)}`);
+  const refused = pruned?.volumes.some(({ error }) => error !== undefined) === true;
+  return status === 0 && refused ? 3 : status;
 }
 
 /** What an earlier command left half-way, or this send's tags ask for. */
@@ -67,6 +74,24 @@ async function finishNoted(context: CommandContext, state: ArchiveState): Promis
   if (!hasUnfinishedChanges(state)) return;
   const { withWriter } = await import('../../maintain/with-writer.ts');
   await withWriter(writerOptions(context), () => Promise.resolve());
+}
+
+function mayAutoprune({ config }: CommandContext, options: SendCommandOptions): void {
+  if (options.autoprune !== true || !isEmptyPolicy(config.retention)) return;
+  throw new SparsebakError('config', '--autoprune, but nothing says which sessions to keep', {
+    hint: 'Put keep_daily and its like under [retention] in the configuration.',
+  });
+}
+
+async function autoprune(context: CommandContext, options: SendCommandOptions): Promise<PruneReport | undefined> {
+  const { autoprune: mode, retention: policy, lowSpace: low } = context.config;
+  if (options.autoprune !== true || options.acceptRollback === true) return undefined;
+  const { pruneArchive } = await import('../../maintain/prune.ts');
+  const { withWriter } = await import('../../maintain/with-writer.ts');
+  const choice = { kind: 'policy', policy } as const;
+  return await withWriter(writerOptions(context), (writer) =>
+    pruneArchive(writer, { names: [], choice, ...(mode === 'space' ? { low } : {}) }),
+  );
 }
 
 interface DryRunRow {
@@ -123,17 +148,10 @@ function asText({ session, volumes }: SendReport): string {
     formatBytes(volume.changedBytes),
     formatBytes(volume.sentBytes),
     formatSeconds(volume.seconds),
-    remarks(volume).join('; '),
+    volume.error?.message ?? '',
   ]);
   const table = formatTable(['VOLUME', 'KIND', 'SIZE', 'CHANGED', 'SENT', 'TIME', ''], rows, [2, 3, 4, 5]);
   return `${table}\n${summary(session, volumes)}`;
-}
-
-function remarks({ error, running }: VolumeReport): string[] {
-  return [
-    ...(error === undefined ? [] : [error.message]),
-    ...(running === true ? ['its qube runs: what that wrote is not in the archive'] : []),
-  ];
 }
 
 function summary(session: string | null, volumes: readonly VolumeReport[]): string {

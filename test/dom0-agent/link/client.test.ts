@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock, type TestContext } from 'node:test';
-import { ReceiverClient, type ClientOptions } from '../../../dom0-agent/link/client.ts';
+import { ReceiverClient, type ClientOptions, type Request } from '../../../dom0-agent/link/client.ts';
+import type { Waiting } from '../../../dom0-agent/link/call-watch.ts';
 import type { Item } from '../../../dom0-agent/link/due-answers.ts';
 import type { PairingId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { type SparsebakError } from '../../../shared/errors.ts';
@@ -42,10 +43,11 @@ async function settled(): Promise<void> {
 /** A client whose clock the test turns; silence is 60 s, `alive` comes after 15 s. */
 async function clocked(
   t: TestContext,
+  options: Partial<ClientOptions> = {},
 ): Promise<{ link: ScriptedLink; client: ReceiverClient; pass: (ms: number) => void }> {
   mock.timers.enable({ apis: ['setInterval', 'Date'] });
   t.after(() => mock.timers.reset());
-  return { ...(await connected()), pass };
+  return { ...(await connected({ now: () => Date.now(), ...options })), pass };
 }
 
 describe('greeting', () => {
@@ -256,7 +258,7 @@ async function call(link: ScriptedLink): Promise<string> {
 }
 
 /** Feeds the stream, each message only when it was asked for, cut in pieces of so many bytes. */
-async function fed(bytes: Uint8Array, piece: number, status: number | null): Promise<string> {
+async function fed(bytes: Uint8Array, piece: number, status: number | null | undefined): Promise<string> {
   const link = new ScriptedLink();
   const calling = call(link);
   calling.catch(() => undefined);
@@ -273,7 +275,7 @@ async function fed(bytes: Uint8Array, piece: number, status: number | null): Pro
   }
   // All that was said is heard before the end is, as with a process.
   await settled();
-  link.finish(status);
+  if (status !== undefined) link.finish(status);
   return await calling;
 }
 
@@ -300,9 +302,23 @@ describe('the stream', () => {
     assert.ok(ends > 100);
   });
 
-  it('W2 whose process ends with a failure after all was said is an error', async () => {
-    await assert.rejects(fed(stream, 1000, 1), { code: 'unreachable' });
-    await assert.rejects(fed(stream, 1000, null), { code: 'unreachable' });
+  it('W2 is over with the answer to bye, however the process ends, and if it never does', async () => {
+    for (const status of [0, 1, null]) assert.equal(await fed(stream, 1000, status), 'some page');
+    assert.equal(await fed(stream, 1000, undefined), 'some page');
+  });
+
+  it('W6 is not listened to after the answer to bye', async () => {
+    const { link, client } = await connected();
+    const leaving = client.bye();
+    link.raw(
+      Buffer.concat([encodeFrame({ t: 'done', re: 1 }), encodeFrame({ t: 'done', re: 1 }), Buffer.of(0, 0, 0, 0)]),
+    );
+    await leaving;
+    assert.ok(link.left);
+    link.finish(7);
+    await settled();
+    assert.equal(client.failure, undefined);
+    await assert.rejects(client.request({ t: 'get-volumes' }), { code: 'failed' });
   });
 
   it('W3 W11 that is none ends the call', async () => {
@@ -335,7 +351,7 @@ describe('silence', () => {
   it('W7 before the greeting ends the call', async (t) => {
     mock.timers.enable({ apis: ['setInterval', 'Date'] });
     t.after(() => mock.timers.reset());
-    const connecting = ReceiverClient.connect(new ScriptedLink(), { release: 'test' });
+    const connecting = ReceiverClient.connect(new ScriptedLink(), { release: 'test', now: () => Date.now() });
     pass(62_000);
     await assert.rejects(connecting, { code: 'unreachable' });
   });
@@ -361,7 +377,7 @@ describe('silence', () => {
     void client.sendFrames(Buffer.alloc(10));
     for (let count = 1; count <= 10; count++) {
       pass(50_000);
-      if (count % 2 === 0) link.lastTaken = Date.now();
+      if (count % 2 === 0) link.taken += 10;
       else link.say({ t: 'working', re: 1, count });
     }
     assert.equal(client.failure, undefined);
@@ -385,15 +401,15 @@ describe('silence', () => {
     await assert.rejects(pending, { code: 'protocol' });
   });
 
-  it('W7 G4 of a receiver that does not go after bye ends the call', async (t) => {
+  it('W7 does not count the time in which the computer slept', async (t) => {
     const { link, client, pass } = await clocked(t);
-    const leaving = client.bye();
-    leaving.catch(() => undefined);
+    const pending = client.request({ t: 'get-volumes' });
+    pass(30_000);
+    mock.timers.setTime(Date.now() + 8 * 3_600_000);
+    pass(10_000);
+    assert.equal(client.failure, undefined);
     link.say({ t: 'done', re: 1 });
-    await settled();
-    pass(62_000);
-    await assert.rejects(leaving, { code: 'unreachable' });
-    assert.ok(link.destroyed);
+    await pending;
   });
 
   it('on our side is filled with alive, which has no answer', async (t) => {
@@ -403,4 +419,196 @@ describe('silence', () => {
     assert.ok(alive >= 5 && alive <= 7, String(alive));
     assert.equal(client.failure, undefined);
   });
+});
+
+const HOUR = 3_600_000;
+
+/** Milliseconds until the call ends, with the receiver doing something every so often; undefined if it goes on for a week. */
+async function lasts(client: ReceiverClient, every: number, act: (time: number) => void): Promise<number | undefined> {
+  for (let time = 0; time < 7 * 24 * HOUR; time += every) {
+    pass(every);
+    await settled();
+    if (client.failure !== undefined) return time + every;
+    act(time);
+    await settled();
+  }
+  return undefined;
+}
+
+describe('progress', () => {
+  const minutes = (time: number | undefined): number => Math.round((time ?? Infinity) / 60_000);
+
+  it('W7 is not what working says: a listing has half an hour of it', async (t) => {
+    const { link, client } = await clocked(t);
+    const pending = client.request({ t: 'get-volumes' });
+    pending.catch(() => undefined);
+    let count = 0;
+    const time = await lasts(client, 5000, () => {
+      link.say({ t: 'working', re: 1, count: ++count });
+    });
+    assert.equal(minutes(time), 30);
+    await assert.rejects(pending, { code: 'unreachable', message: /no progress.*30 min to list what it holds/ });
+  });
+
+  it('W7 W8 is not one small item every 5 s, nor one with working between', async (t) => {
+    const { link, client } = await clocked(t);
+    const pending = client.request({ t: 'get-volumes' }, () => undefined);
+    pending.catch(() => undefined);
+    let number = 0;
+    const time = await lasts(client, 5000, () => {
+      const sessions = [{ session, storedBytes: number++, files: 1, protected: false }];
+      link.say({ t: 'volume', re: 1, volume, sessions }, { t: 'working', re: 1, count: number });
+    });
+    assert.ok(minutes(time) <= 32, String(time));
+  });
+
+  it('W7 of one request after the other is one account, for the whole call', async (t) => {
+    const { link, client } = await clocked(t);
+    let re = 0;
+    let asked = client.request(page, () => undefined);
+    // Each page is held back for a minute and a half, by working.
+    const time = await lasts(client, 30_000, (at) => {
+      if ((at / 30_000) % 3 !== 2) link.say({ t: 'working', re: re + 1, count: at + 1 });
+      else {
+        link.say({ t: 'absent', re: ++re });
+        asked = client.request(page, () => undefined);
+        asked.catch(() => undefined);
+      }
+    });
+    assert.ok(minutes(time) >= 10 && minutes(time) <= 13, String(time));
+  });
+
+  it('is what comes at a slow line’s rate, for as long as it takes', async (t) => {
+    const { link, client } = await clocked(t);
+    client.setChunkSize(65536);
+    let re = 1;
+    const ask = (): void => {
+      const answer = client.request({ t: 'get-chunks', volume, session, addresses: [0] }, () => undefined);
+      answer.catch(() => undefined);
+    };
+    ask();
+    const data = Buffer.alloc(65536, 1);
+    let rounds = 0;
+    await lasts(client, 15_000, () => {
+      if (++rounds > 6 * 240) return;
+      link.say({ t: 'stored', re, address: 0, data }, { t: 'done', re: re++ });
+      ask();
+    });
+    assert.ok(rounds > 6 * 240, 'six hours');
+  });
+
+  it('W7 W9 is not a pipe that is emptied by a few bytes now and then', async (t) => {
+    const { link, client } = await clocked(t);
+    link.clogged = true;
+    void client.sendFrames(Buffer.alloc(10));
+    const time = await lasts(client, 30_000, () => {
+      link.taken += 1000;
+    });
+    assert.ok(minutes(time) >= 10 && minutes(time) <= 13, String(time));
+  });
+
+  it('is a pipe that is emptied at a slow line’s rate, for as long as it takes', async (t) => {
+    const { link, client } = await clocked(t);
+    link.clogged = true;
+    void client.sendFrames(Buffer.alloc(10));
+    let rounds = 0;
+    await lasts(client, 30_000, () => {
+      if (rounds++ < 6 * 120) link.taken += 30 * 4096;
+    });
+    assert.ok(rounds > 6 * 120, 'six hours');
+  });
+
+  it('of a commit may take an hour, and longer by what its zero runs may have cost', async (t) => {
+    const { link, client } = await clocked(t);
+    const begun = client.request(begin);
+    link.say({ t: 'done', re: 1 });
+    await begun;
+    const working = (re: number) => (at: number) => {
+      link.say({ t: 'working', re, count: at + 1 });
+    };
+    await client.send({ t: 'zeros', address: 0, count: 1_800_000 });
+    const committed = client.request({ t: 'commit', head: Buffer.from('head') });
+    committed.catch(() => undefined);
+    const lasted = minutes(await lasts(client, 30_000, working(2)));
+    assert.ok(lasted >= 119 && lasted <= 121, String(lasted));
+    await assert.rejects(committed, { message: /120 min to make the session durable/ });
+  });
+
+  it('of what may wait for a lock does not count the wait that was asked for', async (t) => {
+    const { link, client } = await clocked(t);
+    const opening = client.request({ t: 'open', archive: 'laptop' as never, lockWait: 7200 });
+    opening.catch(() => undefined);
+    const time = await lasts(client, 10_000, (at) => {
+      link.say({ t: 'working', re: 1, count: at + 1 });
+    });
+    assert.equal(minutes(time), 150);
+  });
+
+  it('W8 working without a pause ends the call', async (t) => {
+    const { link, client } = await clocked(t);
+    const pending = client.request({ t: 'get-volumes' });
+    for (let count = 0; count < 200 && client.failure === undefined; count++) link.say({ t: 'working', re: 1, count });
+    await assert.rejects(pending, { code: 'protocol' });
+  });
+
+  it('is told while it is waited for, and no longer', async (t) => {
+    const told: (Waiting | undefined)[] = [];
+    const newest = (): Waiting | undefined => told.at(-1);
+    const { link, client } = await clocked(t, { onWait: (waiting) => told.push(waiting) });
+    const pending = client.request({ t: 'get-volumes' });
+    pass(4000);
+    assert.deepEqual(told, [], 'not at once');
+    pass(6000);
+    const { destination, task, seconds = 0, secondsLeft = 0 } = newest() ?? {};
+    assert.deepEqual([destination, task], ['test:receiver', 'list what it holds']);
+    assert.ok(seconds >= 9 && seconds <= 10);
+    assert.ok(secondsLeft > 29 * 60 && secondsLeft < 30 * 60);
+    link.say({ t: 'done', re: 1 });
+    assert.equal(newest(), undefined, 'at once');
+    await pending;
+    const { length } = told;
+    pass(60_000);
+    assert.equal(told.length, length, 'nothing is waited for');
+  });
+});
+
+describe('an answer', () => {
+  type Without<T> = T extends { re: number } ? Omit<T, 're'> : never;
+  const endless: readonly (readonly [Request, Without<ReceiverMessage>])[] = [
+    [{ t: 'get-slots' }, { t: 'slot', name: 'a', data: Buffer.alloc(60_000, 1) }],
+    [{ t: 'get-slots' }, { t: 'slot', name: 'a', data: Buffer.of(1) }],
+    [{ t: 'get-catalogue' }, { t: 'data', data: Buffer.alloc(65_536, 1) }],
+    [
+      { t: 'get-index', volume, session },
+      { t: 'data', data: Buffer.of(1) },
+    ],
+    [page, { t: 'data', data: Buffer.of(1) }],
+    [{ t: 'get-volumes' }, { t: 'volume', volume, sessions: [] }],
+    [
+      { t: 'get-heads', volume, sessions: [session] },
+      { t: 'head', session, data: Buffer.of(1) },
+    ],
+    [
+      { t: 'get-heads', volume, sessions: [] },
+      { t: 'head', session, data: Buffer.alloc(100_000, 1) },
+    ],
+    [
+      { t: 'get-chunks', volume, session, addresses: [0, 65536] },
+      { t: 'stored', address: 0, data: null },
+    ],
+    [
+      { t: 'get-damage', volume },
+      { t: 'damage', addresses: [], pages: [] },
+    ],
+  ];
+  for (const [request, item] of endless) {
+    it(`W8 to ${request.t} has a cap, whoever asked: ${JSON.stringify(item).slice(0, 60)}`, async () => {
+      const { link, client } = await connected();
+      const pending = client.request(request, () => undefined);
+      let sent = 0;
+      const frame = encodeFrame({ ...item, re: 1 });
+      while (client.failure === undefined && sent++ < 150_000) link.raw(frame);
+      await assert.rejects(pending, { code: 'protocol', message: new RegExp(`${request.t} without end`) });
+    });
+  }
 });

@@ -16,7 +16,9 @@ export class ScriptedLink implements Link {
   destroyed = false;
   /** Takes no bytes any more: writes wait. */
   clogged = false;
-  lastTaken = Date.now();
+  taken = 0;
+  /** All was said. */
+  left = false;
   #writing = 0;
   #deliver: (bytes: Uint8Array) => void = () => undefined;
   #end: (end: LinkEnd) => void = () => undefined;
@@ -49,7 +51,7 @@ export class ScriptedLink implements Link {
     const frames = rest === undefined ? [] : [...this.#frames.frames(rest)].map((frame) => decodeAgentMessage(frame));
     this.heard.push(...frames);
     this.#writing--;
-    this.lastTaken = Date.now();
+    this.taken += bytes.length;
     // As a process would: later, never within the call.
     return Promise.resolve().then(() => {
       for (const frame of frames) this.#onHeard?.(frame);
@@ -60,8 +62,9 @@ export class ScriptedLink implements Link {
     this.#deliver = onData;
   }
 
-  end(): void {
-    // The test says when the receiver is gone.
+  leave(): Promise<void> {
+    this.left = true;
+    return Promise.resolve();
   }
 
   destroy(): void {

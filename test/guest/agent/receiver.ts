@@ -60,7 +60,7 @@ class Inward implements Input {
 
 export function openProcessLink({ name, args, explain }: ProcessLinkOptions): Promise<Link> {
   const input = new Inward();
-  let lastTaken = Date.now();
+  let taken = 0;
   let deliver: (onData: (bytes: Uint8Array) => void) => void = () => undefined;
   const started = new Promise<(bytes: Uint8Array) => void>((resolve) => (deliver = resolve));
   const output = {
@@ -88,19 +88,20 @@ export function openProcessLink({ name, args, explain }: ProcessLinkOptions): Pr
     name,
     write: async (bytes) => {
       await input.put(bytes);
-      lastTaken = Date.now();
+      taken += bytes.length;
     },
     get writing() {
       return input.waiting;
     },
-    get lastTaken() {
-      return lastTaken;
+    get taken() {
+      return taken;
     },
     start: (onData) => {
       deliver(onData);
     },
-    end: () => {
+    leave: async () => {
       input.end();
+      await ended;
     },
     destroy: () => {
       input.close();

@@ -75,6 +75,25 @@ test('qvm-run calls as well where the configuration says so', async (t) => {
   assert.match((await lab.run(['list'])).expect(2).stderr, /qubes_client/);
 });
 
+for (const client of ['qrexec-client', 'qvm-run']) {
+  test(`W7 a job of the qube’s profile that keeps the output open for ever costs no command its result (${client})`, async (t) => {
+    const over = overQrexec(t, `qubes_client = "${client}"`);
+    const { lab, vault } = over;
+    // As an ssh-agent or a notifier that somebody starts there: it has the service's own output.
+    writeFileSync(join(vault.home, '.profile'), 'sleep 1000 &\n');
+    lab.write('a.img', new Random('a job in the profile').bytes(1_000_000));
+    await lab.init('--chunk-size', '64K');
+    await lab.send('--full');
+    writeAt(lab.path('a.img'), 0, Buffer.from('changed'));
+    await lab.send();
+    await lab.compareAll();
+    assert.deepEqual(
+      over.system.processes().filter(({ command }) => /qrexec-client|qvm-run/.test(command)),
+      [],
+    );
+  });
+}
+
 describe('a qube', () => {
   test('that is halted is started; one that does not start is a sentence', async (t) => {
     const over = overQrexec(t);
@@ -137,7 +156,19 @@ describe('what qrexec says by its exit code', () => {
     assert.match(none.message, /^qubes:\/\/vault: qube vault has no service sparsebak\.Retrieve/);
     assert.match(none.hint, /install-qubes\.md/);
     const noNode = await asService('exec /usr/bin/env -i no-node-anywhere');
-    assert.match(noNode.message, /or no node to run it with \(.*no-node-anywhere/);
+    assert.match(noNode.message, /finds no receiver, or no node to run it with \(exit status 127; .*no-node-anywhere/);
+    assert.match(noNode.hint, /Node 20/);
+    const noFile = await asService(`exec "${process.execPath}" /usr/lib/no-such/sparsebak-receiver.js`);
+    assert.match(
+      noFile.message,
+      /finds no receiver, .*exit status 1; it said: Error: Cannot find module '\/usr\/lib\/no-such/,
+    );
+    const mayNot = join(vault.home, 'not-executable');
+    writeFileSync(mayNot, '#!/bin/sh\n', { mode: 0o644 });
+    assert.match(
+      (await asService(`exec "${mayNot}"`)).message,
+      /may not execute its receiver \(exit status 126; .*not-exec/,
+    );
     const killed = await asService('kill -KILL $$');
     assert.match(killed.message, /was ended by SIGKILL/);
     assert.match(killed.hint, /memory.*Nothing that was committed is lost/);

@@ -304,7 +304,6 @@ function summary(session: MemorySession): SessionSummary {
     storedBytes: storedBytes(session),
     files: session.chunks.size,
     zeros,
-    committed: session.committed,
     protected: session.protected,
   };
 }
