@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { AdoptOptions } from './commands/adopt.ts';
 import type { PruneOptions } from './commands/prune.ts';
 import type { TagOptions } from './commands/tag.ts';
-import { collect, count, duration } from './option-values.ts';
+import { collect, count, within } from './option-values.ts';
 import type { Execute } from './run.ts';
 
 export function addLifeCommands(program: Command, execute: Execute): void {
@@ -68,7 +68,7 @@ function addPrune(program: Command, execute: Execute): void {
     .option('--keep-monthly <count>', 'of each month', count)
     .option('--keep-yearly <count>', 'of each year', count)
     .option('--keep-tag <tag>', 'those with this tag (may be repeated)', collect, [])
-    .option('--keep-within <duration>', 'all of that time up to the newest: 36h, 30d, 8w', duration)
+    .option('--keep-within <duration>', 'all of that time up to the newest: 36h, 30d, 8w', within)
     .option('--dry-run', 'only show what would go, and what would become free')
     .option('--yes', 'do not ask')
     .addHelpText(

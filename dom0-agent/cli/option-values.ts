@@ -1,6 +1,6 @@
 /** Options whose text is more than text. */
 import { InvalidArgumentError } from 'commander';
-import { parseCount, parseDuration } from '../../shared/archive/retention-fields.ts';
+import { parseCount, parseWithin } from '../../shared/archive/retention-fields.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
 
 /** An option that may be repeated. */
@@ -13,8 +13,8 @@ export function count(text: string): number {
 }
 
 /** Milliseconds. */
-export function duration(text: string): number {
-  return parsed(() => parseDuration(text));
+export function within(text: string): number {
+  return parsed(() => parseWithin(text));
 }
 
 function parsed<T>(parse: () => T): T {

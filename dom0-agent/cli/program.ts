@@ -140,6 +140,7 @@ function addCommands(program: Command, execute: Execute): void {
     .option('--tag <tag>', 'tag the new sessions (may be repeated)', collect, [])
     .option('--dry-run', 'only say what would be read')
     .option('--autoprune', 'also prune, as [retention] in the configuration says')
+    .option('--yes', 'with --autoprune: also where more than half of a volume would go at once')
     .option('--accept-rollback', 'take the archive as it is, after you restored its disk from a copy')
     .addHelpText(
       'after',

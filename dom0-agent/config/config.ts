@@ -18,7 +18,7 @@ export const DEFAULT_CONFIG = '/etc/sparsebak/sparsebak.toml';
 export const DEFAULT_STATE_DIR = '/var/lib/sparsebak';
 
 const globs = z.array(z.string().min(1)).default([]);
-const state = z.enum(['stopped', 'running']).default('stopped');
+const state = z.enum(['stopped', 'running']).default('running');
 const selection = { volumes: globs, exclude: globs, volumes_from: z.string().min(1).optional() };
 const absolute = z.string().startsWith('/', 'must be an absolute path');
 

@@ -10,6 +10,11 @@ export interface Pool extends Capture {
   readonly config: PoolConfig;
 }
 
+/** Whether of a running qube's volumes that is captured which the qube writes to. */
+export function capturesRunning({ config }: Pool): boolean {
+  return config.type !== 'file' && config.state === 'running';
+}
+
 export interface PoolOptions {
   /** Seconds to wait for another process that holds dom0's state. */
   readonly lockWait: number;

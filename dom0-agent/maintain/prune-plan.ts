@@ -1,9 +1,9 @@
 /**
- * What of an archive would go: decided from the names of its sessions, their tags, and what protects them. Sessions that the
- * catalogue does not list yet (a send was cut off at its end) are left out of it.
+ * What of an archive would go: decided from when its sessions were made, their order, their tags, and what protects them. Sessions
+ * that the catalogue does not list yet (a send was cut off at its end) are left out of it.
  */
-import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
-import { retain, type Reason, type RetentionPolicy } from '../../shared/archive/retention.ts';
+import { sessionTime, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
+import { removableUnasked, retain, type Reason, type RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { listedVolumes, newestMissing } from '../restore/find-session.ts';
@@ -11,6 +11,7 @@ import type { OpenArchive } from '../trust/open-archive.ts';
 import { newestHead } from '../trust/newest-head.ts';
 import type { StoredSession } from '../trust/proven-reader.ts';
 import { isProtectedBy } from './protecting-tags.ts';
+import { sessionTimes } from './session-times.ts';
 
 /** Sessions by name, both ends included, or those that a policy does not keep. */
 export type PruneChoice =
@@ -22,6 +23,8 @@ export type StayReason = Reason | 'unnamed';
 
 export interface JudgedSession {
   readonly session: SessionName;
+  /** When it was made, in milliseconds since 1970. */
+  readonly time: number;
   /** Empty for one that goes. */
   readonly reasons: readonly StayReason[];
 }
@@ -37,13 +40,16 @@ interface Standing {
   readonly session: SessionName;
   readonly tags: readonly string[];
   readonly protected: boolean;
+  /** By its head; undefined where that is not known. */
+  readonly time: number | undefined;
+  readonly unproven: boolean;
 }
 
 /**
  * Moments are chosen over all volumes, whichever are to be pruned.
  * @param names all volumes without any
  * @throws `rollback` where a volume's newest session is not there, `integrity` where it has no head that proves it: of such an
- * archive nothing more is taken away
+ * archive nothing more is taken away. `usage` where the policy keeps the sessions of a tag that none has
  */
 export async function planPrune(
   open: OpenArchive,
@@ -56,7 +62,11 @@ export async function planPrune(
   const stored = await open.reader.volumes();
   const chosen = new Set(listedVolumes(open, names).map(({ id }) => id));
   const all = listedVolumes(open, []);
-  const standing = new Map(all.map((entry) => [entry.id, standingOf(entry, stored.get(entry.id) ?? [])]));
+  const times = await sessionTimes(open, stored, choice.kind === 'policy');
+  const standing = new Map(
+    all.map(({ id, ...entry }) => [id, standingOf(entry, stored.get(id) ?? [], times.get(id) ?? new Map())]),
+  );
+  if (choice.kind === 'policy') mustMatch(choice.policy, [...standing.values()].flat());
   const { minKeep } = open.rules;
   const judged =
     choice.kind === 'policy'
@@ -77,7 +87,25 @@ export function goingOf({ sessions }: VolumePlan): SessionName[] {
   return sessions.filter(({ reasons }) => reasons.length === 0).map(({ session }) => session);
 }
 
-function standingOf(entry: CatalogueVolume, stored: readonly StoredSession[]): Standing[] {
+/** Whether the policy would remove more of a volume at once than it may without somebody's yes. */
+export function removesMost(plan: VolumePlan): boolean {
+  return goingOf(plan).length > removableUnasked(plan.sessions.length);
+}
+
+/** A tag with a slip in it would keep nothing, and let all that was to be kept go. */
+function mustMatch({ tags = [] }: RetentionPolicy, standing: readonly Standing[]): void {
+  const unmatched = tags.find((tag) => !standing.some((session) => session.tags.includes(tag)));
+  if (unmatched === undefined) return;
+  throw new SparsebakError('usage', `nothing was pruned: no session has the tag "${unmatched}" that is to be kept`, {
+    hint: 'Correct or remove it in --keep-tag, or in keep_tag under [retention]; "sparsebak list" shows the tags.',
+  });
+}
+
+function standingOf(
+  entry: Omit<CatalogueVolume, 'id'>,
+  stored: readonly StoredSession[],
+  times: ReadonlyMap<SessionName, number>,
+): Standing[] {
   const { session: newest } = entry;
   if (newest === null) return [];
   const names = stored.map(({ session }) => session);
@@ -86,7 +114,8 @@ function standingOf(entry: CatalogueVolume, stored: readonly StoredSession[]): S
     .filter(({ session }) => session <= newest)
     .map(({ session, protected: bit }) => {
       const tags = entry.tags[session] ?? [];
-      return { session, tags, protected: bit || isProtectedBy(tags) };
+      const time = times.get(session);
+      return { session, tags, protected: bit || isProtectedBy(tags), time, unproven: time === undefined };
     });
 }
 
@@ -102,7 +131,7 @@ function judgeNamed(
       ...(each.protected ? (['protected'] as const) : []),
       ...(left === 1 ? (['newest'] as const) : left <= minKeep ? (['min-keep'] as const) : []),
     ];
-    return { session: each.session, reasons };
+    return { session: each.session, time: each.time ?? sessionTime(each.session), reasons };
   });
 }
 

@@ -1,20 +1,29 @@
 /** A plan of what goes, weighed or carried out. What one volume refuses does not keep the others from theirs. */
 import { bytesShort, type LowSpace } from '../../shared/archive/low-space.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
-import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
+import { removableUnasked } from '../../shared/archive/retention.ts';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { MAX_PRUNED } from '../../shared/wire/limits.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { freedByPruning, prune, space } from '../link/maintenance.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import type { StoredSession } from '../trust/proven-reader.ts';
 import { isProtectedBy } from './protecting-tags.ts';
-import { goingOf, planPrune, type JudgedSession, type PruneChoice, type VolumePlan } from './prune-plan.ts';
+import {
+  goingOf,
+  planPrune,
+  removesMost,
+  type JudgedSession,
+  type PruneChoice,
+  type VolumePlan,
+} from './prune-plan.ts';
 import { changeCatalogue, protectedAndMissing } from './reconcile.ts';
 import type { Writer } from './writer.ts';
 
 export interface PrunedVolume {
   readonly name: string;
-  readonly sessions: readonly (JudgedSession & { readonly pruned: boolean })[];
+  /** Oldest first; `time` in ISO 8601. */
+  readonly sessions: readonly (Omit<JudgedSession, 'time'> & { readonly time: string; readonly pruned: boolean })[];
   /** Of stored files, by the receiver's word. */
   readonly freedBytes: number;
   readonly error?: { readonly code: string; readonly message: string };
@@ -35,10 +44,22 @@ export async function weigh(open: OpenArchive, plans: readonly VolumePlan[]): Pr
     for (let from = 0; from < going.length; from += MAX_PRUNED) {
       freedBytes += (await freedByPruning(open.client, plan.id, going.slice(from, from + MAX_PRUNED))) ?? 0;
     }
-    const sessions = plan.sessions.map((each) => ({ ...each, pruned: false }));
-    volumes.push({ name: plan.name, sessions, freedBytes });
+    volumes.push({ name: plan.name, sessions: reported(plan, () => false), freedBytes });
   }
   return { dryRun: true, volumes, freedBytes: sumOf(volumes) };
+}
+
+/** What is told of a plan that was not carried out. */
+export function unchanged(plans: readonly VolumePlan[]): PruneReport {
+  const volumes = plans.map((plan) => ({ name: plan.name, sessions: reported(plan, () => false), freedBytes: 0 }));
+  return { dryRun: false, volumes, freedBytes: 0 };
+}
+
+function reported({ sessions }: VolumePlan, isGone: (session: SessionName) => boolean): PrunedVolume['sessions'] {
+  return sessions.map(({ session, time, reasons }) => ({
+    ...{ session, time: new Date(time).toISOString(), reasons },
+    pruned: isGone(session),
+  }));
 }
 
 export interface PruneRequest {
@@ -46,6 +67,8 @@ export interface PruneRequest {
   readonly choice: PruneChoice;
   /** What somebody said yes to: nothing else goes. */
   readonly agreed?: readonly VolumePlan[];
+  /** Whether more than half of a volume's sessions may go at once. */
+  readonly mayRemoveMost: boolean;
   /** Only while the disk runs low, the oldest of all volumes first. */
   readonly low?: LowSpace;
 }
@@ -59,14 +82,15 @@ export async function pruneArchive(writer: Writer, request: PruneRequest): Promi
     }
   }
   const plans = request.agreed === undefined ? planned : planned.map((plan) => onlyAgreed(plan, request.agreed ?? []));
-  const outcome = await carryOut(writer, plans, request.low);
+  const outcome = await carryOut(writer, plans, request);
   await dropOldTags(writer, stored, outcome.gone);
-  const volumes = plans.map(({ id, name, sessions }): PrunedVolume => {
+  const volumes = plans.map((plan): PrunedVolume => {
+    const { id, name } = plan;
     const gone = outcome.gone.get(id) ?? new Map<SessionName, number>();
     const error = outcome.refusals.get(id);
     return {
       name,
-      sessions: sessions.map((each) => ({ ...each, pruned: gone.has(each.session) })),
+      sessions: reported(plan, (session) => gone.has(session)),
       freedBytes: [...gone.values()].reduce((sum, bytes) => sum + bytes, 0),
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
     };
@@ -90,16 +114,32 @@ interface Outcome {
   readonly refusals: Map<VolumeId, SparsebakError>;
 }
 
-async function carryOut(writer: Writer, plans: readonly VolumePlan[], low: LowSpace | undefined): Promise<Outcome> {
+async function carryOut(
+  writer: Writer,
+  plans: readonly VolumePlan[],
+  { low, mayRemoveMost }: PruneRequest,
+): Promise<Outcome> {
   const { open, signal } = writer;
   const outcome: Outcome = { gone: new Map(), refusals: new Map() };
   const going = inOrder(plans, low !== undefined);
+  const limits = new Map(
+    plans.map((plan) => [plan.id, mayRemoveMost ? Infinity : removableUnasked(plan.sessions.length)]),
+  );
+  // All of a plan or nothing; where it is carried out only as far as the disk is low, up to the half.
+  if (low === undefined && !mayRemoveMost) {
+    for (const plan of plans) if (removesMost(plan)) outcome.refusals.set(plan.id, removesTooMany(plan));
+  }
   const short = low === undefined || going.length === 0 ? Infinity : bytesShort(await space(open.client), low);
   let freed = 0;
   for (const { id, session } of going) {
     // A file system may take its time to count what became free.
     if (freed >= short || (low !== undefined && bytesShort(await space(open.client), low) === 0)) break;
     if (outcome.refusals.has(id)) continue;
+    const plan = plans.find((each) => each.id === id);
+    if (plan !== undefined && (outcome.gone.get(id)?.size ?? 0) >= (limits.get(id) ?? Infinity)) {
+      outcome.refusals.set(id, removesTooMany(plan));
+      continue;
+    }
     signal.throwIfAborted();
     const client = await writer.maintenance();
     try {
@@ -114,6 +154,14 @@ async function carryOut(writer: Writer, plans: readonly VolumePlan[], low: LowSp
     }
   }
   return outcome;
+}
+
+function removesTooMany(plan: VolumePlan): SparsebakError {
+  const counts = `${goingOf(plan).length} of its ${plan.sessions.length} sessions`;
+  return new SparsebakError(
+    'failed',
+    `the policy would remove ${counts} at once, more than half: look at "sparsebak prune --dry-run", then run "sparsebak prune", or this with --yes`,
+  );
 }
 
 /** Of each volume the newest first, so that nothing is moved into a session that goes, too; or the oldest of all first. */

@@ -16,6 +16,8 @@ export interface VolumeReport {
   readonly zeroChunks: number;
   readonly sentBytes: number;
   readonly seconds: number;
+  /** Its qube runs, the stopped state was captured, and what the qube wrote since its start is not in it. */
+  readonly running?: true;
   /** Damaged chunks and pages of the archive that were made again, and those that could not be; absent where there was no damage. */
   readonly damage?: { readonly mended: number; readonly lost: number };
   readonly error?: { readonly code: string; readonly message: string };

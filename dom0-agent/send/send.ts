@@ -20,6 +20,7 @@ import type { ArchiveConfig } from '../config/config.ts';
 import { isProtectedBy } from '../maintain/protecting-tags.ts';
 import { noteChanges } from '../maintain/unfinished-changes.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
+import { leftBehind, withLeftBehind } from './left-behind.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
 import { readBackAll } from './read-back.ts';
 import { failedReport, sentReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
@@ -93,6 +94,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
   const { planned } = plan;
   const reports = [...plan.reports];
   const starts = await begin(planned, options);
+  const running = await leftBehind(planned, starts, options);
   const heads: NewHead[] = [];
   const done: PlannedVolume[] = [];
   let stopped: SparsebakError | undefined;
@@ -139,7 +141,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
           .at(-1);
   return {
     session: session ?? null,
-    volumes: withResumed(reports, goneOnWith),
+    volumes: withResumed(withLeftBehind(reports, running), goneOnWith),
   };
 }
 

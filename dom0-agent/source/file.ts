@@ -11,14 +11,9 @@ import { deviceHistory, deviceNumber, deviceSize, findWriter, openExclusively } 
 import { mappedRanges } from './extents.ts';
 import { readExtentsTwice } from './filefrag.ts';
 import { changesOf, checkUnchanged, settledState } from './live-file.ts';
-import {
-  checkPoolFolder,
-  checkVolumeName,
-  listVolumes,
-  specialKind,
-  unreadable,
-  type Judgement,
-} from './pool-folder.ts';
+import { isRunning, runningAmong } from './live-volume.ts';
+import { listVolumes } from './list-volumes.ts';
+import { checkPoolFolder, checkVolumeName, specialKind, unreadable, type Judgement } from './pool-folder.ts';
 import { restoreFile } from './restored-file.ts';
 import type { Delta, FoundVolumes, Mapped, OpenSnapshot, Outcome, SnapshotRef, Source } from './source.ts';
 import type { NewVolume, Target } from './target.ts';
@@ -53,8 +48,16 @@ export class FileSource implements Source {
       if (kind === undefined || stats.isBlockDevice()) return { kind: 'volume' };
       return { kind: 'left out', reason: `it is ${kind}, and volumes are files and block devices` };
     } catch (error) {
-      return unreadable(error);
+      const judgement = unreadable(error);
+      if (judgement.kind !== 'missing' || !(await isRunning(this.#folder, name))) return judgement;
+      const reason =
+        'its qube runs and writes to its only file: stop the qube, or use a pool of type "reflink", which captures it as it is';
+      return { kind: 'left out', reason };
     }
+  }
+
+  async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {
+    return await runningAmong(this.#folder, volumes);
   }
 
   async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {

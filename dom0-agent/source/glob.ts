@@ -12,6 +12,30 @@ export function nameMatcher(patterns: readonly string[], excludes: readonly stri
   return (name) => wanted.some((matches) => matches(name)) && !unwanted.some((matches) => matches(name));
 }
 
+/** Whether a pattern can match something that lies in a folder of this name. */
+export function folderMatcher(patterns: readonly string[]): NameMatcher {
+  const paths = patterns.map((pattern) =>
+    // An escaped slash is not worth a reading of its own.
+    pattern.includes('\\/')
+      ? ['**' as const]
+      : pattern.split('/').map((part) => (part === '**' ? part : globMatcher(part))),
+  );
+  return (folder) => {
+    const parts = folder.split('/');
+    return paths.some((path) => leadsThrough(path, parts));
+  };
+}
+
+function leadsThrough(path: readonly ('**' | NameMatcher)[], parts: readonly string[]): boolean {
+  for (const [at, part] of parts.entries()) {
+    const step = path[at];
+    if (step === '**') return true;
+    // The last part of a pattern matches names, nothing in them.
+    if (step === undefined || at === path.length - 1 || !step(part)) return false;
+  }
+  return true;
+}
+
 function globMatcher(pattern: string): NameMatcher {
   const expression = new RegExp(`^${translate(pattern)}$`, 'su');
   return (name) => name === pattern || expression.test(name);

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { lstat, open, realpath, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { dirtyName } from './qubes-images.ts';
 import { checkVolumeName, specialKind, unreadable, type Judgement } from './pool-folder.ts';
 import type { RunningState } from './source.ts';
 
@@ -14,8 +15,14 @@ export interface LiveVolume {
   readonly handle: FileHandle;
 }
 
+/** What a volume's name stands for, be it that its qube runs and has renamed its only file. */
+export async function judgeLiveVolume(folder: string, volume: string): Promise<Judgement> {
+  const judgement = await judgeVolumeFile(folder, volume);
+  return judgement.kind === 'missing' && (await isRunning(folder, volume)) ? { kind: 'volume' } : judgement;
+}
+
 /** What a name stands for in a pool whose volumes are regular files that no symbolic link leads to. */
-export async function judgeVolumeFile(folder: string, name: string): Promise<Judgement> {
+async function judgeVolumeFile(folder: string, name: string): Promise<Judgement> {
   try {
     const kind = specialKind(await lstat(join(folder, name)));
     if (kind !== undefined) return { kind: 'left out', reason: `it is ${kind}, and volumes are regular files` };
@@ -26,26 +33,38 @@ export async function judgeVolumeFile(folder: string, name: string): Promise<Jud
   return { kind: 'left out', reason: 'a folder on the way to it is a symbolic link' };
 }
 
-/** While a qube runs it writes to private-dirty.img, which is renamed to private.img when it stops. */
-function dirtyName(volume: string): string | undefined {
-  return volume.endsWith('.img') ? volume.replace(/\.img$/, '-dirty.img') : undefined;
-}
-
-/** Whether a running qube writes to another file than the volume's own. */
+/** Whether a running qube writes to a file that is named as its dirty image: beside the volume's own, or in its place. */
 export async function isRunning(folder: string, volume: string): Promise<boolean> {
   const dirty = dirtyName(volume);
   return dirty !== undefined && (await judgeVolumeFile(folder, dirty)).kind === 'volume';
 }
 
-/** @param wanted `running`: where a qube runs, the file that it writes to */
+/** Those of the volumes whose qube runs and writes to a file beside their own. */
+export async function runningAmong(folder: string, volumes: readonly string[]): Promise<ReadonlySet<string>> {
+  const looked = await Promise.all(
+    volumes.map(
+      async (volume) => (await isRunning(folder, volume)) && (await judgeVolumeFile(folder, volume)).kind === 'volume',
+    ),
+  );
+  return new Set(volumes.filter((_, at) => looked[at]));
+}
+
+/**
+ * @param wanted `running`: where a qube runs, the file that it writes to; `stopped`: the volume's own. Where Qubes keeps no
+ * revisions a running qube has but one file, which is taken in both cases
+ */
 export async function openLiveVolume(folder: string, volume: string, wanted: RunningState): Promise<LiveVolume> {
   checkVolumeName(volume);
-  const dirty = wanted === 'running' ? dirtyName(volume) : undefined;
+  const dirty = dirtyName(volume);
+  const stopped = { name: volume, state: 'stopped' } as const;
+  const running = dirty === undefined ? [] : [{ name: dirty, state: 'running' } as const];
+  // The running one once more, for a qube that starts just now and renames its only file.
+  const files = wanted === 'running' ? [...running, stopped, ...running] : [stopped, ...running, stopped];
   if (await isReached(folder, volume)) {
-    const running = dirty === undefined ? undefined : await openFile(folder, dirty);
-    if (running !== undefined && dirty !== undefined) return { volume, name: dirty, state: 'running', handle: running };
-    const handle = await openFile(folder, volume);
-    if (handle !== undefined) return { volume, name: volume, state: 'stopped', handle };
+    for (const { name, state } of files) {
+      const handle = await openFile(folder, name);
+      if (handle !== undefined) return { volume, name, state, handle };
+    }
   }
   throw new SparsebakError('not-found', `${volume}: there is no such file in ${folder}`);
 }

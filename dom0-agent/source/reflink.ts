@@ -14,8 +14,9 @@ import { changedRanges, mappedRanges, type ExtentList } from './extents.ts';
 import { fileSystemOf, type FileSystem } from './file-system.ts';
 import { readExtentsTwice } from './filefrag.ts';
 import { changesOf, checkUnchanged, settledState } from './live-file.ts';
-import { checkPoolFolder, checkVolumeName, listVolumes } from './pool-folder.ts';
-import { isRunning, judgeVolumeFile, openLiveVolume, type LiveVolume } from './live-volume.ts';
+import { listVolumes } from './list-volumes.ts';
+import { checkPoolFolder, checkVolumeName } from './pool-folder.ts';
+import { judgeLiveVolume, openLiveVolume, runningAmong, type LiveVolume } from './live-volume.ts';
 import { bytesIn, clip } from './ranges.ts';
 import { restoreFile } from './restored-file.ts';
 import { SnapshotFolder } from './snapshot-folder.ts';
@@ -67,13 +68,12 @@ export class ReflinkSource implements Source {
       folder: this.#path,
       patterns,
       excludes,
-      judge: (name) => judgeVolumeFile(this.#path, name),
+      judge: (name) => judgeLiveVolume(this.#path, name),
     });
   }
 
   async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {
-    const looked = await Promise.all(volumes.map((volume) => isRunning(this.#path, volume)));
-    return new Set(volumes.filter((_, at) => looked[at]));
+    return await runningAmong(this.#path, volumes);
   }
 
   async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {

@@ -7,28 +7,41 @@ const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 
 interface Judged {
   readonly session: SessionName;
+  /** When it was made, ISO 8601. */
+  readonly time: string;
   /** Why it stays; none for one that goes. */
   readonly reasons: readonly string[];
 }
 
+/** Milliseconds between a session's name and its time from which the name misleads. */
+const MISLEADING = 86_400_000;
+
+/** Whether a session's name says another time than when it was made: a clock was wrong, then or earlier. */
+export function isMisleading(session: SessionName, time: string): boolean {
+  return Math.abs(sessionTime(session) - Date.parse(time)) > MISLEADING;
+}
+
 /**
- * A line a day, oldest first: `2026-11-23 Mon  +02:00:00  -03:00:00`. `+` stays, `-` goes, `±` stays of some volumes and
- * goes of others.
+ * A line a day, oldest first by name: `2026-11-23 Mon  +02:00:00  -03:00:00`. `+` stays, `-` goes, `±` stays of some volumes and
+ * goes of others. Where a session's name says another time, it follows in parentheses.
  */
 export function calendar(volumes: Iterable<readonly Judged[]>): string[] {
-  const signs = new Map<SessionName, Set<'+' | '-'>>();
+  const moments = new Map<SessionName, { time: string; readonly signs: Set<'+' | '-'> }>();
   for (const verdicts of volumes) {
-    for (const { session, reasons } of verdicts) {
-      signs.set(session, (signs.get(session) ?? new Set()).add(reasons.length > 0 ? '+' : '-'));
+    for (const { session, time, reasons } of verdicts) {
+      const moment = moments.get(session) ?? { time, signs: new Set() };
+      moment.signs.add(reasons.length > 0 ? '+' : '-');
+      if (time < moment.time) moment.time = time;
+      moments.set(session, moment);
     }
   }
   const days = new Map<string, string[]>();
-  for (const session of [...signs.keys()].sort()) {
-    const time = new Date(sessionTime(session));
-    const [date = '', clock = ''] = time.toISOString().split('T');
-    const day = `${date} ${WEEKDAYS[time.getUTCDay()] ?? ''}`;
-    const [sign = '', ...more] = signs.get(session) ?? [];
-    days.set(day, [...(days.get(day) ?? []), `${more.length > 0 ? '±' : sign}${clock.slice(0, 8)}`]);
+  const byName = [...moments].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [session, { time, signs }] of byName) {
+    const day = `${time.slice(0, 10)} ${WEEKDAYS[new Date(time).getUTCDay()] ?? ''}`;
+    const [sign = '', ...more] = signs;
+    const name = isMisleading(session, time) ? ` (${session})` : '';
+    days.set(day, [...(days.get(day) ?? []), `${more.length > 0 ? '±' : sign}${time.slice(11, 19)}${name}`]);
   }
   return [...days].map(([day, marks]) => `${day}  ${marks.join('  ')}`);
 }

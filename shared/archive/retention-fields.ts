@@ -19,10 +19,18 @@ export function parseDuration(text: string): number {
   return Number(count) * UNITS[unit as keyof typeof UNITS];
 }
 
-/** @throws `usage` */
+/** What --keep-last and its like are given. A script's empty or zero variable must not take sessions away. @throws `usage` */
 export function parseCount(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no count`);
+  if (Number(text) === 0) throw new SparsebakError('usage', '0 keeps nothing: leave the option out');
   return Number(text);
+}
+
+/** What --keep-within is given, in milliseconds. @throws `usage` */
+export function parseWithin(text: string): number {
+  const duration = parseDuration(text);
+  if (duration === 0) throw new SparsebakError('usage', `${text} keeps nothing: leave the option out`);
+  return duration;
 }
 
 const count = z.number().int().min(0).max(999_999).optional();

@@ -5,8 +5,14 @@
  * one is chosen. A volume keeps what it was at each chosen moment: its newest session at or before that. So all volumes can
  * be had as they were at the same moments, though each has a session only where it changed.
  *
- * Time is what the names say, UTC, and "now" is the newest name: no clock is asked.
+ * Names only order. A moment's bucket is that of its time, in UTC, and "now" is the newest moment: no clock is asked. A clock that
+ * was wrong for a while must not cost the sessions that were made with a right one. So
+ *   - a moment whose time disagrees with the order of most others is chosen for its bucket besides those that are counted;
+ *   - a step of more than 400 days from one moment to the next is not counted as time that passed;
+ *   - the one bucket that there is since such a step is not counted: it may be a single send with a wrong clock.
+ * Each errs by keeping more, and only until as many newer moments are in order as the policy asks for.
  */
+import { momentsOf, type Moment, type TimedSession } from './moments.ts';
 import { sessionTime, type SessionName } from './names.ts';
 
 export const BUCKETS = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
@@ -22,19 +28,30 @@ export type RetentionPolicy = {
   readonly tags?: readonly string[] | undefined;
 } & Readonly<Partial<Record<Bucket, number | undefined>>>;
 
-export interface Retained {
-  readonly session: SessionName;
+export interface Retained extends TimedSession {
   readonly tags?: readonly string[];
   readonly protected?: boolean;
+  /** Nothing proves it, so it cannot be restored: it stands for no moment. It stays, since what reads it may be what is broken. */
+  readonly unproven?: boolean;
 }
 
 /** Why a session stays. */
-export type Reason = 'last' | Bucket | 'within' | 'tag' | 'protected' | 'newest' | 'min-keep';
+export type Reason = 'last' | Bucket | 'within' | 'tag' | 'protected' | 'newest' | 'min-keep' | 'unproven';
 
 export interface Verdict {
   readonly session: SessionName;
+  /** When its moment was, in milliseconds since 1970. */
+  readonly time: number;
   /** Empty for one that goes. */
   readonly reasons: readonly Reason[];
+}
+
+/**
+ * How many of a volume's sessions a policy may remove at once without somebody's yes: half of them. A policy with a slip in it,
+ * or a clock that was wrong, asks for more.
+ */
+export function removableUnasked(sessions: number): number {
+  return Math.floor(sessions / 2);
 }
 
 /** Whether it asks for anything. One that does not would have all go but the newest. */
@@ -52,26 +69,37 @@ export function retain<V>(
   policy: RetentionPolicy,
   minKeep: number,
 ): Map<V, Verdict[]> {
-  const moments = chooseMoments([...volumes.values()].flat(), policy);
-  return new Map([...volumes].map(([volume, sessions]) => [volume, judge(sessions, moments, minKeep)]));
+  const sessions = [...volumes.values()].flat();
+  const newestFirst = momentsOf(sessions.filter(({ unproven }) => unproven !== true));
+  const chosen = chooseMoments(newestFirst, sessions, policy);
+  const times = new Map(newestFirst.map(({ session, time }) => [session, time]));
+  return new Map(
+    [...volumes].map(([volume, its]) => [
+      volume,
+      judge(its, chosen, minKeep).map(({ session, reasons }) => {
+        return { session, time: times.get(session) ?? sessionTime(session), reasons };
+      }),
+    ]),
+  );
 }
 
 type Reasons = ReadonlyMap<SessionName, ReadonlySet<Reason>>;
 
-function chooseMoments(sessions: readonly Retained[], policy: RetentionPolicy): Reasons {
+function chooseMoments(
+  newestFirst: readonly Moment[],
+  sessions: readonly Retained[],
+  policy: RetentionPolicy,
+): Reasons {
   const chosen = new Map<SessionName, Set<Reason>>();
   const choose = (session: SessionName, reason: Reason) => {
     chosen.set(session, (chosen.get(session) ?? new Set()).add(reason));
   };
-  const newestFirst = [...new Set(sessions.map(({ session }) => session))].sort().reverse();
-  for (const session of newestFirst.slice(0, policy.last ?? 0)) choose(session, 'last');
+  for (const { session } of newestFirst.slice(0, policy.last ?? 0)) choose(session, 'last');
   for (const bucket of BUCKETS) {
     for (const session of newestOfEach(newestFirst, bucket, policy[bucket] ?? 0)) choose(session, bucket);
   }
-  const [newest] = newestFirst;
   const { within = 0 } = policy;
-  const since = newest === undefined || within === 0 ? Infinity : sessionTime(newest) - within;
-  for (const session of newestFirst) if (sessionTime(session) >= since) choose(session, 'within');
+  if (within > 0) for (const { session, age } of newestFirst) if (age <= within) choose(session, 'within');
   for (const { session, tags = [], ...each } of sessions) {
     if (each.protected === true) choose(session, 'protected');
     if (tags.some((tag) => policy.tags?.includes(tag) === true)) choose(session, 'tag');
@@ -79,15 +107,31 @@ function chooseMoments(sessions: readonly Retained[], policy: RetentionPolicy): 
   return chosen;
 }
 
-/** The newest session of each of the newest `count` buckets that have any. */
-function newestOfEach(newestFirst: readonly SessionName[], bucket: Bucket, count: number): SessionName[] {
-  const seen = new Map<string | number, SessionName>();
-  for (const session of newestFirst) {
-    const key = BUCKET_OF[bucket](new Date(sessionTime(session)));
-    if (seen.size === count && !seen.has(key)) break;
-    if (!seen.has(key)) seen.set(key, session);
+/** The newest moment of each bucket, until the newest `count` buckets of moments in order are through. */
+function newestOfEach(newestFirst: readonly Moment[], bucket: Bucket, count: number): SessionName[] {
+  if (count === 0) return [];
+  const keyOf = ({ time }: Moment) => BUCKET_OF[bucket](new Date(time));
+  const lone = loneBucket(newestFirst, keyOf);
+  const counted = new Set<number>();
+  const besides = new Set<number>();
+  const chosen: SessionName[] = [];
+  for (const moment of newestFirst) {
+    const key = keyOf(moment);
+    const isCounted = moment.inOrder && key !== lone;
+    const seen = isCounted ? counted : besides;
+    if (seen.has(key)) continue;
+    if (counted.size === count) break;
+    seen.add(key);
+    chosen.push(moment.session);
   }
-  return [...seen.values()];
+  return chosen;
+}
+
+/** The bucket of all moments since the last jump, where there was one and they have but one. */
+function loneBucket(newestFirst: readonly Moment[], keyOf: (moment: Moment) => number): number | undefined {
+  if ((newestFirst.at(-1)?.jumps ?? 0) === 0) return undefined;
+  const since = newestFirst.filter(({ inOrder, jumps }) => inOrder && jumps === 0).map(keyOf);
+  return new Set(since).size === 1 ? since[0] : undefined;
 }
 
 const HOUR = 3_600_000;
@@ -103,17 +147,17 @@ const BUCKET_OF: Readonly<Record<Bucket, (time: Date) => number>> = {
 };
 
 /** Each chosen moment keeps the volume's newest session at or before it. */
-function judge(sessions: readonly Retained[], moments: Reasons, minKeep: number): Verdict[] {
+function judge(sessions: readonly Retained[], moments: Reasons, minKeep: number): Omit<Verdict, 'time'>[] {
   const reasons = sessions.map(() => new Set<Reason>());
-  const names = sessions.map(({ session }) => session);
   for (const [moment, why] of moments) {
-    const at = names.findLastIndex((session) => session <= moment);
+    const at = sessions.findLastIndex(({ session, unproven }) => session <= moment && unproven !== true);
     for (const reason of why) reasons[at]?.add(reason);
   }
   const kept = Math.max(1, minKeep);
   reasons.forEach((each, at) => {
+    if (sessions[at]?.unproven === true) each.add('unproven');
     if (at === sessions.length - 1) each.add('newest');
     else if (at >= sessions.length - kept) each.add('min-keep');
   });
-  return names.map((session, at) => ({ session, reasons: [...(reasons[at] ?? [])] }));
+  return sessions.map(({ session }, at) => ({ session, reasons: [...(reasons[at] ?? [])] }));
 }

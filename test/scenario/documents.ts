@@ -31,6 +31,7 @@ export const sentVolume = z.strictObject({
   zeroChunks: uint,
   sentBytes: uint,
   seconds: z.number().min(0),
+  running: z.literal(true).optional(),
   damage: z.strictObject({ mended: uint, lost: uint }).optional(),
   error: error.optional(),
 });
@@ -44,10 +45,11 @@ export const pruneDocument = z.strictObject({
       sessions: z.array(
         z.strictObject({
           session,
+          time: z.iso.datetime(),
           reasons: z.array(
             z.enum([
               ...(['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'within'] as const),
-              ...(['tag', 'protected', 'newest', 'min-keep', 'unnamed'] as const),
+              ...(['tag', 'protected', 'newest', 'min-keep', 'unproven', 'unnamed'] as const),
             ]),
           ),
           pruned: z.boolean(),
@@ -63,7 +65,7 @@ export const pruneDocument = z.strictObject({
 export const sendDocument = z.strictObject({
   session: session.nullable(),
   volumes: z.array(sentVolume),
-  pruned: pruneDocument.optional(),
+  pruned: pruneDocument.extend({ error: error.optional() }).optional(),
 });
 export type SendDocument = z.infer<typeof sendDocument>;
 

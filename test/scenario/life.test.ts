@@ -86,13 +86,24 @@ describe('prune', () => {
     const { lab, sessions } = await withSessions(t, 3, {
       more: '[retention]\nkeep_last = 1\nkeep_tag = ["release"]\n',
     });
-    const shown = (await lab.run(['prune', '--dry-run'])).expect(0).stdout;
+    const shown = (await lab.run(['prune', '--dry-run', '--keep-last', '1'])).expect(0).stdout;
     assert.match(shown, /4 of 6 sessions would go, .* would become free/);
+    assert.match(shown, /^ {2}more than half of b\.img: 2 of 3 sessions$/m);
     const clock = (name: string) => name.slice(11).replace(/(..)(..)(..)/, '$1:$2:$3');
     assert.match(shown, new RegExp(`-${clock(sessions[0]!)} .*\\+${clock(sessions[2]!)}`));
+    const mistyped = (await lab.run(['prune', '--yes'])).expect(2);
+    assert.match(mistyped.stderr, /nothing was pruned: no session has the tag "release"/);
+    for (const args of [
+      ['--keep-last', '2', '--keep-tag', ''],
+      ['--keep-last', '0'],
+      ['--keep-within', '0d'],
+    ]) {
+      (await lab.run(['prune', ...args, '--yes'])).expect(2);
+    }
+    await lab.compareAll();
+    await lab.ask(tagDocument, ['tag', 'a.img', '--session', sessions[0]!, '--add', 'release']);
     const refused = (await lab.run(['prune'])).expect(2);
     assert.match(refused.stderr, /--yes/);
-    await lab.ask(tagDocument, ['tag', 'a.img', '--session', sessions[0]!, '--add', 'release']);
     const { volumes } = await lab.ask(pruneDocument, ['prune', '--yes']);
     for (const name of NAMES) {
       assert.deepEqual(goes(volumes).get(name), [sessions[1]], 'the same moment stays of each volume');
@@ -119,16 +130,25 @@ describe('prune', () => {
   test('send --autoprune does it after the send', async (t) => {
     const { lab, random, sessions } = await withSessions(t, 3, { more: '[retention]\nkeep_last = 2\n' });
     writeAt(lab.path('a.img'), 0, random.bytes(3000));
-    const sent = await lab.send('--autoprune');
+    // Two of four sessions of a.img would go, and two of three of b.img: that is more than half.
+    const first = (await lab.run(['send', '--autoprune', '--json'])).expect(3).json(sendDocument);
+    lab.keep(first);
+    assert.deepEqual([...goes(first.pruned!.volumes).values()], [sessions.slice(0, 2), []]);
+    assert.match(first.pruned!.volumes[1]!.error!.message, /would remove 2 of its 3 sessions at once/);
+    lab.pruned('a.img', sessions.slice(0, 2));
+    await lab.compareAll();
+    writeAt(lab.path('a.img'), 0, random.bytes(3000));
+    const sent = await lab.send('--autoprune', '--yes');
     assert.deepEqual(
       goes(sent.pruned!.volumes),
       new Map([
-        ['a.img', sessions.slice(0, 2)],
+        ['a.img', [sessions[2]]],
         ['b.img', sessions.slice(0, 2)],
       ]),
-      'the newest two moments: b.img did not change in the newer one',
+      'the newest two moments: b.img did not change in either',
     );
-    for (const name of NAMES) lab.pruned(name, sessions.slice(0, 2));
+    lab.pruned('a.img', [sessions[2]!]);
+    lab.pruned('b.img', sessions.slice(0, 2));
     await lab.compareAll();
   });
 
@@ -139,10 +159,20 @@ describe('prune', () => {
     });
     assert.deepEqual(goes((await lab.send('--autoprune')).pruned!.volumes).get('a.img'), []);
     lab.configure(`autoprune = "space"\nlow_space = "100%"\n${retention}`);
-    const { pruned } = await lab.send('--autoprune');
+    const half = (await lab.run(['send', '--autoprune', '--json'])).expect(3).json(sendDocument);
+    assert.ok(half.pruned!.volumes.every(({ error }) => error?.message.includes('2 of its 3 sessions')));
     for (const name of NAMES) {
-      assert.deepEqual(goes(pruned!.volumes).get(name), sessions.slice(0, 2));
-      lab.pruned(name, sessions.slice(0, 2));
+      assert.deepEqual(
+        goes(half.pruned!.volumes).get(name),
+        sessions.slice(0, 1),
+        'the oldest half, for want of a yes',
+      );
+      lab.pruned(name, sessions.slice(0, 1));
+    }
+    const { pruned } = await lab.send('--autoprune', '--yes');
+    for (const name of NAMES) {
+      assert.deepEqual(goes(pruned!.volumes).get(name), sessions.slice(1, 2));
+      lab.pruned(name, sessions.slice(1, 2));
     }
     await lab.compareAll();
   });

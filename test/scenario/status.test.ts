@@ -15,54 +15,55 @@ const CHUNK = 64 * 1024;
 
 test('status: new, saved, changed, cut off, running, gone, and no longer selected', { skip: xfs.skip }, async (t) => {
   const random = new Random('status');
-  const pool = { name: 'main', type: 'reflink', path: xfs.folder(), volumes: ['a.img', 'b.img'] } as const;
+  const selected = { volumes: ['a/private.img', 'b.img'], more: 'state = "stopped"' } as const;
+  const pool = { name: 'main', type: 'reflink', path: xfs.folder(), ...selected } as const;
   const lab = new Lab(t, { pools: [pool] });
   const status = async (...names: string[]) => {
     const { volumes } = await lab.ask(statusDocument, ['status', ...names]);
     return new Map(volumes.map((volume) => [volume.name, volume]));
   };
-  for (const name of ['a.img', 'b.img']) lab.write(name, random.bytes(8 * CHUNK));
+  for (const name of ['a/private.img', 'b.img']) lab.write(name, random.bytes(8 * CHUNK));
   await lab.init('--chunk-size', '64K');
   const fresh = await status();
   assert.deepEqual(
     [...fresh.values()].map(({ name, kind, session }) => [name, kind, session]),
     [
-      ['a.img', 'new', null],
+      ['a/private.img', 'new', null],
       ['b.img', 'new', null],
     ],
   );
-  assert.match((await lab.run(['status'])).expect(0).stdout, /a\.img .*not sent yet: "sparsebak send --full"/);
+  assert.match((await lab.run(['status'])).expect(0).stdout, /a\/private\.img .*not sent yet: "sparsebak send --full"/);
 
   const { session } = await lab.send('--full');
-  writeAt(lab.path('a.img'), 0, random.bytes(CHUNK + 1));
+  writeAt(lab.path('a/private.img'), 0, random.bytes(CHUNK + 1));
   await lab.monitor();
   const saved = await status();
   assert.deepEqual(
     [...saved.values()].map(({ name, kind, session: newest, changedChunks }) => [name, kind, newest, changedChunks]),
     [
-      ['a.img', 'saved', session, 2],
+      ['a/private.img', 'saved', session, 2],
       ['b.img', 'saved', session, 0],
     ],
   );
-  assert.equal(saved.get('a.img')?.proven.sample?.session, session);
-  assert.ok(Math.abs(Date.parse(saved.get('a.img')!.noted!) - Date.now()) < 3_600_000);
+  assert.equal(saved.get('a/private.img')?.proven.sample?.session, session);
+  assert.ok(Math.abs(Date.parse(saved.get('a/private.img')!.noted!) - Date.now()) < 3_600_000);
 
   // As a qube that runs has it.
-  writeFileSync(join(pool.path, 'a-dirty.img'), 'x');
+  writeFileSync(join(pool.path, 'a/private-dirty.img'), 'x');
   renameSync(join(pool.path, 'b.img'), join(pool.path, 'elsewhere'));
-  await lab.monitor('a.img');
+  await lab.monitor('a/private.img');
   const later = await status();
-  assert.deepEqual([later.get('a.img')?.running, later.get('b.img')?.kind], [true, 'missing']);
-  rmSync(join(pool.path, 'a-dirty.img'));
-  assert.equal((await status('a.img')).get('a.img')?.running, false);
+  assert.deepEqual([later.get('a/private.img')?.running, later.get('b.img')?.kind], [true, 'missing']);
+  rmSync(join(pool.path, 'a/private-dirty.img'));
+  assert.equal((await status('a/private.img')).get('a/private.img')?.running, false);
 
   renameSync(join(pool.path, 'elsewhere'), join(pool.path, 'b.img'));
   const kill = { from: 'agent', what: 'commit', action: 'kill-agent' } as const;
-  (await lab.run(['send', 'a.img'], lab.interposed(kill))).expectKilled();
-  const cut = (await status('a.img')).get('a.img');
+  (await lab.run(['send', 'a/private.img'], lab.interposed(kill))).expectKilled();
+  const cut = (await status('a/private.img')).get('a/private.img');
   assert.deepEqual([cut?.session, typeof cut?.unfinished], [session, 'string']);
-  const { session: second } = await lab.send('a.img');
-  const settled = (await status('a.img')).get('a.img');
+  const { session: second } = await lab.send('a/private.img');
+  const settled = (await status('a/private.img')).get('a/private.img');
   assert.deepEqual([settled?.session, settled?.unfinished, settled?.changedChunks], [second, null, 0]);
 
   const { config } = lab;

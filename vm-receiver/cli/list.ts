@@ -12,7 +12,10 @@ export async function listCommand(settings: Settings, json: boolean): Promise<nu
   if (json) {
     const archives = listing.map(({ archive, volumes }) => ({
       archive,
-      volumes: volumes.map(({ volume, name, sessions }) => ({ id: volume, name: name ?? null, sessions })),
+      volumes: volumes.map(({ volume, name, sessions }) => ({
+        ...{ id: volume, name: name ?? null },
+        sessions: sessions.map((each) => ({ ...each, committed: isoTime(each.committed) })),
+      })),
     }));
     await print(`${JSON.stringify({ archives })}\n`);
   } else {
@@ -28,6 +31,11 @@ async function listOne(store: Store, name: ArchiveName): Promise<{ archive: Arch
   } finally {
     await archive.close();
   }
+}
+
+/** Null where it was not noted. */
+function isoTime(milliseconds: number | undefined): string | null {
+  return milliseconds === undefined ? null : new Date(milliseconds).toISOString();
 }
 
 /** Listing takes no locks. */

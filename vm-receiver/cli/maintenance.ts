@@ -3,7 +3,7 @@
  */
 import { InvalidArgumentError, type Command } from 'commander';
 import { parseSize } from '../../shared/archive/low-space.ts';
-import { parseCount, parseDuration } from '../../shared/archive/retention-fields.ts';
+import { parseCount, parseDuration, parseWithin } from '../../shared/archive/retention-fields.ts';
 import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
 import type { Settings } from './settings.ts';
@@ -20,6 +20,7 @@ interface PruneFlags {
   readonly keepWithin?: number;
   readonly ifLow?: true;
   readonly dryRun?: true;
+  readonly yes?: true;
 }
 
 /** `settings` are read when a command runs; `json` tells whether it was asked for. */
@@ -33,9 +34,10 @@ export function addMaintenance(program: Command, runs: Runs, settings: () => Set
     .option('--keep-weekly <count>', 'the newest of each week', orUsage(parseCount))
     .option('--keep-monthly <count>', 'the newest of each month', orUsage(parseCount))
     .option('--keep-yearly <count>', 'the newest of each year', orUsage(parseCount))
-    .option('--keep-within <duration>', 'all of that time up to the newest, as 36h, 30d, 8w', orUsage(parseDuration))
+    .option('--keep-within <duration>', 'all of that time up to the newest, as 36h, 30d, 8w', orUsage(parseWithin))
     .option('--if-low', 'only while the disk runs low (low_space), the oldest first')
     .option('--dry-run', 'show what would go, and what would become free')
+    .option('--yes', 'also where more than half of a volume would go at once')
     .addHelpText(
       'after',
       `
@@ -50,7 +52,8 @@ Examples:
     .action((flags: PruneFlags) =>
       runs(async () => {
         const { pruneCommand } = await import('./prune.ts');
-        const options = { policy: policyOf(flags), dryRun: flags.dryRun ?? false, ifLow: flags.ifLow ?? false };
+        const { dryRun = false, ifLow = false, yes = false } = flags;
+        const options = { policy: policyOf(flags), dryRun, ifLow, yes };
         return await pruneCommand(settings(), options, json());
       }),
     );

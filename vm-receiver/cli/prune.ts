@@ -1,11 +1,13 @@
 import { calendar } from '../../shared/archive/calendar.ts';
 import { bytesShort } from '../../shared/archive/low-space.ts';
-import type { ArchiveName } from '../../shared/archive/names.ts';
-import { isEmptyPolicy, type RetentionPolicy, type Verdict } from '../../shared/archive/retention.ts';
+import type { ArchiveName, SessionName } from '../../shared/archive/names.ts';
+import { isEmptyPolicy, removableUnasked, type RetentionPolicy, type Verdict } from '../../shared/archive/retention.ts';
 import { EXIT_STATUS, SparsebakError } from '../../shared/errors.ts';
+import { escapeText } from '../../shared/text.ts';
 import { pruneAll, pruneWhileLow, type Outcome } from '../retention/carry-out.ts';
-import { goingOf, planPrune, type VolumePlan } from '../retention/plan.ts';
-import type { ArchiveStore } from '../store/store.ts';
+import { goingOf, planPrune, removesMost, type VolumePlan } from '../retention/plan.ts';
+import type { ArchiveStore, Store } from '../store/store.ts';
+import { confirm, isInteractive } from './confirm.ts';
 import { openStore } from './open-store.ts';
 import { chosenArchives, describeError, print, showBytes } from './output.ts';
 import type { Settings } from './settings.ts';
@@ -17,12 +19,15 @@ export interface PruneOptions {
   readonly dryRun: boolean;
   /** Only while the disk runs low. */
   readonly ifLow: boolean;
+  /** Whether more than half of a volume's sessions may go at once, without a question. */
+  readonly yes: boolean;
 }
 
 interface VolumeReport {
   readonly id: string;
   readonly name: string | null;
-  readonly sessions: readonly (Verdict & { readonly pruned: boolean })[];
+  /** Oldest first; `time` in ISO 8601. */
+  readonly sessions: readonly (Omit<Verdict, 'time'> & { readonly time: string; readonly pruned: boolean })[];
   readonly freedBytes: number;
   readonly error: string | null;
 }
@@ -47,7 +52,10 @@ export async function pruneCommand(settings: Settings, given: PruneOptions, json
   const store = openStore(settings);
   const reports: Report[] = [];
   for (const name of chosenArchives(store, settings)) {
-    const report = await withArchive(store, name, (archive) => pruneOne(name, archive, options, settings));
+    const agreed = await askedOf(store, name, options, settings);
+    const report = await withArchive(store, name, (archive) =>
+      pruneOne(name, archive, { ...options, agreed }, settings),
+    );
     reports.push(report);
     if (!json) await print(describe(report, options.dryRun));
   }
@@ -57,17 +65,42 @@ export async function pruneCommand(settings: Settings, given: PruneOptions, json
   return errors.length > 0 ? EXIT_STATUS.partial : 0;
 }
 
+/**
+ * What somebody said yes to, where more than half of a volume would go; undefined where nobody was asked. The archive is closed while the
+ * question stands, so that no send has to wait for its answer.
+ */
+async function askedOf(
+  store: Store,
+  name: ArchiveName,
+  { policy, dryRun, ifLow, yes }: PruneOptions,
+  { lowSpace }: Settings,
+): Promise<readonly VolumePlan[] | undefined> {
+  if (yes || dryRun || !isInteractive()) return undefined;
+  const { plans, report } = await withArchive(store, name, async (archive) => {
+    const planned = planPrune(archive, policy);
+    const shortBytes = ifLow ? bytesShort(archive.space(), lowSpace) : null;
+    return { plans: planned, report: await weigh(name, archive, planned, shortBytes) };
+  });
+  if (report.shortBytes === 0 || !plans.some(removesMost)) return undefined;
+  process.stderr.write(describe(report, true));
+  if (await confirm('Prune more than half of a volume at once?')) return plans;
+  throw new SparsebakError('interrupted', `nothing of ${name} was pruned`);
+}
+
 async function pruneOne(
   name: ArchiveName,
   archive: ArchiveStore,
-  { policy, dryRun, ifLow }: PruneOptions,
+  { policy, dryRun, ifLow, yes, agreed }: PruneOptions & { readonly agreed: readonly VolumePlan[] | undefined },
   { lowSpace }: Settings,
 ): Promise<Report> {
   if (!dryRun) await archive.tidy();
-  const plans = planPrune(archive, policy);
+  const plans = agreed ?? planPrune(archive, policy);
   const shortBytes = ifLow ? bytesShort(archive.space(), lowSpace) : null;
   if (dryRun) return await weigh(name, archive, plans, shortBytes);
-  const outcome = ifLow ? await pruneWhileLow(archive, plans, lowSpace) : await pruneAll(archive, plans);
+  const mayRemoveMost = yes || agreed !== undefined;
+  const outcome = ifLow
+    ? await pruneWhileLow(archive, plans, lowSpace, mayRemoveMost)
+    : await pruneAll(archive, plans, mayRemoveMost);
   return reportOf(name, shortBytes, plans, outcome);
 }
 
@@ -82,10 +115,17 @@ async function weigh(
   for (const plan of plans) {
     const going = shortBytes === 0 ? [] : goingOf(plan);
     const freedBytes = going.length === 0 ? 0 : ((await store.freed(plan.volume, going)) ?? 0);
-    const sessions = plan.verdicts.map((verdict) => ({ ...verdict, pruned: false }));
+    const sessions = reported(plan, () => false);
     volumes.push({ id: plan.volume, name: plan.name ?? null, sessions, freedBytes, error: null });
   }
   return { archive, shortBytes, volumes, freedBytes: sumOf(volumes) };
+}
+
+function reported({ verdicts }: VolumePlan, isGone: (session: SessionName) => boolean): VolumeReport['sessions'] {
+  return verdicts.map(({ session, time, reasons }) => ({
+    ...{ session, time: new Date(time).toISOString(), reasons },
+    pruned: isGone(session),
+  }));
 }
 
 function reportOf(
@@ -94,13 +134,14 @@ function reportOf(
   plans: readonly VolumePlan[],
   { pruned, refusals }: Outcome,
 ): Report {
-  const volumes = plans.map(({ volume, name, verdicts }): VolumeReport => {
+  const volumes = plans.map((plan): VolumeReport => {
+    const { volume, name } = plan;
     const gone = new Map(pruned.flatMap((each) => (each.volume === volume ? [[each.session, each.bytes]] : [])));
     const refusal = refusals.get(volume);
     return {
       id: volume,
       name: name ?? null,
-      sessions: verdicts.map((verdict) => ({ ...verdict, pruned: gone.has(verdict.session) })),
+      sessions: reported(plan, (session) => gone.has(session)),
       freedBytes: [...gone.values()].reduce((sum, bytes) => sum + bytes, 0),
       error: refusal === undefined ? null : describeError(refusal),
     };
@@ -122,5 +163,12 @@ function describe({ archive, shortBytes, volumes, freedBytes }: Report, dryRun: 
   const would = `${going} of ${sessions.length} sessions would go, ${showBytes(freedBytes)} would become free`;
   const oldest = shortBytes === null ? '' : ` (the oldest of these, until there are ${showBytes(shortBytes)} more)`;
   const days = calendar(volumes.map((volume) => volume.sessions));
-  return `${archive}: ${would}${oldest}\n${days.map((day) => `  ${day}\n`).join('')}  + stays, - goes, ± differs by volume\n`;
+  return `${archive}: ${would}${oldest}\n${days.map((day) => `  ${day}\n`).join('')}  + stays, - goes, ± differs by volume\n${volumes.map(most).join('')}`;
+}
+
+/** What a policy with a slip in it would show. */
+function most({ id, name, sessions }: VolumeReport): string {
+  const going = sessions.filter(({ reasons }) => reasons.length === 0).length;
+  if (going <= removableUnasked(sessions.length)) return '';
+  return `  more than half of ${escapeText(name ?? id, 4096)}: ${going} of ${sessions.length} sessions\n`;
 }

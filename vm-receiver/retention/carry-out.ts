@@ -3,9 +3,10 @@
  */
 import { bytesShort, type LowSpace } from '../../shared/archive/low-space.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
+import { removableUnasked } from '../../shared/archive/retention.ts';
 import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore } from '../store/store.ts';
-import { goingOf, type VolumePlan } from './plan.ts';
+import { goingOf, removesMost, tooMany, type VolumePlan } from './plan.ts';
 
 export interface Pruned {
   readonly volume: VolumeId;
@@ -24,41 +25,71 @@ interface Going {
   readonly session: SessionName;
 }
 
-/** All that goes, of each volume the newest first: so nothing is moved into a session that goes, too. */
-export async function pruneAll(archive: ArchiveStore, plans: readonly VolumePlan[]): Promise<Outcome> {
-  const going = plans.flatMap((plan) =>
-    goingOf(plan)
-      .reverse()
-      .map((session) => ({ volume: plan.volume, session })),
-  );
-  return await prune(archive, going, () => true);
+/**
+ * All that goes, of each volume the newest first: so nothing is moved into a session that goes, too.
+ * @param mayRemoveMost whether more than half of a volume's sessions may go at once; else such a volume is left as it is
+ */
+export async function pruneAll(
+  archive: ArchiveStore,
+  plans: readonly VolumePlan[],
+  mayRemoveMost: boolean,
+): Promise<Outcome> {
+  const refused = mayRemoveMost ? [] : plans.filter(removesMost);
+  const going = plans
+    .filter((plan) => !refused.includes(plan))
+    .flatMap((plan) =>
+      goingOf(plan)
+        .reverse()
+        .map((session) => ({ volume: plan.volume, session })),
+    );
+  const { pruned, refusals } = await prune(archive, going, () => true);
+  return { pruned, refusals: new Map([...refusals, ...refused.map((plan) => [plan.volume, tooMany(plan)] as const)]) };
 }
 
-/** The oldest of all volumes first, and no more than it takes until the disk does not run low any more. */
+/**
+ * The oldest of all volumes first, and no more than it takes until the disk does not run low any more.
+ * @param mayRemoveMost whether more than half of a volume's sessions may go at once; else the oldest half may
+ */
 export async function pruneWhileLow(
   archive: ArchiveStore,
   plans: readonly VolumePlan[],
   low: LowSpace,
+  mayRemoveMost: boolean,
 ): Promise<Outcome> {
   const going = plans.flatMap((plan) => goingOf(plan).map((session) => ({ volume: plan.volume, session })));
   going.sort((a, b) => (a.session === b.session ? 0 : a.session < b.session ? -1 : 1));
   const atFirst = bytesShort(archive.space(), low);
   // Some file systems take their time to count what became free.
-  return await prune(archive, going, (freed) => Math.min(atFirst - freed, bytesShort(archive.space(), low)) > 0);
+  return await prune(
+    archive,
+    going,
+    (freed) => Math.min(atFirst - freed, bytesShort(archive.space(), low)) > 0,
+    mayRemoveMost ? undefined : plans,
+  );
 }
 
-/** `more`: whether to go on, the bytes that became free so far being so many. */
+/**
+ * @param more whether to go on, the bytes that became free so far being so many
+ * @param halved plans of which no more than half may be carried out
+ */
 async function prune(
   archive: ArchiveStore,
   going: readonly Going[],
   more: (freed: number) => boolean,
+  halved: readonly VolumePlan[] = [],
 ): Promise<Outcome> {
   const pruned: Pruned[] = [];
   const refusals = new Map<VolumeId, Refusal>();
+  const half = new Map(halved.map((plan) => [plan.volume, { plan, left: removableUnasked(plan.verdicts.length) }]));
   let freed = 0;
   for (const { volume, session } of going) {
     if (!more(freed)) break;
     if (refusals.has(volume)) continue;
+    const limit = half.get(volume);
+    if (limit !== undefined && limit.left-- === 0) {
+      refusals.set(volume, tooMany(limit.plan));
+      continue;
+    }
     try {
       const bytes = await archive.prune(volume, session);
       if (bytes === undefined) continue;

@@ -1,8 +1,9 @@
 /**
- * What of an archive a policy would have go: decided from the names of its sessions and what protects them.
+ * What of an archive a policy would have go: decided from when its sessions were committed, their order, and what protects them.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
-import { retain, type RetentionPolicy, type Verdict } from '../../shared/archive/retention.ts';
+import { removableUnasked, retain, type RetentionPolicy, type Verdict } from '../../shared/archive/retention.ts';
+import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore } from '../store/store.ts';
 
 export interface VolumePlan {
@@ -16,7 +17,9 @@ export interface VolumePlan {
 export function planPrune(archive: ArchiveStore, policy: RetentionPolicy): VolumePlan[] {
   const volumes = [...archive.volumes()];
   const verdicts = retain(
-    new Map(volumes.map(({ volume, sessions }) => [volume, sessions])),
+    new Map(
+      volumes.map(({ volume, sessions }) => [volume, sessions.map((each) => ({ ...each, time: each.committed }))]),
+    ),
     policy,
     archive.rules.minKeep,
   );
@@ -26,4 +29,21 @@ export function planPrune(archive: ArchiveStore, policy: RetentionPolicy): Volum
 /** Oldest first. */
 export function goingOf({ verdicts }: VolumePlan): SessionName[] {
   return verdicts.filter(({ reasons }) => reasons.length === 0).map(({ session }) => session);
+}
+
+/** Whether the policy would remove more of a volume at once than it may without somebody's yes. */
+export function removesMost(plan: VolumePlan): boolean {
+  return goingOf(plan).length > removableUnasked(plan.verdicts.length);
+}
+
+/** What a volume is left as it is for, without that yes. */
+export function tooMany(plan: VolumePlan): Refusal {
+  const counts = `${goingOf(plan).length} of its ${plan.verdicts.length} sessions`;
+  return new Refusal(
+    'refused',
+    `${plan.name ?? plan.volume}: the policy would remove ${counts} at once, more than half`,
+    {
+      hint: 'Look at "sparsebak-receiver prune --dry-run", then give --yes.',
+    },
+  );
 }

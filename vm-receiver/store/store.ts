@@ -54,6 +54,8 @@ export interface SessionSummary {
   /** Chunks, those of zeros included. */
   readonly files: number;
   readonly zeros: number;
+  /** When it was committed, by the receiver's clock, in milliseconds since 1970; undefined where that was not noted. */
+  readonly committed: number | undefined;
   /** Whether somebody said that it must not be pruned. */
   readonly protected: boolean;
 }

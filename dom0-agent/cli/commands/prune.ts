@@ -3,7 +3,7 @@ import { isSessionName, type SessionName } from '../../../shared/archive/names.t
 import { isEmptyPolicy, type RetentionPolicy } from '../../../shared/archive/retention.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { goingOf, planPrune, type PruneChoice, type VolumePlan } from '../../maintain/prune-plan.ts';
-import { pruneArchive, weigh, type PruneReport } from '../../maintain/prune.ts';
+import { pruneArchive, unchanged, weigh, type PruneReport } from '../../maintain/prune.ts';
 import { withWriter } from '../../maintain/with-writer.ts';
 import { confirm } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
@@ -42,7 +42,7 @@ export async function prune(context: CommandContext, names: readonly string[], o
     return 0;
   }
   const report = await withWriter(writerOptions(context), (writer) =>
-    pruneArchive(writer, { names, choice, ...(agreed === undefined ? {} : { agreed }) }),
+    pruneArchive(writer, { names, choice, mayRemoveMost: true, ...(agreed === undefined ? {} : { agreed }) }),
   );
   show(context, report);
   return report.volumes.some(({ error }) => error !== undefined) ? 3 : 0;
@@ -61,15 +61,6 @@ async function ask(
   const count = plans.reduce((sum, plan) => sum + goingOf(plan).length, 0);
   if (count > 0) await confirm(describePrune(report), `Prune ${count} sessions for good?`, false);
   return plans;
-}
-
-function unchanged(plans: readonly VolumePlan[]): PruneReport {
-  const volumes = plans.map(({ name, sessions }) => ({
-    name,
-    sessions: sessions.map((each) => ({ ...each, pruned: false })),
-    freedBytes: 0,
-  }));
-  return { dryRun: false, volumes, freedBytes: 0 };
 }
 
 function choiceOf({ config }: CommandContext, options: PruneOptions): PruneChoice {

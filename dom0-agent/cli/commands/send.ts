@@ -4,9 +4,6 @@ import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
 import { withRoom } from '../../capture/make-room.ts';
 import { selectVolumes, type Selection } from '../../config/selection.ts';
-import { isEmptyPolicy } from '../../../shared/archive/retention.ts';
-import { SparsebakError } from '../../../shared/errors.ts';
-import type { PruneReport } from '../../maintain/prune.ts';
 import { checkTags } from '../../maintain/check-tags.ts';
 import { hasUnfinishedChanges } from '../../maintain/unfinished-changes.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
@@ -15,14 +12,12 @@ import { withSkipped, type SendReport, type VolumeReport } from '../../send/repo
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatSeconds, formatTable, print, printJson } from '../output.ts';
 import { writerOptions } from '../writer-options.ts';
-import { describePrune } from '../describe-prune.ts';
+import { autoprune, describeAutopruned, hasRefused, mayAutoprune, type AutopruneOptions } from '../autoprune.ts';
 
-export interface SendCommandOptions {
+export interface SendCommandOptions extends AutopruneOptions {
   readonly full?: boolean;
   readonly tag?: readonly string[];
   readonly dryRun?: boolean;
-  readonly acceptRollback?: boolean;
-  readonly autoprune?: boolean;
 }
 
 export async function send(
@@ -64,9 +59,8 @@ export async function send(
   const after = config.autoprune === 'policy' && status !== 4 ? await autoprune(context, options) : undefined;
   const pruned = before ?? after;
   if (context.json) printJson(pruned === undefined ? report : { ...report, pruned });
-  else print(pruned === undefined ? asText(report) : `${asText(report)}\n${describePrune(pruned)}`);
-  const refused = pruned?.volumes.some(({ error }) => error !== undefined) === true;
-  return status === 0 && refused ? 3 : status;
+  else print(pruned === undefined ? asText(report) : `${asText(report)}\n${describeAutopruned(pruned)}`);
+  return status === 0 && hasRefused(pruned) ? 3 : status;
 }
 
 /** What an earlier command left half-way, or this send's tags ask for. */
@@ -74,24 +68,6 @@ async function finishNoted(context: CommandContext, state: ArchiveState): Promis
   if (!hasUnfinishedChanges(state)) return;
   const { withWriter } = await import('../../maintain/with-writer.ts');
   await withWriter(writerOptions(context), () => Promise.resolve());
-}
-
-function mayAutoprune({ config }: CommandContext, options: SendCommandOptions): void {
-  if (options.autoprune !== true || !isEmptyPolicy(config.retention)) return;
-  throw new SparsebakError('config', '--autoprune, but nothing says which sessions to keep', {
-    hint: 'Put keep_daily and its like under [retention] in the configuration.',
-  });
-}
-
-async function autoprune(context: CommandContext, options: SendCommandOptions): Promise<PruneReport | undefined> {
-  const { autoprune: mode, retention: policy, lowSpace: low } = context.config;
-  if (options.autoprune !== true || options.acceptRollback === true) return undefined;
-  const { pruneArchive } = await import('../../maintain/prune.ts');
-  const { withWriter } = await import('../../maintain/with-writer.ts');
-  const choice = { kind: 'policy', policy } as const;
-  return await withWriter(writerOptions(context), (writer) =>
-    pruneArchive(writer, { names: [], choice, ...(mode === 'space' ? { low } : {}) }),
-  );
 }
 
 interface DryRunRow {
@@ -148,10 +124,17 @@ function asText({ session, volumes }: SendReport): string {
     formatBytes(volume.changedBytes),
     formatBytes(volume.sentBytes),
     formatSeconds(volume.seconds),
-    volume.error?.message ?? '',
+    remarks(volume).join('; '),
   ]);
   const table = formatTable(['VOLUME', 'KIND', 'SIZE', 'CHANGED', 'SENT', 'TIME', ''], rows, [2, 3, 4, 5]);
   return `${table}\n${summary(session, volumes)}`;
+}
+
+function remarks({ error, running }: VolumeReport): string[] {
+  return [
+    ...(error === undefined ? [] : [error.message]),
+    ...(running === true ? ['its qube runs: what that wrote is not in the archive'] : []),
+  ];
 }
 
 function summary(session: string | null, volumes: readonly VolumeReport[]): string {

@@ -4,7 +4,7 @@
  */
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import type { PairingState } from '../../capture/pairing.ts';
-import type { Pool } from '../../config/pools.ts';
+import { capturesRunning, type Pool } from '../../config/pools.ts';
 import { selectVolumes, type SelectedVolume } from '../../config/selection.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
 import { Pin } from '../../trust/pin.ts';
@@ -76,7 +76,7 @@ export async function status(context: CommandContext, names: readonly string[]):
 
 /** Where the stopped state is captured, and the qube has another one by now. */
 async function runningIn(pool: Pool, selected: readonly SelectedVolume[]): Promise<ReadonlySet<string>> {
-  if (pool.config.type === 'file' || pool.config.state === 'running' || selected.length === 0) return new Set();
+  if (capturesRunning(pool) || selected.length === 0) return new Set();
   return (await pool.source.running?.(selected.map(({ volume }) => volume))) ?? new Set();
 }
 

@@ -95,7 +95,8 @@ export class LvmThinSource implements Source {
 
   async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {
     const report = await this.#recentReport();
-    return new Set(volumes.filter((volume) => report.volumes.has(runningName(volume))));
+    const writesElsewhere = (volume: string): boolean => (writtenBy(volume, report) ?? volume) !== volume;
+    return new Set(volumes.filter(writesElsewhere));
   }
 
   async newVolume(volume: NewVolume): Promise<Target> {
@@ -123,18 +124,21 @@ export class LvmThinSource implements Source {
     return outcomes;
   }
 
-  #subject(volume: string, { volumes }: PoolReport): Subject | SparsebakError {
+  #subject(volume: string, report: PoolReport): Subject | SparsebakError {
     const { vgname, poolname, state: wanted } = this.#pool;
+    const { volumes } = report;
     if (!isLvName(volume) || isOwnName(volume)) {
       return new SparsebakError('usage', `${JSON.stringify(volume)} is not the name of a volume`);
     }
     if (!volumes.has(volume)) {
       return new SparsebakError('not-found', `${volume}: there is no such volume in ${vgname}/${poolname}`);
     }
-    const running = wanted === 'running' && volumes.has(runningName(volume));
-    const state = running ? 'running' : 'stopped';
+    const running = writtenBy(volume, report);
+    // Where Qubes keeps no revisions there is but one, whichever is wanted.
+    const isRunning = running !== undefined && (wanted === 'running' || running === volume);
+    const state = isRunning ? 'running' : 'stopped';
     const id = randomBytes(16).toString('hex');
-    const origin = running ? runningName(volume) : volume;
+    const origin = isRunning ? running : volume;
     return { volume, id, state, origin, name: snapshotName(id), tag: snapshotTag(volume, state) };
   }
 
@@ -294,6 +298,17 @@ export class LvmThinSource implements Source {
   #changed(): void {
     if (this.#looked !== undefined) this.#looked.until = 0;
   }
+}
+
+/**
+ * Where the running qube of this volume writes: the copy beside it, or the volume itself where Qubes keeps no revisions of it
+ * (revisions_to_keep = -1); undefined where none runs.
+ */
+function writtenBy(volume: string, { volumes }: PoolReport): string | undefined {
+  const copy = runningName(volume);
+  if (copy === undefined) return undefined;
+  if (volumes.has(copy)) return copy;
+  return volumes.get(volume)?.open === true ? volume : undefined;
 }
 
 function fullness({ data, metadata }: PoolReport): { what: 'data' | 'metadata'; percent: number } {

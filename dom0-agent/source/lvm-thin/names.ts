@@ -74,21 +74,28 @@ export function deviceName(group: string, volume: string, layer = ''): string {
 }
 
 /**
- * What Qubes keeps beside a volume: what a running qube writes to, what is being imported, and earlier states (of ours, the one
- * that a restore replaced). They come, go and are renamed while qubes start and stop, so only their full names find them.
+ * What Qubes keeps beside a volume: what a running qube writes to, what is being imported, earlier states, and swap. They come, go
+ * and are renamed while qubes start and stop, so only their full names find them. Volumes of other names are not Qubes': an
+ * administrator's `web-snap` is a volume like any other.
  */
-const WORKING_COPY = /^(.+)-(?:snap|import|\d+-back|replaced-\d+)$/;
-const QUBES_VOLUME = /^vm-.+-(?:private|root|volatile)$/;
+const QUBES_COPY = /^vm-.+-(?:volatile|(?:private|root|volatile)-(?:snap|import|\d+-back))$/;
+const QUBES_VOLUME = /^vm-.+-(?:private|root)$/;
+/** Ours: what a restore replaced. */
+const REPLACED = /^(.+)-replaced-\d+$/;
 
 function isWorkingCopy(name: string, all: ReadonlySet<string>): boolean {
-  const volume = WORKING_COPY.exec(name)?.[1];
+  const [, replaced = ''] = REPLACED.exec(name) ?? [];
   // At a qube's stop its volume is missing for a moment, while its copies are there.
-  return volume !== undefined && (all.has(volume) || QUBES_VOLUME.test(volume));
+  return QUBES_COPY.test(name) || all.has(replaced) || isQubesVolume(replaced);
 }
 
-/** Where a running qube writes. */
-export function runningName(volume: string): string {
-  return `${volume}-snap`;
+export function isQubesVolume(name: string): boolean {
+  return QUBES_VOLUME.test(name);
+}
+
+/** Where a running qube writes; undefined for a volume that is not of Qubes. */
+export function runningName(volume: string): string | undefined {
+  return isQubesVolume(volume) ? `${volume}-snap` : undefined;
 }
 
 /** What Qubes will put in the volume's place. */

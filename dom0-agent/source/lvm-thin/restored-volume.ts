@@ -235,7 +235,7 @@ function replaceable({ group, pool }: Place, { volumes, names }: PoolReport, nam
       hint: `Make it anew with --as ${name}.`,
     });
   }
-  const use = names.has(runningName(name))
+  const use = names.has(runningName(name) ?? '')
     ? 'its qube runs'
     : names.has(importName(name))
       ? 'Qubes is importing it'

@@ -68,7 +68,7 @@ describe('the configuration', () => {
   it('has defaults for all but what must be said', (t) => {
     const { stateDir, initial, pools } = readConfig(configIn(t, '[pool.p]\ntype = "reflink"\npath = "/p"'));
     assert.deepEqual([stateDir, initial], ['/var/lib/sparsebak', 'ask-full']);
-    assert.deepEqual(pools, [{ name: 'p', type: 'reflink', path: '/p', state: 'stopped', volumes: [], exclude: [] }]);
+    assert.deepEqual(pools, [{ name: 'p', type: 'reflink', path: '/p', state: 'running', volumes: [], exclude: [] }]);
   });
 
   const wrong: Record<string, [string, RegExp]> = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isLiteral, nameMatcher } from '../../../dom0-agent/source/glob.ts';
+import { folderMatcher, isLiteral, nameMatcher } from '../../../dom0-agent/source/glob.ts';
 
 describe('globs', () => {
   const cases: [pattern: string, matching: string[], other: string[]][] = [
@@ -38,6 +38,31 @@ describe('globs', () => {
     const matches = nameMatcher(['a*', '*b'], ['*x*']);
     assert.ok(matches('a') && matches('b') && !matches('axb') && !matches('c'));
     assert.ok(!nameMatcher([], [])('a'));
+  });
+
+  it('tell which folders can hold what they match', () => {
+    const leadsOn = (pattern: string, folder: string) => folderMatcher([pattern])(folder);
+    for (const [pattern, folder] of [
+      ['*/x', 'a'],
+      ['a/*/x', 'a'],
+      ['a/*/x', 'a/b'],
+      ['a/**', 'a/b/c'],
+      ['**', 'a'],
+      ['**/x', 'a/b'],
+      ['[ab]/x?', 'b'],
+      ['a\\/b*', 'anything'],
+    ] as const) {
+      assert.ok(leadsOn(pattern, folder), `${pattern} in ${folder}`);
+    }
+    for (const [pattern, folder] of [
+      ['*', 'a'],
+      ['a/*', 'b'],
+      ['*/x', 'a/b'],
+      ['a/b*', 'a/b'],
+      ['a**/x', 'b'],
+    ] as const) {
+      assert.ok(!leadsOn(pattern, folder), `${pattern} in ${folder}`);
+    }
   });
 
   it('tells literal names', () => {

@@ -46,8 +46,12 @@ test('list shows what is there, as a table and as JSON, with --json before or af
     files: 1,
     storedBytes: 17,
     zeros: 0,
+    committed: '2026-11-23T21:00:00.000Z',
     protected: false,
   };
+  const stats = join(root, 'laptop/volumes', VOLUME, sessionName(1), 'stats');
+  const counted = JSON.parse(readFileSync(stats, 'utf8')) as object;
+  writeFileSync(stats, JSON.stringify({ ...counted, committed: Date.parse(summary.committed) }));
   const expected = {
     status: 0,
     archives: [{ archive: 'laptop', volumes: [{ id: VOLUME, name: null, sessions: [summary] }] }],

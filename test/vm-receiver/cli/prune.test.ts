@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { nextSessionName, type SessionName } from '../../../shared/archive/names.ts';
@@ -40,7 +40,18 @@ async function fourSessions(t: TestContext): Promise<{ root: string; sessions: (
     base = session;
   }
   await archive.close();
+  committedAt(root, TIMES);
   return { root, sessions: () => readdirSync(join(root, 'laptop/volumes', VOLUME)).sort() };
+}
+
+/** As if the sessions had been committed then; undefined for those of an archive that is older than this note. */
+function committedAt(root: string, times: readonly (string | undefined)[]): void {
+  for (const [at, time] of times.entries()) {
+    const path = join(root, 'laptop/volumes', VOLUME, NAMES[at]!, 'stats');
+    const stats = JSON.parse(readFileSync(path, 'utf8')) as object;
+    const committed = time === undefined ? undefined : Date.parse(time);
+    writeFileSync(path, JSON.stringify({ ...stats, committed }));
+  }
 }
 
 const FREED = 1000 + 'headindex'.length;
@@ -61,7 +72,10 @@ test('prune tells what would go, and then it goes', async (t) => {
           {
             id: VOLUME,
             name: null,
-            sessions: NAMES.map((session, at) => ({ session, reasons: reasons[at], pruned: !dryRun && at < 2 })),
+            sessions: NAMES.map((session, at) => {
+              const time = new Date(TIMES[at]!).toISOString();
+              return { session, time, reasons: reasons[at], pruned: !dryRun && at < 2 };
+            }),
             freedBytes: 2 * FREED,
             error: null,
           },
@@ -118,7 +132,12 @@ test('where the disk does not run low nothing goes, if so configured or asked', 
   assert.match(withConfig('low_space = "1"', '--if-low', '--dry-run').stdout, /does not run low/);
   assert.deepEqual(sessions(), NAMES);
   assert.match(withConfig('autoprune = "space"\nlow_space = "100%"', '--dry-run').stdout, /3 of 4 sessions would go/);
-  assert.match(withConfig('autoprune = "space"\nlow_space = "100%"').stdout, /3 of 4 sessions pruned/);
+  const half = withConfig('autoprune = "space"\nlow_space = "100%"');
+  assert.equal(half.status, 3, 'the oldest half, since nobody said yes to more');
+  assert.match(half.stdout, /2 of 4 sessions pruned/);
+  assert.match(half.stderr, /would remove 3 of its 4 sessions at once/);
+  assert.deepEqual(sessions(), NAMES.slice(2));
+  assert.match(withConfig('autoprune = "space"\nlow_space = "100%"', '--yes').stdout, /1 of 2 sessions pruned/);
   assert.deepEqual(sessions(), NAMES.slice(3));
 });
 
@@ -130,10 +149,40 @@ test('S11: what a killed prune or delete left is finished, and a volume that can
   assert.equal(receiver('prune', '--root', root, '--keep-last', '4').status, 0);
   assert.deepEqual(readdirSync(volumes), [VOLUME]);
   writeFileSync(join(volumes, VOLUME, NAMES[3]!, 'size'), '1\n');
-  const { status, stdout, stderr } = receiver('prune', '--root', root, '--keep-last', '1', '--json');
+  const { status, stdout, stderr } = receiver('prune', '--root', root, '--keep-last', '1', '--yes', '--json');
   assert.equal(status, 3);
   assert.match(stderr, /size is damaged/);
   assert.deepEqual(sessions(), NAMES, 'what cannot be pruned to its end is not begun');
   const [archive] = (JSON.parse(stdout) as { archives: { volumes: { error: string }[] }[] }).archives;
   assert.match(archive?.volumes[0]?.error ?? '', /size is damaged/);
+});
+
+test('more than half of a volume goes only with --yes, and off a terminal nothing asks', async (t) => {
+  const { root, sessions } = await fourSessions(t);
+  const told = receiver('prune', '--root', root, '--keep-last', '1', '--dry-run');
+  assert.match(told.stdout, new RegExp(`^ {2}more than half of ${VOLUME}: 3 of 4 sessions$`, 'm'));
+  const refused = receiver('prune', '--root', root, '--keep-last', '1');
+  assert.equal(refused.status, 3);
+  assert.match(refused.stderr, /would remove 3 of its 4 sessions at once, more than half.*--yes/);
+  assert.deepEqual(sessions(), NAMES);
+  for (const wrong of [
+    ['--keep-last', '0'],
+    ['--keep-within', '0d'],
+  ]) {
+    assert.equal(receiver('prune', '--root', root, ...wrong, '--yes').status, 2, wrong.join(' '));
+  }
+  assert.deepEqual(sessions(), NAMES);
+  assert.equal(receiver('prune', '--root', root, '--keep-last', '1', '--yes').status, 0);
+  assert.deepEqual(sessions(), NAMES.slice(3));
+});
+
+test('what counts is when a session was committed, not its name; where that was not noted, the name', async (t) => {
+  const { root, sessions } = await fourSessions(t);
+  // The third with a clock in the future; the second is older than the note.
+  committedAt(root, [TIMES[0], undefined, '2099-01-01T00:00:00Z', TIMES[3]]);
+  const { stdout } = receiver('prune', '--root', root, '--keep-daily', '2', '--dry-run');
+  assert.match(stdout, /^ {2}2026-11-01 Sun {2}-02:00:00 {2}\+14:00:00$/m);
+  assert.match(stdout, /^ {2}2099-01-01 Thu {2}\+00:00:00 \(S_20261102-020000\)$/m);
+  assert.equal(receiver('prune', '--root', root, '--keep-daily', '2').status, 0);
+  assert.deepEqual(sessions(), NAMES.slice(1), 'two days, and what a wrong clock made between them');
 });

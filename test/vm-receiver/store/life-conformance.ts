@@ -11,6 +11,7 @@ import {
   beginSession,
   bytes,
   commitSession,
+  countsOf,
   impatient,
   newArchive,
   pairingId,
@@ -25,6 +26,8 @@ import {
 
 /** `use` gets an empty store with these rules, which is gone when it is done. */
 export type WithStore = (use: (store: Store) => Promise<void>, rules?: Rules) => Promise<void>;
+
+const began = Date.now();
 
 /** Three sessions: data that stays, data that is written again, data that becomes zeros, a range of the first alone. */
 const PLANS: readonly SessionPlan[] = [
@@ -127,10 +130,16 @@ export function lifeConformance(name: string, withStore: WithStore): void {
         const told = await archive.freed(VOLUME, asked);
         // Both heads and indexes, the two chunks that were written again, the two pages of the first range.
         assert.equal(told, 'head 1index 1head 2index 2a1a2page a0page b0'.length);
+        const committed = [...archive.volumes()][0]?.sessions[2]?.committed;
         let freed = 0;
         for (const session of asked) freed += (await archive.prune(VOLUME, session)) ?? 0;
         assert.equal(freed, told);
-        assert.deepEqual([...archive.volumes()][0]?.sessions, [
+        assert.equal(
+          [...archive.volumes()][0]?.sessions[0]?.committed,
+          committed,
+          'its own, not that of what went over',
+        );
+        assert.deepEqual(countsOf(archive, began), [
           {
             session: sessionName(3),
             sizeBytes: 4000 * CHUNK,

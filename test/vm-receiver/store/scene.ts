@@ -1,9 +1,17 @@
 // What tests of the store send: small volumes of 64 KiB chunks whose stored bytes are a few each.
 
+import assert from 'node:assert/strict';
 import type { ArchiveId, ArchiveName, PairingId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { CHUNKS_PER_RANGE } from '../../../shared/archive/address.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
-import type { ArchiveStore, NewArchive, Patience, Pieces, Send } from '../../../vm-receiver/store/store.ts';
+import type {
+  ArchiveStore,
+  NewArchive,
+  Patience,
+  Pieces,
+  Send,
+  SessionSummary,
+} from '../../../vm-receiver/store/store.ts';
 
 export const CHUNK = 64 * 1024;
 export const RANGE = CHUNK * CHUNKS_PER_RANGE;
@@ -46,6 +54,14 @@ export function text(data: Uint8Array | undefined): string | undefined {
 
 export function textOf(pieces: Pieces | undefined): string | undefined {
   return pieces === undefined ? undefined : [...pieces].map((piece) => new TextDecoder().decode(piece)).join('');
+}
+
+/** The sessions of the only volume, without the time of their commit, which must be since then. */
+export function countsOf(archive: ArchiveStore, since: number): Omit<SessionSummary, 'committed'>[] {
+  return ([...archive.volumes()][0]?.sessions ?? []).map(({ committed, ...counts }) => {
+    assert.ok(committed !== undefined && committed >= since && committed <= Date.now(), String(committed));
+    return counts;
+  });
 }
 
 /** One step of a send; chunks by number. */

@@ -136,7 +136,10 @@ export class FilesSend implements Send {
     const size = Buffer.from(`${this.#request.size}\n`);
     const { files, zeros, storedBytes } = this.#writer.counts;
     const sizeBytes = this.#request.size;
-    const stats: Stats = { sizeBytes, files, zeros, storedBytes: storedBytes + whole.length + head.length };
+    const stats: Stats = {
+      ...{ sizeBytes, files, zeros, storedBytes: storedBytes + whole.length + head.length },
+      committed: Date.now(),
+    };
     const line = (file: string, bytes: Uint8Array) => checksumLine(checksumOf(bytes), file);
     const checksums = line(HEAD, head) + line(INDEX, whole) + line(SIZE, size);
     const write = (file: string, bytes: Uint8Array) => writeNew(disk, join(this.#folder.path, file), bytes);

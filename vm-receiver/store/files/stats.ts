@@ -1,5 +1,6 @@
 /**
- * The receiver's own count of a session. Nothing depends on it: a file that is missing or damaged counts as nothing.
+ * The receiver's own count of a session, and when it was committed. A file that is missing or damaged counts as nothing, and
+ * retention then takes the time that the session's name says.
  */
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -10,11 +11,15 @@ import type { Amount } from './removal.ts';
 import { readSmall } from './small-file.ts';
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+/** Milliseconds since 1970, to the end of the year 9999. */
+const time = z.number().int().min(0).max(253_402_300_799_999);
 const schema = z.object({
   sizeBytes: count,
   files: count,
   storedBytes: count,
   zeros: count,
+  /** When the session was committed, by this computer's clock, in milliseconds since 1970. Absent in older archives. */
+  committed: time.optional(),
   /** The pruned session whose files were counted last. */
   absorbed: z.string().optional(),
 });
@@ -24,13 +29,16 @@ export interface Stats {
   readonly files: number;
   readonly storedBytes: number;
   readonly zeros: number;
+  readonly committed: number | undefined;
 }
 
-const NOTHING: Stats = { sizeBytes: 0, files: 0, storedBytes: 0, zeros: 0 };
+const NOTHING: Stats = { sizeBytes: 0, files: 0, storedBytes: 0, zeros: 0, committed: undefined };
 
 export function readStats(disk: Disk, session: string, name: string): Stats {
-  const { absorbed: _, ...stats } = read(disk, session, name) ?? { ...NOTHING };
-  return stats;
+  const found = read(disk, session, name);
+  if (found === undefined) return NOTHING;
+  const { absorbed: _, ...stats } = found;
+  return { ...stats, committed: stats.committed };
 }
 
 function read(disk: Disk, session: string, name: string): z.infer<typeof schema> | undefined {
@@ -43,7 +51,7 @@ function read(disk: Disk, session: string, name: string): z.infer<typeof schema>
   }
 }
 
-export function describeStats(stats: Stats): string {
+export function describeStats(stats: Stats & { readonly absorbed?: string | undefined }): string {
   return `${JSON.stringify(stats)}\n`;
 }
 
@@ -61,11 +69,12 @@ export function absorbStats(
   const own = read(disk, successor, session);
   if (before === undefined || own === undefined || own.absorbed === session) return;
   const ofItself = [HEAD, INDEX].reduce((sum, file) => sum + (disk.entryAt(join(pruned, file))?.size ?? 0), 0);
-  const stats: z.infer<typeof schema> = {
+  const stats = {
     sizeBytes: own.sizeBytes,
     files: Math.max(0, own.files + before.files - left.files),
     zeros: Math.max(0, own.zeros + before.zeros - left.zeros),
     storedBytes: Math.max(0, own.storedBytes + before.storedBytes - left.bytes - ofItself),
+    committed: own.committed,
     absorbed: session,
   };
   disk.replace(join(successor, STATS), describeStats(stats));

@@ -17,6 +17,8 @@ export interface MemorySession {
   /** By range. */
   readonly pages: ReadonlyMap<number, Uint8Array>;
   readonly protected: boolean;
+  /** Milliseconds since 1970. */
+  readonly committed: number;
 }
 
 export interface MemoryVolume {
@@ -113,7 +115,7 @@ export class MemorySend implements Send {
     const { session, size } = request;
     this.#volume.name = request.name ?? this.#volume.name;
     const content = { head: Uint8Array.from(head), index: parts, chunks, pages };
-    this.#volume.sessions.push({ session, size, ...content, protected: false });
+    this.#volume.sessions.push({ session, size, ...content, protected: false, committed: Date.now() });
     this.letGo();
   }
 

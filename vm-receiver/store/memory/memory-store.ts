@@ -304,6 +304,7 @@ function summary(session: MemorySession): SessionSummary {
     storedBytes: storedBytes(session),
     files: session.chunks.size,
     zeros,
+    committed: session.committed,
     protected: session.protected,
   };
 }

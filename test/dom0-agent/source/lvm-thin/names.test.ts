@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import {
   deviceName,
   isLvName,
+  runningName,
   selectNames,
   snapshotId,
   snapshotName,
@@ -49,18 +50,31 @@ describe('names of LVM', () => {
       'vm-work-private-1700000000-back',
       'vm-work-private-import',
     ];
-    const all = [...work, 'vm-my-snap-private', 'vm-f-39-root', 'web', 'web-snap', 'db-snap', own];
+    const swap = ['vm-work-volatile', 'vm-work-volatile-snap', 'vm-work-root-snap'];
+    const all = [...work, ...swap, 'vm-my-snap-private', 'vm-f-39-root', 'web', 'web-snap', 'db-snap', own];
     const select = (patterns: string[], excludes: string[] = []): string[] => selectNames(all, patterns, excludes);
     assert.deepEqual(select(['vm-*-private*']), ['vm-my-snap-private', 'vm-work-private']);
-    assert.deepEqual(select(['*']), ['db-snap', 'vm-f-39-root', 'vm-my-snap-private', 'vm-work-private', 'web']);
+    assert.deepEqual(select(['*']), [
+      'db-snap',
+      'vm-f-39-root',
+      'vm-my-snap-private',
+      'vm-work-private',
+      'web',
+      'web-snap',
+    ]);
     assert.deepEqual(select(['*', 'vm-work-private-snap'], ['web']), [
       'db-snap',
       'vm-f-39-root',
       'vm-my-snap-private',
       'vm-work-private',
       'vm-work-private-snap',
+      'web-snap',
     ]);
+    assert.deepEqual(select(['vm-work-volatile']), ['vm-work-volatile'], 'a full name finds anything');
+    assert.deepEqual(selectNames(['web', 'web-replaced-17'], ['*'], []), ['web']);
     assert.deepEqual(select([own, 'vm-sparsebak-*']), []);
+    assert.equal(runningName('vm-work-private'), 'vm-work-private-snap');
+    assert.equal(runningName('web'), undefined, 'web-snap is what an administrator made');
     // While a qube stops, its volume is missing for a moment.
     assert.deepEqual(selectNames(work.slice(1), ['vm-*'], []), []);
   });

@@ -1,0 +1,38 @@
+/** Running qubes whose work a send does not have: of their volumes it took what they were when the qube started. */
+import type { SendStart } from '../capture/begin-send.ts';
+import { asSparsebakError } from '../../shared/errors.ts';
+import { capturesRunning } from '../config/pools.ts';
+import type { PlannedVolume } from './planned-volumes.ts';
+import type { SendContext } from './context.ts';
+import type { VolumeReport } from './report.ts';
+
+/** The names of the volumes. To be asked right after their snapshots were made. */
+export async function leftBehind(
+  planned: readonly PlannedVolume[],
+  starts: ReadonlyMap<string, SendStart>,
+  { log }: Pick<SendContext, 'log'>,
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (const pool of new Set(planned.map((plan) => plan.pool))) {
+    if (capturesRunning(pool)) continue;
+    const volumes = planned
+      .filter((plan) => plan.pool === pool)
+      .map(({ request }) => request.volume)
+      .filter((volume) => isStopped(starts.get(volume)));
+    try {
+      for (const volume of (await pool.source.running?.(volumes)) ?? []) found.add(volume);
+    } catch (error) {
+      log.warn(`pool ${pool.pool}: cannot tell which qubes run: ${asSparsebakError(error).message}`);
+    }
+  }
+  return found;
+}
+
+function isStopped(start: SendStart | undefined): boolean {
+  return start?.kind === 'begun' && start.tock.state === 'stopped';
+}
+
+/** The reports with a mark on those of the volumes named. */
+export function withLeftBehind(reports: readonly VolumeReport[], volumes: ReadonlySet<string>): VolumeReport[] {
+  return reports.map((report) => (volumes.has(report.name) ? { ...report, running: true } : report));
+}
