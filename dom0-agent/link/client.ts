@@ -7,7 +7,7 @@ import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
 import { decodeReceiverMessage } from '../../shared/wire/codec.ts';
 import { encodeFrame } from '../../shared/wire/encode.ts';
 import { type AgentMessage, type AgentRequest, type Grant, type ReceiverMessage } from '../../shared/wire/messages.ts';
-import { PART_SIZE, PROTOCOL_VERSION, SMALL_FRAME } from '../../shared/wire/limits.ts';
+import { CAPABILITIES, PART_SIZE, PROTOCOL_VERSION, SMALL_FRAME } from '../../shared/wire/limits.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { TAKING } from './allowance.ts';
@@ -94,7 +94,12 @@ export class ReceiverClient {
     });
     await client.#write(MAGIC);
     await client.#write(
-      encodeFrame({ t: 'hello', version: PROTOCOL_VERSION, release: options.release, capabilities: [] }),
+      encodeFrame({
+        t: 'hello',
+        version: PROTOCOL_VERSION,
+        release: options.release,
+        capabilities: [...CAPABILITIES],
+      }),
     );
     client.#grant = (await hello).grant;
     return client;

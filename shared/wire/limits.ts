@@ -1,6 +1,10 @@
 /** The numbers of docs/protocol.md. */
 export const PROTOCOL_VERSION = 1;
 
+/** What both programs of this release can do beyond the first release, said in `hello` (docs/protocol.md, section 2). */
+export const CAPABILITIES = ['lost'] as const;
+export type Capability = (typeof CAPABILITIES)[number];
+
 /** Bytes above the chunk size that a frame may have: sealing, the message's other fields. */
 export const FRAME_MARGIN = 64 * 1024;
 /** The longest frame before an archive is open, and the largest `part`. */

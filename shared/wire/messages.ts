@@ -177,6 +177,11 @@ export const receiverMessage = z.discriminatedUnion('t', [
     sessions: z.array(z.strictObject({ session, storedBytes: uint, files: uint, protected: z.boolean() })).max(1024),
   }),
   z.strictObject({ t: z.literal('head'), re: uint, session, data: someBytes }),
+  /**
+   * In the place of a volume, head or slot that cannot be given: by its id, session or name, and why. Only to an agent
+   * whose `hello` names the capability.
+   */
+  z.strictObject({ t: z.literal('lost'), re: uint, name: z.string().min(1).max(64), message: text }),
   /** `data`: nil where no session up to the asked one has a file, empty where the newest file is empty (zeros). */
   z.strictObject({ t: z.literal('stored'), re: uint, address, data: bin.nullable() }),
   z.strictObject({

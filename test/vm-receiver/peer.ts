@@ -169,9 +169,9 @@ export class Peer {
     return closing.code;
   }
 
-  async greet(): Promise<ReceiverMessage | undefined> {
+  async greet(capabilities: string[] = []): Promise<ReceiverMessage | undefined> {
     this.raw(MAGIC);
-    this.send({ t: 'hello', version: 1, release: 'test', capabilities: [] });
+    this.send({ t: 'hello', version: 1, release: 'test', capabilities });
     return await this.next();
   }
 

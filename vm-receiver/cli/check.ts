@@ -1,8 +1,10 @@
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
+import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore, CheckWatcher, Damage } from '../store/store.ts';
 import { openStore } from './open-store.ts';
-import { chosenArchives, print, showBytes, table } from './output.ts';
+import { eachArchive, type Troubles } from './each-archive.ts';
+import { print, showBytes, table } from './output.ts';
 import { Progress } from './progress.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
@@ -21,18 +23,23 @@ interface Report {
 /** Reads every file of the archives and compares it with its checksum. */
 export async function checkCommand(settings: Settings, json: boolean): Promise<number> {
   const store = openStore(settings);
-  const reports: Report[] = [];
-  for (const archive of chosenArchives(store, settings)) {
-    reports.push(await withArchive(store, archive, (open) => readAll(archive, open)));
-  }
+  const { reports, status } = await eachArchive(store, settings, (name, troubles) =>
+    withArchive(store, name, (archive) => readAll(name, archive, troubles)),
+  );
   if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
   else for (const report of reports) await print(describe(report));
-  return reports.some(({ damaged }) => damaged > 0) ? EXIT_STATUS.integrity : 0;
+  return reports.some(({ damaged }) => damaged > 0) ? EXIT_STATUS.integrity : status;
 }
 
-async function readAll(name: ArchiveName, archive: ArchiveStore): Promise<Report> {
+async function readAll(name: ArchiveName, archive: ArchiveStore, troubles: Troubles): Promise<Report> {
   const report: Report = { archive: name, files: 0, bytes: 0, damaged: 0, damages: [] };
-  const volumes = [...archive.volumes()];
+  const lost: Damage[] = [];
+  const volumes = [
+    ...archive.volumes((volume, why) => {
+      lost.push({ place: `volumes/${volume}`, problem: 'unreadable' });
+      troubles.add(volume, why);
+    }),
+  ];
   const total = volumes.flatMap(({ sessions }) => sessions).reduce((sum, { storedBytes }) => sum + storedBytes, 0);
   const progress = new Progress(name, total);
   const watcher: CheckWatcher = {
@@ -46,7 +53,15 @@ async function readAll(name: ArchiveName, archive: ArchiveStore): Promise<Report
       if (report.damages.length < NAMED) report.damages.push(damage);
     },
   };
-  for (const { volume } of volumes) await archive.check(volume, watcher);
+  for (const damage of lost) watcher.damage(damage);
+  for (const { volume } of volumes) {
+    try {
+      await archive.check(volume, watcher);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      troubles.add(volume, error);
+    }
+  }
   progress.end();
   return report;
 }

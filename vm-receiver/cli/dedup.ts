@@ -1,7 +1,8 @@
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import type { ArchiveStore, Shared } from '../store/store.ts';
 import { openStore } from './open-store.ts';
-import { chosenArchives, print, showBytes } from './output.ts';
+import { eachArchive, type Troubles } from './each-archive.ts';
+import { print, showBytes } from './output.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
 
@@ -16,21 +17,20 @@ const NOTHING: Shared = { chunks: 0, linked: 0, savedBytes: 0, copies: 0, mended
 /** Stores equal chunks once, in archives that were made without deduplication, too. */
 export async function dedupCommand(settings: Settings, json: boolean): Promise<number> {
   const store = openStore(settings);
-  const reports: Report[] = [];
-  for (const name of chosenArchives(store, settings)) {
-    const report = await withArchive(store, name, (archive) => deduplicate(name, archive));
-    reports.push(report);
+  const { reports, status } = await eachArchive(store, settings, async (name, troubles) => {
+    const report = await withArchive(store, name, (archive) => deduplicate(name, archive, troubles));
     if (!json) await print(describe(report));
-  }
+    return report;
+  });
   if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
-  return 0;
+  return status;
 }
 
-async function deduplicate(name: ArchiveName, archive: ArchiveStore): Promise<Report> {
+async function deduplicate(name: ArchiveName, archive: ArchiveStore, troubles: Troubles): Promise<Report> {
   const hasEqual = archive.dedup || !archive.encrypted;
   if (!hasEqual) return { archive: name, hasEqual, ...NOTHING };
-  await archive.tidy();
-  return { archive: name, hasEqual, ...(await archive.deduplicate()) };
+  await archive.tidy(troubles.add);
+  return { archive: name, hasEqual, ...(await archive.deduplicate(troubles.add)) };
 }
 
 function describe({ archive, hasEqual, chunks, linked, savedBytes, copies, mended }: Report): string {

@@ -1,16 +1,16 @@
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import type { Patience, Store, VolumeSummary } from '../store/store.ts';
 import { openStore } from './open-store.ts';
-import { chosenArchives, print, showBytes, table } from './output.ts';
+import { eachArchive, type Troubles } from './each-archive.ts';
+import { print, showBytes, table } from './output.ts';
 import type { Settings } from './settings.ts';
 
 /** What is on the disk, as the disk has it: without a key nobody can say whether it is what dom0 sent. */
 export async function listCommand(settings: Settings, json: boolean): Promise<number> {
   const store = openStore(settings);
-  const listing: { archive: ArchiveName; volumes: VolumeSummary[] }[] = [];
-  for (const archive of chosenArchives(store, settings)) listing.push(await listOne(store, archive));
+  const { reports, status } = await eachArchive(store, settings, (name, troubles) => listOne(store, name, troubles));
   if (json) {
-    const archives = listing.map(({ archive, volumes }) => ({
+    const archives = reports.map(({ archive, volumes }) => ({
       archive,
       volumes: volumes.map(({ volume, name, sessions }) => ({
         ...{ id: volume, name: name ?? null },
@@ -19,15 +19,19 @@ export async function listCommand(settings: Settings, json: boolean): Promise<nu
     }));
     await print(`${JSON.stringify({ archives })}\n`);
   } else {
-    for (const { archive, volumes } of listing) await print(describe(archive, volumes));
+    for (const { archive, volumes } of reports) await print(describe(archive, volumes));
   }
-  return 0;
+  return status;
 }
 
-async function listOne(store: Store, name: ArchiveName): Promise<{ archive: ArchiveName; volumes: VolumeSummary[] }> {
+async function listOne(
+  store: Store,
+  name: ArchiveName,
+  troubles: Troubles,
+): Promise<{ archive: ArchiveName; volumes: VolumeSummary[] }> {
   const archive = await store.open(name, NO_WAIT);
   try {
-    return { archive: name, volumes: [...archive.volumes()] };
+    return { archive: name, volumes: [...archive.volumes(troubles.add)] };
   } finally {
     await archive.close();
   }

@@ -1,15 +1,17 @@
 import { calendar } from '../../shared/archive/calendar.ts';
 import { bytesShort } from '../../shared/archive/low-space.ts';
-import type { ArchiveName, SessionName } from '../../shared/archive/names.ts';
+import type { ArchiveName, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { isEmptyPolicy, removableUnasked, type RetentionPolicy, type Verdict } from '../../shared/archive/retention.ts';
 import { EXIT_STATUS, SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { pruneAll, pruneWhileLow, type Outcome } from '../retention/carry-out.ts';
 import { goingOf, planPrune, removesMost, type VolumePlan } from '../retention/plan.ts';
+import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore, Store } from '../store/store.ts';
 import { confirm, isInteractive } from './confirm.ts';
 import { openStore } from './open-store.ts';
-import { chosenArchives, describeError, print, showBytes } from './output.ts';
+import { eachArchive } from './each-archive.ts';
+import { describeError, print, showBytes } from './output.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
 
@@ -50,19 +52,18 @@ export async function pruneCommand(settings: Settings, given: PruneOptions, json
   }
   const options = { ...given, policy, ifLow: given.ifLow || settings.autoprune === 'space' };
   const store = openStore(settings);
-  const reports: Report[] = [];
-  for (const name of chosenArchives(store, settings)) {
+  const { reports, status } = await eachArchive(store, settings, async (name) => {
     const agreed = await askedOf(store, name, options, settings);
     const report = await withArchive(store, name, (archive) =>
       pruneOne(name, archive, { ...options, agreed }, settings),
     );
-    reports.push(report);
     if (!json) await print(describe(report, options.dryRun));
-  }
+    return report;
+  });
   if (json) await print(`${JSON.stringify({ dryRun: options.dryRun, archives: reports })}\n`);
   const errors = reports.flatMap(({ volumes }) => volumes.flatMap(({ error }) => error ?? []));
   for (const error of errors) process.stderr.write(`sparsebak-receiver: ${error}\n`);
-  return errors.length > 0 ? EXIT_STATUS.partial : 0;
+  return errors.length > 0 ? EXIT_STATUS.partial : status;
 }
 
 /**
@@ -77,9 +78,9 @@ async function askedOf(
 ): Promise<readonly VolumePlan[] | undefined> {
   if (yes || dryRun || !isInteractive()) return undefined;
   const { plans, report } = await withArchive(store, name, async (archive) => {
-    const planned = planPrune(archive, policy);
+    const planned = planPrune(archive, policy, () => undefined);
     const shortBytes = ifLow ? bytesShort(archive.space(), lowSpace) : null;
-    return { plans: planned, report: await weigh(name, archive, planned, shortBytes) };
+    return { plans: planned, report: await weigh(name, archive, planned, { shortBytes, refused: new Map() }) };
   });
   if (report.shortBytes === 0 || !plans.some(removesMost)) return undefined;
   process.stderr.write(describe(report, true));
@@ -93,15 +94,17 @@ async function pruneOne(
   { policy, dryRun, ifLow, yes, agreed }: PruneOptions & { readonly agreed: readonly VolumePlan[] | undefined },
   { lowSpace }: Settings,
 ): Promise<Report> {
-  if (!dryRun) await archive.tidy();
-  const plans = agreed ?? planPrune(archive, policy);
+  const refused = new Map<VolumeId, Refusal>();
+  const note = (volume: VolumeId, why: Refusal) => refused.set(volume, why);
+  if (!dryRun) await archive.tidy(note);
+  const plans = agreed ?? planPrune(archive, policy, note);
   const shortBytes = ifLow ? bytesShort(archive.space(), lowSpace) : null;
-  if (dryRun) return await weigh(name, archive, plans, shortBytes);
+  if (dryRun) return await weigh(name, archive, plans, { shortBytes, refused });
   const mayRemoveMost = yes || agreed !== undefined;
   const outcome = ifLow
     ? await pruneWhileLow(archive, plans, lowSpace, mayRemoveMost)
     : await pruneAll(archive, plans, mayRemoveMost);
-  return reportOf(name, shortBytes, plans, outcome);
+  return reportOf(name, plans, outcome, { shortBytes, refused });
 }
 
 /** What would become free. */
@@ -109,15 +112,22 @@ async function weigh(
   archive: ArchiveName,
   store: ArchiveStore,
   plans: readonly VolumePlan[],
-  shortBytes: number | null,
+  { shortBytes, refused }: Circumstances,
 ): Promise<Report> {
   const volumes: VolumeReport[] = [];
   for (const plan of plans) {
     const going = shortBytes === 0 ? [] : goingOf(plan);
-    const freedBytes = going.length === 0 ? 0 : ((await store.freed(plan.volume, going)) ?? 0);
+    let [freedBytes, error]: [number, string | null] = [0, null];
+    try {
+      if (going.length > 0) freedBytes = (await store.freed(plan.volume, going)) ?? 0;
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal;
+      error = describeError(refusal);
+    }
     const sessions = reported(plan, () => false);
-    volumes.push({ id: plan.volume, name: plan.name ?? null, sessions, freedBytes, error: null });
+    volumes.push({ id: plan.volume, name: plan.name ?? null, sessions, freedBytes, error });
   }
+  volumes.push(...unplanned(plans, refused));
   return { archive, shortBytes, volumes, freedBytes: sumOf(volumes) };
 }
 
@@ -128,16 +138,29 @@ function reported({ verdicts }: VolumePlan, isGone: (session: SessionName) => bo
   }));
 }
 
+/** Of an archive, besides what is planned. */
+interface Circumstances {
+  readonly shortBytes: number | null;
+  /** Volumes that could not be tidied or listed. */
+  readonly refused: ReadonlyMap<VolumeId, Refusal>;
+}
+
+/** Volumes of which not even the sessions are known. */
+function unplanned(plans: readonly VolumePlan[], refused: ReadonlyMap<VolumeId, Refusal>): VolumeReport[] {
+  const others = [...refused].filter(([id]) => !plans.some(({ volume }) => volume === id));
+  return others.map(([id, why]) => ({ id, name: null, sessions: [], freedBytes: 0, error: describeError(why) }));
+}
+
 function reportOf(
   archive: ArchiveName,
-  shortBytes: number | null,
   plans: readonly VolumePlan[],
   { pruned, refusals }: Outcome,
+  { shortBytes, refused }: Circumstances,
 ): Report {
-  const volumes = plans.map((plan): VolumeReport => {
+  const planned = plans.map((plan): VolumeReport => {
     const { volume, name } = plan;
     const gone = new Map(pruned.flatMap((each) => (each.volume === volume ? [[each.session, each.bytes]] : [])));
-    const refusal = refusals.get(volume);
+    const refusal = refusals.get(volume) ?? refused.get(volume);
     return {
       id: volume,
       name: name ?? null,
@@ -146,6 +169,7 @@ function reportOf(
       error: refusal === undefined ? null : describeError(refusal),
     };
   });
+  const volumes = [...planned, ...unplanned(plans, refused)];
   return { archive, shortBytes, volumes, freedBytes: sumOf(volumes) };
 }
 

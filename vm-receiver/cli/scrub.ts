@@ -3,7 +3,8 @@ import { EXIT_STATUS } from '../../shared/errors.ts';
 import { Pace } from '../scrub/pace.ts';
 import type { ArchiveStore, Harm } from '../store/store.ts';
 import { openStore } from './open-store.ts';
-import { chosenArchives, print, showBytes, table } from './output.ts';
+import { eachArchive } from './each-archive.ts';
+import { print, showBytes, table } from './output.ts';
 import { Progress } from './progress.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
@@ -28,6 +29,8 @@ interface Report {
   readonly since: string | null;
   /** Whether that is as lately as it should be. */
   readonly complete: boolean;
+  /** False where what was read could not be written down. */
+  readonly remembered: boolean;
   readonly damaged: number;
   readonly damages: readonly (Omit<Harm, 'volume'> & { readonly volume: string; readonly name: string | null })[];
 }
@@ -40,14 +43,13 @@ export async function scrubCommand(settings: Settings, options: ScrubOptions, js
     every: options.every ?? settings.scrubEvery,
     until: performance.now() + options.maxTime,
   };
-  const reports: Report[] = [];
-  for (const name of chosenArchives(store, settings)) {
+  const { reports, status } = await eachArchive(store, settings, async (name) => {
     const report = await withArchive(store, name, (archive) => scrubOne(name, archive, limits));
-    reports.push(report);
     if (!json) await print(describe(report));
-  }
+    return report;
+  });
   if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
-  return reports.some(({ damaged }) => damaged > 0) ? EXIT_STATUS.integrity : 0;
+  return reports.some(({ damaged }) => damaged > 0) ? EXIT_STATUS.integrity : status;
 }
 
 async function scrubOne(
@@ -59,7 +61,7 @@ async function scrubOne(
   const pace = new Pace(bytesPerSecond);
   const progress = new Progress(name, totalOf(archive));
   let [files, bytes] = [0, 0];
-  const { harms, mended, since } = await archive.scrub({
+  const { harms, mended, since, remembered } = await archive.scrub({
     now,
     before: now - every,
     more: () => performance.now() < until,
@@ -71,7 +73,7 @@ async function scrubOne(
     },
   });
   progress.end();
-  const names = new Map([...archive.volumes()].map((each) => [each.volume, each.name]));
+  const names = new Map([...archive.volumes(NOBODY)].map((each) => [each.volume, each.name]));
   return {
     archive: name,
     files,
@@ -79,19 +81,26 @@ async function scrubOne(
     mended,
     since: since === undefined ? null : new Date(since).toISOString(),
     complete: since !== undefined && since >= now - every,
+    remembered,
     damaged: harms.length,
     damages: harms.slice(0, NAMED).map((harm) => ({ ...harm, name: names.get(harm.volume) ?? null })),
   };
 }
 
+/** What is lost the scrub itself tells. */
+const NOBODY = () => undefined;
+
 function totalOf(archive: ArchiveStore): number {
-  const sessions = [...archive.volumes()].flatMap((volume) => volume.sessions);
+  const sessions = [...archive.volumes(NOBODY)].flatMap((volume) => volume.sessions);
   return sessions.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
 }
 
-function describe({ archive, files, bytes, mended, since, complete, damaged, damages }: Report): string {
+function describe({ archive, files, bytes, mended, since, complete, remembered, damaged, damages }: Report): string {
   const age = since === null ? 'some of it was never read' : `all was read since ${since}`;
-  const rest = complete ? '' : '; the next run goes on';
+  const next = remembered
+    ? 'the next run goes on'
+    : 'what was read could not be noted in scrub/: the next run begins anew';
+  const rest = complete && remembered ? '' : `; ${next}`;
   const repaired = mended > 0 ? `, ${mended} mended from an equal chunk` : '';
   const found = damaged === 0 ? 'no damage' : `${damaged} damaged`;
   const summary = `${archive}: ${files} files read, ${showBytes(bytes)}, ${found}${repaired}; ${age}${rest}\n`;
@@ -99,7 +108,7 @@ function describe({ archive, files, bytes, mended, since, complete, damaged, dam
     problem,
     name ?? volume,
     place,
-    `hurts ${sessions.join(' ')}`,
+    sessions.length === 0 ? 'the whole volume' : `hurts ${sessions.join(' ')}`,
   ]);
   return summary + table(rows);
 }

@@ -1,10 +1,12 @@
-import type { ArchiveName } from '../../shared/archive/names.ts';
+import type { ArchiveName, VolumeId } from '../../shared/archive/names.ts';
 import { isEmptyPolicy, type RetentionPolicy } from '../../shared/archive/retention.ts';
 import { goingOf, planPrune } from '../retention/plan.ts';
+import { Refusal } from '../store/refusal.ts';
 import { isPrunable } from '../store/rules.ts';
 import type { ArchiveStore, Space, VolumeSummary } from '../store/store.ts';
 import { openStore } from './open-store.ts';
-import { chosenArchives, print, showBytes, table } from './output.ts';
+import { eachArchive, type Troubles } from './each-archive.ts';
+import { print, showBytes, table } from './output.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
 
@@ -43,19 +45,26 @@ interface Report extends Pick<Space, 'totalBytes' | 'freeBytes'> {
 /** What takes up the disk, by volume and session, and what pruning would free. */
 export async function statsCommand(settings: Settings, json: boolean): Promise<number> {
   const store = openStore(settings);
-  const reports: Report[] = [];
-  for (const name of chosenArchives(store, settings)) {
-    const report = await withArchive(store, name, (archive) => reportOn(name, archive, settings.retention));
-    reports.push(report);
+  const { reports, status } = await eachArchive(store, settings, async (name, troubles) => {
+    const report = await withArchive(store, name, (archive) => reportOn(name, archive, settings.retention, troubles));
     if (!json) await print(describe(report));
-  }
+    return report;
+  });
   if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
-  return 0;
+  return status;
 }
 
-async function reportOn(name: ArchiveName, archive: ArchiveStore, policy: RetentionPolicy): Promise<Report> {
+async function reportOn(
+  name: ArchiveName,
+  archive: ArchiveStore,
+  policy: RetentionPolicy,
+  troubles: Troubles,
+): Promise<Report> {
   const volumes: VolumeReport[] = [];
-  for (const volume of archive.volumes()) volumes.push(await reportOnVolume(archive, volume));
+  for (const each of archive.volumes(troubles.add)) {
+    const report = await unlessRefused(each.volume, troubles, () => reportOnVolume(archive, each));
+    if (report !== undefined) volumes.push(report);
+  }
   const shared = await archive.sharedUsage();
   const { totalBytes, freeBytes } = archive.space();
   return {
@@ -64,7 +73,7 @@ async function reportOn(name: ArchiveName, archive: ArchiveStore, policy: Retent
     freeBytes,
     diskBytes: volumes.reduce((sum, { diskBytes }) => sum + diskBytes, shared.diskBytes),
     savedBytes: shared.savedBytes,
-    policyFreedBytes: isEmptyPolicy(policy) ? null : await freedBy(archive, policy),
+    policyFreedBytes: isEmptyPolicy(policy) ? null : await freedBy(archive, policy, troubles),
     volumes,
   };
 }
@@ -90,11 +99,22 @@ async function reportOnVolume(archive: ArchiveStore, summary: VolumeSummary): Pr
 
 const NOTHING = { diskBytes: 0, sharedBytes: 0 };
 
-async function freedBy(archive: ArchiveStore, policy: RetentionPolicy): Promise<number> {
+async function unlessRefused<T>(volume: VolumeId, troubles: Troubles, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    troubles.add(volume, error);
+    return undefined;
+  }
+}
+
+async function freedBy(archive: ArchiveStore, policy: RetentionPolicy, troubles: Troubles): Promise<number> {
   let bytes = 0;
-  for (const plan of planPrune(archive, policy)) {
+  for (const plan of planPrune(archive, policy, () => undefined)) {
     const going = goingOf(plan);
-    if (going.length > 0) bytes += (await archive.freed(plan.volume, going)) ?? 0;
+    if (going.length === 0) continue;
+    bytes += (await unlessRefused(plan.volume, troubles, () => archive.freed(plan.volume, going))) ?? 0;
   }
   return bytes;
 }

@@ -4,7 +4,7 @@
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { removableUnasked, retain, type RetentionPolicy, type Verdict } from '../../shared/archive/retention.ts';
 import { Refusal } from '../store/refusal.ts';
-import type { ArchiveStore } from '../store/store.ts';
+import type { ArchiveStore, OnLost } from '../store/store.ts';
 
 export interface VolumePlan {
   readonly volume: VolumeId;
@@ -14,8 +14,9 @@ export interface VolumePlan {
   readonly verdicts: readonly Verdict[];
 }
 
-export function planPrune(archive: ArchiveStore, policy: RetentionPolicy): VolumePlan[] {
-  const volumes = [...archive.volumes()];
+/** @param onLost told of a volume that cannot be listed, and so is not planned for. Without this it is an error */
+export function planPrune(archive: ArchiveStore, policy: RetentionPolicy, onLost?: OnLost<VolumeId>): VolumePlan[] {
+  const volumes = [...archive.volumes(onLost)];
   const verdicts = retain(
     new Map(
       volumes.map(({ volume, sessions }) => [volume, sessions.map((each) => ({ ...each, time: each.committed }))]),

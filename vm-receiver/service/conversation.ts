@@ -6,6 +6,7 @@ import { escapeText } from '../../shared/text.ts';
 import { decodeAgentMessage } from '../../shared/wire/codec.ts';
 import { encodeFrame } from '../../shared/wire/encode.ts';
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
+import type { Capability } from '../../shared/wire/limits.ts';
 import { MAGIC, MagicReader } from '../../shared/wire/magic.ts';
 import type { AgentMessage, Grant, ReceiverMessage, RemoteError } from '../../shared/wire/messages.ts';
 import { GRANTED, LEGAL, type Phase } from '../../shared/wire/phases.ts';
@@ -30,6 +31,7 @@ export class Conversation {
   readonly #reader = new FrameReader();
   #frames: Iterator<Uint8Array, void, undefined> = [][Symbol.iterator]();
   #lastId = 0;
+  #capabilities: ReadonlySet<string> = new Set();
 
   constructor(input: Input, output: Output, grant: Grant, timing: Timing, log: Log) {
     this.#input = input;
@@ -54,6 +56,16 @@ export class Conversation {
       rest = magic.feed(piece);
       if (rest !== undefined) this.#frames = this.#reader.frames(rest);
     }
+  }
+
+  /** What the agent's `hello` names. */
+  allowCapabilities(named: readonly string[]): void {
+    this.#capabilities = new Set(named);
+  }
+
+  /** Whether the agent understands answers of this kind. */
+  allows(capability: Capability): boolean {
+    return this.#capabilities.has(capability);
   }
 
   /** The longest frame and the longest data that it holds, from the next message on. */
@@ -108,6 +120,12 @@ export class Conversation {
   /** For who looks after the backup disk. */
   note(refusal: Refusal): void {
     this.#log.warn({ code: refusal.answer, cause: causeOf(refusal) }, escapeText(refusal.message, MAX_MESSAGE));
+  }
+
+  /** Something that was asked for cannot be given: in the log, and told to an agent that understands it. */
+  async lost(re: number, name: string, why: Refusal): Promise<void> {
+    this.note(why);
+    if (this.allows('lost')) await this.answer({ t: 'lost', re, name, message: escapeText(why.message, MAX_MESSAGE) });
   }
 
   async refuse(re: number, refusal: Refusal): Promise<void> {

@@ -6,7 +6,7 @@ import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
 import { SMALL_FRAME, FRAME_MARGIN } from '../../shared/wire/limits.ts';
 import { STORED_HEADER, writeStoredHeader } from '../../shared/wire/chunk-frame.ts';
 import { isLoss, type Refusal } from '../store/refusal.ts';
-import type { ArchiveStore, Hurt, Pieces } from '../store/store.ts';
+import type { ArchiveStore, Hurt, OnLost, Pieces } from '../store/store.ts';
 import type { Conversation } from './conversation.ts';
 import { freed } from './maintaining.ts';
 
@@ -34,6 +34,22 @@ export function isReading(message: AgentMessage): message is Reading {
   return READING.has(message.t);
 }
 
+/** What was found to be lost while a list was made, until it can be told. */
+class Losses {
+  #found: { readonly name: string; readonly why: Refusal }[] = [];
+
+  readonly add: OnLost<string> = (name, why) => {
+    this.#found.push({ name, why });
+  };
+
+  /** Those since the last time. */
+  take(): readonly { readonly name: string; readonly why: Refusal }[] {
+    const found = this.#found;
+    this.#found = [];
+    return found;
+  }
+}
+
 export class Answers {
   readonly #conversation: Conversation;
   readonly #archive: ArchiveStore;
@@ -48,14 +64,19 @@ export class Answers {
   async give(request: Reading): Promise<void> {
     const { id: re } = request;
     switch (request.t) {
-      case 'get-slots':
-        for (const slot of this.#archive.slots()) await this.#conversation.answer({ t: 'slot', re, ...slot });
-        {
-          await this.#done(re);
-          return;
+      case 'get-slots': {
+        const lost = new Losses();
+        for (const slot of this.#archive.slots(lost.add)) {
+          await this.#tell(re, lost);
+          await this.#conversation.answer({ t: 'slot', re, ...slot });
         }
+        await this.#tell(re, lost);
+        await this.#done(re);
+        return;
+      }
       case 'get-catalogue': {
-        await this.#pieces(re, this.#archive.catalogue());
+        if (this.#conversation.allows('lost')) await this.#unlessLost(re, async () => this.#archive.catalogue());
+        else await this.#pieces(re, this.#archive.catalogue());
         return;
       }
       case 'get-volumes': {
@@ -63,12 +84,12 @@ export class Answers {
         return;
       }
       case 'get-heads': {
-        const note = (why: Refusal) => {
-          this.#conversation.note(why);
-        };
-        for (const { session, data } of this.#archive.heads(request.volume, request.sessions, note)) {
+        const lost = new Losses();
+        for (const { session, data } of this.#archive.heads(request.volume, request.sessions, lost.add)) {
+          await this.#tell(re, lost);
           await this.#conversation.answer({ t: 'head', re, session, data });
         }
+        await this.#tell(re, lost);
         await this.#done(re);
         return;
       }
@@ -104,7 +125,9 @@ export class Answers {
   }
 
   async #volumes(re: number): Promise<void> {
-    for (const { volume, sessions } of this.#archive.volumes()) {
+    const lost = new Losses();
+    for (const { volume, sessions } of this.#archive.volumes(lost.add)) {
+      await this.#tell(re, lost);
       for (let from = 0; from < sessions.length; from += SESSIONS_AT_ONCE) {
         const some = sessions
           .slice(from, from + SESSIONS_AT_ONCE)
@@ -117,7 +140,12 @@ export class Answers {
         await this.#conversation.answer({ t: 'volume', re, volume, sessions: some });
       }
     }
+    await this.#tell(re, lost);
     await this.#done(re);
+  }
+
+  async #tell(re: number, lost: Losses): Promise<void> {
+    for (const { name, why } of lost.take()) await this.#conversation.lost(re, name, why);
   }
 
   async #damage(re: number, hurt: Hurt | undefined): Promise<void> {

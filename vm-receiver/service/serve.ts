@@ -3,7 +3,7 @@
  * next: greeting, closed, open, sending. What is impossible in a phase has no code there.
  */
 import type { ArchiveName } from '../../shared/archive/names.ts';
-import { PROTOCOL_VERSION } from '../../shared/wire/limits.ts';
+import { CAPABILITIES, PROTOCOL_VERSION } from '../../shared/wire/limits.ts';
 import { Refusal } from '../store/refusal.ts';
 import type { Patience, Store } from '../store/store.ts';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -42,11 +42,12 @@ async function greeting(conversation: Conversation, service: Service): Promise<v
   }
   if (service.refusal !== undefined) return await refuseCall(conversation, new Refusal('refused', service.refusal));
   const { grant } = conversation;
+  conversation.allowCapabilities(hello.capabilities);
   await conversation.answer({
     t: 'hello',
     version: PROTOCOL_VERSION,
     release: service.release,
-    capabilities: [],
+    capabilities: [...CAPABILITIES],
     grant,
   });
   await closed(conversation, service);

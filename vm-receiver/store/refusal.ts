@@ -46,13 +46,17 @@ export function asRefusal(error: unknown, what: string): Refusal {
   return new Refusal('io', `cannot ${what}: ${systemText(error)}`, { cause: error });
 }
 
-/** What reading a file that is lost or damaged fails with; all else is a fault of the moment, or of the receiver's rights. */
-const LOST = new Set(['ENOENT', 'EIO', 'EUCLEAN', 'EBADMSG', 'ENODATA', 'EILSEQ', 'EISDIR', 'ELOOP', 'ENXIO']);
+const OURS = new Set([undefined, 'EMFILE', 'ENFILE', 'ENOMEM']);
 
-/** Whether a refusal says that a stored file is as good as not there. */
+/** Whether an error says nothing of the file that could not be read: the receiver is out of handles or memory, or has a fault. */
+export function isOurFault(error: unknown): boolean {
+  return OURS.has(systemCode(error));
+}
+
+/** Whether a refusal says that a stored file is as good as not there: lost, damaged, or not to be read by the receiver. */
 export function isLoss(error: unknown): error is Refusal {
   if (!(error instanceof Refusal) || error.answer !== 'io') return false;
-  return error.cause === undefined || LOST.has(systemCode(error.cause) ?? '');
+  return error.cause === undefined || !isOurFault(error.cause);
 }
 
 /** What the system's error means, without the path that Node puts into its message. */

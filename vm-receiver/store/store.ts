@@ -45,9 +45,12 @@ export interface Store {
   archives(): ArchiveName[];
 }
 
+/** Told of something that is lost, damaged or unreadable, by its name, and why. */
+export type OnLost<Name> = (name: Name, why: Refusal) => void;
+
 export interface SessionSummary {
   readonly session: SessionName;
-  /** Of the volume, in bytes. */
+  /** Of the volume, in bytes. This and the counts below are the receiver's own notes: 0 where those are lost. */
   readonly sizeBytes: number;
   /** Bytes of chunks, pages, index and head. */
   readonly storedBytes: number;
@@ -115,7 +118,7 @@ export interface ScrubRequest {
 /** Something damaged, and the sessions that cannot be had whole for it. */
 export interface Harm {
   readonly volume: VolumeId;
-  /** Where, within the volume. */
+  /** Where, within the volume; empty for all of it. */
   readonly place: string;
   readonly problem: Problem;
   /** Oldest first. */
@@ -129,6 +132,8 @@ export interface Scrubbed {
   readonly mended: number;
   /** Everything was read after this (ms since 1970); undefined when something never was. */
   readonly since: number | undefined;
+  /** False where what was read could not be written down: the next scrub begins anew. */
+  readonly remembered: boolean;
 }
 
 /** What the receiver's own configuration has above every wish to remove something. */
@@ -203,7 +208,8 @@ export interface ArchiveStore {
   readonly dedup: boolean;
   readonly rules: Rules;
 
-  slots(): Iterable<Slot>;
+  /** @param onLost told of a slot that is lost or cannot be read, which is left out then. Without this it is an error */
+  slots(onLost?: OnLost<string>): Iterable<Slot>;
   /** Durable when it returns; replaces a slot of that name. */
   putSlot(slot: Slot): Promise<void>;
   /** Durable when it returns; there may be no such slot. */
@@ -216,14 +222,17 @@ export interface ArchiveStore {
    */
   putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void>;
 
-  /** Volumes that have a session, by id. */
-  volumes(): Iterable<VolumeSummary>;
+  /**
+   * Volumes that have a session, by id.
+   * @param onLost told of a volume whose sessions cannot be listed; it is left out then. Without this it is an error
+   */
+  volumes(onLost?: OnLost<VolumeId>): Iterable<VolumeSummary>;
 
   /**
    * Oldest first; all of them when no sessions are named. A session that is not there is left out.
-   * @param onLost told of a head whose file is lost or cannot be read; it is left out then. Without this it is an error
+   * @param onLost told of a session whose head is lost or cannot be read; it is left out then. Without this it is an error
    */
-  heads(volume: VolumeId, sessions: readonly SessionName[], onLost?: (why: Refusal) => void): Iterable<StoredHead>;
+  heads(volume: VolumeId, sessions: readonly SessionName[], onLost?: OnLost<SessionName>): Iterable<StoredHead>;
 
   /** Undefined when there is no such session. */
   index(volume: VolumeId, session: SessionName): Promise<Pieces | undefined>;
@@ -278,8 +287,9 @@ export interface ArchiveStore {
   /**
    * Stores equal chunks once where it can: bytes are compared first, and no content changes. What is damaged of one and
    * sound of another is mended by that. Of an encrypted archive that was made without deduplication no two are equal.
+   * @param onRefused told of a volume that refuses; the others are deduplicated all the same. Without this it is an error
    */
-  deduplicate(): Promise<Shared>;
+  deduplicate(onRefused?: OnLost<VolumeId>): Promise<Shared>;
 
   /**
    * What a session takes up; without a name, what the volume has besides its sessions. Undefined when there is no such
@@ -289,8 +299,12 @@ export interface ArchiveStore {
 
   sharedUsage(): Promise<SharedUsage>;
 
-  /** Finishes all that was cut off in the archive. @returns bytes of stored files that are gone */
-  tidy(): Promise<number>;
+  /**
+   * Finishes all that was cut off in the archive.
+   * @param onRefused told of a volume that refuses; the others are tidied all the same. Without this it is an error
+   * @returns bytes of stored files that are gone
+   */
+  tidy(onRefused?: OnLost<VolumeId>): Promise<number>;
 
   /** Durable when it returns. @returns whether there is such a session */
   protect(volume: VolumeId, session: SessionName, on: boolean): Promise<boolean>;

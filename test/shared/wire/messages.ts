@@ -129,6 +129,7 @@ export const receiverMessages: {
     allowDelete: flag,
   }),
   slot: message('slot', { re: uint, name, data }),
+  lost: message('lost', { re: uint, name, message: text }),
   data: message('data', { re: uint, data }),
   volume: message('volume', {
     re: uint,

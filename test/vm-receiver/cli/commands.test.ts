@@ -209,6 +209,7 @@ test('scrub says what it read, what is damaged and whom that hurts, and reads it
     bytes: 27,
     mended: 0,
     complete: true,
+    remembered: true,
     damaged: 0,
     damages: [],
   });

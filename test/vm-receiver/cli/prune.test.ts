@@ -148,13 +148,13 @@ test('S11: what a killed prune or delete left is finished, and a volume that can
   mkdirSync(left);
   assert.equal(receiver('prune', '--root', root, '--keep-last', '4').status, 0);
   assert.deepEqual(readdirSync(volumes), [VOLUME]);
-  writeFileSync(join(volumes, VOLUME, NAMES[3]!, 'size'), '1\n');
+  writeFileSync(join(volumes, VOLUME, NAMES[3]!, 'head'), '');
   const { status, stdout, stderr } = receiver('prune', '--root', root, '--keep-last', '1', '--yes', '--json');
   assert.equal(status, 3);
-  assert.match(stderr, /size is damaged/);
+  assert.match(stderr, /head of the newest session, is damaged/);
   assert.deepEqual(sessions(), NAMES, 'what cannot be pruned to its end is not begun');
   const [archive] = (JSON.parse(stdout) as { archives: { volumes: { error: string }[] }[] }).archives;
-  assert.match(archive?.volumes[0]?.error ?? '', /size is damaged/);
+  assert.match(archive?.volumes[0]?.error ?? '', /head of the newest session, is damaged/);
 });
 
 test('more than half of a volume goes only with --yes, and off a terminal nothing asks', async (t) => {

@@ -110,7 +110,7 @@ const ALL = 3 * 3 + 7 + 2 + 2;
 describe('scrubbing', () => {
   test('reads everything that is stored, and finds nothing where nothing is wrong', () =>
     withThree(async (archive) => {
-      assert.deepEqual(await scrub(archive), { harms: [], mended: 0, since: NOW, read: ALL });
+      assert.deepEqual(await scrub(archive), { harms: [], mended: 0, since: NOW, remembered: true, read: ALL });
     }));
 
   test('names what is damaged, and the sessions that it hurts, until it is sound again', () =>

@@ -4,14 +4,15 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { isId, isSlotName, type ArchiveId, type SessionName, type VolumeId } from '../../../shared/archive/names.ts';
+import type { ArchiveId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
-import { Refusal, attempt, attemptAsync, isLoss } from '../refusal.ts';
+import { Refusal, attempt, attemptAsync } from '../refusal.ts';
 import type {
   ArchiveStore,
   Patience,
   Pieces,
   Hurt,
+  OnLost,
   Resolution,
   Part,
   Rules,
@@ -19,7 +20,6 @@ import type {
   Scrubbed,
   Send,
   SendRequest,
-  SessionSummary,
   VolumeSummary,
   CheckWatcher,
   Shared,
@@ -35,27 +35,26 @@ import { deleteVolume, finishDeleting } from './delete.ts';
 import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
 import { freedByPruning } from './freed.ts';
+import { MAX_CATALOGUE, MAX_PAGE, maxIndex } from './lengths.ts';
+import { listHeads, listSlots, listVolumes, sessionsOf, volumeIds } from './listing.ts';
 import { FolderLock } from './lock.ts';
 import { damageOf, mendPart } from './mend.ts';
-import { CATALOGUE, INDEX, KEYS, POOL, VOLUMES, VOLUME_NAME, volumeFolder } from './paths.ts';
-import { volumePlace, type ArchivePlace } from './place.ts';
-import { MAX_SMALL, readHead, resolveSend } from './resolve.ts';
+import { CATALOGUE, INDEX, KEYS, POOL, VOLUME_NAME, volumeFolder } from './paths.ts';
+import { volumePlace, type ArchivePlace, type VolumePlace } from './place.ts';
+import { resolveSend } from './resolve.ts';
 import type { FilesSend } from './send.ts';
 import { Pool } from './pool.ts';
 import { finishPruning, pruneSession, tryFinishPruning } from './pruning.ts';
-import { isProtected, protectSession } from './protect.ts';
+import { protectSession } from './protect.ts';
 import { VolumeReaders } from './readers.ts';
-import { listSessions, newestVisible, type StoredSession } from './sessions.ts';
-import { pieces, readFully, readSmall, withFile } from './small-file.ts';
+import { newestVisible } from './sessions.ts';
+import { readSize } from './size.ts';
+import { nonEmpty, pieces, readFully, readSmall, withFile } from './small-file.ts';
 import type { Floors } from './space.ts';
 import { scrubArchive } from './scrub.ts';
 import { newTally, shareVolume, sweepPool } from './sharing.ts';
-import { readStats } from './stats.ts';
 import { sharedUsageOf, usageOf } from './usage.ts';
 import { VolumeCheck } from './volume-check.ts';
-
-/** The longest catalogue. */
-export const MAX_CATALOGUE = 16 * 2 ** 20;
 
 /** What an archive is opened with. */
 export interface Terms {
@@ -99,12 +98,8 @@ export class FilesArchive implements ArchiveStore {
     };
   }
 
-  *slots(): Generator<Slot, void, undefined> {
-    for (const name of attempt(`list ${KEYS}`, () => this.#disk.list(this.#at(KEYS)).sort())) {
-      if (!isSlotName(name)) continue;
-      const data = this.#small(`${KEYS}/${name}`);
-      if (data !== undefined) yield { name, data };
-    }
+  slots(onLost?: OnLost<string>): Iterable<Slot> {
+    return listSlots(this.#place, onLost);
   }
 
   async putSlot({ name, data }: Slot): Promise<void> {
@@ -119,7 +114,7 @@ export class FilesArchive implements ArchiveStore {
   }
 
   catalogue(): Pieces {
-    return pieces(this.#disk, this.#at(CATALOGUE), CATALOGUE);
+    return nonEmpty(CATALOGUE, pieces(this.#disk, this.#at(CATALOGUE), CATALOGUE, MAX_CATALOGUE));
   }
 
   async putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void> {
@@ -134,72 +129,25 @@ export class FilesArchive implements ArchiveStore {
     });
   }
 
-  #volumeIds(): VolumeId[] {
-    const names = attempt(`list ${VOLUMES}`, () => this.#disk.list(this.#at(VOLUMES)).sort());
-    return names.filter(isId) as VolumeId[];
+  volumes(onLost?: OnLost<VolumeId>): Iterable<VolumeSummary> {
+    return listVolumes(this.#place, onLost);
   }
 
-  *volumes(): Generator<VolumeSummary, void, undefined> {
-    for (const volume of this.#volumeIds()) {
-      const sessions = this.#sessions(volume).filter(({ hidden }) => !hidden);
-      if (sessions.length === 0) continue;
-      const shown = this.#small(`${volumeFolder(volume)}/${VOLUME_NAME}`);
-      yield {
-        volume,
-        name: shown === undefined ? undefined : Buffer.from(shown).toString().trimEnd(),
-        sessions: sessions.map((each) => this.#summary(volume, each)),
-      };
-    }
-  }
-
-  #summary(volume: VolumeId, { session, path }: StoredSession): SessionSummary {
-    const name = `${volumeFolder(volume)}/${session}`;
-    return attempt(`read ${name}`, () => ({
-      session,
-      ...readStats(this.#disk, path, name),
-      protected: isProtected(this.#disk, path),
-    }));
-  }
-
-  *heads(
-    volume: VolumeId,
-    sessions: readonly SessionName[],
-    onLost?: (why: Refusal) => void,
-  ): Generator<StoredHead, void, undefined> {
-    const asked = new Set(sessions);
-    for (const each of this.#sessions(volume)) {
-      if (each.hidden || (asked.size > 0 && !asked.has(each.session))) continue;
-      const head = this.#head(volumeFolder(volume), each, onLost);
-      if (head !== undefined) yield head;
-    }
-  }
-
-  /** Undefined when the session went while we looked: no lock is held for this. */
-  #head(
-    volumeName: string,
-    session: StoredSession,
-    onLost: ((why: Refusal) => void) | undefined,
-  ): StoredHead | undefined {
-    try {
-      return attempt(`read ${volumeName}`, () => readHead({ disk: this.#disk, volumeName }, session));
-    } catch (error) {
-      if (attempt(`read ${volumeName}`, () => this.#disk.kindOf(session.path)) === undefined) return undefined;
-      if (onLost === undefined || !isLoss(error)) throw error;
-      onLost(error);
-      return undefined;
-    }
+  heads(volume: VolumeId, sessions: readonly SessionName[], onLost?: OnLost<SessionName>): Iterable<StoredHead> {
+    return listHeads(this.#place, volume, sessions, onLost);
   }
 
   async index(volume: VolumeId, session: SessionName): Promise<Pieces | undefined> {
     const found = (await this.#readers.get(volume))?.session(session);
     if (found === undefined) return undefined;
-    return pieces(this.#disk, join(found.path, INDEX), `${volumeFolder(volume)}/${session}/${INDEX}`);
+    const max = maxIndex(readSize(this.#disk, found.path), this.chunkSize);
+    return pieces(this.#disk, join(found.path, INDEX), `${volumeFolder(volume)}/${session}/${INDEX}`, max);
   }
 
   async page(volume: VolumeId, session: SessionName, range: number): Promise<Pieces | undefined> {
     const reader = await this.#readers.get(volume);
     const path = attempt(`look for page ${range} of ${volumeFolder(volume)}`, () => reader?.at(session)?.page(range));
-    return path === undefined ? undefined : pieces(this.#disk, path, this.#nameOf(path));
+    return path === undefined ? undefined : pieces(this.#disk, path, this.#nameOf(path), MAX_PAGE);
   }
 
   async chunk(
@@ -248,12 +196,12 @@ export class FilesArchive implements ArchiveStore {
     return await freedByPruning(volumePlace(this.#place, volume), sessions);
   }
 
-  async deduplicate(): Promise<Shared> {
+  async deduplicate(onRefused?: OnLost<VolumeId>): Promise<Shared> {
     this.#mustBeWritable();
     const tally = newTally();
     const pool = attempt('open the pool', () => Pool.open(this.#disk, this.#path, true));
-    if (pool === undefined) throw new Refusal('io', `${POOL} is no folder`);
-    for (const volume of this.#volumeIds()) await shareVolume(volumePlace(this.#place, volume), pool, tally);
+    if (pool === undefined) throw new Refusal('io', `the folder ${POOL} cannot be made`);
+    await this.#eachVolume(onRefused, (place) => shareVolume(place, pool, tally));
     await sweepPool(this.#disk, pool);
     return tally;
   }
@@ -278,10 +226,12 @@ export class FilesArchive implements ArchiveStore {
     });
   }
 
-  async tidy(): Promise<number> {
+  async tidy(onRefused?: OnLost<VolumeId>): Promise<number> {
     this.#mustBeWritable();
     let bytes = await finishDeleting(this.#place);
-    for (const volume of this.#volumeIds()) bytes += await finishPruning(volumePlace(this.#place, volume));
+    await this.#eachVolume(onRefused, async (place) => {
+      bytes += await finishPruning(place);
+    });
     return bytes;
   }
 
@@ -295,7 +245,7 @@ export class FilesArchive implements ArchiveStore {
     if (this.encrypted) throw new Refusal('bad-request', 'a volume’s name in the clear, for an encrypted archive');
     const place = volumePlace(this.#place, volume);
     const done = await aloneIn(place, 'rename', () => {
-      if (newestVisible(this.#sessions(volume)) === undefined) return false;
+      if (newestVisible(sessionsOf(this.#place, volume)) === undefined) return false;
       this.#disk.replace(join(place.volume, VOLUME_NAME), `${name}\n`);
       return true;
     });
@@ -318,8 +268,8 @@ export class FilesArchive implements ArchiveStore {
 
   async scrub(request: ScrubRequest): Promise<Scrubbed> {
     this.#mustBeWritable();
-    for (const volume of this.#volumeIds()) await tryFinishPruning(volumePlace(this.#place, volume));
-    return await scrubArchive(this.#place, this.#volumeIds(), request);
+    for (const volume of volumeIds(this.#place)) await tryFinishPruning(volumePlace(this.#place, volume));
+    return await scrubArchive(this.#place, volumeIds(this.#place), request);
   }
 
   async check(volume: VolumeId, watcher: CheckWatcher): Promise<void> {
@@ -338,13 +288,18 @@ export class FilesArchive implements ArchiveStore {
     for (const send of this.#sends) send.letGo();
   }
 
-  #sessions(volume: VolumeId): StoredSession[] {
-    const name = volumeFolder(volume);
-    return attempt(`list ${name}`, () => listSessions(this.#disk, this.#at(name), name));
-  }
-
-  #small(name: string): Uint8Array | undefined {
-    return attempt(`read ${name}`, () => readSmall(this.#disk, this.#at(name), name, MAX_SMALL));
+  async #eachVolume(
+    onRefused: OnLost<VolumeId> | undefined,
+    work: (place: VolumePlace) => Promise<void>,
+  ): Promise<void> {
+    for (const volume of volumeIds(this.#place)) {
+      try {
+        await work(volumePlace(this.#place, volume));
+      } catch (error) {
+        if (!(error instanceof Refusal) || onRefused === undefined) throw error;
+        onRefused(volume, error);
+      }
+    }
   }
 
   async #alone(what: string, change: () => void): Promise<void> {

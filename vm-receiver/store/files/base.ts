@@ -14,7 +14,7 @@ export function checkBase({ disk, volume, volumeName }: VolumePlace, { base, ses
     const text = `the newest session of ${volumeName} is ${newest ?? 'none'}, not ${base ?? 'none'}`;
     throw new Refusal('stale-base', text);
   }
-  const highest = newestEver(disk, volume, volumeName, sessions);
+  const highest = newestEver(disk, volume, sessions);
   if (highest !== undefined && session <= highest) {
     throw new Refusal('bad-request', `${session} is not above ${highest}, which ${volumeName} had already`);
   }

@@ -57,7 +57,7 @@ async function open(
   if (!request.resume) {
     return new FilesSend(place, request, folder, space, undefined, { files: 0, zeros: 0, storedBytes: 0 });
   }
-  const checkpoint = readCheckpoint(place.disk, folder.path, folder.name);
+  const checkpoint = readCheckpoint(place.disk, folder.path);
   if (checkpoint === undefined) throw new Refusal('not-found', `${folder.name} has no checkpoint`);
   if (!isOf(checkpoint, request)) throw new Refusal('bad-request', `${folder.name} is another send of the volume`);
   await folder.dropFrom(checkpoint.address);

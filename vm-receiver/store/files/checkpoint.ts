@@ -7,8 +7,8 @@ import * as z from 'zod';
 import { isSessionName, type SessionName } from '../../../shared/archive/names.ts';
 import type { SendRequest } from '../store.ts';
 import type { Disk } from './disk.ts';
+import { readOwn } from './own-file.ts';
 import { CHECKPOINT } from './paths.ts';
-import { readSmall } from './small-file.ts';
 
 const session = z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value));
 const schema = z.strictObject({
@@ -21,8 +21,8 @@ const schema = z.strictObject({
 export type Checkpoint = z.infer<typeof schema>;
 
 /** Undefined where there is none, or none that can be read: then there is nothing to go on with. */
-export function readCheckpoint(disk: Disk, folder: string, name: string): Checkpoint | undefined {
-  const bytes = readSmall(disk, join(folder, CHECKPOINT), `${name}/${CHECKPOINT}`, 4096);
+export function readCheckpoint(disk: Disk, folder: string): Checkpoint | undefined {
+  const bytes = readOwn(disk, join(folder, CHECKPOINT), 4096);
   if (bytes === undefined) return undefined;
   try {
     return schema.safeParse(JSON.parse(Buffer.from(bytes).toString())).data;

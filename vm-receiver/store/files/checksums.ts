@@ -4,8 +4,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Disk } from './disk.ts';
+import { ownKind, readOwn } from './own-file.ts';
 import { CHECKSUMS } from './paths.ts';
-import { problemOf } from './problem.ts';
 import { readSmall } from './small-file.ts';
 
 const LINE = /^([0-9a-f]{64}) {2}([a-z0-9]+)$/;
@@ -38,14 +38,14 @@ export function readChecksums(disk: Disk, folder: string, name: string): Checksu
   return bytes === undefined ? undefined : parseChecksums(Buffer.from(bytes).toString());
 }
 
-/** The same, and undefined too where they cannot be read: for what goes better with them, and goes without. */
+/**
+ * The same, and undefined too where they cannot be read: for what goes better with them, and goes without. Looked at twice,
+ * since whoever goes on without them may write others in their place.
+ */
 export function findChecksums(disk: Disk, folder: string): Checksums | undefined {
-  try {
-    return readChecksums(disk, folder, folder);
-  } catch (error) {
-    problemOf(error);
-    return undefined;
-  }
+  const look = () => readOwn(disk, join(folder, CHECKSUMS), MAX_CHECKSUMS);
+  const bytes = look() ?? (ownKind(disk, join(folder, CHECKSUMS)) === undefined ? undefined : look());
+  return bytes === undefined ? undefined : parseChecksums(Buffer.from(bytes).toString());
 }
 
 function parseChecksums(text: string): Checksums {

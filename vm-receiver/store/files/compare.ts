@@ -3,6 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Disk } from './disk.ts';
+import { MAX_STORED_CHUNK } from './lengths.ts';
 import { problemOf } from './problem.ts';
 import { readFully, withFile } from './small-file.ts';
 
@@ -41,14 +42,19 @@ export function areEqual(disk: Disk, first: string, second: string): boolean {
   );
 }
 
-/** In hexadecimal digits; undefined for a file that is not there or cannot be read. */
+/** Of a chunk, in hexadecimal digits; undefined for a file that is not there, cannot be read, or is longer than any. */
 export function sumOfFile(disk: Disk, path: string): string | undefined {
-  return readable(() => hashFile(disk, path).digest);
+  return readable(() => hashFile(disk, path, MAX_STORED_CHUNK).digest);
 }
 
-/** SHA-256 in hexadecimal digits. */
-export function hashFile(disk: Disk, path: string): { readonly digest: string; readonly bytes: number } {
+/** SHA-256 in hexadecimal digits; without one for a file of more than `max` bytes, which is not read. */
+export function hashFile(
+  disk: Disk,
+  path: string,
+  max: number,
+): { readonly digest: string | undefined; readonly bytes: number } {
   return withFile(disk, path, path, (fd, bytes) => {
+    if (bytes > max) return { digest: undefined, bytes: 0 };
     const hash = createHash('sha256');
     everyPiece(bytes, (length) => {
       readFully(disk, fd, one, 0, length, path);

@@ -49,6 +49,7 @@ export async function finishDeleting({ disk, archive }: ArchivePlace): Promise<n
     let bytes = 0;
     for (const folder of disk.list(volumes).filter(isDeleted)) {
       const path = join(volumes, folder);
+      if (disk.kindOf(path) !== 'folder') continue;
       bytes += (await withRemoval(disk, path, () => removeVolume(disk, path, pool))) ?? 0;
     }
     return bytes;

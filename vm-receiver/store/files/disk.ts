@@ -4,8 +4,9 @@
  */
 import * as fs from 'node:fs';
 import { execa, ExecaError } from 'execa';
-import { syncFolder, writeDurably } from '../../../shared/durable.ts';
+import { syncFolder } from '../../../shared/durable.ts';
 import type { Patience, Space } from '../store.ts';
+import { removeFile, replaceFile } from './replace-file.ts';
 
 /** What tells one file or folder from another of the same name. */
 export interface Identity {
@@ -47,13 +48,13 @@ export interface Disk {
   rename(from: string, to: string): void;
   /** Another name for a file; fails when the name is taken. */
   link(from: string, to: string): void;
-  /** A file; it may be gone already. */
+  /** A file; it may be gone already. A folder in its place is put aside. */
   remove(path: string): void;
   removeTree(path: string): Promise<void>;
   space(path: string): Space;
   /** Makes a folder's entries durable. */
   syncFolder(path: string): void;
-  /** A small file, old or new whatever happens, and durable when it returns. */
+  /** A small file, old or new whatever happens, and durable when it returns. A folder in its place is put aside. */
   replace(path: string, content: Uint8Array | string): void;
   /** Makes everything durable that was written to the file system that holds `path`. */
   syncFileSystem(path: string): Promise<void>;
@@ -110,7 +111,7 @@ export const systemDisk: Disk = {
   list: (path) => fs.readdirSync(path),
   rename: (from, to) => fs.renameSync(from, to),
   link: (from, to) => fs.linkSync(from, to),
-  remove: (path) => fs.rmSync(path, { force: true }),
+  remove: removeFile,
   removeTree: (path) => fs.promises.rm(path, { recursive: true, force: true }),
   space(path) {
     const stat = fs.statfsSync(path);
@@ -121,7 +122,7 @@ export const systemDisk: Disk = {
     };
   },
   syncFolder,
-  replace: writeDurably,
+  replace: replaceFile,
   async syncFileSystem(path) {
     // syncfs(2), which Node does not have: it writes back the whole file system and reports what failed to reach it.
     await execa('sync', ['-f', path], { stdin: 'ignore', stdout: 'ignore' });

@@ -75,12 +75,8 @@ class SharedFiles {
 
 const MAX_SHARED = 200_000;
 
-async function freedByRun(
-  { disk, volumeName }: VolumePlace,
-  { successor, pruned }: Run,
-  shared: SharedFiles,
-): Promise<number> {
-  const size = readSize(disk, successor.path, `${volumeName}/${successor.session}`);
+async function freedByRun({ disk }: VolumePlace, { successor, pruned }: Run, shared: SharedFiles): Promise<number> {
+  const size = readSize(disk, successor.path);
   let bytes = 0;
   for (const { path } of pruned) for (const file of [HEAD, INDEX]) bytes += disk.entryAt(join(path, file))?.size ?? 0;
   const folders = new Set(pruned.flatMap(({ path }) => disk.list(path).filter((name) => RANGE_FOLDER_NAME.test(name))));

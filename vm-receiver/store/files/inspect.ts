@@ -2,13 +2,14 @@
  * A folder's files compared with the checksums beside them: a session's own, or one range's, which has 1025 files at the
  * most. What is wrong with the disk is a finding; that we are out of memory or handles is an error.
  */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNK_FILE_NAME } from '../../../shared/archive/address.ts';
 import type { Problem } from '../store.ts';
 import { readChecksums } from './checksums.ts';
 import { hashFile } from './compare.ts';
 import type { Disk } from './disk.ts';
+import { maxLength } from './lengths.ts';
 import { CHECKSUMS, HEAD, INDEX, PAGE, SIZE } from './paths.ts';
 import { problemOf } from './problem.ts';
 
@@ -66,7 +67,7 @@ export function inspectFile(
     if (disk.kindOf(path) === undefined)
       return { problem: sum === undefined ? undefined : 'missing', bytes: undefined };
     if (sum === undefined) return { problem: 'unlisted', bytes: undefined };
-    const { digest, bytes } = hashFile(disk, path);
+    const { digest, bytes } = hashFile(disk, path, maxLength(basename(path)));
     return { problem: digest === sum ? undefined : 'different', bytes };
   } catch (error) {
     return { problem: problemOf(error), bytes: undefined };

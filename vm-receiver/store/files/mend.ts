@@ -8,16 +8,17 @@ import { MAX_DAMAGE } from '../../../shared/wire/limits.ts';
 import { attemptAsync } from '../refusal.ts';
 import type { Hurt, Part } from '../store.ts';
 import { aloneIn } from './alone.ts';
-import { checksumLine, checksumOf, readChecksums } from './checksums.ts';
+import { checksumLine, checksumOf, findChecksums } from './checksums.ts';
 import { Holders, type Holder } from './holders.ts';
 import { inspectFile } from './inspect.ts';
 import { CHECKSUMS, PAGE, firstAddressOf } from './paths.ts';
 import type { VolumePlace } from './place.ts';
-import { addressOf, parsePlace, sizeOf } from './places.ts';
+import { addressOf, parsePlace } from './places.ts';
 import { Pool } from './pool.ts';
 import { finishPruning } from './pruning.ts';
 import { ScrubState } from './scrub-state.ts';
 import { listSessions, newestVisible } from './sessions.ts';
+import { readSize } from './size.ts';
 
 /** Of the newest session, as scrubbing knows it, looked at again. Undefined when there is no such volume. */
 export async function damageOf(place: VolumePlace): Promise<Hurt | undefined> {
@@ -26,7 +27,7 @@ export async function damageOf(place: VolumePlace): Promise<Hurt | undefined> {
     const sessions = (await readers.get(id))?.sessions ?? [];
     const newest = newestVisible(sessions);
     if (newest === undefined) return undefined;
-    const size = sizeOf(disk, newest);
+    const size = readSize(disk, newest.path);
     const holders = new Holders(disk, sessions);
     const addresses = new Set<number>();
     const pages = new Set<number>();
@@ -78,17 +79,12 @@ export async function mendPart(
 }
 
 /** The file first: one that has not its checksum's bytes is damaged still. */
-function put(
-  { disk, archive, volumeName }: VolumePlace,
-  { folder, sum: before }: Holder,
-  file: string,
-  data: Uint8Array,
-): void {
+function put({ disk, archive }: VolumePlace, { folder, sum: before }: Holder, file: string, data: Uint8Array): void {
   const sum = checksumOf(data);
   const path = join(folder, file);
   disk.replace(path, data);
   if (sum !== before) {
-    const { text = '' } = readChecksums(disk, folder, volumeName) ?? {};
+    const { text = '' } = findChecksums(disk, folder) ?? {};
     const others = text.split('\n').filter((line) => line !== '' && !line.endsWith(`  ${file}`));
     disk.replace(join(folder, CHECKSUMS), [...others, checksumLine(sum, file)].join('\n'));
   }

@@ -49,16 +49,7 @@ export function sessionsHurtBy(disk: Disk, sessions: readonly StoredSession[], p
     if (at < from) continue;
     const ownFile = at > from && new Holders(disk, [each]).find(place.range, place.file) !== undefined;
     if (ownFile) break;
-    if (!each.hidden && address < sizeOf(disk, each)) hurt.push(each.session);
+    if (!each.hidden && address < readSize(disk, each.path)) hurt.push(each.session);
   }
   return hurt;
-}
-
-/** Where it cannot be told everything counts as within. */
-export function sizeOf(disk: Disk, { path, session }: StoredSession): number {
-  try {
-    return readSize(disk, path, session);
-  } catch {
-    return Infinity;
-  }
 }

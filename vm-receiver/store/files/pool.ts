@@ -3,15 +3,15 @@
  * where an equal chunk may be found: nothing is linked whose bytes were not compared. All that is in the pool is
  * durable before it comes in; what leaves it never matters, since a chunk needs no other name than its own.
  */
-import { join } from 'node:path';
-import { MAX_CHUNK_SIZE } from '../../../shared/archive/address.ts';
+import { dirname, join } from 'node:path';
 import { systemCode } from '../../../shared/errors.ts';
-import { FRAME_MARGIN } from '../../../shared/wire/limits.ts';
 import { checksumOf } from './checksums.ts';
 import { areEqual, equalsBytes, sumOfFile } from './compare.ts';
 import type { Disk, Entry } from './disk.ts';
+import { MAX_STORED_CHUNK } from './lengths.ts';
+import { ifPossible, listOwn, makeOwnFolder, ownKind, readOwn, removeOwn } from './own-file.ts';
 import { LINK, POOL } from './paths.ts';
-import { readSmall } from './small-file.ts';
+import { problemOf } from './problem.ts';
 
 /** What became of a chunk. */
 export type Linked =
@@ -23,11 +23,6 @@ export type Linked =
   | { readonly kind: 'replaced' } // this one is sound, and the pool's was not
   | { readonly kind: 'skipped' }; // neither, or there is nothing to link
 
-/** Bytes, sealing included. */
-const MAX_STORED_CHUNK = MAX_CHUNK_SIZE + FRAME_MARGIN;
-/** How link(2) says that one more link cannot be: too many, none at all on this file system, or no room for its name. */
-const NO_LINK = new Set(['EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSPC', 'EDQUOT']);
-
 export class Pool {
   readonly #disk: Disk;
   readonly #path: string;
@@ -37,18 +32,17 @@ export class Pool {
     this.#path = path;
   }
 
-  /** Undefined where there is none, unless it is to be made. */
+  /** Undefined where there is none, unless it is to be made and can be. */
   static open(disk: Disk, archive: string, make: boolean): Pool | undefined {
     const path = join(archive, POOL);
-    const kind = disk.kindOf(path);
-    if (kind === undefined && make) makeFolder(disk, path);
-    return kind === 'folder' || (kind === undefined && make) ? new Pool(disk, path) : undefined;
+    const isThere = make ? makeOwnFolder(disk, path) : ownKind(disk, path) === 'folder';
+    return isThere ? new Pool(disk, path) : undefined;
   }
 
   /** Makes a new chunk out of one that is here already; gives whether there was one with these bytes. */
   take(sum: string, bytes: Uint8Array, path: string): boolean {
     const from = this.#at(sum);
-    if (this.#disk.entryAt(from)?.size !== bytes.length) return false;
+    if (entryOf(this.#disk, from)?.size !== bytes.length) return false;
     if (!equalsBytes(this.#disk, from, bytes)) return false;
     try {
       this.#disk.link(from, path);
@@ -61,11 +55,11 @@ export class Pool {
 
   /** Shares a durable chunk with all that are equal to it. The chunk stays what it is, or becomes sound. */
   share(sum: string, path: string): Linked {
-    const own = this.#disk.entryAt(path);
+    const own = entryOf(this.#disk, path);
     if (own?.kind !== 'file' || own.size === 0) return { kind: 'skipped' };
     const isShared = own.links > 1;
     const at = this.#at(sum);
-    const there = this.#disk.entryAt(at);
+    const there = entryOf(this.#disk, at);
     if (there === undefined) return this.#add(path, at);
     if (isSame(own, there)) return { kind: 'shared' };
     if (areEqual(this.#disk, path, at)) {
@@ -81,8 +75,7 @@ export class Pool {
   }
 
   #add(path: string, at: string): Linked {
-    const folder = join(at, '..');
-    if (this.#disk.kindOf(folder) === undefined) makeFolder(this.#disk, folder);
+    if (!makeOwnFolder(this.#disk, dirname(at))) return { kind: 'copy' };
     try {
       this.#disk.link(path, at);
       return { kind: 'added' };
@@ -94,19 +87,20 @@ export class Pool {
   /** Puts another name of `from` in the place of `to`. */
   #replaceBy(from: string, to: string): boolean {
     const temporary = to + LINK;
-    this.#disk.remove(temporary);
     try {
+      this.#disk.remove(temporary);
       this.#disk.link(from, temporary);
+      this.#disk.rename(temporary, to);
+      return true;
     } catch (error) {
+      removeOwn(this.#disk, temporary);
       return linkFailed(error, false);
     }
-    this.#disk.rename(temporary, to);
-    return true;
   }
 
   /** Whether a chunk with this content is the one that is here. */
   has(sum: string, chunk: Entry): boolean {
-    const there = this.#disk.entryAt(this.#at(sum));
+    const there = entryOf(this.#disk, this.#at(sum));
     return there !== undefined && isSame(chunk, there);
   }
 
@@ -119,13 +113,13 @@ export class Pool {
 
   /** The pool's has as many names as it may: a copy of it, which stands for it from here on. */
   #copyTo(at: string, sum: string, path: string): boolean {
-    const bytes = readSmall(this.#disk, at, 'a shared chunk', MAX_STORED_CHUNK);
+    const bytes = readOwn(this.#disk, at, MAX_STORED_CHUNK);
     if (bytes === undefined || checksumOf(bytes) !== sum) return false;
-    try {
+    const written = ifPossible(() => {
       this.#disk.replace(path, bytes);
-    } catch (error) {
-      return linkFailed(error, false);
-    }
+      return true;
+    });
+    if (written !== true) return false;
     this.#replaceBy(path, at);
     return true;
   }
@@ -133,16 +127,17 @@ export class Pool {
   /** A chunk with this content is gone: its name here goes with the last one. Gives whether it did. */
   release(sum: string): boolean {
     const at = this.#at(sum);
-    if (this.#disk.entryAt(at)?.links !== 1) return false;
-    this.#disk.remove(at);
+    const entry = entryOf(this.#disk, at);
+    if (entry?.kind !== 'file' || entry.links !== 1) return false;
+    removeOwn(this.#disk, at);
     return true;
   }
 
   /** Names and paths of all that is here, folder by folder. */
   *entries(): Generator<readonly string[], void, undefined> {
-    for (const folder of this.#disk.list(this.#path)) {
+    for (const folder of listOwn(this.#disk, this.#path)) {
       const path = join(this.#path, folder);
-      if (this.#disk.kindOf(path) === 'folder') yield this.#disk.list(path).map((name) => join(path, name));
+      if (ownKind(this.#disk, path) === 'folder') yield listOwn(this.#disk, path).map((name) => join(path, name));
     }
   }
 
@@ -155,19 +150,12 @@ function isSame(a: Entry, b: Entry): boolean {
   return a.inode === b.inode && a.device === b.device;
 }
 
-/** Another process may be ahead of us. */
-function makeFolder(disk: Disk, path: string): void {
-  try {
-    disk.makeFolder(path);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-  }
+function entryOf(disk: Disk, path: string): Entry | undefined {
+  return ifPossible(() => disk.entryAt(path));
 }
 
 /** Not to link is to have a copy: never an error of what is stored. */
 function linkFailed<T>(error: unknown, otherwise: T): T {
-  const code = systemCode(error) ?? '';
-  // The pool's may have gone meanwhile, or another process may have put its own there.
-  if (NO_LINK.has(code) || code === 'ENOENT' || code === 'EEXIST') return otherwise;
-  throw error;
+  problemOf(error);
+  return otherwise;
 }

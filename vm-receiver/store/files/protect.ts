@@ -7,10 +7,17 @@ import { aloneIn } from './alone.ts';
 import type { Disk } from './disk.ts';
 import { PROTECT } from './paths.ts';
 import type { VolumePlace } from './place.ts';
+import { problemOf } from './problem.ts';
 import { listSessions } from './sessions.ts';
 
+/** True where it cannot be told: then the session stays. */
 export function isProtected(disk: Disk, session: string): boolean {
-  return disk.kindOf(join(session, PROTECT)) !== undefined;
+  try {
+    return disk.kindOf(join(session, PROTECT)) !== undefined;
+  } catch (error) {
+    problemOf(error);
+    return true;
+  }
 }
 
 /** Durable when it returns; gives whether there is such a session. */

@@ -117,7 +117,7 @@ function heirsOf(
       hint: 'Take ".pruning" off its folder’s name if it is to be the newest again.',
     });
   }
-  const size = readSize(disk, successor.path, `${volumeName}/${successor.session}`);
+  const size = readSize(disk, successor.path);
   return { disk, chunkSize, pruned: pruned.path, successor: successor.path, size, isOldest: index === 0 };
 }
 
@@ -148,6 +148,7 @@ async function removeDropped({ disk, archive, volume, volumeName }: VolumePlace)
     let bytes = 0;
     for (const folder of disk.kindOf(volume) === 'folder' ? disk.list(volume).filter(isDropped) : []) {
       const path = join(volume, folder);
+      if (disk.kindOf(path) !== 'folder') continue;
       bytes += (await withRemoval(disk, path, () => removeSession(disk, path, pool))) ?? 0;
     }
     return bytes;

@@ -5,8 +5,9 @@
 import { join } from 'node:path';
 import { CHUNK_FILE_NAME, CHUNKS_PER_RANGE } from '../../../shared/archive/address.ts';
 import { Refusal } from '../refusal.ts';
-import { EMPTY_SUM, checksumLine, readChecksums, type Checksums } from './checksums.ts';
+import { EMPTY_SUM, checksumLine, findChecksums, type Checksums } from './checksums.ts';
 import type { Disk } from './disk.ts';
+import { renameToOwn } from './own-file.ts';
 import { CHECKSUMS, PAGE, firstAddressOf } from './paths.ts';
 import { writeNew } from './small-file.ts';
 
@@ -77,7 +78,7 @@ export class RangeHandover {
     }
     if (!this.#shared) return;
     const merged = join(this.#to, MERGED);
-    if (disk.kindOf(merged) !== undefined) disk.rename(merged, join(this.#to, CHECKSUMS));
+    if (disk.kindOf(merged) !== undefined) renameToOwn(disk, merged, join(this.#to, CHECKSUMS));
     const { files, sums } = this.#find();
     const own = this.#checksums(this.#to).sums;
     const there = new Set(disk.list(this.#to));
@@ -111,7 +112,7 @@ export class RangeHandover {
   }
 
   #checksums(folder: string): Checksums {
-    return readChecksums(this.#heirs.disk, folder, 'a range') ?? EMPTY;
+    return findChecksums(this.#heirs.disk, folder) ?? EMPTY;
   }
 }
 

@@ -7,14 +7,12 @@ import type { PairingId } from '../../../shared/archive/names.ts';
 import { Refusal, attemptAsync } from '../refusal.ts';
 import type { Resolution, StoredHead } from '../store.ts';
 import { readCheckpoint } from './checkpoint.ts';
+import { MAX_SMALL } from './lengths.ts';
 import { HEAD } from './paths.ts';
 import type { VolumePlace } from './place.ts';
 import { newestVisible, type StoredSession } from './sessions.ts';
 import { readSmall } from './small-file.ts';
 import { UnfinishedSend } from './unfinished.ts';
-
-/** The longest head, and the longest slot: they fit the smallest frame with room to spare. */
-export const MAX_SMALL = 64 * 1024;
 
 export async function resolveSend(place: VolumePlace, pairing: PairingId, resume: boolean): Promise<Resolution> {
   const { disk, id, volume, volumeName, readers } = place;
@@ -37,7 +35,7 @@ async function keepOnly(place: VolumePlace, pairing: PairingId | undefined): Pro
   let kept: number | undefined;
   for await (const send of UnfinishedSend.claimAll(place)) {
     const mine = send.pairing === pairing;
-    const checkpoint = mine ? send.during(() => readCheckpoint(place.disk, send.path, send.name)) : undefined;
+    const checkpoint = mine ? send.during(() => readCheckpoint(place.disk, send.path)) : undefined;
     if (checkpoint === undefined) await send.discard();
     else send.release();
     kept ??= checkpoint?.address;
@@ -52,5 +50,6 @@ export function readHead(
   const name = `${volumeName}/${session}/${HEAD}`;
   const data = readSmall(disk, join(path, HEAD), name, MAX_SMALL);
   if (data === undefined) throw new Refusal('io', `${name} is missing`);
+  if (data.length === 0) throw new Refusal('io', `${name} is empty`);
   return { session, data };
 }

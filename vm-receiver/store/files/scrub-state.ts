@@ -7,9 +7,8 @@ import * as z from 'zod';
 import { isSessionName, type SessionName, type VolumeId } from '../../../shared/archive/names.ts';
 import { MAX_DAMAGE } from '../../../shared/wire/limits.ts';
 import type { Disk } from './disk.ts';
+import { readOwn, writeOwn } from './own-file.ts';
 import { SCRUB } from './paths.ts';
-import { problemOf } from './problem.ts';
-import { readSmall } from './small-file.ts';
 
 const time = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const session = z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value));
@@ -46,7 +45,7 @@ export class ScrubState {
 
   static load(disk: Disk, archive: string, volume: VolumeId): ScrubState {
     const path = join(archive, SCRUB, volume);
-    const { sessions, damaged } = read(disk, path, `${SCRUB}/${volume}`);
+    const { sessions, damaged } = read(disk, path);
     return new ScrubState(disk, path, new Map(Object.entries(sessions) as [SessionName, Known][]), new Set(damaged));
   }
 
@@ -74,23 +73,21 @@ export class ScrubState {
     for (const name of present) if (!this.#sessions.has(name)) this.set(name, {});
   }
 
-  /** Durable when it returns. */
-  save(): void {
+  /** Durable when it returns; gives whether it could be written. */
+  save(): boolean {
     const sessions = Object.fromEntries(this.#sessions);
     const damaged = [...this.damaged].sort().slice(0, MAX_DAMAGE);
-    this.#disk.replace(this.#path, `${JSON.stringify({ sessions, damaged })}\n`);
+    return writeOwn(this.#disk, this.#path, `${JSON.stringify({ sessions, damaged })}\n`);
   }
 }
 
-function read(disk: Disk, path: string, name: string): z.infer<typeof schema> {
+function read(disk: Disk, path: string): z.infer<typeof schema> {
   const nothing = { sessions: {}, damaged: [] };
+  const bytes = readOwn(disk, path, MAX_STATE);
+  if (bytes === undefined) return nothing;
   try {
-    const bytes = readSmall(disk, path, name, MAX_STATE);
-    return bytes === undefined
-      ? nothing
-      : (schema.safeParse(JSON.parse(Buffer.from(bytes).toString())).data ?? nothing);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) problemOf(error);
+    return schema.safeParse(JSON.parse(Buffer.from(bytes).toString())).data ?? nothing;
+  } catch {
     return nothing;
   }
 }

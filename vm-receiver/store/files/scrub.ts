@@ -5,19 +5,22 @@
 import { join } from 'node:path';
 import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../shared/archive/address.ts';
 import { isId, type SessionName, type VolumeId } from '../../../shared/archive/names.ts';
-import { attempt, attemptAsync } from '../refusal.ts';
+import { attemptAsync, isLoss, type Refusal } from '../refusal.ts';
 import type { Harm, Problem, ScrubRequest, Scrubbed } from '../store.ts';
 import { findChecksums } from './checksums.ts';
 import type { Disk } from './disk.ts';
 import { RANGE, SESSION, inspectFile, inspectFolder, listFolder, type Finding } from './inspect.ts';
 import { FolderLock } from './lock.ts';
-import { CHECKSUMS, SCRUB } from './paths.ts';
+import { listOwn, makeOwnFolder, removeOwn, writeOwn } from './own-file.ts';
+import { CHECKSUMS, SCRUB, SIZE, volumeFolder } from './paths.ts';
 import type { ArchivePlace } from './place.ts';
 import { parsePlace, sessionsHurtBy, showPlace } from './places.ts';
 import { Pool } from './pool.ts';
 import { ScrubState } from './scrub-state.ts';
 import type { StoredSession } from './sessions.ts';
 import { sweepPool } from './sharing.ts';
+import { describeSize, readSize } from './size.ts';
+import { recountStats } from './stats.ts';
 
 /** Milliseconds between two notes of how far it has come. */
 const NOTED_EVERY = 10_000;
@@ -37,15 +40,18 @@ export async function scrubArchive(
   const { disk, archive, patience } = place;
   return await attemptAsync('scrub', async () => {
     const folder = join(archive, SCRUB);
-    if (disk.kindOf(folder) === undefined) disk.makeFolder(folder);
-    const lock = await FolderLock.take(disk, folder, 'alone', 'the scrub of the archive', patience);
+    // Without it, all is read as if for the first time.
+    const isThere = makeOwnFolder(disk, folder);
+    const lock = isThere
+      ? await FolderLock.take(disk, folder, 'alone', 'the scrub of the archive', patience)
+      : undefined;
     try {
-      for (const name of disk.list(folder)) {
-        if (isId(name) && !volumes.includes(name as VolumeId)) disk.remove(join(folder, name));
+      for (const name of listOwn(disk, folder)) {
+        if (isId(name) && !volumes.includes(name as VolumeId)) removeOwn(disk, join(folder, name));
       }
       return await new Scrub(place, request).run(volumes);
     } finally {
-      lock.release();
+      lock?.release();
     }
   });
 }
@@ -61,8 +67,11 @@ class Scrub {
   readonly #place: ArchivePlace;
   readonly #request: ScrubRequest;
   readonly #pool: Pool | undefined;
+  /** Volumes that cannot be read at all: told, and no reason not to read the others. */
+  readonly #lost = new Map<VolumeId, Refusal>();
   #noted = performance.now();
   #mended = 0;
+  #remembered = true;
 
   constructor(place: ArchivePlace, request: ScrubRequest) {
     this.#place = place;
@@ -72,11 +81,29 @@ class Scrub {
 
   async run(volumes: readonly VolumeId[]): Promise<Scrubbed> {
     const due: Due[] = [];
-    for (const volume of volumes) due.push(...(await this.#dueOf(volume)));
+    for (const volume of volumes) due.push(...((await this.#ofVolume(volume, () => this.#dueOf(volume))) ?? []));
     due.sort((a, b) => a.since - b.since);
-    for (const each of due) if (!(await this.#session(each))) break;
+    for (const each of due) {
+      if (this.#lost.has(each.volume)) continue;
+      if ((await this.#ofVolume(each.volume, () => this.#session(each))) === false) break;
+    }
     if (this.#pool !== undefined) await sweepPool(this.#place.disk, this.#pool);
     return await this.#result(volumes);
+  }
+
+  /** Undefined where the volume turns out to be lost. */
+  async #ofVolume<T>(volume: VolumeId, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await attemptAsync(`read ${volumeFolder(volume)}`, work);
+    } catch (error) {
+      if (!isLoss(error)) throw error;
+      this.#lost.set(volume, error);
+      return undefined;
+    }
+  }
+
+  #save(state: ScrubState): void {
+    if (!state.save()) this.#remembered = false;
   }
 
   /** Sessions that were not read since the time that was asked for; one that is being read comes first. */
@@ -94,7 +121,7 @@ class Scrub {
   async #look(volume: VolumeId): Promise<{ state: ScrubState; sessions: readonly StoredSession[] }> {
     const { disk, archive, readers } = this.#place;
     const sessions = (await readers.get(volume))?.sessions ?? [];
-    const state = attempt('read what was scrubbed', () => ScrubState.load(disk, archive, volume));
+    const state = ScrubState.load(disk, archive, volume);
     state.follow(sessions.map(({ session }) => session));
     return { state, sessions };
   }
@@ -107,7 +134,7 @@ class Scrub {
     const { began = now, next = '', ...known } = state.get(session);
     const note = (done: Partial<{ next: string }>) => {
       state.set(session, { ...known, began, ...done });
-      state.save();
+      this.#save(state);
       this.#noted = performance.now();
     };
     let path = await this.#pathOf(volume, session);
@@ -130,10 +157,13 @@ class Scrub {
   /** All of it was read, unless something came over from a session that was pruned meanwhile. */
   async #finish(volume: VolumeId, session: SessionName, state: ScrubState, began: number): Promise<void> {
     this.#place.readers.release(volume);
-    const present = (await this.#place.readers.get(volume))?.sessions.map((each) => each.session) ?? [];
+    const sessions = (await this.#place.readers.get(volume))?.sessions ?? [];
     state.set(session, { since: began });
-    state.follow(present);
-    state.save();
+    state.follow(sessions.map((each) => each.session));
+    this.#save(state);
+    const path = sessions.find((each) => each.session === session)?.path;
+    const size = path === undefined ? Infinity : readSize(this.#place.disk, path);
+    if (path !== undefined && size !== Infinity) await recountStats(this.#place.disk, path, size);
   }
 
   async #pathOf(volume: VolumeId, session: SessionName): Promise<string | undefined> {
@@ -165,20 +195,31 @@ class Scrub {
   }
 
   #mend(folder: string, { file, sum }: Finding): boolean {
+    if (file === SIZE) return this.#mendSize(folder);
     if (sum === undefined || !CHUNK_FILE_NAME.test(file)) return false;
     return this.#pool?.mend(sum, join(folder, file)) ?? false;
+  }
+
+  /** The session's count has the size, too, and the checksum tells whether it is the right one. */
+  #mendSize(session: string): boolean {
+    const size = readSize(this.#place.disk, session);
+    return size !== Infinity && writeOwn(this.#place.disk, join(session, SIZE), describeSize(size));
   }
 
   async #result(volumes: readonly VolumeId[]): Promise<Scrubbed> {
     const harms: Harm[] = [];
     let since: number | undefined = this.#request.now;
     for (const volume of volumes) {
-      const { state, sessions } = await this.#look(volume);
-      for (const { session } of sessions) since = least(since, state.get(session).since);
-      harms.push(...this.#harmsOf(volume, state, sessions));
-      state.save();
+      await this.#ofVolume(volume, async () => {
+        const { state, sessions } = await this.#look(volume);
+        for (const { session } of sessions) since = least(since, state.get(session).since);
+        harms.push(...this.#harmsOf(volume, state, sessions));
+        this.#save(state);
+      });
     }
-    return { harms, mended: this.#mended, since };
+    if (this.#lost.size > 0) since = undefined;
+    for (const volume of this.#lost.keys()) harms.push({ volume, place: '', problem: 'unreadable', sessions: [] });
+    return { harms, mended: this.#mended, since, remembered: this.#remembered };
   }
 
   /** What is damaged still; what was pruned away meanwhile, or is sound again, is forgotten. */

@@ -16,6 +16,7 @@ import { Pool } from './pool.ts';
 import { RangeWriter, type Counts } from './range-writer.ts';
 import { writeNew } from './small-file.ts';
 import { newTally, shareSession } from './sharing.ts';
+import { describeSize } from './size.ts';
 import { describeStats, type Stats } from './stats.ts';
 import type { SpaceWatch } from './space.ts';
 import type { UnfinishedSend } from './unfinished.ts';
@@ -133,7 +134,7 @@ export class FilesSend implements Send {
   #writeDescription(head: Uint8Array, index: readonly Uint8Array[]): void {
     const { disk } = this.#place;
     const whole = Buffer.concat(index);
-    const size = Buffer.from(`${this.#request.size}\n`);
+    const size = Buffer.from(describeSize(this.#request.size));
     const { files, zeros, storedBytes } = this.#writer.counts;
     const sizeBytes = this.#request.size;
     const stats: Stats = {

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { isSessionName, type SessionName } from '../../../shared/archive/names.ts';
 import { Refusal } from '../refusal.ts';
 import type { Disk } from './disk.ts';
+import { readOwn } from './own-file.ts';
 import { NEWEST_EVER, sessionOf } from './paths.ts';
-import { readSmall } from './small-file.ts';
 
 export interface StoredSession {
   readonly session: SessionName;
@@ -42,18 +42,11 @@ export function newestVisible(sessions: readonly StoredSession[]): StoredSession
 }
 
 /** The highest name that the volume ever had, so that no name is used twice. */
-export function newestEver(
-  disk: Disk,
-  volume: string,
-  name: string,
-  sessions: readonly StoredSession[],
-): SessionName | undefined {
+export function newestEver(disk: Disk, volume: string, sessions: readonly StoredSession[]): SessionName | undefined {
   const present = sessions.at(-1)?.session;
-  const bytes = readSmall(disk, join(volume, NEWEST_EVER), `${name}/${NEWEST_EVER}`, 64);
-  if (bytes === undefined) return present;
-  const recorded = Buffer.from(bytes).toString().trimEnd();
-  if (!isSessionName(recorded)) {
-    throw new Refusal('io', `${name}/${NEWEST_EVER} holds no session's name`);
-  }
+  const recorded = Buffer.from(readOwn(disk, join(volume, NEWEST_EVER), 64) ?? '')
+    .toString()
+    .trimEnd();
+  if (!isSessionName(recorded)) return present;
   return present === undefined || recorded > present ? recorded : present;
 }

@@ -9,6 +9,7 @@ import type { Shared } from '../store.ts';
 import { aloneIn } from './alone.ts';
 import { EMPTY_SUM, findChecksums } from './checksums.ts';
 import type { Disk } from './disk.ts';
+import { ifPossible, removeOwn } from './own-file.ts';
 import { LINK } from './paths.ts';
 import type { VolumePlace } from './place.ts';
 import { rangesOf } from './ranges.ts';
@@ -56,7 +57,7 @@ function shareRange(disk: Disk, pool: Pool, folder: string, tally: Tally): void 
   const sums = findChecksums(disk, folder)?.sums;
   for (const name of disk.list(folder)) {
     // Of a link that was cut off before it took its place.
-    if (name.endsWith(LINK)) disk.remove(join(folder, name));
+    if (name.endsWith(LINK)) removeOwn(disk, join(folder, name));
     const sum = sums?.get(name);
     if (sum === undefined || sum === EMPTY_SUM || !CHUNK_FILE_NAME.test(name)) continue;
     const shared = pool.share(sum, join(folder, name));
@@ -76,10 +77,10 @@ export async function sweepPool(disk: Disk, pool: Pool): Promise<number> {
     let bytes = 0;
     for (const paths of pool.entries()) {
       for (const path of paths) {
-        const entry = disk.entryAt(path);
+        const entry = ifPossible(() => disk.entryAt(path));
         if (entry?.kind !== 'file' || entry.links > 1) continue;
         bytes += entry.size;
-        disk.remove(path);
+        removeOwn(disk, path);
       }
       await nextTurn();
     }

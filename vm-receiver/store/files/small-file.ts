@@ -40,7 +40,7 @@ export function readFully(
 export function readSmall(disk: Disk, path: string, name: string, max: number): Uint8Array | undefined {
   try {
     return withFile(disk, path, name, (fd, size) => {
-      if (size > max) throw new Refusal('io', `${name} has ${size} bytes, where ${max} are the most`);
+      if (size > max) throw tooLong(name, size, max);
       const bytes = Buffer.allocUnsafe(size);
       readFully(disk, fd, bytes, 0, size, name);
       return bytes;
@@ -51,20 +51,31 @@ export function readSmall(disk: Disk, path: string, name: string, max: number): 
   }
 }
 
-/** A file in pieces; each piece holds until the next one is asked for. */
-export function* pieces(disk: Disk, path: string, name: string): Generator<Uint8Array, void, undefined> {
+/** A file of at most `max` bytes in pieces; each piece holds until the next one is asked for. */
+export function* pieces(disk: Disk, path: string, name: string, max: number): Generator<Uint8Array, void, undefined> {
   try {
-    yield* read(disk, path, name);
+    yield* read(disk, path, name, max);
   } catch (error) {
     throw asRefusal(error, `read ${name}`);
   }
 }
 
-function* read(disk: Disk, path: string, name: string): Generator<Uint8Array, void, undefined> {
+/** The same pieces, of a file that is never empty. */
+export function* nonEmpty(name: string, all: Iterable<Uint8Array>): Generator<Uint8Array, void, undefined> {
+  let count = 0;
+  for (const piece of all) {
+    count += 1;
+    yield piece;
+  }
+  if (count === 0) throw new Refusal('io', `${name} is empty`);
+}
+
+function* read(disk: Disk, path: string, name: string, max: number): Generator<Uint8Array, void, undefined> {
   const fd = disk.open(path, 'read');
   try {
     const entry = disk.entryOf(fd);
     if (entry.kind !== 'file') throw new Refusal('io', `${name} is not a plain file`);
+    if (entry.size > max) throw tooLong(name, entry.size, max);
     const piece = Buffer.allocUnsafe(Math.min(PIECE, entry.size));
     for (let left = entry.size; left > 0;) {
       const length = Math.min(left, piece.length);
@@ -75,6 +86,10 @@ function* read(disk: Disk, path: string, name: string): Generator<Uint8Array, vo
   } finally {
     disk.close(fd);
   }
+}
+
+function tooLong(name: string, size: number, max: number): Refusal {
+  return new Refusal('io', `${name} has ${size} bytes, where ${max} are the most`);
 }
 
 /** Writes all of the bytes, however few the system takes at a time. */

@@ -6,9 +6,10 @@ import { isArchiveName, isId, type ArchiveName } from '../../../shared/archive/n
 import { systemCode } from '../../../shared/errors.ts';
 import { Refusal, attempt, attemptAsync } from '../refusal.ts';
 import type { ArchiveStore, NewArchive, Patience, Rules, Store } from '../store.ts';
-import { FilesArchive, MAX_CATALOGUE } from './archive.ts';
+import { FilesArchive } from './archive.ts';
 import { describeArchive, readDescription } from './description.ts';
 import type { Disk } from './disk.ts';
+import { MAX_CATALOGUE } from './lengths.ts';
 import { FolderLock } from './lock.ts';
 import { CATALOGUE, DESCRIPTION, KEYS, VOLUMES } from './paths.ts';
 import { readSmall, writeNew } from './small-file.ts';
@@ -110,6 +111,7 @@ export class FilesStore implements Store {
     for (const name of this.#disk.list(this.#root)) {
       if (!name.startsWith(DRAFT) || !isId(name.slice(DRAFT.length))) continue;
       const path = join(this.#root, name);
+      if (this.#disk.kindOf(path) !== 'folder') continue;
       const lock = await FolderLock.take(this.#disk, path, 'alone', 'an archive being made', patience);
       try {
         if (lock.isAt(path)) await this.#disk.removeTree(path);

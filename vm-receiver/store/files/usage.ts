@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SharedUsage, Usage } from '../store.ts';
 import type { Disk, Entry } from './disk.ts';
+import { ifPossible } from './own-file.ts';
 import type { Pool } from './pool.ts';
 
 type Tally = { -readonly [K in keyof Usage]: Usage[K] };
@@ -38,8 +39,8 @@ export async function sharedUsageOf(disk: Disk, pool: Pool): Promise<SharedUsage
   let [diskBytes, savedBytes] = [0, 0];
   for (const paths of pool.entries()) {
     for (const path of paths) {
-      const entry = disk.entryAt(path);
-      if (entry === undefined) continue;
+      const entry = ifPossible(() => disk.entryAt(path));
+      if (entry?.kind !== 'file') continue;
       const others = entry.links - 1;
       // What one chunk has is counted there; what none has any more, here.
       if (others !== 1) diskBytes += entry.diskBytes;

@@ -270,7 +270,7 @@ class MemoryArchive implements ArchiveStore {
 
   /** Nor needs reading again. */
   async scrub({ now }: ScrubRequest): Promise<Scrubbed> {
-    return { harms: [], mended: 0, since: now };
+    return { harms: [], mended: 0, since: now, remembered: true };
   }
 
   async close(): Promise<void> {

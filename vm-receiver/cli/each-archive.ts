@@ -1,0 +1,57 @@
+/**
+ * A command over several archives: what keeps it from one of them, or from one volume, is said and does not keep it from
+ * the others.
+ */
+import type { ArchiveName } from '../../shared/archive/names.ts';
+import { EXIT_STATUS, SparsebakError } from '../../shared/errors.ts';
+import type { OnLost, Store } from '../store/store.ts';
+import { chosenArchives, describeError } from './output.ts';
+import type { Settings } from './settings.ts';
+
+/** What went wrong, as it is said on standard error. */
+export class Troubles {
+  readonly #of: ArchiveName;
+  readonly #all: SparsebakError[];
+
+  constructor(archive: ArchiveName, all: SparsebakError[]) {
+    this.#of = archive;
+    this.#all = all;
+  }
+
+  /** By the volume's id. */
+  readonly add: OnLost<string> = (name, error) => {
+    this.tell(`${name}: `, error);
+  };
+
+  tell(what: string, error: SparsebakError): void {
+    this.#all.push(error);
+    process.stderr.write(`sparsebak-receiver: ${this.#of}: ${what}${describeError(error)}\n`);
+  }
+}
+
+export interface Outcome<T> {
+  readonly reports: readonly T[];
+  /** Exit status of what went wrong, 0 where nothing did: of the only archive there is as it is, else "done in part". */
+  readonly status: number;
+}
+
+export async function eachArchive<T>(
+  store: Store,
+  settings: Settings,
+  work: (archive: ArchiveName, troubles: Troubles) => Promise<T>,
+): Promise<Outcome<T>> {
+  const reports: T[] = [];
+  const errors: SparsebakError[] = [];
+  const names = chosenArchives(store, settings);
+  for (const name of names) {
+    const troubles = new Troubles(name, errors);
+    try {
+      reports.push(await work(name, troubles));
+    } catch (error) {
+      // Of one archive it is the command's own end.
+      if (!(error instanceof SparsebakError) || names.length === 1) throw error;
+      troubles.tell('', error);
+    }
+  }
+  return { reports, status: errors.length === 0 ? 0 : EXIT_STATUS.partial };
+}
