@@ -47,6 +47,7 @@ const programs = [
   { program: 'dmsetup', package: 'dmsetup', without: 'tests of LVM thin pools' },
   { program: 'thin_delta', package: 'thin-provisioning-tools', without: 'tests of LVM thin pools' },
   { program: 'strace', package: 'strace', without: 'tests that watch system calls' },
+  { program: 'faketime', package: 'faketime', without: 'tests with a clock that is wrong' },
 ];
 
 /** @param {string} message */

@@ -142,6 +142,7 @@ function addCommands(program: Command, execute: Execute): void {
     .option('--autoprune', 'also prune, as [retention] in the configuration says')
     .option('--yes', 'with --autoprune: also where more than half of a volume would go at once')
     .option('--accept-rollback', 'take the archive as it is, after you restored its disk from a copy')
+    .option('--accept-clock', 'send though the clock is past the year 2100')
     .addHelpText(
       'after',
       '\nExamples:\n  sparsebak send --full\n  sparsebak send work/private.img --tag before-upgrade',

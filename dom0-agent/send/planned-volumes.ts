@@ -6,6 +6,7 @@ import type { SendRequest } from '../capture/begin-send.ts';
 import type { Pool } from '../config/pools.ts';
 import type { SelectedVolume } from '../config/selection.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
+import { clockReport, newestOf, type ClockReport, type NewestSession } from '../trust/clock.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import { provenBase, type Base } from './base.ts';
 import { blankReport, failedReport, type VolumeReport } from './report.ts';
@@ -25,6 +26,10 @@ export interface SendPlan {
   readonly sequence: number;
   /** What the catalogue lists of volumes that were rolled back, put right. */
   readonly corrected: readonly CatalogueVolume[];
+  /** Of the archive, before this send; by its proven head. */
+  readonly newest: NewestSession | undefined;
+  /** What is doubtful of the clock; null: nothing. */
+  readonly clock: ClockReport | null;
 }
 
 const NEW_VOLUME: Base = { session: undefined, rolledBack: false };
@@ -45,9 +50,11 @@ export async function planVolumes(
     ),
   );
   // Only of what is proven: a receiver that lists a session of the year 9999 must not use up all names.
-  const newest = [...bases.values()].flatMap(({ base }) => base.session?.head.session ?? []);
+  const newest = newestOf([...bases.values()].flatMap(({ base }) => base.session?.head ?? []));
   const listed = catalogue.volumes.flatMap((volume) => volume.session ?? []);
-  const { session, sequence } = archive.state.burnSession(catalogue.sequence, [...newest, ...listed].sort().at(-1));
+  const now = Date.now();
+  const latest = [...listed, ...(newest === undefined ? [] : [newest.session])].sort().at(-1);
+  const { session, sequence } = archive.state.burnSession(catalogue.sequence, latest, now);
   const planned: PlannedVolume[] = [];
   const reports: VolumeReport[] = [];
   for (const selected of volumes) {
@@ -63,7 +70,7 @@ export async function planVolumes(
     }
   }
   const corrected = [...bases.values()].flatMap(({ entry, base }) => (base.rolledBack ? [asFound(entry, base)] : []));
-  return { planned, reports, session, sequence, corrected };
+  return { planned, reports, session, sequence, corrected, newest, clock: clockReport(now, newest) };
 }
 
 function requestFor(

@@ -1,6 +1,7 @@
 /** What a send tells of itself (docs/cli.md has it as JSON). */
 import type { SessionName } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
+import type { ClockReport } from '../trust/clock.ts';
 import type { StreamCounts } from './stream.ts';
 
 export interface VolumeReport {
@@ -26,6 +27,8 @@ export interface VolumeReport {
 export interface SendReport {
   /** null: nothing was committed. */
   readonly session: SessionName | null;
+  /** What is doubtful of this computer's clock; null: nothing. */
+  readonly clock: ClockReport | null;
   readonly volumes: readonly VolumeReport[];
 }
 
@@ -60,11 +63,11 @@ export function failedReport(name: string, error: SparsebakError, seconds: numbe
 
 /** The report, with what the configuration selects and no send takes. */
 export function withSkipped(
-  { session, volumes }: SendReport,
+  { volumes, ...report }: SendReport,
   skipped: readonly { readonly name: string; readonly error: NonNullable<VolumeReport['error']> }[],
 ): SendReport {
   const rows = skipped.map(({ name, error }): VolumeReport => ({ ...blankReport(name), kind: 'skipped', error }));
-  return { session, volumes: [...volumes, ...rows].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  return { ...report, volumes: [...volumes, ...rows].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
 /** The reports by name, with those of cut-off sends that the same run first brought to their end. */

@@ -14,6 +14,7 @@ import type { OnWait } from '../link/call-watch.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { PipelinePool } from '../pipeline/pool.ts';
 import type { ArchiveState } from '../trust/archive-state.ts';
+import { noteNewest } from '../trust/clock.ts';
 import { connect, openArchive } from '../trust/open-archive.ts';
 import { lockArchive, refuseForeignWriter } from '../trust/writing.ts';
 import type { ArchiveConfig } from '../config/config.ts';
@@ -122,6 +123,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
     }
   }
   await listHeads(context, plan, heads, done);
+  noteNewestOf(archive.state, plan, heads, starts);
   await readBackAll(context, starts, heads, reports);
   const goneOnWith = resumed.map(({ report }) => report);
   await readBackAll(
@@ -141,8 +143,20 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
           .at(-1);
   return {
     session: session ?? null,
+    clock: plan.clock,
     volumes: withResumed(withLeftBehind(reports, running), goneOnWith),
   };
+}
+
+function noteNewestOf(
+  { folder }: ArchiveState,
+  { session, newest }: SendPlan,
+  heads: readonly NewHead[],
+  starts: ReadonlyMap<string, SendStart>,
+): void {
+  const times = [...starts.values()].flatMap((start) => (start.kind === 'begun' ? start.tock.time : []));
+  const made = heads.length > 0 && times.length > 0 ? { session, time: Math.max(...times) } : newest;
+  if (made !== undefined) noteNewest(folder, made);
 }
 
 /** The receiver has committed it: whatever dom0 then failed at, the catalogue lists it. */

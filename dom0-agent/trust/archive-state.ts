@@ -108,13 +108,18 @@ export class ArchiveState {
    * Takes the next sequence and session name. Both are durable before they are used: a head signs its session's name, and
    * of two heads with one name, from a send that failed and the next one, the receiver could show either.
    * @param newest of the archive, as it was proven
+   * @param now in milliseconds since 1970
    */
-  burnSession(atLeast: number, newest: SessionName | undefined): { sequence: number; session: SessionName } {
+  burnSession(
+    atLeast: number,
+    newest: SessionName | undefined,
+    now: number,
+  ): { sequence: number; session: SessionName } {
     const latest = [newest, this.#burned().session]
       .filter((name) => name !== undefined)
       .sort()
       .at(-1);
-    const session = nextSessionName(Date.now(), latest);
+    const session = nextSessionName(now, latest);
     return { ...this.#burn(atLeast, session), session };
   }
 

@@ -2,6 +2,9 @@
  * The names that both sides validate by grammar: archives, sessions, volume ids, slots.
  * A name that came from the other side is used only after it passed here.
  */
+import { SparsebakError } from '../errors.ts';
+import { LATEST_CLOCK } from './clock.ts';
+
 declare const brand: unique symbol;
 
 /** `S_YYYYMMDD-HHMMSS`, UTC. Order is by name. */
@@ -72,8 +75,26 @@ function formatSessionName(milliseconds: number): string {
   return `S_${iso.slice(0, 10).replaceAll('-', '')}-${iso.slice(11, 19).replaceAll(':', '')}`;
 }
 
-/** max(now, newest + 1 s): names only ever grow, whatever the clock does. `now` in milliseconds since 1970. */
+/** The last second that a name can say. */
+const LAST_NAME = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+/**
+ * max(now, newest + 1 s): names only ever grow, whatever the clock does. A clock past LATEST_CLOCK is no part of it, so that it
+ * cannot use up the names; where an older archive has one of the year 9999, names go on from that.
+ * @param now in milliseconds since 1970
+ * @throws `failed` where there is no name above the newest
+ */
 export function nextSessionName(now: number, newest: SessionName | undefined): SessionName {
-  const after = newest === undefined ? 0 : sessionTime(newest) + 1000;
-  return formatSessionName(Math.max(now, after)) as SessionName;
+  const after = newest === undefined ? Math.min(now, LATEST_CLOCK) : sessionTime(newest) + 1000;
+  const time = Math.max(0, now < LATEST_CLOCK ? now : 0, after);
+  if (time > LAST_NAME) {
+    throw new SparsebakError(
+      'failed',
+      `no session can have a name after ${newest ?? ''}, which is the archive's newest`,
+      {
+        hint: 'Make a new archive, and keep this one for what it has.',
+      },
+    );
+  }
+  return formatSessionName(time) as SessionName;
 }

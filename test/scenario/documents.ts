@@ -62,8 +62,18 @@ export const pruneDocument = z.strictObject({
   freedBytes: uint,
 });
 
+/** What is doubtful of the clock. */
+const clock = z
+  .strictObject({
+    doubt: z.enum(['earlier', 'much-later', 'past-2100']),
+    now: z.iso.datetime(),
+    newest: z.strictObject({ session, time: z.iso.datetime() }).nullable(),
+  })
+  .nullable();
+
 export const sendDocument = z.strictObject({
   session: session.nullable(),
+  clock,
   volumes: z.array(sentVolume),
   pruned: pruneDocument.extend({ error: error.optional() }).optional(),
 });
@@ -71,6 +81,7 @@ export type SendDocument = z.infer<typeof sendDocument>;
 
 export const dryRunDocument = z.strictObject({
   dryRun: z.literal(true),
+  clock,
   volumes: z.array(z.strictObject({ name: z.string(), changedBytes: uint.nullable(), error: error.optional() })),
 });
 
@@ -122,6 +133,7 @@ export type ListDocument = z.infer<typeof listDocument>;
 export const statusDocument = z.strictObject({
   archive: z.string(),
   sequence: uint.min(1),
+  clock,
   volumes: z.array(
     z.strictObject({
       name: z.string(),

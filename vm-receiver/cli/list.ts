@@ -1,4 +1,5 @@
-import type { ArchiveName } from '../../shared/archive/names.ts';
+import { isMisleading } from '../../shared/archive/calendar.ts';
+import type { ArchiveName, SessionName } from '../../shared/archive/names.ts';
 import type { Patience, Store, VolumeSummary } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive, type Troubles } from './each-archive.ts';
@@ -37,6 +38,13 @@ async function listOne(
   }
 }
 
+/** With the time of its commit, where its name says another one. */
+function withTime(session: SessionName, time: string | null): string {
+  return time === null || !isMisleading(session, time)
+    ? session
+    : `${session} (${time.slice(0, 16).replace('T', ' ')})`;
+}
+
 /** Null where it was not noted. */
 function isoTime(milliseconds: number | undefined): string | null {
   return milliseconds === undefined ? null : new Date(milliseconds).toISOString();
@@ -47,9 +55,9 @@ const NO_WAIT: Patience = { seconds: 0, signal: new AbortController().signal };
 
 function describe(archive: ArchiveName, volumes: readonly VolumeSummary[]): string {
   const rows = volumes.flatMap(({ volume, name, sessions }) =>
-    sessions.map(({ session, sizeBytes, storedBytes, files }) => [
+    sessions.map(({ session, committed, sizeBytes, storedBytes, files }) => [
       name ?? volume,
-      session,
+      withTime(session, isoTime(committed)),
       showBytes(sizeBytes),
       showBytes(storedBytes),
       String(files),

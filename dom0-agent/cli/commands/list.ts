@@ -1,4 +1,5 @@
 /** `list`: the volumes of the archive and their sessions. The newest head of each is proven, the others once. */
+import { isMisleading } from '../../../shared/archive/calendar.ts';
 import type { SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
 import type { CatalogueVolume } from '../../content/catalogue.ts';
@@ -13,7 +14,7 @@ import { formatBytes, formatTable, print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
 
 interface ListedSession {
-  readonly session: string;
+  readonly session: SessionName;
   readonly sequence: number;
   readonly kind: 'full' | 'incremental';
   readonly sizeBytes: number;
@@ -203,7 +204,7 @@ function asText(volumes: readonly ListedVolume[]): string {
   const rows = volumes.flatMap(({ name, sessions, uncatalogued, proven }) =>
     sessions.map((session, index) => [
       index === 0 ? `${name}${uncatalogued === true ? ' (uncatalogued)' : ''}` : '',
-      session.session,
+      isMisleading(session.session, session.time) ? `${session.session} (${minute(session.time)})` : session.session,
       session.kind,
       formatBytes(session.sizeBytes),
       formatBytes(session.changedBytes),
@@ -213,6 +214,11 @@ function asText(volumes: readonly ListedVolume[]): string {
     ]),
   );
   return formatTable(['VOLUME', 'SESSION', 'KIND', 'SIZE', 'CHANGED', 'STORED', 'TAGS', 'PROVEN'], rows, [3, 4, 5]);
+}
+
+/** UTC, without seconds. */
+function minute(time: string): string {
+  return time.slice(0, 16).replace('T', ' ');
 }
 
 /** The strongest that is known of the session. */

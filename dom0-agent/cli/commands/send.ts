@@ -7,6 +7,7 @@ import { selectVolumes, type Selection } from '../../config/selection.ts';
 import { checkTags } from '../../maintain/check-tags.ts';
 import { hasUnfinishedChanges } from '../../maintain/unfinished-changes.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
+import { describeClock, localClock, refuseLateClock } from '../../trust/clock.ts';
 import { send as runSend } from '../../send/send.ts';
 import { withSkipped, type SendReport, type VolumeReport } from '../../send/report.ts';
 import type { CommandContext } from '../context.ts';
@@ -18,6 +19,7 @@ export interface SendCommandOptions extends AutopruneOptions {
   readonly full?: boolean;
   readonly tag?: readonly string[];
   readonly dryRun?: boolean;
+  readonly acceptClock?: boolean;
 }
 
 export async function send(
@@ -30,6 +32,7 @@ export async function send(
   const pools = context.pools();
   const selection = await selectVolumes(pools, names);
   if (options.dryRun === true) return dryRun(context, pools, selection);
+  refuseLateClock(Date.now(), options.acceptClock === true);
   checkTags(options.tag ?? []);
   mayAutoprune(context, options);
   await finishNoted(context, state);
@@ -84,7 +87,9 @@ async function dryRun(
   { volumes, skipped }: Selection,
 ): Promise<number> {
   const { archive, config } = context;
-  const { record } = ArchiveState.open(config.stateDir, archive.name);
+  const state = ArchiveState.open(config.stateDir, archive.name);
+  const { record } = state;
+  const clock = localClock(state, Date.now());
   const rows: DryRunRow[] = skipped.map(({ name, error }) => ({ name, changedBytes: null, error }));
   for (const pool of pools) {
     const names = volumes.filter((entry) => entry.pool === pool && !entry.missing).map(({ volume }) => volume);
@@ -99,14 +104,15 @@ async function dryRun(
     }
   }
   rows.sort((a, b) => (a.name < b.name ? -1 : 1));
-  if (context.json) printJson({ dryRun: true, volumes: rows });
+  if (context.json) printJson({ dryRun: true, clock, volumes: rows });
   else {
     const cells = rows.map(({ name, changedBytes, error }) => [
       name,
       error !== undefined ? '' : changedBytes === null ? 'everything' : formatBytes(changedBytes),
       error?.message ?? '',
     ]);
-    print(formatTable(['VOLUME', 'WOULD READ', ''], cells, [1]));
+    const table = formatTable(['VOLUME', 'WOULD READ', ''], cells, [1]);
+    print([table, ...(clock === null ? [] : [describeClock(clock)])].join('\n'));
   }
   return rows.some(({ error }) => error !== undefined) ? 3 : 0;
 }
@@ -116,7 +122,7 @@ function exitStatus({ volumes }: SendReport): number {
   return volumes.some(({ kind }) => kind === 'failed' || kind === 'skipped') ? 3 : 0;
 }
 
-function asText({ session, volumes }: SendReport): string {
+function asText({ session, clock, volumes }: SendReport): string {
   const rows = volumes.map((volume) => [
     volume.name,
     volume.compared ? `${volume.kind}, compared` : volume.kind,
@@ -127,7 +133,7 @@ function asText({ session, volumes }: SendReport): string {
     remarks(volume).join('; '),
   ]);
   const table = formatTable(['VOLUME', 'KIND', 'SIZE', 'CHANGED', 'SENT', 'TIME', ''], rows, [2, 3, 4, 5]);
-  return `${table}\n${summary(session, volumes)}`;
+  return [table, ...(clock === null ? [] : [describeClock(clock)]), summary(session, volumes)].join('\n');
 }
 
 function remarks({ error, running }: VolumeReport): string[] {

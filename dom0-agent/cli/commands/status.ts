@@ -7,6 +7,7 @@ import type { PairingState } from '../../capture/pairing.ts';
 import { capturesRunning, type Pool } from '../../config/pools.ts';
 import { selectVolumes, type SelectedVolume } from '../../config/selection.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
+import { describeClock, localClock } from '../../trust/clock.ts';
 import { Pin } from '../../trust/pin.ts';
 import { asProofs, describeProof, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
 import type { CommandContext } from '../context.ts';
@@ -69,8 +70,15 @@ export async function status(context: CommandContext, names: readonly string[]):
   }
   volumes.sort((a, b) => (a.name < b.name ? -1 : 1));
   const { sequence } = catalogue;
-  if (context.json) printJson({ archive: archive.name, sequence, volumes });
-  else print(`Archive ${archive.name}, catalogue ${sequence}.\n${asText(volumes)}`);
+  const clock = localClock(state, Date.now());
+  if (context.json) printJson({ archive: archive.name, sequence, clock, volumes });
+  else {
+    const lines = [
+      `Archive ${archive.name}, catalogue ${sequence}.`,
+      ...(clock === null ? [] : [describeClock(clock)]),
+    ];
+    print([...lines, asText(volumes)].join('\n'));
+  }
   return volumes.some(({ kind }) => kind === 'skipped') ? 3 : 0;
 }
 
