@@ -2,6 +2,7 @@
  * What the main thread and its workers say to one another. Bulk data never goes through messages: it lies in the
  * job's slot, a SharedArrayBuffer that both sides map, written by one side at a time.
  */
+import { statSync } from 'node:fs';
 import type { ChunkContent } from '../content/chunk.ts';
 
 /** Bytes of volume that one job takes at most (but at least one chunk): few messages, and slots that stay in the cache. */
@@ -14,16 +15,24 @@ export function chunksPerJob(chunkSize: number): number {
 /** Identities of 32 bytes each come first in a slot, data behind them. */
 export const IDENTITY = 32;
 
-/** A file that jobs read or write. The number is new for each opening: a path may name another file later. */
+/** A file that jobs read or write. */
 export interface JobFile {
   readonly path: string;
+  /** As a person knows it. */
+  readonly name: string;
+  /** New for each opening: a path may lead to another file later. */
   readonly opening: number;
+  /** The very file that is meant: nothing is read from another, nor written to it. */
+  readonly device: bigint;
+  readonly inode: bigint;
 }
 
 let openings = 0;
 
-export function jobFile(path: string): JobFile {
-  return { path, opening: ++openings };
+/** @param path what it leads to now is the file */
+export function jobFile(path: string, name: string): JobFile {
+  const { dev: device, ino: inode } = statSync(path, { bigint: true });
+  return { path, name, opening: ++openings, device, inode };
 }
 
 /** Reads consecutive chunks, identifies them, and seals those that differ from what is known. */
@@ -96,7 +105,13 @@ export interface JobMessage {
 
 export type ResultMessage =
   | { readonly slot: number; readonly ok: true; readonly result: JobResult }
-  | { readonly slot: number; readonly ok: false; readonly code: string; readonly message: string };
+  | {
+      readonly slot: number;
+      readonly ok: false;
+      readonly code: string;
+      readonly message: string;
+      readonly hint?: string;
+    };
 
 export interface WorkerSetup {
   readonly role: 'sparsebak-pipeline';

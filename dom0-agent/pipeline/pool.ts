@@ -155,7 +155,10 @@ export class PipelinePool {
       const job = running.jobs.shift();
       if (running.jobs.length === 0) worker.unref();
       if (message.ok) job?.resolve(message.result);
-      else job?.reject(new SparsebakError(errorCode(message.code), message.message));
+      else {
+        const { code, message: text, hint } = message;
+        job?.reject(new SparsebakError(errorCode(code), text, hint === undefined ? {} : { hint }));
+      }
       this.#dispatch();
     });
     worker.on('error', (error: Error) => {

@@ -2,7 +2,7 @@
  * A pipeline worker: reads or writes the volume, and does all work on chunks. It holds one buffer for plaintext and
  * maps the slots; nothing else grows.
  */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { CHUNK_HEADER, writeChunkHeader } from '../../shared/wire/chunk-frame.ts';
@@ -10,6 +10,7 @@ import { encodeFrame } from '../../shared/wire/encode.ts';
 import { copyBytes, freeBytes } from '../content/bytes.ts';
 import { ChunkOpener, ChunkSealer } from '../content/chunk.ts';
 import { isZeroIdentity } from '../content/identity.ts';
+import { failed } from '../source/target-error.ts';
 import {
   IDENTITY,
   chunksPerJob,
@@ -36,6 +37,12 @@ export function runPipelineWorker(): void {
   port.on('message', ({ slot, job }: JobMessage) => {
     port.postMessage(worker.run(slot, job));
   });
+}
+
+function describe(error: unknown, job: JobMessage['job']): SparsebakError {
+  if (job.kind === 'seal') return asSparsebakError(error, 'source', job.file.name);
+  const target = job.kind === 'open' ? job.target : null;
+  return target === null ? asSparsebakError(error, 'target') : failed(target.name, error);
 }
 
 class PipelineWorker {
@@ -65,8 +72,9 @@ class PipelineWorker {
       if (memory === undefined) throw new SparsebakError('failed', `no slot ${slot}`);
       return { slot, ok: true, result: job.kind === 'seal' ? this.#seal(memory, job) : this.#open(memory, job) };
     } catch (error) {
-      const known = asSparsebakError(error, job.kind === 'seal' ? 'source' : 'target');
-      return { slot, ok: false, code: known.code, message: known.message };
+      const known = describe(error, job);
+      const { code, message, hint } = known;
+      return { slot, ok: false, code, message, ...(hint === undefined ? {} : { hint }) };
     }
   }
 
@@ -136,7 +144,7 @@ class PipelineWorker {
     const fd = this.#fd(file, 'r');
     for (let done = 0; done < length;) {
       const got = readSync(fd, this.#plain, done, length - done, start + done);
-      if (got === 0) throw new SparsebakError('source', `${file.path} ends at ${start + done} bytes, before its size`);
+      if (got === 0) throw new SparsebakError('source', `${file.name} ends at ${start + done} bytes, before its size`);
       done += got;
     }
   }
@@ -158,6 +166,11 @@ class PipelineWorker {
     if (this.#file?.opening === file.opening && this.#file.flags === flags) return this.#file.fd;
     this.#close();
     const fd = openSync(file.path, flags);
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    if (dev !== file.device || ino !== file.inode) {
+      closeSync(fd);
+      throw new SparsebakError(flags === 'r' ? 'source' : 'target', `${file.name} was replaced while it was used`);
+    }
     this.#file = { opening: file.opening, flags, fd };
     return fd;
   }

@@ -12,7 +12,7 @@ export async function restore(session: ProvenSession, target: Target, tools: Rea
   const onWritten = (bytes: number): void => {
     target.wrote(bytes);
   };
-  const request = { session, target: jobFile(target.path), onWritten, stopAtBad: true };
+  const request = { session, target: jobFile(target.path, session.head.name), onWritten, stopAtBad: true };
   const { zeros: onZeros } = target;
   try {
     const result = await readContent(onZeros === undefined ? request : { ...request, onZeros }, tools);

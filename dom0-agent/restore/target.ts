@@ -1,114 +1,116 @@
 /** A path to restore to: a new file, one that is replaced by force, or a device. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  writeSync,
-  type Stats,
-} from 'node:fs';
-import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
-import { attempt, failed, newFile } from '../source/new-file.ts';
+import { basename, dirname } from 'node:path';
+import { SparsebakError } from '../../shared/errors.ts';
+import { findUse } from '../source/file-users.ts';
+import type { Held } from '../source/held.ts';
+import { newFile } from '../source/new-file.ts';
 import type { Target } from '../source/target.ts';
-import { WriteBack } from '../source/write-back.ts';
+import { openFolder, walk } from '../source/walk.ts';
+import { openDevice } from './device-target.ts';
+import { checkPlace, type OwnPlace } from './own-places.ts';
+import { checkSpace } from '../source/space.ts';
 
-/**
- * @param size bytes
- * @param force replaces an existing file, or writes to a device
- * @throws `target` where it exists, is too small, or cannot be written
- */
-export function openTarget(path: string, size: number, force: boolean): Target {
-  const there = existing(path);
-  if (there !== undefined && !force) {
-    throw new SparsebakError('target', `${path} exists already`, {
-      hint: there.isBlockDevice()
-        ? 'To overwrite this device, add --force.'
-        : 'Name another path, or add --force to replace it.',
+export interface TargetRequest {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Replaces an existing file, or writes to a device. */
+  readonly force: boolean;
+  /** Where nothing is restored to. */
+  readonly own: readonly OwnPlace[];
+  /** How many bytes the data take where space is given out in blocks of so many bytes. */
+  readonly bytesIn?: (block: number) => Promise<number>;
+}
+
+/** @throws `usage` for what is no path to a file; `target` where it exists, is in use or too small, or cannot be written */
+export async function openTarget(request: TargetRequest): Promise<Target> {
+  const { path, own, bytesIn } = request;
+  if (path === '-') {
+    throw new SparsebakError(
+      'usage',
+      'a volume is not restored to standard output: it is proven only when all of it is written',
+      {
+        hint: 'Restore to a file with --to PATH, and read that. A file that is called "-" is ./-',
+      },
+    );
+  }
+  const openParent = (): Promise<Held> => openFolder(dirname(path), 'target');
+  const folder = await openParent();
+  try {
+    await checkPlace(folder, path, own);
+    const there = await lookAt(folder, request);
+    if (there === 'device') return await openDeviceAt(folder, request);
+    if (bytesIn !== undefined) await checkSpace(folder, path, request.size, bytesIn);
+    return newFile({ folder, openAgain: openParent, path, size: request.size, ...there });
+  } catch (error) {
+    folder.close();
+    throw error;
+  }
+}
+
+type There = 'device' | { readonly there: 'refuse' } | { readonly there: 'lose'; readonly check: () => Promise<void> };
+
+/** What becomes of what has the name. */
+async function lookAt(folder: Held, request: TargetRequest): Promise<There> {
+  const { path, force } = request;
+  const name = basename(path);
+  const isName = !path.endsWith('/') && name !== '' && name !== '.' && name !== '..';
+  const stats = isName ? folder.look(name) : folder.stats;
+  if (stats === undefined) return { there: 'refuse' };
+  if (stats.isDirectory()) {
+    const within = `${path.replace(/\/+$/, '')}/restored.img`;
+    throw new SparsebakError('target', `${path} is a folder`, { hint: `Name a file in it, such as ${within}.` });
+  }
+  const isLink = stats.isSymbolicLink();
+  const isDevice = stats.isBlockDevice() || (isLink && (await leadsToDevice(folder, request)));
+  if (!force) {
+    const what = isLink && !isDevice ? `${path} exists already, as a symbolic link` : `${path} exists already`;
+    throw new SparsebakError('target', what, {
+      hint: isDevice ? 'To overwrite this device, add --force.' : 'Name another path, or add --force to replace it.',
     });
   }
-  if (there?.isBlockDevice() === true) return openDevice(path, size);
-  if (there !== undefined && !there.isFile()) {
+  if (isDevice) return 'device';
+  if (!stats.isFile() && !isLink) {
     throw new SparsebakError('target', `${path} is neither a file nor a block device`, { hint: 'Name another path.' });
   }
-  return newFile({ path, size, there: force ? 'lose' : 'refuse' });
+  const check = (): Promise<void> => checkUnused(folder, path);
+  await check();
+  return { there: 'lose', check };
 }
 
-function existing(path: string): Stats | undefined {
+/** Whoever has the file open would go on with one that has no name any more. */
+async function checkUnused(folder: Held, path: string): Promise<void> {
+  const stats = folder.look(basename(path));
+  const use = stats?.isFile() === true ? await findUse(folder, basename(path), stats) : undefined;
+  if (use === undefined) return;
+  throw new SparsebakError('target', `${path} is not replaced: ${use}`, {
+    hint: 'Close it (a qube: shut it down) first, or name another path.',
+  });
+}
+
+async function leadsToDevice(folder: Held, request: TargetRequest): Promise<boolean> {
+  const target = await followed(folder, request);
+  target?.close();
+  return target?.stats.isBlockDevice() === true;
+}
+
+/** What the path's last part leads to; undefined for nothing. @throws `target` for a link that is not followed */
+async function followed(from: Held, { path }: TargetRequest): Promise<Held | undefined> {
+  const walked = await walk({ from, path: basename(path), links: 'trusted' });
+  if (walked.kind === 'found') return walked.held;
+  if (walked.kind === 'missing') return undefined;
+  throw new SparsebakError('target', `${path} is not taken: ${walked.reason}`, {
+    hint: 'Name what it leads to, by a path without that link.',
+  });
+}
+
+async function openDeviceAt(folder: Held, request: TargetRequest): Promise<Target> {
+  const device = await followed(folder, request);
   try {
-    const link = lstatSync(path);
-    return link.isSymbolicLink() ? lstatSync(realpathSync(path)) : link;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw asSparsebakError(error, 'target', path);
+    if (device?.stats.isBlockDevice() === true) return await openDevice(device, request.path, request.size);
+  } finally {
+    device?.close();
+    folder.close();
   }
-}
-
-const ZEROS = Buffer.alloc(1024 * 1024);
-
-function openDevice(path: string, size: number): Target {
-  const fd = openUnused(path);
-  const room = deviceSize(fd, path);
-  if (room < size) {
-    closeSync(fd);
-    throw new SparsebakError('target', `${path} has ${room} bytes, the volume ${size}`, { hint: 'Make it larger.' });
-  }
-  const zeros = (offset: number, length: number): void => {
-    attempt(path, () => {
-      for (let done = 0; done < length;) {
-        done += writeSync(fd, ZEROS, 0, Math.min(ZEROS.length, length - done), offset + done);
-      }
-    });
-  };
-  let isOpen = true;
-  const close = (): void => {
-    if (isOpen) closeSync(fd);
-    isOpen = false;
-  };
-  const writeBack = new WriteBack(fd);
-  return {
-    path,
-    zeros,
-    wrote: (bytes) => {
-      writeBack.wrote(bytes);
-    },
-    finish: async () => {
-      try {
-        await writeBack.end();
-      } catch (error) {
-        throw failed(path, error);
-      }
-      close();
-      return { to: path };
-    },
-    abandon: async () => {
-      await writeBack.stop();
-      // Its first bytes are what a system would believe it by.
-      if (isOpen) zeros(0, Math.min(size, ZEROS.length));
-      close();
-    },
-  };
-}
-
-/** Opens a device so that nothing mounts it meanwhile; fails while it is mounted, or part of another device. */
-function openUnused(path: string): number {
-  try {
-    return openSync(path, constants.O_RDWR | constants.O_EXCL);
-  } catch (error) {
-    if (systemCode(error) !== 'EBUSY') throw asSparsebakError(error, 'target', path);
-    throw new SparsebakError('target', `${path} is in use: it is mounted, or part of another device`, {
-      hint: 'Unmount or close it first, or name another target.',
-      cause: error,
-    });
-  }
-}
-
-/** Bytes of a block device, from sysfs (fstat says 0). */
-function deviceSize(fd: number, path: string): number {
-  const { rdev } = fstatSync(fd);
-  const major = ((rdev >> 8) & 0xfff) | 0;
-  const minor = (rdev & 0xff) | ((rdev >> 12) & 0xfff00);
-  return attempt(path, () => Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512);
+  throw new SparsebakError('target', `${request.path} is no device any more`, { hint: 'Look at what it is now.' });
 }

@@ -5,7 +5,7 @@
 import { openSync, closeSync, writeSync } from 'node:fs';
 import { CHUNKS_PER_RANGE, Geometry } from '../../shared/archive/address.ts';
 import { isSessionName, type ArchiveName, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
-import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { MAX_ADDRESSES } from '../../shared/wire/limits.ts';
 import type { Codec } from '../content/codec.ts';
@@ -13,7 +13,9 @@ import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
 import { codecOfChunks, readChunkUnauthenticated, readHeadUnauthenticated } from '../content/unauthenticated.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { listVolumes } from '../trust/listing.ts';
+import { failed } from '../source/target-error.ts';
 import type { Target } from '../source/target.ts';
+import type { OwnPlace } from './own-places.ts';
 import { openTarget } from './target.ts';
 
 export interface UnauthenticatedRequest {
@@ -23,6 +25,7 @@ export interface UnauthenticatedRequest {
   readonly session: string | undefined;
   readonly to: string;
   readonly force: boolean;
+  readonly own: readonly OwnPlace[];
   /** Seconds. */
   readonly lockWait: number;
 }
@@ -56,7 +59,8 @@ export async function restoreUnauthenticated(
   const found = await findVolume(client, request);
   const geometry = new Geometry(chunkSize, found.head.size);
   const zero = await zeroRanges(client, found, geometry);
-  const target = openTarget(request.to, geometry.size, request.force);
+  const { to: path, force, own } = request;
+  const target = await openTarget({ path, size: geometry.size, force, own });
   if (target.zeros !== undefined) {
     await target.abandon();
     throw new SparsebakError('usage', '--unauthenticated restores to a file only');
@@ -77,7 +81,7 @@ export async function restoreUnauthenticated(
     }
   } catch (error) {
     await target.abandon();
-    throw asSparsebakError(error, 'target', request.to);
+    throw failed(request.to, error);
   }
   await target.finish();
   return { head: found.head, ...counts };

@@ -43,6 +43,7 @@ export async function prepare(
   const { base, lostPages, repaired } = await openBase(context, request, snapshot, onFault);
   const content: VolumeContent = {
     volume: request.pending.volumeId,
+    name: request.name,
     path: snapshot.path,
     geometry,
     marked: request.map,

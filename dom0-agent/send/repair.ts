@@ -64,7 +64,7 @@ class Mending {
     this.#tools = tools;
     this.#session = base.session;
     this.#index = new PageIndex(base.index);
-    this.#file = jobFile(path);
+    this.#file = jobFile(path, base.session.head.name);
     this.#size = size;
   }
 

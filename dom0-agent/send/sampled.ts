@@ -22,7 +22,7 @@ export async function compareSample(
   tools: Pick<VolumeTools, 'pool' | 'reader' | 'signal' | 'onFault'>,
 ): Promise<SampleResult> {
   const index = new PageIndex(what.base.index);
-  const file = jobFile(what.path);
+  const file = jobFile(what.path, what.name);
   const { size } = what.geometry;
   const lost: number[] = [];
   for (const { range, chunks } of samples) {

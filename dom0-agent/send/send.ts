@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import type { ArchiveId } from '../../shared/archive/names.ts';
+import type { ArchiveId, VolumeId } from '../../shared/archive/names.ts';
 import { withRoom } from '../capture/make-room.ts';
 import { beginSend, type SendStart } from '../capture/begin-send.ts';
 import { committed, discarded, settled, unchanged } from '../capture/conclude.ts';
@@ -13,6 +13,8 @@ import type { SelectedVolume } from '../config/selection.ts';
 import type { OnWait } from '../link/call-watch.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { PipelinePool } from '../pipeline/pool.ts';
+import { capturedOwnership } from '../source/ownership.ts';
+import { noteOwnership } from '../trust/archived-ownership.ts';
 import type { ArchiveState } from '../trust/archive-state.ts';
 import { noteNewest } from '../trust/clock.ts';
 import { connect, openArchive } from '../trust/open-archive.ts';
@@ -95,6 +97,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
   const { planned } = plan;
   const reports = [...plan.reports];
   const starts = await begin(planned, options);
+  noteOwnership(archive.state.folder, plan.session, ownerships(planned, starts));
   const running = await leftBehind(planned, starts, options);
   const heads: NewHead[] = [];
   const done: PlannedVolume[] = [];
@@ -188,6 +191,19 @@ async function giveUp(
     context.log.warn({ volume }, `how the send ended is not known yet: ${asSparsebakError(caught).message}`);
     return undefined;
   }
+}
+
+/** Of the files that were captured, before any of them can be committed. */
+function ownerships(
+  planned: readonly PlannedVolume[],
+  starts: ReadonlyMap<string, SendStart>,
+): Map<VolumeId, string | undefined> {
+  const found = new Map<VolumeId, string | undefined>();
+  for (const { request } of planned) {
+    const start = starts.get(request.volume);
+    if (start?.kind === 'begun') found.set(request.volumeId, capturedOwnership(start.tock));
+  }
+  return found;
 }
 
 /** All volumes of all pools are snapshotted before the first byte is read. */

@@ -11,6 +11,7 @@ import type { MarkedChunks } from './plan.ts';
 
 export interface VolumeContent {
   readonly volume: VolumeId;
+  readonly name: string;
   /** Where the frozen content is read. */
   readonly path: string;
   readonly geometry: Geometry;

@@ -83,7 +83,7 @@ export async function sendContent(what: VolumeContent, tools: VolumeTools): Prom
 
 /** Walks the plan and starts the work, as far ahead as slots and queue allow. */
 async function produce(what: VolumeContent, tools: VolumeTools, queue: OrderedQueue<Step>): Promise<void> {
-  const file = jobFile(what.path);
+  const file = jobFile(what.path, what.name);
   for await (const { step, old } of plannedPages(what, tools.reader, tools.onFault)) {
     if (step.kind === 'unmapped-ranges') {
       const first = step.first * CHUNKS_PER_RANGE;

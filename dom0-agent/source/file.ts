@@ -13,6 +13,7 @@ import { readExtentsTwice } from './filefrag.ts';
 import { changesOf, checkUnchanged, settledState } from './live-file.ts';
 import { isRunning, runningAmong } from './live-volume.ts';
 import { listVolumes } from './list-volumes.ts';
+import { ownershipOf } from './ownership.ts';
 import { checkPoolFolder, checkVolumeName, specialKind, unreadable, type Judgement } from './pool-folder.ts';
 import { restoreFile } from './restored-file.ts';
 import type { Delta, FoundVolumes, Mapped, OpenSnapshot, Outcome, SnapshotRef, Source } from './source.ts';
@@ -86,7 +87,11 @@ export class FileSource implements Source {
       }
       if (!stats.isFile()) throw new SparsebakError('source', `${volume}: neither a file nor a block device`);
       const state = await settledState(handle, volume);
-      return { ...common, size: Number(state.bytes), binding: { path: volume, ...state } };
+      return {
+        ...common,
+        size: Number(state.bytes),
+        binding: { path: volume, ...state, ownership: ownershipOf(stats) },
+      };
     } finally {
       await handle.close();
     }
@@ -163,7 +168,7 @@ export class FileSource implements Source {
   }
 
   async newVolume(volume: NewVolume): Promise<Target> {
-    return await restoreFile(this.#folder, volume);
+    return await restoreFile({ path: this.#folder, followSymlinks: false }, volume);
   }
 
   leftovers(): Promise<SnapshotRef[]> {

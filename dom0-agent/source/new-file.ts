@@ -2,154 +2,243 @@
  * A sparse file that gets its name only when all of it is written, proven and durable. Until then it has a name of its own beside
  * it, which says which process writes it: an interrupted restore never looks like a finished one, two never write to one
  * file, and what a killed one left is found and removed.
+ *
+ * The folder may belong to somebody who changes names in it meanwhile. So it is written through the descriptor that made it, names are
+ * those of the held folder, and before and after it takes its name, that name must be this very file.
  */
 import {
   closeSync,
+  constants,
   existsSync,
   fchmodSync,
   fchownSync,
+  fstatSync,
   ftruncateSync,
   linkSync,
-  lstatSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
-  type Stats,
+  type BigIntStats,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { syncFolder } from '../../shared/durable.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { isSameFile, pathOfDescriptor, type FileIdentity, type Held } from './held.ts';
 import { PARTIAL } from './pool-folder.ts';
+import { attempt, failed } from './target-error.ts';
 import type { Finished, Target } from './target.ts';
 import { WriteBack } from './write-back.ts';
 
 export interface NewFile {
+  /** Closed with the target. */
+  readonly folder: Held;
+  /** Opens the folder anew by its path: at the end it must still be the same. */
+  readonly openAgain: () => Promise<Held>;
+  /** As a person knows it; its last part is the name in the folder. */
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /**
-   * What becomes of a file that has the name. `refuse`: it stays, and the new one fails; `lose`: it is gone with the last
-   * step; or the name that it gets then, in the same folder, and the new one has its owner and mode.
-   */
-  readonly there: 'refuse' | 'lose' | { readonly keptAs: string; readonly like: Pick<Stats, 'uid' | 'gid' | 'mode'> };
+  /** What becomes of a file that has the name. `refuse`: it stays, and the new one fails; `lose`: it is gone with the last step. */
+  readonly there: 'refuse' | 'lose' | PutAside;
   /** What is looked at again just before the last step. */
   readonly check?: () => Promise<void>;
 }
 
-/** @throws `target` */
-export function newFile({ path, size, there, check }: NewFile): Target {
-  removeAbandoned(path);
-  const partial = `${path}${PARTIAL}${process.pid}`;
-  // Exclusively: what lies there is not ours, and may be a link to elsewhere.
-  const fd = attempt(path, () => openSync(partial, 'wx', 0o600));
-  let isOpen = true;
-  const close = (): void => {
-    if (isOpen) closeSync(fd);
-    isOpen = false;
-  };
-  const abandon = (): void => {
-    close();
-    rmSync(partial, { force: true });
-  };
-  const writeBack = new WriteBack(fd);
-  try {
-    attempt(path, () => {
-      ftruncateSync(fd, size);
-      if (typeof there === 'string') return;
-      fchownSync(fd, there.like.uid, there.like.gid);
-      fchmodSync(fd, there.like.mode & 0o7777);
-    });
-  } catch (error) {
-    abandon();
-    throw error;
-  }
-  const finish = async (): Promise<Finished> => {
-    try {
-      await writeBack.end().catch((error: unknown) => {
-        throw failed(path, error);
-      });
-      attempt(path, close);
-      await check?.();
-      return attempt(path, () => takeName(partial, path, there));
-    } catch (error) {
-      abandon();
-      throw error;
-    }
-  };
-  return {
-    path: partial,
-    wrote: (bytes) => {
-      writeBack.wrote(bytes);
-    },
-    finish,
-    abandon: async () => {
-      rmSync(partial, { force: true });
-      await writeBack.stop();
-      abandon();
-    },
-  };
+/** A file that stays under another name in the same folder. */
+export interface PutAside {
+  readonly file: BigIntStats;
+  readonly keptAs: string;
+  /** Whether the new one gets its owner and mode; else it is root's, and only root reads it. */
+  readonly likeIt: boolean;
 }
 
-function takeName(partial: string, path: string, there: NewFile['there']): Finished {
-  if (there === 'refuse') linkNew(partial, path);
-  else if (there === 'lose') renameSync(partial, path);
-  else {
-    const kept = join(dirname(path), there.keptAs);
-    // With two names for a moment, the old file's own is never missing.
-    linkOrRename(path, kept);
-    renameSync(partial, path);
-    syncFolder(dirname(path));
-    return { to: path, kept: { name: there.keptAs, removal: `rm ${kept}` } };
+/** @throws `target` */
+export function newFile(options: NewFile): Target {
+  const { folder, path, size } = options;
+  try {
+    removeAbandoned(folder, basename(path));
+    return attempt(path, () => new NewFileTarget(options, size));
+  } catch (error) {
+    folder.close();
+    throw error;
   }
-  syncFolder(dirname(path));
-  return { to: path };
+}
+
+class NewFileTarget implements Target {
+  readonly #options: NewFile;
+  readonly #name: string;
+  readonly #partial: string;
+  readonly #fd: number;
+  readonly #identity: FileIdentity;
+  readonly #writeBack: WriteBack;
+  #isOpen = true;
+  #hasName = false;
+
+  constructor(options: NewFile, size: number) {
+    this.#options = options;
+    this.#name = basename(options.path);
+    this.#partial = `${this.#name}${PARTIAL}${process.pid}`;
+    // Exclusively: what lies there is not ours, and may be a link to elsewhere.
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    this.#fd = openSync(options.folder.in(this.#partial), flags, 0o600);
+    this.#identity = fstatSync(this.#fd, { bigint: true });
+    this.#writeBack = new WriteBack(this.#fd);
+    try {
+      ftruncateSync(this.#fd, size);
+    } catch (error) {
+      this.#discard();
+      throw error;
+    }
+  }
+
+  get path(): string {
+    return pathOfDescriptor(this.#fd);
+  }
+
+  wrote(bytes: number): void {
+    this.#writeBack.wrote(bytes);
+  }
+
+  async finish(): Promise<Finished> {
+    const { path, folder, there, check } = this.#options;
+    try {
+      attempt(path, () => {
+        this.#takeOver();
+      });
+      await this.#writeBack.end().catch((error: unknown) => {
+        throw failed(path, error);
+      });
+      await check?.();
+      const finished = attempt(path, () => this.#takeName());
+      attempt(path, () => {
+        folder.sync();
+      });
+      await this.#checkFolder();
+      this.#close();
+      return typeof there === 'string' ? finished : { ...finished, private: !there.likeIt };
+    } catch (error) {
+      this.#discard();
+      throw error;
+    }
+  }
+
+  #takeOver(): void {
+    const { there } = this.#options;
+    if (typeof there === 'string' || !there.likeIt) return;
+    const { uid, gid, mode } = there.file;
+    fchownSync(this.#fd, Number(uid), Number(gid));
+    fchmodSync(this.#fd, Number(mode) & 0o777);
+  }
+
+  #takeName(): Finished {
+    const { path, folder, there } = this.#options;
+    const [from, to] = [folder.in(this.#partial), folder.in(this.#name)];
+    this.#checkName(this.#partial);
+    this.#hasName = true;
+    if (there === 'refuse') {
+      linkOrRename(folder, this.#partial, this.#name);
+      this.#removePartial();
+    } else {
+      // With two names for a moment, the old file's own is never missing.
+      if (there !== 'lose') keepAside(folder, this.#name, there, path);
+      renameSync(from, to);
+    }
+    this.#checkName(this.#name);
+    if (typeof there === 'string') return { to: path };
+    return { to: path, kept: { name: there.keptAs, removal: `rm ${join(dirname(path), there.keptAs)}` } };
+  }
+
+  #checkName(name: string): void {
+    const { folder, path } = this.#options;
+    const there = folder.look(name);
+    if (there !== undefined && isSameFile(there, this.#identity)) return;
+    throw new SparsebakError(
+      'target',
+      `${join(dirname(path), name)} is not the file that was restored: its name was taken from it meanwhile`,
+      {
+        hint: 'Somebody changes names in that folder. Restore to a folder that only root can write to.',
+      },
+    );
+  }
+
+  async #checkFolder(): Promise<void> {
+    const { folder, openAgain, path } = this.#options;
+    const now = await openAgain().catch(() => undefined);
+    const same = now !== undefined && isSameFile(now.stats, folder.stats);
+    now?.close();
+    if (same) return;
+    throw new SparsebakError('target', `${path} was restored, but the path leads to another folder by now`, {
+      hint: 'A folder of the path was renamed or replaced meanwhile: find out by whom, and restore to another place.',
+    });
+  }
+
+  async abandon(): Promise<void> {
+    this.#removePartial();
+    await this.#writeBack.stop();
+    this.#discard();
+  }
+
+  /** What has its name by now may be another's. */
+  #removePartial(): void {
+    const { folder } = this.#options;
+    try {
+      const there = folder.look(this.#partial);
+      if (there !== undefined && isSameFile(there, this.#identity)) rmSync(folder.in(this.#partial), { force: true });
+    } catch {
+      // The next restore to this path removes it.
+    }
+  }
+
+  #discard(): void {
+    if (!this.#isOpen) return;
+    this.#removePartial();
+    try {
+      // Under whichever name it is left, it takes no space there.
+      if (!this.#hasName) ftruncateSync(this.#fd, 0);
+    } catch {
+      // What stays is readable to nobody else.
+    }
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#isOpen) closeSync(this.#fd);
+    this.#isOpen = false;
+    this.#options.folder.close();
+  }
+}
+
+function keepAside(folder: Held, name: string, { keptAs, file }: PutAside, path: string): void {
+  linkOrRename(folder, name, keptAs);
+  const kept = folder.look(keptAs);
+  if (kept !== undefined && isSameFile(kept, file)) return;
+  throw new SparsebakError('target', `${path} was replaced while it was restored`, {
+    hint: `What has its name by now also lies beside it as ${keptAs}. Try again.`,
+  });
 }
 
 /** Under a name that nothing has got meanwhile. */
-function linkNew(partial: string, path: string): void {
-  linkOrRename(partial, path);
-  rmSync(partial, { force: true });
-}
-
-function linkOrRename(from: string, to: string): void {
+function linkOrRename(folder: Held, from: string, to: string): void {
   try {
-    linkSync(from, to);
+    linkSync(folder.in(from), folder.in(to));
   } catch (error) {
     // A file system without hard links.
     if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'].includes(systemCode(error) ?? '')) throw error;
-    if (lstatSync(to, { throwIfNoEntry: false }) !== undefined) throw error;
-    renameSync(from, to);
+    if (folder.look(to) !== undefined) throw error;
+    renameSync(folder.in(from), folder.in(to));
   }
 }
 
-function removeAbandoned(path: string): void {
-  const folder = dirname(path);
-  const prefix = `${basename(path)}${PARTIAL}`;
+function removeAbandoned(folder: Held, name: string): void {
+  const prefix = `${name}${PARTIAL}`;
   try {
-    for (const name of readdirSync(folder)) {
-      const owner = name.startsWith(prefix) ? name.slice(prefix.length) : '';
+    for (const each of readdirSync(folder.path)) {
+      const owner = each.startsWith(prefix) ? each.slice(prefix.length) : '';
       if (/^\d{1,10}$/.test(owner) && (owner === String(process.pid) || !existsSync(`/proc/${owner}`))) {
-        rmSync(join(folder, name));
+        rmSync(folder.in(each));
       }
     }
   } catch {
-    // What stays costs only space; a folder that is not there shows next.
+    // What stays costs only space.
   }
-}
-
-export function attempt<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw failed(path, error);
-  }
-}
-
-export function failed(path: string, error: unknown): SparsebakError {
-  const noSpace = systemCode(error) === 'ENOSPC';
-  return new SparsebakError('target', `${basename(path)}: ${error instanceof Error ? error.message : String(error)}`, {
-    hint: noSpace ? 'Free space there, or name another target.' : 'Check the folder and its permissions.',
-    cause: error,
-  });
 }

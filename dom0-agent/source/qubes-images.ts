@@ -32,6 +32,11 @@ export function dirtyName(volume: string): string | undefined {
   return qubesImage(volume)?.role === 'volume' ? volume.replace(/\.img$/, '-dirty.img') : undefined;
 }
 
+/** What Qubes writes to while it imports to this volume of its. */
+export function importName(volume: string): string {
+  return volume.replace(/\.img$/, '-import.img');
+}
+
 /** Whether it is an earlier state of the volume, or the copy that is made at a stop: only a volume that Qubes saves has these. */
 export function isSavedBeside(name: string, volume: string): boolean {
   if (!volume.endsWith('.img')) return false;

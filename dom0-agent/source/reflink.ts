@@ -17,6 +17,7 @@ import { changesOf, checkUnchanged, settledState } from './live-file.ts';
 import { listVolumes } from './list-volumes.ts';
 import { checkPoolFolder, checkVolumeName } from './pool-folder.ts';
 import { judgeLiveVolume, openLiveVolume, runningAmong, type LiveVolume } from './live-volume.ts';
+import { ownershipOf } from './ownership.ts';
 import { bytesIn, clip } from './ranges.ts';
 import { restoreFile } from './restored-file.ts';
 import { SnapshotFolder } from './snapshot-folder.ts';
@@ -132,14 +133,15 @@ export class ReflinkSource implements Source {
   async #finish(subject: Subject, result: Cloned | undefined, uuid: string): Promise<SnapshotRef> {
     const { id, state, handle, name } = subject;
     if (result?.kind === 'failed') throw result.error;
-    if (result?.kind === 'cloned') return await this.#snapshots.seal(id, state, uuid);
+    const ownership = ownershipOf(await handle.stat({ bigint: true }));
+    if (result?.kind === 'cloned') return await this.#snapshots.seal(id, state, uuid, ownership);
     const file = await settledState(handle, name);
     return {
       id,
       time: Date.now(),
       size: Number(file.bytes),
       state,
-      binding: { fileSystem: uuid, live: name, ...file },
+      binding: { fileSystem: uuid, live: name, ...file, ownership },
     };
   }
 
@@ -215,7 +217,7 @@ export class ReflinkSource implements Source {
   }
 
   async newVolume(volume: NewVolume): Promise<Target> {
-    return await restoreFile(this.#path, volume);
+    return await restoreFile({ path: this.#path, followSymlinks: false }, volume);
   }
 
   async leftovers(): Promise<SnapshotRef[]> {

@@ -1,62 +1,108 @@
 /** A volume that a restore makes in a pool that is a folder: anew, or in the place of another, which keeps another name. */
-import { lstatSync, type Stats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
-import { findFileUser } from './file-users.ts';
-import { newFile } from './new-file.ts';
-import { checkPoolFolder, checkVolumeName, replacedName } from './pool-folder.ts';
-import type { NewVolume, Target } from './target.ts';
+import { findQubesUse, findUse } from './file-users.ts';
+import { isSameFile, type Held } from './held.ts';
+import { newFile, type PutAside } from './new-file.ts';
+import { ownershipOf } from './ownership.ts';
+import { openPoolFolder } from './open-pool.ts';
+import { checkVolumeName, replacedName } from './pool-folder.ts';
+import { checkSpace } from './space.ts';
+import { hintForTaken, type NewVolume, type Target } from './target.ts';
+import { walk } from './walk.ts';
 
-/** @throws `target` where it cannot be made, or the one that it replaces is in use */
-export async function restoreFile(folder: string, { name, size, replaces }: NewVolume): Promise<Target> {
-  await checkPoolFolder(folder);
-  checkVolumeName(name);
-  const path = join(folder, name);
-  if (lookAt(dirname(path))?.isDirectory() !== true) {
-    throw new SparsebakError('target', `${dirname(path)} is no folder`, { hint: 'Make it first, or name another.' });
-  }
-  if (!replaces) {
-    if (lookAt(path) === undefined) return newFile({ path, size, there: 'refuse' });
-    throw new SparsebakError('target', `${path} exists already`, {
-      hint: 'Name another, or put the backup in its place with --replace.',
-    });
-  }
-  const old = await replaceable(path, name);
-  let seconds = Math.floor(Date.now() / 1000);
-  while (lookAt(join(folder, replacedName(name, seconds))) !== undefined) seconds++;
-  const check = async (): Promise<void> => {
-    const now = await replaceable(path, name);
-    if (now.ino === old.ino && now.dev === old.dev) return;
-    throw new SparsebakError('target', `${path} was replaced while it was restored`, {
-      hint: 'Nothing was changed. Try again.',
-    });
-  };
-  const keptAs = basename(replacedName(name, seconds));
-  return newFile({ path, size, there: { keptAs, like: old }, check });
+export interface FolderOfPool {
+  readonly path: string;
+  readonly followSymlinks: boolean;
 }
 
-function lookAt(path: string): Stats | undefined {
-  return lstatSync(path, { throwIfNoEntry: false });
+/** @throws `target` where it cannot be made, or the one that it replaces is in use */
+export async function restoreFile(pool: FolderOfPool, volume: NewVolume): Promise<Target> {
+  const { name, size, replaces, bytesIn } = volume;
+  checkVolumeName(name);
+  const path = join(pool.path, name);
+  const openAgain = (): Promise<Held> => openParent(pool, name);
+  const folder = await openAgain();
+  try {
+    if (!replaces) {
+      if (folder.look(basename(name)) !== undefined) {
+        throw new SparsebakError('target', `${path} exists already`, { hint: hintForTaken(volume) });
+      }
+      checkUnused(folder, path);
+      await checkSpace(folder, path, size, bytesIn);
+      const check = (): Promise<void> => {
+        checkUnused(folder, path);
+        return Promise.resolve();
+      };
+      return newFile({ folder, openAgain, path, size, there: 'refuse', check });
+    }
+    const old = await replaceable(folder, path);
+    await checkSpace(folder, path, size, bytesIn);
+    const check = async (): Promise<void> => {
+      if (isSameFile(await replaceable(folder, path), old)) return;
+      throw new SparsebakError('target', `${path} was replaced while it was restored`, {
+        hint: 'Nothing was changed. Try again.',
+      });
+    };
+    return newFile({ folder, openAgain, path, size, there: putAside(folder, old, volume), check });
+  } catch (error) {
+    folder.close();
+    throw error;
+  }
+}
+
+/** The new file is readable to whoever could read what was archived, and to nobody else: the name proves nothing. */
+function putAside(folder: Held, file: BigIntStats, { name, ownership }: NewVolume): PutAside {
+  let seconds = Math.floor(Date.now() / 1000);
+  while (folder.look(basename(replacedName(name, seconds))) !== undefined) seconds++;
+  return { file, keptAs: basename(replacedName(name, seconds)), likeIt: ownership === ownershipOf(file) };
+}
+
+/** The folder of the pool that a volume lies in. */
+async function openParent(pool: FolderOfPool, name: string): Promise<Held> {
+  const root = await openPoolFolder(pool.path);
+  try {
+    const path = join(pool.path, dirname(name));
+    const walked = await walk({ from: root, path: dirname(name), links: pool.followSymlinks ? 'trusted' : 'none' });
+    if (walked.kind === 'refused') {
+      throw new SparsebakError('target', `${path} is not taken: ${walked.reason}`, { hint: 'Name another.' });
+    }
+    if (walked.kind === 'found' && walked.held.stats.isDirectory()) return walked.held;
+    if (walked.kind === 'found') walked.held.close();
+    throw new SparsebakError('target', `${path} is no folder`, { hint: 'Make it first, or name another.' });
+  } finally {
+    root.close();
+  }
+}
+
+function checkUnused(folder: Held, path: string): void {
+  const use = findQubesUse(folder, basename(path));
+  if (use !== undefined) throw inUse(path, use);
+}
+
+function inUse(path: string, use: string): SparsebakError {
+  return new SparsebakError('target', `${path} cannot be replaced: ${use}`, {
+    hint: 'Shut the qube down, close the file, or wait for the import to end; or restore to another one with --as NAME.',
+  });
 }
 
 /** @throws unless it is there and not in use */
-async function replaceable(path: string, name: string): Promise<Stats> {
-  const old = lookAt(path);
+async function replaceable(folder: Held, path: string): Promise<BigIntStats> {
+  const name = basename(path);
+  const old = folder.look(name);
   if (old === undefined) {
+    checkUnused(folder, path);
     throw new SparsebakError('not-found', `there is no ${path} to be replaced`, {
-      hint: `Make it anew with --as ${name}.`,
+      hint: 'Make it anew with --as and the same name.',
     });
   }
   if (!old.isFile()) {
-    throw new SparsebakError('target', `${path} is no regular file`, {
-      hint: 'A block device is written in place with --to PATH --force.',
+    throw new SparsebakError('target', `${path} is ${old.isSymbolicLink() ? 'a symbolic link' : 'no regular file'}`, {
+      hint: 'Restore to what it is meant to be with --to PATH: a device is written in place with --force.',
     });
   }
-  // A running qube of Qubes writes to the file beside it, and puts that in its place when it stops.
-  const dirty = name.endsWith('.img') && lookAt(path.replace(/\.img$/, '-dirty.img')) !== undefined;
-  const use = dirty ? 'its qube runs' : await findFileUser(path);
-  if (use === undefined) return old;
-  throw new SparsebakError('target', `${path} cannot be replaced: ${use}`, {
-    hint: 'Shut the qube down, or close the file; or restore to another one with --as NAME.',
-  });
+  const use = await findUse(folder, name, old);
+  if (use !== undefined) throw inUse(path, use);
+  return old;
 }

@@ -33,13 +33,14 @@ export class SnapshotFolder {
     return join(this.path, `${id}.${state}.img`);
   }
 
-  /** Takes a file in: read-only and durable (its name is not, yet). */
-  async seal(id: string, state: RunningState, fileSystem: string): Promise<SnapshotRef> {
+  /** Takes a file in: read-only and durable (its name is not, yet). @param ownership of what was captured, as `ownershipOf` writes it */
+  async seal(id: string, state: RunningState, fileSystem: string, ownership: string): Promise<SnapshotRef> {
     const handle = await open(this.fileFor(id, state), constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
       await handle.chmod(0o400);
       await handle.sync();
-      return describe(id, state, await handle.stat({ bigint: true }), fileSystem, Date.now());
+      const sealed = describe(id, state, await handle.stat({ bigint: true }), fileSystem, Date.now());
+      return { ...sealed, binding: { ...sealed.binding, ownership } };
     } finally {
       await handle.close();
     }

@@ -230,7 +230,8 @@ export class Ground {
     try {
       const entry = archive.pinned.catalogue.volumes.find(({ name }) => name === volume)!;
       const proven = await findSession(archive, entry, session === entry.session ? undefined : session);
-      await restore(proven, openTarget(to, proven.head.size, true), { ...tools, onProgress: () => undefined });
+      const target = await openTarget({ path: to, size: proven.head.size, force: true, own: [] });
+      await restore(proven, target, { ...tools, onProgress: () => undefined });
     } catch (caught) {
       return this.#refused(volume, session, caught);
     }

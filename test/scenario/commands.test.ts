@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, test, type TestContext } from 'node:test';
 import { loopFsSkip, mountLoopFs } from '../fixtures/loop-fs.ts';
 import { Random } from '../fixtures/random.ts';
@@ -394,8 +395,13 @@ describe('restore', () => {
       assert.equal(readFileSync(there, 'utf8'), 'precious');
       (await restore(there, '--force')).expect(0).json(restoreDocument);
       assert.ok(readFileSync(there).equals(content));
-      assertExplained(await restore(join(lab.folder, 'no/where')), 1, /no such file/);
-      assertExplained(await restore(lab.folder, '--force'), 1, /neither a file nor/);
+      assertExplained(await restore(join(lab.folder, 'no/where')), 1, /there is no folder/);
+      assertExplained(await restore(lab.folder, '--force'), 1, /is a folder/);
+      assertExplained(await restore('-'), 2, /standard output/);
+      assertExplained(await restore(join(lab.stateDir, 'a.img')), 2, /lies in sparsebak's state folder/);
+      if (LINK === 'local') {
+        assertExplained(await restore(join(lab.root, 'laptop/volumes/a.img')), 2, /lies in the archive "laptop"/);
+      }
 
       const device = (size: number): string => {
         const image = join(lab.folder, `image-${String(size)}`);
@@ -418,10 +424,24 @@ describe('restore', () => {
       const fs = await mountLoopFs({ type: 'ext4', size: 3 * MIB });
       try {
         assertExplained(await restore(fs.device, '--force'), 1, /in use/);
-        assertExplained(await restore(join(fs.dir, 'a.img')), 1, /no space/i);
+        assertExplained(await restore(join(fs.dir, 'a.img')), 1, /does not fit/);
         assert.deepEqual(readdirSync(fs.dir), ['lost+found']);
       } finally {
         await fs.unmount();
+      }
+      const filled = await mountLoopFs({ type: 'ext4', size: 8 * MIB });
+      try {
+        const [reached, go] = [join(lab.folder, 'reached'), join(lab.folder, 'go')];
+        const hold = { from: 'agent', what: 'get-chunks', action: 'hold', reached, go } as const;
+        const args = ['--json', 'restore', 'a.img', '--to', join(filled.dir, 'a.img')];
+        const running = lab.start(args, lab.interposed(hold));
+        while (!existsSync(reached)) await delay(20);
+        spawnSync('dd', ['if=/dev/zero', `of=${join(filled.dir, 'fill')}`, 'bs=64K']);
+        writeFileSync(go, '');
+        assertExplained(await running.ended, 1, /a\.img: no space is left on the file system/);
+        assert.deepEqual(readdirSync(filled.dir).sort(), ['fill', 'lost+found']);
+      } finally {
+        await filled.unmount();
       }
     },
   );

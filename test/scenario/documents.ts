@@ -156,6 +156,7 @@ export const restoreDocument = z.strictObject({
   session,
   to: z.string(),
   kept: z.string().optional(),
+  private: z.boolean().optional(),
   sizeBytes: uint,
   dataBytes: uint,
   chunks: uint,

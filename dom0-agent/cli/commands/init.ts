@@ -1,5 +1,5 @@
 /** `init`: a new archive: id, key and first catalogue durable in dom0, then one `create` that succeeds again if its answer was lost. */
-import { existsSync, openSync, closeSync, fsyncSync, writeSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SparsebakError, asSparsebakError, type ErrorCode } from '../../../shared/errors.ts';
 import { isChunkSize } from '../../../shared/archive/address.ts';
@@ -14,6 +14,7 @@ import { connect } from '../../trust/open-archive.ts';
 import { Pin } from '../../trust/pin.ts';
 import type { CommandContext } from '../context.ts';
 import { print, printJson } from '../output.ts';
+import { checkSecretFile, writeSecretFile, type SecretFile } from '../secret-file.ts';
 import { readPassphrase, type PassphraseOptions } from '../secrets.ts';
 
 export interface InitOptions extends PassphraseOptions {
@@ -32,6 +33,15 @@ interface Slot {
   readonly data: Uint8Array;
 }
 
+interface Made {
+  readonly state: ArchiveState;
+  readonly slots: readonly Slot[];
+  /** To be shown. */
+  readonly recoveryKey: string | undefined;
+  /** Of this run. */
+  readonly keyFile: SecretFile | undefined;
+}
+
 export async function init(context: CommandContext, options: InitOptions): Promise<number> {
   const { archive, config } = context;
   const known = ArchiveState.exists(config.stateDir, archive.name);
@@ -41,7 +51,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
       hint: 'Begin with "sparsebak send --full", or choose another archive name.',
     });
   }
-  const { state, slots, recoveryKey } =
+  const { state, slots, recoveryKey, keyFile } =
     before === undefined ? await make(context, options) : await resume(context, before, options);
   const pin = new Pin(state);
   const pinned =
@@ -59,7 +69,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     // Nothing was made there, so nothing stays here, and the next try meets no key of an archive that never was.
     if (isNotThere(asSparsebakError(caught).code, before !== undefined, asked.at)) {
       state.remove();
-      if (before === undefined && options.recoveryKeyFile !== undefined) removeDurably(options.recoveryKeyFile);
+      await keyFile?.remove();
     }
     throw caught;
   }
@@ -105,17 +115,10 @@ async function createAtReceiver(
 }
 
 /** Keys and slots of a new archive, durable in dom0. */
-async function make(
-  context: CommandContext,
-  options: InitOptions,
-): Promise<{ state: ArchiveState; slots: Slot[]; recoveryKey: string | undefined }> {
+async function make(context: CommandContext, options: InitOptions): Promise<Made> {
   const { archive, config } = context;
   const { codec, level } = choicesOf(options);
-  if (options.recoveryKeyFile !== undefined && existsSync(options.recoveryKeyFile)) {
-    throw new SparsebakError('usage', `the recovery key file ${options.recoveryKeyFile} exists already`, {
-      hint: 'It is never overwritten: name another, or move it away.',
-    });
-  }
+  if (options.recoveryKeyFile !== undefined) await checkSecretFile(options.recoveryKeyFile);
   const passphrase = await givenPassphrase(options, true);
   const record = newRecord({
     encrypted: options.encryption === 'on',
@@ -131,14 +134,15 @@ async function make(
   slots.push({ name: 'recovery', data: await sealSlot(record, { kind: 'recovery', key }) });
   const recoveryKey = formatRecoveryKey(key);
   context.throwIfInterrupted();
-  if (options.recoveryKeyFile !== undefined) writeSecretFile(options.recoveryKeyFile, recoveryKey);
+  const { recoveryKeyFile: path } = options;
+  const keyFile = path === undefined ? undefined : await writeSecretFile(path, `${recoveryKey}\n`);
   // The slots before the state that says they are there. A key that was not shown yet must still be shown after a crash.
   const folder = archiveFolder(config.stateDir, archive.name);
   const shown = options.recoveryKeyFile === undefined ? recoveryKey : undefined;
   makeFolderDurably(folder);
   writeDurably(join(folder, SLOTS_FILE), encodeMap({ slots, recoveryKey: shown ?? '' }));
   const state = ArchiveState.create(config.stateDir, archive.name, record, { codec, level, creating: true });
-  return { state, slots, recoveryKey: shown };
+  return { state, slots, recoveryKey: shown, keyFile };
 }
 
 function choicesOf(options: InitOptions): { codec: Codec; level: number } {
@@ -162,11 +166,7 @@ async function givenPassphrase(options: InitOptions, confirm: boolean): Promise<
  * An `init` whose answer was lost goes on with the very same archive, which the receiver may have. What is asked for now must
  * therefore be what was asked for then.
  */
-async function resume(
-  context: CommandContext,
-  state: ArchiveState,
-  options: InitOptions,
-): Promise<{ state: ArchiveState; slots: Slot[]; recoveryKey: string | undefined }> {
+async function resume(context: CommandContext, state: ArchiveState, options: InitOptions): Promise<Made> {
   const { codec, level } = choicesOf(options);
   const { record, settings } = state;
   const same =
@@ -188,23 +188,18 @@ async function resume(
       throw unfinishedOtherwise(context, state, 'passphrase');
     }
   }
-  return { state, slots: slots as Slot[], recoveryKey: recoveryKey === '' ? undefined : (recoveryKey as string) };
+  return {
+    state,
+    slots: slots as Slot[],
+    recoveryKey: recoveryKey === '' ? undefined : (recoveryKey as string),
+    keyFile: undefined,
+  };
 }
 
 function unfinishedOtherwise({ archive }: CommandContext, { folder }: ArchiveState, what: string): SparsebakError {
   return new SparsebakError('usage', `an earlier init of archive "${archive.name}" with other ${what} did not finish`, {
     hint: `Run it as it was then. To begin anew, remove ${folder} and whatever it made at the destination.`,
   });
-}
-
-function writeSecretFile(path: string, text: string): void {
-  const fd = openSync(path, 'wx', 0o600);
-  try {
-    writeSync(fd, `${text}\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** `zstd[:N]`, `gzip[:N]` or `none`. */

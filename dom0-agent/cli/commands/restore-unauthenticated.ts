@@ -1,4 +1,5 @@
 /** `restore --unauthenticated`: for whoever has a plain archive and has lost its key. */
+import { ownPlaces } from '../../restore/own-places.ts';
 import { restoreUnauthenticated as run } from '../../restore/unauthenticated.ts';
 import { connect } from '../../trust/open-archive.ts';
 import type { CommandContext } from '../context.ts';
@@ -14,7 +15,8 @@ export async function restoreUnauthenticated(
   const began = Date.now();
   const client = await connect(archive, { purpose: 'retrieve', signal, onWait: context.onWait });
   try {
-    const request = { archive: archive.name, volume: name, session, to, force, lockWait };
+    const own = ownPlaces(context.config);
+    const request = { archive: archive.name, volume: name, session, to, force, own, lockWait };
     const result = await run(client, request, { signal, progress });
     if (client.failure === undefined) await client.bye();
     progress.clear();

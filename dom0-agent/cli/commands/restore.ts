@@ -3,11 +3,14 @@ import { SparsebakError } from '../../../shared/errors.ts';
 import { choosePool } from '../../config/pools.ts';
 import { findSession, listedVolumes } from '../../restore/find-session.ts';
 import { occupiedBytes } from '../../restore/occupied.ts';
+import { ownPlaces } from '../../restore/own-places.ts';
 import { restore as runRestore, type Restored } from '../../restore/restore.ts';
 import { openTarget } from '../../restore/target.ts';
 import type { Target } from '../../source/target.ts';
+import { archivedOwnership } from '../../trust/archived-ownership.ts';
+import type { OpenArchive } from '../../trust/open-archive.ts';
 import { noteProof } from '../../trust/proofs.ts';
-import type { ProvenReader, ProvenSession } from '../../trust/proven-reader.ts';
+import type { ProvenSession } from '../../trust/proven-reader.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatSeconds, print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
@@ -45,7 +48,7 @@ export async function restore(context: CommandContext, name: string, options: Re
       const [volume] = listedVolumes(archive, [name]);
       if (volume === undefined) throw new SparsebakError('usage', `the archive has no volume "${name}"`);
       const session = await findSession(archive, volume, options.session);
-      const target = await open(context, destination, session, archive.reader);
+      const target = await open(context, destination, session, archive);
       context.progress.begin(`restoring ${name}`, session.head.size);
       const restored = await runRestore(session, target, {
         ...{ client: archive.client, reader: archive.reader, pool, signal: context.signal },
@@ -91,26 +94,32 @@ async function open(
   context: CommandContext,
   destination: Destination,
   session: ProvenSession,
-  reader: ProvenReader,
+  archive: OpenArchive,
 ): Promise<Target> {
   const { size } = session.head;
-  if (destination.kind === 'path') return openTarget(destination.path, size, destination.force);
+  const bytesIn = (block: number): Promise<number> => occupiedBytes(session, archive.reader, block);
+  if (destination.kind === 'path') {
+    const { path, force } = destination;
+    return await openTarget({ path, size, force, own: ownPlaces(context.config), bytesIn });
+  }
   const { name, replaces } = destination;
-  const { source } = await choosePool(context.pools(), session.head.name, destination.pool);
-  const bytesIn = (block: number): Promise<number> => occupiedBytes(session, reader, block);
-  return await source.newVolume({ name, size, replaces, bytesIn });
+  const archived = session.head.name;
+  const { source } = await choosePool(context.pools(), archived, destination.pool);
+  const { volume: id, session: sessionName } = session.head;
+  const ownership = archivedOwnership(archive.state.folder, id, sessionName);
+  return await source.newVolume({ name, archived, ownership, size, replaces, bytesIn });
 }
 
 function report(
   { json }: CommandContext,
   name: string,
   { head }: ProvenSession,
-  { to, kept, bytes, chunks }: Restored,
+  { to, kept, bytes, chunks, private: isPrivate = false }: Restored,
   seconds: number,
 ): void {
   if (json) {
     const { session, size: sizeBytes, state } = head;
-    const place = kept === undefined ? { to } : { to, kept: kept.name };
+    const place = kept === undefined ? { to } : { to, kept: kept.name, private: isPrivate };
     printJson({ name, session, ...place, sizeBytes, dataBytes: bytes, chunks, state, seconds });
     return;
   }
@@ -118,6 +127,11 @@ function report(
     `${name} as of ${head.session} is in ${to}: ${formatBytes(head.size)}, ${formatBytes(bytes)} of data, every chunk proven, in ${formatSeconds(seconds)}.`,
   );
   if (kept !== undefined) {
+    if (isPrivate) {
+      print(
+        'Only root may read it (mode 600): what it replaced does not belong to whom it did when it was archived, or that is not known. See chown and chmod.',
+      );
+    }
     print(`What it replaced is kept as ${kept.name}. When it is of no use any more: ${kept.removal}`);
   }
 }

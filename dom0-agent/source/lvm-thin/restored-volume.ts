@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { makeFolderDurably } from '../../../shared/durable.ts';
 import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
 import { acquireLock } from '../../link/flock.ts';
-import type { Finished, NewVolume, Target } from '../target.ts';
+import { hintForTaken, type Finished, type NewVolume, type Target } from '../target.ts';
 import { WriteBack } from '../write-back.ts';
 import { changeVolume, createVolume, deactivate, removeVolumes, renameVolume, type VolumeIdentity } from './lvm.ts';
 import {
@@ -56,7 +56,7 @@ export async function restoreVolume(place: Place, volume: NewVolume): Promise<Ta
   const old = volume.replaces ? replaceable(place, report, volume.name) : undefined;
   if (!volume.replaces && report.names.has(volume.name)) {
     throw new SparsebakError('target', `${place.group}/${volume.name} exists already`, {
-      hint: 'Name another, or put the backup in its place with --replace.',
+      hint: hintForTaken(volume),
     });
   }
   await checkRoom(place, report, volume);

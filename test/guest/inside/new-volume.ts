@@ -18,7 +18,7 @@ const NAME = 'vm-work-private';
 const DRAFT = 'vm-sparsebak-new-';
 
 function request(name: string, size: number, replaces = false, needed = size) {
-  return { name, size, replaces, bytesIn: () => Promise.resolve(needed) };
+  return { name, archived: name, ownership: undefined, size, replaces, bytesIn: () => Promise.resolve(needed) };
 }
 
 /** Does what a restore does: chunks of data are written, chunks of zeros told. */

@@ -1,0 +1,129 @@
+/**
+ * From a path to what it leads to, part by part, each held before the next is looked up. A symbolic link is followed only if root, whoever
+ * runs this, or the owner of what it leads to made it: it is otherwise a way to have root read or write what its maker may not.
+ */
+import { readlinkSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SparsebakError, asSparsebakError, systemCode, type ErrorCode } from '../../shared/errors.ts';
+import { Held, isSameFile } from './held.ts';
+
+export interface Walk {
+  readonly path: string;
+  /** The folder that a relative path begins in; the working folder unless it is given. */
+  readonly from?: Held;
+  /** `trusted`: followed by the rule above; `none`: not at all. */
+  readonly links: 'trusted' | 'none';
+}
+
+export type Walked =
+  /** To be closed. */
+  | { readonly kind: 'found'; readonly held: Held; readonly linked: boolean }
+  | { readonly kind: 'missing'; readonly linked: boolean }
+  /** By a link that is not followed. */
+  | { readonly kind: 'refused'; readonly reason: string };
+
+interface Link {
+  readonly at: string;
+  readonly owner: bigint;
+}
+
+/** As many as the kernel follows. */
+const MAX_LINKS = 40;
+
+/** @throws the system's errors, other than that something is not there */
+export async function walk({ path, from, links: follow }: Walk): Promise<Walked> {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  const links: Link[] = [];
+  let here = Held.at(path.startsWith('/') ? '/' : (from?.in('.') ?? '.'));
+  const move = (to: Held): void => {
+    here.close();
+    here = to;
+  };
+  try {
+    for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+      const next = here.child(part);
+      if (next === undefined) return { kind: 'missing', linked: links.length > 0 };
+      if (!next.stats.isSymbolicLink()) {
+        move(next);
+        continue;
+      }
+      next.close();
+      const at = `${readlinkSync(here.path)}/${part}`;
+      if (follow === 'none') return { kind: 'refused', reason: `${at} is a symbolic link` };
+      const target = await readLink(here, part, next);
+      if (target === undefined) return { kind: 'refused', reason: `the symbolic link ${at} changes all the time` };
+      if (links.push({ at, owner: next.stats.uid }) > MAX_LINKS) {
+        return { kind: 'refused', reason: `the symbolic link ${at} leads in a circle` };
+      }
+      parts.unshift(...target.split('/').filter((each) => each !== '' && each !== '.'));
+      if (target.startsWith('/')) move(Held.at('/'));
+    }
+    const { uid } = here.stats;
+    const foreign = links.find(({ owner }) => !isTrusted(owner, uid));
+    if (foreign !== undefined) return { kind: 'refused', reason: describeForeign(foreign, uid) };
+    const held = here;
+    here = Held.at('/');
+    return { kind: 'found', held, linked: links.length > 0 };
+  } catch (error) {
+    if (systemCode(error) === 'ENOTDIR') return { kind: 'missing', linked: links.length > 0 };
+    throw error;
+  } finally {
+    here.close();
+  }
+}
+
+function isTrusted(owner: bigint, ofTarget: bigint): boolean {
+  return owner === 0n || owner === BigInt(process.geteuid?.() ?? 0) || owner === ofTarget;
+}
+
+function describeForeign({ at, owner }: Link, ofTarget: bigint): string {
+  return `the symbolic link ${at} belongs to user ${owner}, and what it leads to belongs to user ${ofTarget}`;
+}
+
+/** The clock that files get their times from ticks every 1 to 10 ms: within one tick a name may have been another's. Milliseconds. */
+const CLOCK_TICK = 50;
+const TRIES = 20;
+
+/**
+ * What the very link says that is held: nothing reads a link by its descriptor, and in between its name may have been another's for a moment. To take a
+ * name away from a file and to give it back changes the file's ctime, which nobody can set.
+ */
+async function readLink(folder: Held, name: string, { stats }: Held): Promise<string | undefined> {
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    if (Math.abs(Date.now() - Number(stats.ctimeMs)) > CLOCK_TICK) {
+      try {
+        const target = readlinkSync(folder.in(name));
+        const after = folder.look(name);
+        const same = after !== undefined && isSameFile(after, stats) && after.ctimeNs === stats.ctimeNs;
+        return same ? target : undefined;
+      } catch (error) {
+        if (systemCode(error) === 'ENOENT' || systemCode(error) === 'EINVAL') return undefined;
+        throw error;
+      }
+    }
+    await delay(CLOCK_TICK);
+  }
+  return undefined;
+}
+
+/**
+ * A folder at a path that a person or the configuration names. Links to it are followed by the rule above.
+ * @param code of what it throws
+ */
+export async function openFolder(path: string, code: ErrorCode, from?: Held): Promise<Held> {
+  const walked = await walk({ path, links: 'trusted', ...(from === undefined ? {} : { from }) }).catch(
+    (error: unknown) => {
+      throw asSparsebakError(error, code, path);
+    },
+  );
+  if (walked.kind === 'missing')
+    throw new SparsebakError(code, `there is no folder ${path}`, { hint: 'Make it first, or name another.' });
+  if (walked.kind === 'refused') {
+    throw new SparsebakError(code, `${path} is not taken: ${walked.reason}`, {
+      hint: 'Name the folder that it leads to, by a path without that link.',
+    });
+  }
+  if (walked.held.stats.isDirectory()) return walked.held;
+  walked.held.close();
+  throw new SparsebakError(code, `${path} is no folder`, { hint: 'Name a folder.' });
+}
