@@ -29,7 +29,7 @@ export interface Selection {
 
 /**
  * @param names volumes that the user names; all of the configuration without any
- * @throws `config` where one name is in two pools, `usage` for a name that is not selected, or when nothing is
+ * @throws `config` where one name is in two pools, `not-found` for a name that is not selected
  */
 export async function selectVolumes(pools: readonly Pool[], names: readonly string[]): Promise<Selection> {
   const found = new Map<string, SelectedVolume>();
@@ -67,7 +67,7 @@ function addOnce(found: Map<string, SelectedVolume>, selected: SelectedVolume): 
 }
 
 function notSelected(name: string, found: readonly string[]): SparsebakError {
-  return new SparsebakError('usage', `no configured pool has a volume "${name}"`, {
+  return new SparsebakError('not-found', `no configured pool has a volume "${name}"`, {
     hint: found.length === 0 ? 'The configuration selects no volume at all.' : `There are: ${listSome(found)}.`,
   });
 }

@@ -79,7 +79,7 @@ export function mayBeDeleted({ rules, client }: Writer['open'], { name, tags }: 
 function volumeOf({ open }: Writer, name: string): CatalogueVolume {
   // The catalogue may be newer than the one that was opened: an earlier command was finished.
   const [entry] = listedVolumes({ ...open, pinned: open.pin.known }, [name]);
-  if (entry === undefined) throw new SparsebakError('usage', `the archive has no volume "${name}"`);
+  if (entry === undefined) throw new SparsebakError('not-found', `the archive has no volume "${name}"`);
   return entry;
 }
 

@@ -6,14 +6,14 @@ import type { CatalogueVolume } from '../content/catalogue.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import type { ProvenSession } from '../trust/proven-reader.ts';
 
-/** Volumes that the catalogue lists, by name; all without names. @throws `usage` for a name that it does not list */
+/** Volumes that the catalogue lists, by name; all without names. @throws `not-found` for a name that it does not list */
 export function listedVolumes({ pinned }: OpenArchive, names: readonly string[]): CatalogueVolume[] {
   const active = pinned.catalogue.volumes.filter((volume) => volume.state === 'active');
   if (names.length === 0) return active.sort((a, b) => (a.name < b.name ? -1 : 1));
   return names.map((name) => {
     const found = active.find((volume) => volume.name === name);
     if (found !== undefined) return found;
-    throw new SparsebakError('usage', `the archive has no volume "${name}"`, { hint: 'See "sparsebak list".' });
+    throw new SparsebakError('not-found', `the archive has no volume "${name}"`, { hint: 'See "sparsebak list".' });
   });
 }
 

@@ -49,7 +49,7 @@ interface Found {
   readonly head: Head;
 }
 
-/** @throws `usage` for an encrypted archive or an unknown volume; `integrity` for what cannot be read; `target` */
+/** @throws `usage` for an encrypted archive; `not-found` for an unknown volume; `integrity` for what cannot be read; `target` */
 export async function restoreUnauthenticated(
   client: ReceiverClient,
   request: UnauthenticatedRequest,
@@ -114,7 +114,7 @@ async function findVolume(client: ReceiverClient, { volume, session }: Unauthent
   const [first, second] = found;
   if (first === undefined) {
     const there = [...names].sort().slice(0, 20).join(', ');
-    throw new SparsebakError('usage', `the archive shows no such volume or session of it`, {
+    throw new SparsebakError('not-found', `the archive shows no volume "${volume}", or no such session of it`, {
       hint: escapeText(`It shows: ${there === '' ? 'nothing' : there}`, 1000),
     });
   }

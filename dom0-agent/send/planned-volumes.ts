@@ -60,7 +60,7 @@ export async function planVolumes(
   for (const selected of volumes) {
     const { entry, base } = bases.get(selected.volume) ?? { entry: undefined, base: NEW_VOLUME };
     if (selected.missing) {
-      reports.push(failedReport(selected.volume, new SparsebakError('source', `${selected.volume} is not there`), 0));
+      reports.push(failedReport(selected.volume, new SparsebakError('not-found', `${selected.volume} is not there`), 0));
     } else if (base.session === undefined && !full) {
       const message = 'new volume: send it with --full';
       reports.push({ ...blankReport(selected.volume), kind: 'skipped', error: { code: 'skipped', message } });

@@ -5,7 +5,7 @@
  * Files are passed as descriptors (3, 4, …; `/proc/self/fd/3` in the arguments): a name with a newline, a leading dash, or one
  * that is replaced meanwhile then makes no difference.
  */
-import { SparsebakError } from '../../shared/errors.ts';
+import { SparsebakError, systemCode } from '../../shared/errors.ts';
 
 /** What a program may say before it is taken for a runaway. Bytes. */
 const MAX_OUTPUT = 1024 * 1024;
@@ -124,6 +124,12 @@ export async function readLines(
 }
 
 function failure(program: string, error: unknown): SparsebakError {
+  if (systemCode(error) === 'ENOENT') {
+    return new SparsebakError('source', `there is no ${program} in the PATH, nor where such programs usually are`, {
+      cause: error,
+      hint: 'Install it; docs/install-linux.md says which programs are needed.',
+    });
+  }
   const { shortMessage, stderr } = error as { shortMessage?: unknown; stderr?: unknown };
   const what = typeof shortMessage === 'string' ? shortMessage : error instanceof Error ? error.message : String(error);
   const said = typeof stderr === 'string' ? stderr.split('\n').map((line) => line.trim()) : [];

@@ -51,12 +51,13 @@ async function sentOnce(
 }
 
 /** One document on stdout, also where the command failed; the same message on stderr, with the next step. */
-function assertExplained(ran: Ran, status: number, message: RegExp): void {
+function assertExplained(ran: Ran, status: number, message: RegExp): { readonly code: string } {
   ran.expect(status);
   const { error } = ran.json(errorDocument);
   assert.match(error.message, message);
   assert.ok(/^sparsebak: /m.test(ran.stderr) && ran.stderr.includes(error.message.slice(0, 60)), ran.stderr);
   assert.ok(!ran.stderr.includes('    at '), 'no stack');
+  return error;
 }
 
 describe('help', () => {
@@ -150,7 +151,22 @@ describe('without what it needs', () => {
   test('an unknown volume or session is told from one that is lost', async (t) => {
     const lab = await sentOnce(t, { 'a.img': Buffer.alloc(100 * KIB, 1) });
     const to = join(lab.folder, 'x');
-    assertExplained(await lab.run(['--json', 'restore', 'b.img', '--to', to]), 2, /no volume "b\.img"/);
+    const unknown = 'S_19990101-000000';
+    for (const args of [
+      ['restore', 'b.img', '--to', to],
+      ['restore', 'b.img', '--as', 'c.img'],
+      ['verify', 'b.img'],
+      ['list', 'b.img'],
+      ['send', 'b.img'],
+      ['monitor', 'b.img'],
+      ['prune', 'b.img', '--keep-last', '1', '--yes'],
+      ['tag', 'b.img', '--session', unknown, '--add', 'x'],
+      ['rename', 'b.img', 'c.img'],
+      ['delete', 'b.img', '--yes'],
+    ]) {
+      const { code } = assertExplained(await lab.run(['--json', ...args]), 1, /volume "b\.img"/);
+      assert.equal(code, 'not-found', args.join(' '));
+    }
     assertExplained(
       await lab.run(['--json', 'restore', 'a.img', '--to', to, '--session', 'yesterday']),
       2,
@@ -161,8 +177,6 @@ describe('without what it needs', () => {
       1,
       /no session S_19990101/,
     );
-    assertExplained(await lab.run(['--json', 'verify', 'b.img']), 2, /no volume "b\.img"/);
-    assertExplained(await lab.run(['--json', 'list', 'b.img']), 1, /no volume "b\.img"/);
     assertExplained(await lab.run(['--json', 'restore', 'a.img']), 2, /where to restore/);
     assertExplained(
       await lab.run(['--json', 'verify', '--session', 'S_19990101-000000', '--all-sessions']),

@@ -46,7 +46,7 @@ export async function restore(context: CommandContext, name: string, options: Re
     withWorkers(archive.state, async (pool) => {
       const began = Date.now();
       const [volume] = listedVolumes(archive, [name]);
-      if (volume === undefined) throw new SparsebakError('usage', `the archive has no volume "${name}"`);
+      if (volume === undefined) throw new SparsebakError('not-found', `the archive has no volume "${name}"`);
       const session = await findSession(archive, volume, options.session);
       const target = await open(context, destination, session, archive);
       context.progress.begin(`restoring ${name}`, session.head.size);

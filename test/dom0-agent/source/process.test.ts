@@ -20,7 +20,10 @@ describe('a program that is started', () => {
       code: 'source',
       message: /3.*oh/s,
     });
-    await assert.rejects(runProgram('not-there-at-all', []), { code: 'source' });
+    await assert.rejects(runProgram('not-there-at-all', []), {
+      code: 'source',
+      message: /^there is no not-there-at-all/,
+    });
     await assert.rejects(runProgram('sh', ['-c', 'yes']), { code: 'source' });
     await assert.rejects(linesOf('echo out; exit 3'), { code: 'source' });
     await assert.rejects(linesOf('echo out; kill -9 $$'), { code: 'source' });
