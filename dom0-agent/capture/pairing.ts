@@ -40,6 +40,7 @@ const snapshotRef = z.strictObject({
   time: uint,
   size,
   state: z.enum(['stopped', 'running']),
+  ownership: z.string().optional(),
   binding: z.record(z.string(), z.union([z.string(), z.number()])),
 });
 

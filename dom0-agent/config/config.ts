@@ -20,6 +20,7 @@ export const DEFAULT_STATE_DIR = '/var/lib/sparsebak';
 const globs = z.array(z.string().min(1)).default([]);
 const state = z.enum(['stopped', 'running']).default('running');
 const selection = { volumes: globs, exclude: globs, volumes_from: z.string().min(1).optional() };
+const off = z.boolean().default(false);
 const absolute = z.string().startsWith('/', 'must be an absolute path');
 
 /** Names of LVM; nothing else is ever given to its commands. */
@@ -35,8 +36,8 @@ const pool = z.discriminatedUnion('type', [
     full_at: z.number().min(1).max(100).default(90),
     ...selection,
   }),
-  z.strictObject({ type: z.literal('reflink'), path: absolute, state, ...selection }),
-  z.strictObject({ type: z.literal('file'), path: absolute, live: z.boolean().default(false), ...selection }),
+  z.strictObject({ type: z.literal('reflink'), path: absolute, follow_symlinks: off, state, ...selection }),
+  z.strictObject({ type: z.literal('file'), path: absolute, follow_symlinks: off, live: off, ...selection }),
 ]);
 
 const archiveName = z

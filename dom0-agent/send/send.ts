@@ -13,7 +13,6 @@ import type { SelectedVolume } from '../config/selection.ts';
 import type { OnWait } from '../link/call-watch.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { PipelinePool } from '../pipeline/pool.ts';
-import { capturedOwnership } from '../source/ownership.ts';
 import { noteOwnership } from '../trust/archived-ownership.ts';
 import type { ArchiveState } from '../trust/archive-state.ts';
 import { noteNewest } from '../trust/clock.ts';
@@ -201,7 +200,7 @@ function ownerships(
   const found = new Map<VolumeId, string | undefined>();
   for (const { request } of planned) {
     const start = starts.get(request.volume);
-    if (start?.kind === 'begun') found.set(request.volumeId, capturedOwnership(start.tock));
+    if (start?.kind === 'begun') found.set(request.volumeId, start.tock.ownership);
   }
   return found;
 }

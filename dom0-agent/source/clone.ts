@@ -4,12 +4,15 @@
 import { constants } from 'node:fs';
 import { copyFile, open, rm, type FileHandle } from 'node:fs/promises';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { pathOfDescriptor, type Held } from './held.ts';
 import { runProgram } from './process.ts';
 
 export interface CloneJob {
   readonly source: FileHandle;
-  /** A path that is not there yet. */
-  readonly target: string;
+  /** Nobody else changes names in it. */
+  readonly folder: Held;
+  /** Nothing has this name yet. */
+  readonly name: string;
 }
 
 /** `refused`: the file system shares blocks, but not this file's. Nothing is left at the target then. */
@@ -26,13 +29,8 @@ export async function cloneAll(jobs: readonly CloneJob[]): Promise<Cloned[]> {
   for (const attribute of ['+C', '-C']) {
     const refused = jobs.flatMap((job, index) => (results[index]?.kind === 'refused' ? [{ job, index }] : []));
     if (refused.length === 0) break;
-    if (
-      !(await makeEmpty(
-        refused.map(({ job }) => job.target),
-        attribute,
-      ))
-    )
-      continue;
+    const jobsRefused = refused.map(({ job }) => job);
+    if (!(await makeEmpty(jobsRefused, attribute))) continue;
     await Promise.all(
       refused.map(async ({ job, index }) => {
         results[index] = await clone(job, 0);
@@ -42,11 +40,12 @@ export async function cloneAll(jobs: readonly CloneJob[]): Promise<Cloned[]> {
   return results;
 }
 
-async function clone({ source, target }: CloneJob, flag: number): Promise<Cloned> {
+async function clone({ source, folder, name }: CloneJob, flag: number): Promise<Cloned> {
+  const target = folder.in(name);
   try {
     // By descriptor: the name may stand for another file by now.
 
-    await copyFile(`/proc/self/fd/${String(source.fd)}`, target, constants.COPYFILE_FICLONE_FORCE | flag);
+    await copyFile(pathOfDescriptor(source.fd), target, constants.COPYFILE_FICLONE_FORCE | flag);
     return { kind: 'cloned' };
   } catch (error) {
     await rm(target, { force: true });
@@ -56,6 +55,12 @@ async function clone({ source, target }: CloneJob, flag: number): Promise<Cloned
 
 function explained(error: unknown): unknown {
   const code = systemCode(error);
+  if (code === 'EROFS') {
+    return new SparsebakError('source', "the pool's file system is mounted read-only: no snapshot can be made", {
+      cause: error,
+      hint: 'Mount it writable; or use a pool of type "file", which needs no snapshots.',
+    });
+  }
   if (code !== 'EXDEV' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOTTY' && code !== 'ENOSYS')
     return error;
   return new SparsebakError('source', 'the file cannot share its blocks with a snapshot in the pool', {
@@ -65,13 +70,13 @@ function explained(error: unknown): unknown {
 }
 
 /** New empty files with the attribute; false if it can't be set, and then they are gone again. */
-async function makeEmpty(targets: readonly string[], attribute: string): Promise<boolean> {
+async function makeEmpty(jobs: readonly CloneJob[], attribute: string): Promise<boolean> {
   try {
-    for (const target of targets) await (await open(target, 'wx', 0o600)).close();
-    await runProgram('chattr', [attribute, '--', ...targets]);
+    for (const { folder, name } of jobs) await (await open(folder.in(name), 'wx', 0o600)).close();
+    await runProgram('chattr', [attribute, '--', ...jobs.map(({ folder, name }) => folder.inForProgram(name))]);
     return true;
   } catch {
-    await Promise.all(targets.map((target) => rm(target, { force: true })));
+    await Promise.all(jobs.map(({ folder, name }) => rm(folder.in(name), { force: true })));
     return false;
   }
 }

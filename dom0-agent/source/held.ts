@@ -40,7 +40,7 @@ export class Held {
   }
 
   /** What lies at a path, itself: a symbolic link at its end is held, not followed. @throws the system's error */
-  static at(path: string): Held {
+  static at(path: string | Buffer): Held {
     const flags = O_PATH | constants.O_NOFOLLOW;
     try {
       // Said to be a folder, it is mounted first where that is done on demand.
@@ -61,15 +61,20 @@ export class Held {
     return `${this.path}/${name}`;
   }
 
+  /** The same for a program that we start: its own descriptors are others. */
+  inForProgram(name: string): string {
+    return `/proc/${process.pid}/fd/${this.#fd}/${name}`;
+  }
+
   /** What has a name in this folder, without following it; undefined for nothing. */
   look(name: string): BigIntStats | undefined {
     return lstatSync(this.in(name), { bigint: true, throwIfNoEntry: false });
   }
 
   /** The same, held. */
-  child(name: string): Held | undefined {
+  child(name: string | Buffer): Held | undefined {
     try {
-      return Held.at(this.in(name));
+      return Held.at(typeof name === 'string' ? this.in(name) : Buffer.concat([Buffer.from(this.in('')), name]));
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return undefined;
       throw error;

@@ -3,6 +3,7 @@
  * no business of a backup is passed over: our own files, and those that Qubes keeps beside its volumes.
  */
 import { folderMatcher, isLiteral, nameMatcher, type NameMatcher } from './glob.ts';
+import type { OpenPool } from './open-pool.ts';
 import { isNameInPool, isOwnFile, type Judgement } from './pool-folder.ts';
 import { walkPool, type Walked } from './pool-walk.ts';
 import { qubesImage } from './qubes-images.ts';
@@ -10,7 +11,7 @@ import { sharedImages, type Ownership } from './shared-images.ts';
 import type { FoundVolumes, LeftOut } from './source.ts';
 
 export interface Listing {
-  readonly folder: string;
+  readonly pool: OpenPool;
   readonly patterns: readonly string[];
   readonly excludes: readonly string[];
   /** What this name stands for; asked for names that match. */
@@ -18,7 +19,7 @@ export interface Listing {
 }
 
 /** A folder is read only if a pattern asks for it. */
-export async function listVolumes({ folder, patterns, excludes, judge }: Listing): Promise<FoundVolumes> {
+export async function listVolumes({ pool, patterns, excludes, judge }: Listing): Promise<FoundVolumes> {
   const isExcluded = nameMatcher(excludes, []);
   const literals = new Set(patterns.filter((pattern) => isLiteral(pattern) && !isExcluded(pattern)));
   const named = [...literals].filter(isNameInPool);
@@ -28,13 +29,13 @@ export async function listVolumes({ folder, patterns, excludes, judge }: Listing
   const found = new Set<string>();
   const globs = patterns.filter((pattern) => !isLiteral(pattern));
   if (globs.length > 0) {
-    const walked = await walkFor(folder, globs);
+    const walked = await walkFor(pool, globs);
     const matches = nameMatcher(globs, excludes);
     for (const volume of volumesIn(walked)) if (matches(volume)) found.add(volume);
     leftOut.push(...obstaclesIn(walked, globs, excludes), ...foldersIn(walked, { globs, patterns, excludes }));
   }
   const candidates = new Set([...named, ...found]);
-  const shared = await sharedImages(folder, candidates);
+  const shared = await sharedImages(pool, candidates);
   const judged = await Promise.all(
     [...candidates].map(async (name) => {
       const other = otherOwner(shared.get(name), literals.has(name));
@@ -49,11 +50,11 @@ export async function listVolumes({ folder, patterns, excludes, judge }: Listing
 }
 
 /** Only where a pattern can match something, and in folders that are matched themselves: whether more is in them is to be told. */
-async function walkFor(folder: string, globs: readonly string[]): Promise<Walked> {
+async function walkFor(pool: OpenPool, globs: readonly string[]): Promise<Walked> {
   const leadsOn = folderMatcher(globs);
   const matches = nameMatcher(globs, []);
   const entered: string[] = [];
-  return await walkPool(folder, (name) => {
+  return await walkPool(pool, (name) => {
     if (matches(name)) entered.push(`${name}/`);
     return leadsOn(name) || matches(name) || entered.some((above) => name.startsWith(above));
   });

@@ -4,10 +4,12 @@
  */
 import type { BigIntStats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SparsebakError } from '../../shared/errors.ts';
-import type { SnapshotRef } from './source.ts';
+import { pathOfDescriptor } from './held.ts';
+import { withPool, type PoolFolder } from './open-pool.ts';
+import { checkVolumeName } from './pool-folder.ts';
+import type { OpenSnapshot, SnapshotRef } from './source.ts';
 
 /** All that a write, a truncation or a replacement changes. Times in nanoseconds, as text: they don't fit a number. */
 export type FileState = Readonly<Record<'device' | 'inode' | 'bytes' | 'modified' | 'changed', string>>;
@@ -42,25 +44,62 @@ export async function settledState(handle: FileHandle, name: string): Promise<Fi
   });
 }
 
-/** Throws unless the file at this path is in that state. */
-export async function checkUnchanged(path: string, name: string, binding: SnapshotRef['binding']): Promise<void> {
-  const changes = await changesOf(path, binding);
+/** @param now what is found under its name @throws unless the file is in that state */
+export function checkUnchanged(now: BigIntStats | undefined, name: string, binding: SnapshotRef['binding']): void {
+  const changes = changesOf(now, binding);
   if (changes === undefined) return;
   throw new SparsebakError('source', `${name}: ${changes} while it was read`, {
     hint: 'Nothing of it was backed up. Try again when nothing writes to it.',
   });
 }
 
-/** What happened to the file at this path since, or undefined. */
-export async function changesOf(path: string, binding: SnapshotRef['binding']): Promise<string | undefined> {
-  let now: FileState;
-  try {
-    now = stateOf(await stat(path, { bigint: true }));
-  } catch {
-    return 'it went away';
-  }
-  if (now.device !== binding.device || now.inode !== binding.inode) return 'it was replaced';
-  if (now.bytes !== binding.bytes) return 'its size changed';
-  if (now.modified !== binding.modified || now.changed !== binding.changed) return 'it was written to';
+/** What happened to the file since, or undefined. */
+export function changesOf(now: BigIntStats | undefined, binding: SnapshotRef['binding']): string | undefined {
+  if (now === undefined) return 'it went away';
+  const state = stateOf(now);
+  if (state.device !== binding.device || state.inode !== binding.inode) return 'it was replaced';
+  if (state.bytes !== binding.bytes) return 'its size changed';
+  if (state.modified !== binding.modified || state.changed !== binding.changed) return 'it was written to';
   return undefined;
+}
+
+/** A volume's file that is read where it lies: by the descriptor, as long as its name leads to it. */
+export async function openInPlace(
+  pool: PoolFolder,
+  name: string,
+  { size, binding }: Pick<SnapshotRef, 'size' | 'binding'>,
+): Promise<OpenSnapshot> {
+  const handle = await withPool(pool, (open) => open.openFile(name));
+  let isOpen = handle !== undefined;
+  const check = async (): Promise<void> => {
+    checkUnchanged(await handle?.stat({ bigint: true }), name, binding);
+    checkUnchanged(await lookInPlace(pool, name), name, binding);
+  };
+  const close = async (): Promise<void> => {
+    if (!isOpen) return;
+    try {
+      await check();
+    } finally {
+      isOpen = false;
+      await handle?.close();
+    }
+  };
+  try {
+    await check();
+  } catch (error) {
+    await handle?.close();
+    throw error;
+  }
+  return { path: pathOfDescriptor(handle?.fd ?? -1), size, close };
+}
+
+/** What a volume's name leads to now, as far as the pool takes it; undefined for nothing. */
+export async function lookInPlace(pool: PoolFolder, name: string): Promise<BigIntStats | undefined> {
+  checkVolumeName(name);
+  return await withPool(pool, async (open) => {
+    const found = await open.find(name);
+    if (found.kind !== 'found') return undefined;
+    found.held.close();
+    return found.held.stats;
+  }).catch(() => undefined);
 }

@@ -1,13 +1,7 @@
 /** Whom a file belongs to and who may read it, as one text to compare by. */
 import type { BigIntStats } from 'node:fs';
-import type { SnapshotRef } from './source.ts';
 
 /** `user:group mode`, the mode octal: `1000:1000 600`. */
 export function ownershipOf({ uid, gid, mode }: Pick<BigIntStats, 'uid' | 'gid' | 'mode'>): string {
   return `${uid}:${gid} ${(mode & 0o7777n).toString(8)}`;
-}
-
-/** Of the file that a snapshot is of; undefined where the source does not say. */
-export function capturedOwnership({ binding: { ownership } }: SnapshotRef): string | undefined {
-  return typeof ownership === 'string' ? ownership : undefined;
 }

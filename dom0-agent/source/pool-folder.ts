@@ -1,5 +1,5 @@
 /** A pool that is a folder, and the names in it that are ours. Volumes are named by their paths relative to it. */
-import type { Stats } from 'node:fs';
+import type { StatsBase } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirtyName } from './qubes-images.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
@@ -43,7 +43,7 @@ export type Judgement =
   { readonly kind: 'volume' } | { readonly kind: 'missing' } | { readonly kind: 'left out'; readonly reason: string };
 
 /** What a file system has under a name, in words; undefined for a regular file. */
-export function specialKind(stats: Stats): string | undefined {
+export function specialKind(stats: StatsBase<bigint>): string | undefined {
   if (stats.isFile()) return undefined;
   if (stats.isDirectory()) return 'a folder';
   if (stats.isFIFO()) return 'a FIFO';

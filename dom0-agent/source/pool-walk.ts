@@ -1,8 +1,9 @@
 /** Everything that lies in a pool's folder, by its names' bytes: what is not UTF-8 cannot be a volume's name, and is told. */
 import { isUtf8 } from 'node:buffer';
-import type { Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdirSync, statSync, type Dirent } from 'node:fs';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { isSameFile, type FileIdentity, type Held } from './held.ts';
+import { NOT_FOLLOWED, type OpenPool } from './open-pool.ts';
 import { OWN_FOLDER } from './pool-folder.ts';
 
 /** Something that cannot be a volume whatever a pattern says. */
@@ -23,56 +24,108 @@ export interface Walked {
 }
 
 /** @param enters whether a folder of this name is read */
-export async function walkPool(pool: string, enters: (folder: string) => boolean): Promise<Walked> {
-  const walked = {
-    names: [] as string[],
-    folders: [] as { name: string; shown: string }[],
-    obstacles: [] as Obstacle[],
-  };
-  await walk(Buffer.from(pool), Buffer.alloc(0), enters, walked);
-  return walked;
+export async function walkPool(pool: OpenPool, enters: (folder: string) => boolean): Promise<Walked> {
+  const walking = new Walking(pool, enters);
+  await walking.read(pool.root, Buffer.alloc(0));
+  return walking;
 }
 
-interface Walking {
-  readonly names: string[];
-  readonly folders: { name: string; shown: string }[];
-  readonly obstacles: Obstacle[];
-}
+/** What others change meanwhile costs no more than what they change: each folder is held while it is read. */
+class Walking implements Walked {
+  readonly names: string[] = [];
+  readonly folders: { name: string; shown: string }[] = [];
+  readonly obstacles: Obstacle[] = [];
+  readonly #pool: OpenPool;
+  readonly #enters: (folder: string) => boolean;
+  /** The folders that are being read, each in the one before. */
+  readonly #within: FileIdentity[] = [];
 
-async function walk(pool: Buffer, within: Buffer, enters: (folder: string) => boolean, walked: Walking): Promise<void> {
-  for (const entry of await entriesOf(pool, within, walked)) {
-    const path = within.length === 0 ? entry.name : join(within, entry.name);
+  constructor(pool: OpenPool, enters: (folder: string) => boolean) {
+    this.#pool = pool;
+    this.#enters = enters;
+  }
+
+  async read(folder: Held, path: Buffer): Promise<void> {
+    this.#within.push(folder.stats);
+    for (const entry of this.#entriesOf(folder, path)) await this.#take(folder, entry, join(path, entry.name));
+    this.#within.pop();
+  }
+
+  async #take(folder: Held, entry: Dirent<Buffer>, path: Buffer): Promise<void> {
     const name = path.toString();
-    if (name === OWN_FOLDER) continue;
-    const fits = isUtf8(path);
-    if (!entry.isDirectory()) {
-      if (fits) walked.names.push(name);
-      else walked.obstacles.push({ name, shown: escapeBytes(path), reason: 'its name is not UTF-8', isFolder: false });
-      continue;
+    if (name === OWN_FOLDER) return;
+    if (entry.isDirectory()) {
+      await this.#enter(folder.child(entry.name), path);
+    } else if (!isUtf8(path)) {
+      const reason = 'its name is not UTF-8';
+      this.obstacles.push({ name, shown: escapeBytes(path), reason, isFolder: false });
+    } else if (entry.isSymbolicLink() && leadsToFolder(folder.in(entry.name.toString()))) {
+      await this.#follow(name, path);
+    } else {
+      this.names.push(name);
     }
-    walked.folders.push({ name, shown: escapeBytes(path) });
-    if (enters(name)) await walk(pool, path, enters, walked);
+  }
+
+  async #enter(folder: Held | undefined, path: Buffer): Promise<void> {
+    if (folder === undefined) return;
+    try {
+      if (!folder.stats.isDirectory()) return;
+      const name = path.toString();
+      this.folders.push({ name, shown: escapeBytes(path) });
+      if (this.#enters(name)) await this.read(folder, path);
+    } finally {
+      folder.close();
+    }
+  }
+
+  /** A symbolic link to a folder. */
+  async #follow(name: string, path: Buffer): Promise<void> {
+    const hide = (reason: string): void => {
+      this.obstacles.push({ name, shown: name, reason, isFolder: true });
+    };
+    if (!this.#pool.followsLinks) {
+      hide(`it is a symbolic link to a folder, ${NOT_FOLLOWED}`);
+      return;
+    }
+    const found = await this.#pool.find(name);
+    if (found.kind === 'left out') hide(found.reason);
+    if (found.kind !== 'found') return;
+    const { held } = found;
+    if (!this.#within.some((above) => isSameFile(above, held.stats))) {
+      await this.#enter(held, path);
+      return;
+    }
+    held.close();
+    hide('it is a symbolic link to a folder that it lies in');
+  }
+
+  /** A folder may go while its parent is read; the pool's own must be there. */
+  #entriesOf(folder: Held, path: Buffer): Dirent<Buffer>[] {
+    try {
+      return readdirSync(folder.path, { withFileTypes: true, encoding: 'buffer' });
+    } catch (error) {
+      const code = systemCode(error);
+      if (path.length === 0) {
+        throw new SparsebakError('source', `${this.#pool.path}: cannot be read`, { cause: error });
+      }
+      if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+      const reason = `the folder cannot be read (${code ?? String(error)})`;
+      this.obstacles.push({ name: path.toString(), shown: escapeBytes(path), reason, isFolder: true });
+      return [];
+    }
   }
 }
 
 function join(folder: Buffer, name: Buffer): Buffer {
-  return Buffer.concat([folder, Buffer.from('/'), name]);
+  return folder.length === 0 ? name : Buffer.concat([folder, Buffer.from('/'), name]);
 }
 
-/** A folder may go while its parent is read; the pool's own must be there. */
-async function entriesOf(pool: Buffer, within: Buffer, walked: Walking): Promise<Dirent<Buffer>[]> {
-  const path = within.length === 0 ? pool : join(pool, within);
+function leadsToFolder(path: string): boolean {
   try {
-    return await readdir(path, { withFileTypes: true, encoding: 'buffer' });
-  } catch (error) {
-    const code = systemCode(error);
-    if (within.length === 0) {
-      throw new SparsebakError('source', `${path.toString()}: cannot be read`, { cause: error });
-    }
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-    const reason = `the folder cannot be read (${code ?? String(error)})`;
-    walked.obstacles.push({ name: within.toString(), shown: escapeBytes(within), reason, isFolder: true });
-    return [];
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    // A circle, or what may not be looked at: as any other link.
+    return false;
   }
 }
 

@@ -7,20 +7,22 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
+import { plainText } from '../../shared/system-error.ts';
 import { cloneAll, type Cloned } from './clone.ts';
 import { changedRanges, mappedRanges, type ExtentList } from './extents.ts';
 import { fileSystemOf, type FileSystem } from './file-system.ts';
 import { readExtentsTwice } from './filefrag.ts';
-import { changesOf, checkUnchanged, settledState } from './live-file.ts';
+import { pathOfDescriptor, type Held } from './held.ts';
+import { changesOf, lookInPlace, openInPlace, settledState } from './live-file.ts';
 import { listVolumes } from './list-volumes.ts';
-import { checkPoolFolder, checkVolumeName } from './pool-folder.ts';
+import { withPool, type PoolFolder } from './open-pool.ts';
+import { checkPoolFolder } from './pool-folder.ts';
 import { judgeLiveVolume, openLiveVolume, runningAmong, type LiveVolume } from './live-volume.ts';
 import { ownershipOf } from './ownership.ts';
 import { bytesIn, clip } from './ranges.ts';
 import { restoreFile } from './restored-file.ts';
-import { SnapshotFolder } from './snapshot-folder.ts';
+import { fileName, isSnapshotFile, SnapshotFolder } from './snapshot-folder.ts';
 import type {
   Delta,
   FoundVolumes,
@@ -38,6 +40,8 @@ export interface ReflinkPool {
   readonly path: string;
   /** `running`: where a qube runs, the file it writes to is captured. */
   readonly state: RunningState;
+  /** Whether symbolic links that are to be trusted are followed; not unless it is said. */
+  readonly follow_symlinks?: boolean;
 }
 
 /** File systems whose extents are known to mean what we take them for. */
@@ -52,109 +56,102 @@ type Subject = LiveVolume & { readonly id: string };
 export class ReflinkSource implements Source {
   readonly kind = 'reflink';
   readonly frozen = true;
-  readonly #path: string;
+  readonly #pool: PoolFolder;
   readonly #state: RunningState;
   readonly #snapshots: SnapshotFolder;
   #fileSystem: Promise<FileSystem> | undefined;
 
-  constructor({ path, state }: ReflinkPool) {
-    this.#path = path;
+  constructor({ path, state, follow_symlinks: followSymlinks = false }: ReflinkPool) {
+    this.#pool = { path, followSymlinks };
     this.#state = state;
-    this.#snapshots = new SnapshotFolder(path);
+    this.#snapshots = new SnapshotFolder(this.#pool);
   }
 
   async list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes> {
-    await checkPoolFolder(this.#path);
-    return await listVolumes({
-      folder: this.#path,
-      patterns,
-      excludes,
-      judge: (name) => judgeLiveVolume(this.#path, name),
-    });
+    return await withPool(this.#pool, (pool) =>
+      listVolumes({ pool, patterns, excludes, judge: (name) => judgeLiveVolume(pool, name) }),
+    );
   }
 
   async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {
-    return await runningAmong(this.#path, volumes);
+    return await withPool(this.#pool, (pool) => runningAmong(pool, volumes));
   }
 
   async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {
-    await checkPoolFolder(this.#path);
+    await checkPoolFolder(this.#pool.path);
     const { uuid, type } = await this.#knownFileSystem();
     if (!KNOWN_TYPES.has(type)) {
-      throw new SparsebakError(
-        'config',
-        `${this.#path}: a pool of type "reflink" needs XFS or Btrfs, and this is ${type}`,
-        {
-          hint: 'Use type = "file".',
-        },
-      );
+      const message = `${this.#pool.path}: a pool of type "reflink" needs XFS or Btrfs, and this is ${type}`;
+      throw new SparsebakError('config', message, { hint: 'Use type = "file".' });
     }
-    this.#snapshots.make();
     const outcomes = new Map<string, Outcome<SnapshotRef>>();
     const fail = (volume: string, error: unknown): void => {
       outcomes.set(volume, { ok: false, error: asSparsebakError(error, 'source', volume) });
     };
+    const folder = await this.#snapshots.make();
     const subjects = await this.#openAll(volumes, fail);
     try {
-      const jobs = subjects.map(({ handle, id, state }) => ({
-        source: handle,
-        target: this.#snapshots.fileFor(id, state),
-      }));
+      const jobs = subjects.map(({ handle, id, state }) => ({ source: handle, folder, name: fileName(id, state) }));
       const results = await cloneAll(jobs);
       await Promise.all(
         subjects.map(async (subject, index) => {
           try {
-            outcomes.set(subject.volume, { ok: true, value: await this.#finish(subject, results[index], uuid) });
+            const snapshot = await this.#finish(folder, subject, results[index], uuid);
+            outcomes.set(subject.volume, { ok: true, value: snapshot });
           } catch (error) {
             fail(subject.volume, error);
           }
         }),
       );
-      this.#snapshots.sync();
+      folder.sync();
     } finally {
       await Promise.all(subjects.map(({ handle }) => handle.close()));
+      folder.close();
     }
     return outcomes;
   }
 
   async #openAll(volumes: readonly string[], fail: (volume: string, error: unknown) => void): Promise<Subject[]> {
-    const subjects: Subject[] = [];
-    for (const volume of new Set(volumes)) {
-      try {
-        const live = await openLiveVolume(this.#path, volume, this.#state);
-        subjects.push({ ...live, id: randomBytes(16).toString('hex') });
-      } catch (error) {
-        fail(volume, error);
+    return await withPool(this.#pool, async (pool) => {
+      const subjects: Subject[] = [];
+      for (const volume of new Set(volumes)) {
+        try {
+          const live = await openLiveVolume(pool, volume, this.#state);
+          subjects.push({ ...live, id: randomBytes(16).toString('hex') });
+        } catch (error) {
+          fail(volume, error);
+        }
       }
-    }
-    return subjects;
+      return subjects;
+    });
   }
 
-  async #finish(subject: Subject, result: Cloned | undefined, uuid: string): Promise<SnapshotRef> {
+  async #finish(folder: Held, subject: Subject, result: Cloned | undefined, uuid: string): Promise<SnapshotRef> {
     const { id, state, handle, name } = subject;
     if (result?.kind === 'failed') throw result.error;
     const ownership = ownershipOf(await handle.stat({ bigint: true }));
-    if (result?.kind === 'cloned') return await this.#snapshots.seal(id, state, uuid, ownership);
+    if (result?.kind === 'cloned') return { ...(await this.#snapshots.seal(folder, subject, uuid)), ownership };
     const file = await settledState(handle, name);
     return {
       id,
       time: Date.now(),
       size: Number(file.bytes),
       state,
-      binding: { fileSystem: uuid, live: name, ...file, ownership },
+      ownership,
+      binding: { fileSystem: uuid, live: name, ...file },
     };
   }
 
   async exists(snapshot: SnapshotRef): Promise<boolean> {
-    const live = this.#livePath(snapshot);
-    if (live !== undefined) return (await changesOf(live, snapshot.binding)) === undefined;
+    const live = liveName(snapshot);
+    if (live !== undefined) return changesOf(await lookInPlace(this.#pool, live), snapshot.binding) === undefined;
     const handle = await this.#openSnapshot(snapshot);
     await handle?.close();
     return handle !== undefined;
   }
 
   async delta(older: SnapshotRef, newer: SnapshotRef): Promise<Delta> {
-    if (this.#livePath(older) !== undefined || this.#livePath(newer) !== undefined) {
+    if (liveName(older) !== undefined || liveName(newer) !== undefined) {
       return { kind: 'unknown', reason: 'the file is NOCOW and could not be snapshotted' };
     }
     return await this.#withExtents([older, newer], ([before, after]): Delta => {
@@ -165,7 +162,7 @@ export class ReflinkSource implements Source {
   }
 
   async mapped(snapshot: SnapshotRef): Promise<Mapped> {
-    if (this.#livePath(snapshot) !== undefined) return { kind: 'all' };
+    if (liveName(snapshot) !== undefined) return { kind: 'all' };
     const mapped = await this.#withExtents([snapshot], ([extents]): Mapped => {
       return extents === undefined ? { kind: 'all' } : { kind: 'ranges', ranges: mappedRanges(extents) };
     });
@@ -190,38 +187,36 @@ export class ReflinkSource implements Source {
       }
       return { kind: 'unknown', reason: 'extents were being moved the whole time' };
     } catch (error) {
-      return { kind: 'unknown', reason: error instanceof Error ? error.message : String(error) };
+      return { kind: 'unknown', reason: plainText(error) };
     } finally {
       await Promise.all(handles.map((handle) => handle.close()));
     }
   }
 
   async open(snapshot: SnapshotRef): Promise<OpenSnapshot> {
-    const live = this.#livePath(snapshot);
-    const path = live ?? this.#snapshots.pathOf(snapshot);
-    const check = async (): Promise<void> => {
-      if (live !== undefined) await checkUnchanged(live, String(snapshot.binding.live), snapshot.binding);
-      else if (!(await this.exists(snapshot))) throw gone(snapshot);
+    const live = liveName(snapshot);
+    if (live !== undefined) return await openInPlace(this.#pool, live, snapshot);
+    const handle = await this.#openSnapshot(snapshot);
+    if (handle === undefined) throw gone(snapshot);
+    const close = async (): Promise<void> => {
+      await handle.close();
+      if (!(await this.exists(snapshot))) throw gone(snapshot);
     };
-    if (path === undefined) throw gone(snapshot);
-    await check();
-    return { path, size: snapshot.size, close: check };
+    return { path: pathOfDescriptor(handle.fd), size: snapshot.size, close };
   }
 
   async remove(snapshots: readonly SnapshotRef[]): Promise<void> {
-    const ours = snapshots.filter((snapshot) => this.#snapshots.pathOf(snapshot) !== undefined);
+    const ours = snapshots.filter(isSnapshotFile);
     if (ours.length === 0) return;
     const { uuid } = await this.#knownFileSystem();
-    for (const snapshot of ours) await this.#snapshots.remove(snapshot, uuid);
-    this.#snapshots.sync();
+    await this.#snapshots.remove(ours, uuid);
   }
 
   async newVolume(volume: NewVolume): Promise<Target> {
-    return await restoreFile({ path: this.#path, followSymlinks: false }, volume);
+    return await restoreFile(this.#pool, volume);
   }
 
   async leftovers(): Promise<SnapshotRef[]> {
-    await checkPoolFolder(this.#path);
     const { uuid } = await this.#knownFileSystem();
     return await this.#snapshots.list(uuid);
   }
@@ -231,15 +226,14 @@ export class ReflinkSource implements Source {
     return await this.#snapshots.open(snapshot, uuid);
   }
 
-  #livePath({ binding: { live } }: SnapshotRef): string | undefined {
-    if (typeof live !== 'string') return undefined;
-    checkVolumeName(live);
-    return join(this.#path, live);
-  }
-
   #knownFileSystem(): Promise<FileSystem> {
-    return (this.#fileSystem ??= fileSystemOf(this.#path));
+    return (this.#fileSystem ??= fileSystemOf(this.#pool.path));
   }
+}
+
+/** The name of a file that is read where it lies; undefined for a snapshot of its own. */
+function liveName({ binding: { live } }: SnapshotRef): string | undefined {
+  return typeof live === 'string' ? live : undefined;
 }
 
 function gone(snapshot: SnapshotRef): SparsebakError {

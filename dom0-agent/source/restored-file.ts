@@ -6,19 +6,13 @@ import { findQubesUse, findUse } from './file-users.ts';
 import { isSameFile, type Held } from './held.ts';
 import { newFile, type PutAside } from './new-file.ts';
 import { ownershipOf } from './ownership.ts';
-import { openPoolFolder } from './open-pool.ts';
+import { withPool, type PoolFolder } from './open-pool.ts';
 import { checkVolumeName, replacedName } from './pool-folder.ts';
 import { checkSpace } from './space.ts';
 import { hintForTaken, type NewVolume, type Target } from './target.ts';
-import { walk } from './walk.ts';
-
-export interface FolderOfPool {
-  readonly path: string;
-  readonly followSymlinks: boolean;
-}
 
 /** @throws `target` where it cannot be made, or the one that it replaces is in use */
-export async function restoreFile(pool: FolderOfPool, volume: NewVolume): Promise<Target> {
+export async function restoreFile(pool: PoolFolder, volume: NewVolume): Promise<Target> {
   const { name, size, replaces, bytesIn } = volume;
   checkVolumeName(name);
   const path = join(pool.path, name);
@@ -60,20 +54,15 @@ function putAside(folder: Held, file: BigIntStats, { name, ownership }: NewVolum
 }
 
 /** The folder of the pool that a volume lies in. */
-async function openParent(pool: FolderOfPool, name: string): Promise<Held> {
-  const root = await openPoolFolder(pool.path);
-  try {
-    const path = join(pool.path, dirname(name));
-    const walked = await walk({ from: root, path: dirname(name), links: pool.followSymlinks ? 'trusted' : 'none' });
-    if (walked.kind === 'refused') {
-      throw new SparsebakError('target', `${path} is not taken: ${walked.reason}`, { hint: 'Name another.' });
-    }
-    if (walked.kind === 'found' && walked.held.stats.isDirectory()) return walked.held;
-    if (walked.kind === 'found') walked.held.close();
-    throw new SparsebakError('target', `${path} is no folder`, { hint: 'Make it first, or name another.' });
-  } finally {
-    root.close();
+async function openParent(pool: PoolFolder, name: string): Promise<Held> {
+  const path = join(pool.path, dirname(name));
+  const found = await withPool(pool, (open) => open.find(dirname(name)));
+  if (found.kind === 'left out') {
+    throw new SparsebakError('target', `${path} is not taken: ${found.reason}`, { hint: 'Name another.' });
   }
+  if (found.kind === 'found' && found.held.stats.isDirectory()) return found.held;
+  if (found.kind === 'found') found.held.close();
+  throw new SparsebakError('target', `${path} is no folder`, { hint: 'Make it first, or name another.' });
 }
 
 function checkUnused(folder: Held, path: string): void {

@@ -5,6 +5,7 @@
  */
 import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { OpenPool } from './open-pool.ts';
 import { walkPool } from './pool-walk.ts';
 import { dirtyName, isSavedBeside, qubesImage } from './qubes-images.ts';
 
@@ -23,30 +24,30 @@ interface Member {
 }
 
 /** @returns those of the volumes whose image has more than one name */
-export async function sharedImages(pool: string, volumes: Iterable<string>): Promise<ReadonlyMap<string, Ownership>> {
+export async function sharedImages(pool: OpenPool, volumes: Iterable<string>): Promise<ReadonlyMap<string, Ownership>> {
   const shared: { volume: string; inode: string }[] = [];
   for (const volume of volumes) {
     if (qubesImage(volume)?.role !== 'volume') continue;
-    const { inode, links } = await inodeOf(join(pool, volume));
+    const { inode, links } = await inodeOf(pool.root.in(volume));
     if (inode !== undefined && links > 1) shared.push({ volume, inode });
   }
   if (shared.length === 0) return new Map();
   const { names } = await walkPool(pool, () => true);
   const all = new Set(names);
   const groups = await groupsOf(pool, all);
-  const root = await realpath(pool);
+  const root = await realpath(pool.root.path);
   return new Map(
     shared.map(({ volume, inode }) => [volume, ownershipOf(volume, groups.get(inode) ?? [], all, root)] as const),
   );
 }
 
-async function groupsOf(pool: string, all: ReadonlySet<string>): Promise<Map<string, Member[]>> {
+async function groupsOf(pool: OpenPool, all: ReadonlySet<string>): Promise<Map<string, Member[]>> {
   const groups = new Map<string, Member[]>();
   for (const name of all) {
     const image = qubesImage(name);
     if (image === undefined || image.role === 'working') continue;
     const renamed = image.role === 'dirty';
-    const { inode } = await inodeOf(join(pool, name));
+    const { inode } = await inodeOf(pool.root.in(name));
     // An own dirty image beside the volume's is another file.
     if (inode === undefined || (renamed && all.has(image.volume))) continue;
     const inUse = !renamed && all.has(dirtyName(image.volume) ?? '');

@@ -1,119 +1,147 @@
 /**
  * The folder `.sparsebak` of a reflink pool: one file for each snapshot, named by its id and what was captured. A snapshot is
  * known again by the file system's UUID, its inode and when that was born: a name alone proves nothing.
+ *
+ * The pool may belong to somebody else, so the folder is held, and must be one that nobody else can read or change.
  */
-import type { BigIntStats } from 'node:fs';
-import { lstat, open, readdir, rm, type FileHandle } from 'node:fs/promises';
-import { constants } from 'node:fs';
+import { chmodSync, constants, mkdirSync, readdirSync, rmSync, type BigIntStats } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolderDurably, syncFolder } from '../../shared/durable.ts';
-import { systemCode } from '../../shared/errors.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import { plainText } from '../../shared/system-error.ts';
+import type { Held } from './held.ts';
+import { withPool, type PoolFolder } from './open-pool.ts';
 import { OWN_FOLDER } from './pool-folder.ts';
 import type { RunningState, SnapshotRef } from './source.ts';
 
 const SNAPSHOT_NAME = /^([0-9a-f]{32})\.(stopped|running)\.img$/;
 
 export class SnapshotFolder {
-  readonly path: string;
+  readonly #pool: PoolFolder;
 
-  constructor(pool: string) {
-    this.path = join(pool, OWN_FOLDER);
+  constructor(pool: PoolFolder) {
+    this.#pool = pool;
   }
 
-  make(): void {
-    makeFolderDurably(this.path);
+  /** The folder, made where it was not there. To be closed. @throws `source` where others could change what lies in it */
+  async make(): Promise<Held> {
+    return await withPool(this.#pool, async ({ root, path }) => {
+      if (root.look(OWN_FOLDER) === undefined) {
+        try {
+          mkdirSync(root.in(OWN_FOLDER), { mode: 0o700 });
+          root.sync();
+        } catch (error) {
+          throw new SparsebakError('source', `${plainText(error, path)}: no snapshot can be made there`, {
+            hint: 'Mount the pool writable; or use type = "file", which needs no snapshots.',
+            cause: error,
+          });
+        }
+      }
+      const folder = own(root, path);
+      if (folder === undefined) throw new SparsebakError('source', `${join(path, OWN_FOLDER)} was made and is gone`);
+      return Promise.resolve(folder);
+    });
   }
 
-  /** Makes what was created and removed here durable. */
-  sync(): void {
-    syncFolder(this.path);
+  /** Undefined where there is none. */
+  async #find(): Promise<Held | undefined> {
+    return await withPool(this.#pool, ({ root, path }) => Promise.resolve(own(root, path)));
   }
 
-  fileFor(id: string, state: RunningState): string {
-    return join(this.path, `${id}.${state}.img`);
-  }
-
-  /** Takes a file in: read-only and durable (its name is not, yet). @param ownership of what was captured, as `ownershipOf` writes it */
-  async seal(id: string, state: RunningState, fileSystem: string, ownership: string): Promise<SnapshotRef> {
-    const handle = await open(this.fileFor(id, state), constants.O_RDONLY | constants.O_NOFOLLOW);
+  /** Takes a file in: read-only and durable (its name is not, yet). */
+  async seal(folder: Held, { id, state }: Pick<SnapshotRef, 'id' | 'state'>, fileSystem: string): Promise<SnapshotRef> {
+    const handle = await open(folder.in(fileName(id, state)), constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
       await handle.chmod(0o400);
       await handle.sync();
-      const sealed = describe(id, state, await handle.stat({ bigint: true }), fileSystem, Date.now());
-      return { ...sealed, binding: { ...sealed.binding, ownership } };
+      return describe(id, state, await handle.stat({ bigint: true }), fileSystem, Date.now());
     } finally {
       await handle.close();
     }
   }
 
-  /** The path of a snapshot's file, if it is a name of ours at all. */
-  pathOf({ binding: { file } }: SnapshotRef): string | undefined {
-    return typeof file === 'string' && SNAPSHOT_NAME.test(file) ? join(this.path, file) : undefined;
-  }
-
   /** Opens this very snapshot, unchanged; undefined if it is gone or another. */
   async open(snapshot: SnapshotRef, fileSystem: string): Promise<FileHandle | undefined> {
-    const path = this.pathOf(snapshot);
-    if (path === undefined) return undefined;
-    let handle: FileHandle;
+    const name = nameOf(snapshot);
+    const folder = name === undefined ? undefined : await this.#find();
+    if (name === undefined || folder === undefined) return undefined;
+    const file = folder.child(name);
     try {
-      handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ELOOP') return undefined;
-      throw error;
+      if (file === undefined || !isUnchanged(snapshot, file.stats, fileSystem)) return undefined;
+      return await file.open(constants.O_RDONLY);
+    } finally {
+      file?.close();
+      folder.close();
     }
-    try {
-      if (isUnchanged(snapshot, await handle.stat({ bigint: true }), fileSystem)) return handle;
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
-    await handle.close();
-    return undefined;
   }
 
-  async remove(snapshot: SnapshotRef, fileSystem: string): Promise<void> {
-    const path = this.pathOf(snapshot);
-    const stats = path === undefined ? undefined : await lstatIfThere(path);
-    if (path !== undefined && stats !== undefined && isOurs(snapshot, stats, fileSystem))
-      await rm(path, { force: true });
+  async remove(snapshots: readonly SnapshotRef[], fileSystem: string): Promise<void> {
+    const folder = await this.#find();
+    if (folder === undefined) return;
+    try {
+      for (const snapshot of snapshots) {
+        const name = nameOf(snapshot);
+        const stats = name === undefined ? undefined : folder.look(name);
+        if (name === undefined || stats === undefined || !isOurs(snapshot, stats, fileSystem)) continue;
+        rmSync(folder.in(name), { force: true });
+      }
+      folder.sync();
+    } finally {
+      folder.close();
+    }
   }
 
   async list(fileSystem: string): Promise<SnapshotRef[]> {
-    const snapshots: SnapshotRef[] = [];
-    for (const name of await this.#names()) {
-      const [, id, state] = SNAPSHOT_NAME.exec(name) ?? [];
-      if (id === undefined) continue;
-      const stats = await lstatIfThere(join(this.path, name));
-      if (stats?.isFile() !== true) continue;
-      snapshots.push(describe(id, state as RunningState, stats, fileSystem, Number(stats.birthtimeMs)));
-    }
-    return snapshots;
-  }
-
-  async #names(): Promise<string[]> {
+    const folder = await this.#find();
+    if (folder === undefined) return [];
     try {
-      return (await readdir(this.path)).sort();
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return [];
-      throw error;
+      return readdirSync(folder.path)
+        .sort()
+        .flatMap((name) => {
+          const [, id, state] = SNAPSHOT_NAME.exec(name) ?? [];
+          const stats = id === undefined ? undefined : folder.look(name);
+          if (id === undefined || stats?.isFile() !== true) return [];
+          return [describe(id, state as RunningState, stats, fileSystem, Number(stats.birthtimeMs))];
+        });
+    } finally {
+      folder.close();
     }
   }
 }
 
-async function lstatIfThere(path: string): Promise<BigIntStats | undefined> {
-  try {
-    return await lstat(path, { bigint: true });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
+export function fileName(id: string, state: RunningState): string {
+  return `${id}.${state}.img`;
+}
+
+/** Whether the reference is to a file here at all. */
+export function isSnapshotFile(snapshot: SnapshotRef): boolean {
+  return nameOf(snapshot) !== undefined;
+}
+
+function nameOf({ binding: { file } }: SnapshotRef): string | undefined {
+  return typeof file === 'string' && SNAPSHOT_NAME.test(file) ? file : undefined;
+}
+
+/** In a folder of others' names in it could be exchanged, and what is a clone of root's file for a moment could be read. */
+function own(root: Held, pool: string): Held | undefined {
+  const folder = root.child(OWN_FOLDER);
+  if (folder === undefined) return undefined;
+  const { uid, mode } = folder.stats;
+  const path = join(pool, OWN_FOLDER);
+  if (folder.stats.isDirectory() && uid === BigInt(process.geteuid?.() ?? 0)) {
+    if ((mode & 0o777n) !== 0o700n) chmodSync(folder.path, 0o700);
+    return folder;
   }
+  folder.close();
+  throw new SparsebakError('source', `${path} is not a folder of this user, as that of snapshots must be`, {
+    hint: 'Look at what it is. If somebody gave it to another user with all of the pool, give it back: chown; else move it away.',
+  });
 }
 
 function describe(id: string, state: RunningState, stats: BigIntStats, fileSystem: string, time: number): SnapshotRef {
   const binding = {
     fileSystem,
-    file: `${id}.${state}.img`,
+    file: fileName(id, state),
     inode: String(stats.ino),
     born: String(stats.birthtimeNs),
     modified: String(stats.mtimeNs),

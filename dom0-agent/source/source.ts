@@ -27,6 +27,8 @@ export interface SnapshotRef {
   /** Bytes. */
   readonly size: number;
   readonly state: RunningState;
+  /** Whom the file belonged to, and its mode, as `ownershipOf` writes them, where the source knows it. */
+  readonly ownership?: string | undefined;
   /** Known to the source only: paths, UUIDs. Flat. */
   readonly binding: Readonly<Record<string, string | number>>;
 }

@@ -19,8 +19,8 @@ export type Walked =
   /** To be closed. */
   | { readonly kind: 'found'; readonly held: Held; readonly linked: boolean }
   | { readonly kind: 'missing'; readonly linked: boolean }
-  /** By a link that is not followed. */
-  | { readonly kind: 'refused'; readonly reason: string };
+  /** By a link that is not followed. `isLast`: it is what has the last name of the path. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly isLast: boolean };
 
 interface Link {
   readonly at: string;
@@ -34,6 +34,7 @@ const MAX_LINKS = 40;
 export async function walk({ path, from, links: follow }: Walk): Promise<Walked> {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
   const links: Link[] = [];
+  let isLast = false;
   let here = Held.at(path.startsWith('/') ? '/' : (from?.in('.') ?? '.'));
   const move = (to: Held): void => {
     here.close();
@@ -48,19 +49,21 @@ export async function walk({ path, from, links: follow }: Walk): Promise<Walked>
         continue;
       }
       next.close();
-      const at = `${readlinkSync(here.path)}/${part}`;
-      if (follow === 'none') return { kind: 'refused', reason: `${at} is a symbolic link` };
+      const at = `${readlinkSync(here.path).replace(/\/$/, '')}/${part}`;
+      isLast = links.length === 0 ? parts.length === 0 : isLast;
+      if (follow === 'none') return { kind: 'refused', reason: `${at} is a symbolic link`, isLast };
       const target = await readLink(here, part, next);
-      if (target === undefined) return { kind: 'refused', reason: `the symbolic link ${at} changes all the time` };
+      if (target === undefined)
+        return { kind: 'refused', reason: `the symbolic link ${at} changes all the time`, isLast };
       if (links.push({ at, owner: next.stats.uid }) > MAX_LINKS) {
-        return { kind: 'refused', reason: `the symbolic link ${at} leads in a circle` };
+        return { kind: 'refused', reason: `the symbolic link ${at} leads in a circle`, isLast };
       }
       parts.unshift(...target.split('/').filter((each) => each !== '' && each !== '.'));
       if (target.startsWith('/')) move(Held.at('/'));
     }
     const { uid } = here.stats;
     const foreign = links.find(({ owner }) => !isTrusted(owner, uid));
-    if (foreign !== undefined) return { kind: 'refused', reason: describeForeign(foreign, uid) };
+    if (foreign !== undefined) return { kind: 'refused', reason: describeForeign(foreign, uid), isLast };
     const held = here;
     here = Held.at('/');
     return { kind: 'found', held, linked: links.length > 0 };

@@ -21,9 +21,9 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
-import { restoreDocument } from './documents.ts';
+import { restoreDocument, sendDocument } from './documents.ts';
 import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { Lab, only } from './lab.ts';
 import type { Ran } from './program.ts';
 
 const plain = ground('plain');
@@ -181,6 +181,31 @@ describe('a restore into a folder of others', { skip }, () => {
     assert.equal((await lab.run(['restore', 'v.img', '--as', 'new.img'])).status, 0);
     assert.equal(statSync(join(pool, 'new.img')).mode & 0o777, 0o600);
   });
+});
+
+test("a link of theirs to root's file is not archived, and is named", { skip }, async (t) => {
+  const pool = plain.folder();
+  const options = { name: 'main', type: 'file', path: pool } as const;
+  const lab = new Lab(t, { pools: [options] });
+  const precious = join(lab.folder, 'precious');
+  writeFileSync(precious, 'precious', { mode: 0o600 });
+  chownSync(pool, THEM, THEM);
+  lab.write('plain.img', Buffer.from('plain'));
+  symlinkSync(precious, join(pool, 'link.img'));
+  lchownSync(join(pool, 'link.img'), THEM, THEM);
+  await lab.init();
+  const kinds = { 'link.img': 'skipped', 'plain.img': 'full' };
+  const sent = (await lab.run(['--json', 'send', '--full'])).expect(3).json(sendDocument);
+  assert.deepEqual(Object.fromEntries(sent.volumes.map(({ name, kind }) => [name, kind])), kinds);
+  lab.configure('', undefined, [{ ...options, more: 'follow_symlinks = true' }]);
+  assert.match((await lab.run(['send'])).expect(3).stdout, /link\.img .*not followed: .* belongs to user 65534/);
+  lchownSync(join(pool, 'link.img'), 0, 0);
+  const followed = await lab.ask(sendDocument, ['send', '--full']);
+  assert.equal(only(followed.volumes, 'link.img').kind, 'full');
+  assert.deepEqual(
+    (await lab.list()).volumes.map(({ name }) => name),
+    ['link.img', 'plain.img'],
+  );
 });
 
 test('a recovery key is written to no file that others put there', { skip }, async (t) => {

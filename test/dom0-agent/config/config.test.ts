@@ -24,6 +24,7 @@ exclude = ["ab"]
 type = "file"
 path = "/dev"
 live = true
+follow_symlinks = true
 volumes = ["sda"]
 `;
 
@@ -47,6 +48,8 @@ function refusal(file: string): SparsebakError {
   return assert.fail('it was taken');
 }
 
+const unfollowed = { follow_symlinks: false };
+
 describe('the configuration', () => {
   it('is read whole', (t) => {
     const config = readConfig(configIn(t, whole));
@@ -60,15 +63,25 @@ describe('the configuration', () => {
     const { stateDir, initial, rereadPerDay, defaultArchive, pools } = config;
     assert.deepEqual([stateDir, initial, rereadPerDay, defaultArchive], ['/var/lib/other', 'full', 0, 'laptop']);
     assert.deepEqual(pools, [
-      { name: 'main', type: 'reflink', path: '/var/lib/qubes', state: 'running', volumes: ['a*'], exclude: ['ab'] },
-      { name: 'disks', type: 'file', path: '/dev', live: true, volumes: ['sda'], exclude: [] },
+      {
+        name: 'main',
+        type: 'reflink',
+        path: '/var/lib/qubes',
+        state: 'running',
+        ...unfollowed,
+        volumes: ['a*'],
+        exclude: ['ab'],
+      },
+      { name: 'disks', type: 'file', path: '/dev', live: true, follow_symlinks: true, volumes: ['sda'], exclude: [] },
     ]);
   });
 
   it('has defaults for all but what must be said', (t) => {
     const { stateDir, initial, pools } = readConfig(configIn(t, '[pool.p]\ntype = "reflink"\npath = "/p"'));
     assert.deepEqual([stateDir, initial], ['/var/lib/sparsebak', 'ask-full']);
-    assert.deepEqual(pools, [{ name: 'p', type: 'reflink', path: '/p', state: 'running', volumes: [], exclude: [] }]);
+    assert.deepEqual(pools, [
+      { name: 'p', type: 'reflink', path: '/p', state: 'running', ...unfollowed, volumes: [], exclude: [] },
+    ]);
   });
 
   const wrong: Record<string, [string, RegExp]> = {
