@@ -1,9 +1,9 @@
 #!/bin/sh
-# Installs the agent and the policy in dom0.
+# Installs the agent, the policy and the udev rule in dom0.
 usage='usage: dom0.sh [--dry-run] [--yes] [--force] [--uninstall] [--root DIR]
 
-Installs sparsebak in dom0: the program, and the policy that keeps other qubes from the services of the backup qube. It shows what
-it will do, and asks.
+Installs sparsebak in dom0: the program, the policy that keeps other qubes from the services of the backup qube, and the udev rule that
+keeps other programs from its snapshots. It shows what it will do, and asks.
 
   --dry-run     only shows it
   --yes         does not ask
@@ -31,6 +31,7 @@ done
 
 agent=$here/../../dist/sparsebak.js
 policy=$here/../policy.d/30-sparsebak.policy
+rule=$here/../udev/12-sparsebak.rules
 list=/usr/local/lib/sparsebak/installed
 
 check_root_user
@@ -54,6 +55,8 @@ if [ "$uninstall" = no ]; then
   if [ -f "$agent" ]; then put "$agent" /usr/local/lib/sparsebak/sparsebak.js 755; fi
   put_link ../lib/sparsebak/sparsebak.js /usr/local/bin/sparsebak
   put "$policy" /etc/qubes/policy.d/30-sparsebak.policy 644
+  # udev sees by itself that the folder has changed.
+  put "$rule" /etc/udev/rules.d/12-sparsebak.rules 644
 fi
 
 run_plan "sparsebak in dom0"

@@ -1,18 +1,19 @@
 #!/bin/bash
 # Builds what the test guest boots: OUT/{vmlinuz,initrd.cpio,root.ext4}. Needs no root, mounts nothing, installs nothing.
 #
-#   build-image.sh OUT KERNEL.deb BUSYBOX.deb NODE [THIN_TOOLS.deb]
+#   build-image.sh OUT KERNEL.deb BUSYBOX.deb UDEV.deb LIBSYSTEMD_SHARED.deb NODE [THIN_TOOLS.deb]
 #
-# Kernel, modules and busybox come out of the Debian packages; LVM, the thin tools and the rest are this machine's own programs
-# with their libraries. A second version of the thin tools goes to /opt/thin-tools.
+# Kernel, modules, busybox and udev come out of the Debian packages; LVM, the thin tools and the rest are this machine's own programs
+# with their libraries. A second version of the thin tools goes to /opt/thin-tools. udev is started by the scenarios that are about it,
+# with the rules that they choose of those in /opt/udev.
 set -euo pipefail
 
-out=$1 kernel_deb=$2 busybox_deb=$3 node=$4 tools_deb=${5:-}
+out=$1 kernel_deb=$2 busybox_deb=$3 udev_deb=$4 shared_deb=$5 node=$6 tools_deb=${7:-}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 PATH=$(dirname "$node"):$PATH:/usr/sbin:/sbin
-mkdir -p "$out" "$work"/{kernel,initrd,root,busybox,tools}
+mkdir -p "$out" "$work"/{kernel,initrd,root,busybox,tools,udev}
 
 dpkg-deb --fsys-tarfile "$kernel_deb" | tar -x -C "$work/kernel" ./boot ./lib/modules
 dpkg-deb -x "$busybox_deb" "$work/busybox"
@@ -74,6 +75,24 @@ for program in node bash dash env lvm lvs lvcreate lvchange lvremove lvrename lv
   mkfs.ext4 mount umount dd cp date stat sync flock blkdiscard blockdev sha256sum sleep timeout; do
   add_program "$program"
 done
+# udev, with the library that it shares with systemd alone.
+dpkg-deb -x "$udev_deb" "$work/udev"
+dpkg-deb -x "$shared_deb" "$work/udev"
+shared=$(find "$work/udev" -name 'libsystemd-shared-*.so')
+mkdir -p "$root/usr/lib/systemd" "$root/opt/udev"
+cp "$shared" "$root/usr/lib/systemd/"
+cp "$work/udev/bin/udevadm" "$root/usr/lib/systemd/udevadm"
+for name in udevadm systemd-udevd; do
+  printf '#!/bin/sh\nLD_LIBRARY_PATH=/usr/lib/systemd exec -a %s /usr/lib/systemd/udevadm "$@"\n' "$name" | sed 's|/bin/sh|/usr/sbin/bash|' > "$root/usr/sbin/$name"
+  chmod 755 "$root/usr/sbin/$name"
+done
+LD_LIBRARY_PATH=${shared%/*} ldd "$work/udev/bin/udevadm" | grep -oE '/[^ ]+\.so[^ ]*' | grep -v "^$work" | while read -r library; do
+  mkdir -p "$root${library%/*}"
+  [ -e "$root$library" ] || cp -L "$library" "$root$library"
+done
+cp "$work"/udev/lib/udev/rules.d/{60-block,60-persistent-storage,64-btrfs}.rules "$root/opt/udev/"
+cp $(dpkg -L dmsetup lvm2 | grep '/rules\.d/.*\.rules$') "$root/opt/udev/"
+for program in dmsetup lvm; do ln -sf "/usr/sbin/$program" "$root/sbin/$program"; done
 # busybox's own shell would run its own applets before the programs in PATH.
 ln -sf /usr/sbin/dash "$root/bin/sh"
 ln -sf /usr/sbin/env "$root/usr/bin/env"

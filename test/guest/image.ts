@@ -29,11 +29,15 @@ export const debianPackages = new DebianPackages(join(cache, 'packages'));
 export async function guestImage(): Promise<GuestImage> {
   const kernel = await debianPackages.kernel();
   const busybox = await debianPackages.file('busybox-static');
+  const udev = await debianPackages.file('udev');
+  // Of the same release as udev, which this machine's need not be.
+  const shared = await debianPackages.file('libsystemd-shared');
   const tools = await debianPackages.newerThinTools();
   const node = realpathSync(join(root, 'node_modules/.bin/node'));
-  const debs = [kernel, busybox, ...(tools === undefined ? [] : [tools])];
+  const debs = [kernel, busybox, udev, shared, ...(tools === undefined ? [] : [tools])];
   const folder = join(cache, `image-${await keyOf(node, debs)}`);
-  if (!existsSync(folder)) await build(folder, [kernel, busybox, node, ...(tools === undefined ? [] : [tools])]);
+  if (!existsSync(folder))
+    await build(folder, [kernel, busybox, udev, shared, node, ...(tools === undefined ? [] : [tools])]);
   return {
     kernel: join(folder, 'vmlinuz'),
     initrd: join(folder, 'initrd.cpio'),

@@ -94,6 +94,7 @@ async function layOut(folder: string, entry: string): Promise<void> {
   await bundle('test/scenario/interposed.ts', join(folder, 'interposed/sparsebak-receiver.js'));
   writeFileSync(join(folder, 'interposed/package.json'), '{"type":"module"}\n');
   copyFileSync(join(here, 'inside/reporter.mjs'), join(folder, 'reporter.mjs'));
+  copyFileSync(join(root, 'qubes-rpc/udev/12-sparsebak.rules'), join(folder, '12-sparsebak.rules'));
   const { SEED = '', SPARSEBAK_GUEST_ONLY: only = '' } = process.env;
   const options = ['--test-reporter=/suite/reporter.mjs', '--test-reporter-destination=stdout', '--enable-source-maps'];
   if (only !== '') options.push(`--test-name-pattern=${quoted(only)}`);

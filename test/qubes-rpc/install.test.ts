@@ -131,6 +131,7 @@ function expect(ran: Ran, status: number): Ran {
 
 const DOM0 = [
   'etc/qubes/policy.d/30-sparsebak.policy',
+  'etc/udev/rules.d/12-sparsebak.rules',
   'usr/local/bin/sparsebak',
   'usr/local/lib/sparsebak/installed',
   'usr/local/lib/sparsebak/sparsebak.js',

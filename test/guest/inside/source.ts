@@ -8,6 +8,7 @@ import './devices.ts';
 import './metadata.ts';
 import './new-volume.ts';
 import './shapes.ts';
+import './udev.ts';
 import './killed.ts';
 import './restored.ts';
 

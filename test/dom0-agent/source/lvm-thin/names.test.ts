@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import {
   deviceName,
   isLvName,
   runningName,
+  newName,
+  replacedName,
   selectNames,
   snapshotId,
   snapshotName,
@@ -13,7 +17,35 @@ import { parseStatus } from '../../../../dom0-agent/source/lvm-thin/pool-status.
 
 const own = snapshotName('0123456789abcdef0123456789abcdef');
 
+/** The patterns of udev that our rule has for a name; they are those of a shell. */
+function ruleMatches(device: string): boolean {
+  const rule = readFileSync(join(import.meta.dirname, '../../../../qubes-rpc/udev/12-sparsebak.rules'), 'utf8');
+  const patterns = [...rule.matchAll(/^ATTR\{dm\/name\}=="([^"]*)"/gm)].map(([, pattern]) => pattern!);
+  const gone = [...rule.matchAll(/^ACTION=="remove", ENV\{DM_NAME\}=="([^"]*)"/gm)].map(([, pattern]) => pattern!);
+  assert.equal(patterns.length, 2);
+  assert.deepEqual(gone, patterns);
+  return patterns.some((pattern) => new RegExp(`^${pattern.replaceAll('*', '.*')}$`).test(device));
+}
+
 describe('names of LVM', () => {
+  it('of our own are those that our udev rule is about, and no others are', () => {
+    const id = '0123456789abcdef0123456789abcdef';
+    for (const group of ['qubes_dom0', 'my-group', 'g-']) {
+      for (const name of [snapshotName(id), newName(id)]) assert.ok(ruleMatches(deviceName(group, name)), name);
+      for (const other of [
+        'vm-work-private',
+        'vm-sparsebak-private',
+        'vm-sparsebak-vault-private',
+        `vm-sparsebak-${id}0`,
+        `vm-sparsebak-${id}-private`,
+        `vm-sparsebak-${id.toUpperCase()}`,
+        replacedName(snapshotName(id), 7),
+      ])
+        assert.ok(!ruleMatches(deviceName(group, other)), other);
+    }
+    assert.ok(!ruleMatches(deviceName('g', 'pool', '-tpool')));
+  });
+
   it('are what its commands may be given', () => {
     for (const name of [
       'vm-work-private',
