@@ -7,6 +7,7 @@ import { openPools, type Pool } from '../config/pools.ts';
 import type { OnWait, Waiting } from '../link/call-watch.ts';
 import { formatSeconds } from './output.ts';
 import { Progress } from './progress.ts';
+import { givenPath } from './working-folder.ts';
 
 export interface GlobalOptions {
   readonly config?: string;
@@ -40,7 +41,7 @@ export class CommandContext {
   }
 
   get config(): Config {
-    this.#config ??= readConfig(this.options.config ?? DEFAULT_CONFIG);
+    this.#config ??= readConfig(givenPath(this.options.config ?? DEFAULT_CONFIG));
     return this.#config;
   }
 

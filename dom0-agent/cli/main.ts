@@ -3,9 +3,11 @@ import { CommanderError } from 'commander';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { print, printError, printJsonError } from './output.ts';
 import { runProgram } from './program.ts';
+import { leaveDeletedFolder } from './working-folder.ts';
 
 /** Runs one command and sets the process's exit status; never ends the process while output waits. */
 export async function main(args: readonly string[]): Promise<void> {
+  leaveDeletedFolder();
   const abort = new AbortController();
   const interrupt = () => {
     // A second signal ends at once: what is half done is what the next run heals.

@@ -5,6 +5,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import { plainText } from '../../shared/system-error.ts';
 import { isSameFile, type FileIdentity, type Held } from '../source/held.ts';
 import { openFolder } from '../source/walk.ts';
+import { givenPath } from './working-folder.ts';
 
 export interface SecretFile {
   /** Takes it away again, unless another file has its name. */
@@ -58,7 +59,7 @@ function write(folder: Held, name: string, text: string): FileIdentity | undefin
 }
 
 async function within<T>(path: string, work: (folder: Held) => T): Promise<T> {
-  const folder = await openFolder(dirname(path), 'usage');
+  const folder = await openFolder(dirname(givenPath(path)), 'usage');
   try {
     return work(folder);
   } finally {

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
 import { passphraseFrom } from '../link/passphrase-command.ts';
+import { givenPath } from './working-folder.ts';
 
 export interface PassphraseOptions {
   readonly passphraseFile?: string | undefined;
@@ -40,8 +41,9 @@ export async function readPassphrase(
 function fromFile(path: string): Buffer {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readFileSync(givenPath(path));
   } catch (error) {
+    if (error instanceof SparsebakError) throw error;
     throw new SparsebakError('usage', `the passphrase file ${path} cannot be read`, {
       hint: 'Check its name and permissions.',
       cause: error,

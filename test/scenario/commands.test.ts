@@ -394,6 +394,21 @@ function filesBelow(folder: string): string[] {
   );
 }
 
+test('a folder to start in that is gone leaves all that needs no path of it', async (t) => {
+  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  lab.write('a.img', Buffer.from('a'));
+  const from = (...args: string[]) => {
+    const gone = ['sh', '-c', `mkdir gone && cd gone && rmdir ../gone && exec "$@"`, 'sh'];
+    return lab.run(['--json', ...args], { wrapper: gone });
+  };
+  (await from('init', '--passphrase-file', join(lab.folder, 'passphrase'))).expect(0);
+  (await from('send', '--full')).expect(0);
+  assertExplained(await from('restore', 'a.img', '--to', 'a.img'), 2, /is gone, so a\.img leads nowhere/);
+  (await from('restore', 'a.img', '--to', join(lab.folder, 'out'))).expect(0);
+  assert.equal(readFileSync(join(lab.folder, 'out'), 'utf8'), 'a');
+  assert.equal(existsSync('/a.img'), false);
+});
+
 describe('restore', () => {
   test(
     'G6 takes no target that exists, is too small, mounted, full or no place, and leaves nothing',

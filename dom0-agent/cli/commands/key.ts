@@ -12,6 +12,7 @@ import type { CommandContext } from '../context.ts';
 import { formatTable, print, printJson } from '../output.ts';
 import { askHidden, readPassphrase, type PassphraseOptions } from '../secrets.ts';
 import { withArchive } from '../with-archive.ts';
+import { givenPath } from '../working-folder.ts';
 
 export interface KeyOptions extends PassphraseOptions {
   readonly recoveryKeyFile?: string;
@@ -255,8 +256,9 @@ function checkSlotName(name: string): void {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(givenPath(path), 'utf8');
   } catch (error) {
+    if (error instanceof SparsebakError) throw error;
     throw new SparsebakError('usage', `${path} cannot be read`, {
       hint: 'Check its name and permissions.',
       cause: error,

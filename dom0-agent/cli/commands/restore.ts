@@ -15,6 +15,7 @@ import type { CommandContext } from '../context.ts';
 import { formatBytes, formatSeconds, print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
 import { withWorkers } from '../with-workers.ts';
+import { givenPath } from '../working-folder.ts';
 
 export interface RestoreCommandOptions {
   readonly to?: string;
@@ -79,7 +80,7 @@ function destinationOf(name: string, { to, as, replace, pool, force }: RestoreCo
     });
   }
   if (to !== undefined) {
-    if (pool === undefined) return { kind: 'path', path: to, force: force === true };
+    if (pool === undefined) return { kind: 'path', path: givenPath(to), force: force === true };
     throw new SparsebakError('usage', '--pool goes with --as and --replace only', { hint: 'Leave it out.' });
   }
   if (force === true) {
