@@ -63,6 +63,16 @@ for (const type of ['xfs', 'plain'] as const) {
     writeFileSync(dirty, '');
     refused(await replace(), /its qube runs/);
     rmSync(dirty);
+    const importing = path.replace('.img', '-import.img');
+    writeFileSync(importing, '');
+    refused(await replace(), /Qubes is importing it: private-import\.img lies beside it/);
+    rmSync(importing);
+    writeFileSync(join(folder, 'other.img'), 'other');
+    refused(
+      await lab.run(['restore', 'work/private.img', '--as', 'other.img']),
+      /--replace would not replace it, but work\/private\.img itself/,
+    );
+    rmSync(join(folder, 'other.img'));
     const open = openSync(path, 'r');
     refused(await replace(), new RegExp(`process ${process.pid}`));
     closeSync(open);
