@@ -57,3 +57,15 @@ export function asSparsebakError(error: unknown, code: ErrorCode = 'failed', con
     ? error
     : new SparsebakError(code, plainText(error, context), { cause: error });
 }
+
+/** An error as a part of a JSON document. */
+export interface ErrorReport {
+  readonly code: string;
+  readonly message: string;
+  /** What to do next. */
+  readonly hint?: string;
+}
+
+export function reportOf({ code, message, hint }: SparsebakError): ErrorReport {
+  return { code, message, ...(hint === undefined ? {} : { hint }) };
+}

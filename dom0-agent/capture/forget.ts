@@ -28,12 +28,13 @@ export async function renamed(capture: Capture, from: string, to: string): Promi
   return await lock.hold(async () => {
     const old = store.load(pool, from);
     if (old.kind !== 'paired') return 'nothing to move';
-    if ((await source.list([from], [])).volumes.includes(from)) {
+    const found = await source.list([from], []);
+    if (found.volumes.includes(from) || found.leftOut.some(({ name }) => name === from)) {
       throw new SparsebakError('failed', `${from} is still a volume: its state stays with it`);
     }
-    const there = store.load(pool, to);
+    const taken = store.load(pool, to);
     // The same tick in both is a rename that was cut off.
-    if (there.kind === 'paired' && there.state.tick?.id !== old.state.tick?.id) {
+    if (taken.kind === 'paired' && taken.state.tick?.id !== old.state.tick?.id) {
       throw new SparsebakError('failed', `${to} has a state of its own`, {
         hint: `The next send of ${to} compares in full where it has to; ${from} is forgotten after seven days.`,
       });

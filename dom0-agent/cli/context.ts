@@ -3,6 +3,7 @@ import { pino, type Logger } from 'pino';
 import { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { DEFAULT_CONFIG, chooseArchive, readConfig, type ArchiveConfig, type Config } from '../config/config.ts';
+import { misplacedFolder } from '../config/own-folders.ts';
 import { openPools, type Pool } from '../config/pools.ts';
 import type { OnWait, Waiting } from '../link/call-watch.ts';
 import { formatSeconds } from './output.ts';
@@ -63,6 +64,13 @@ export class CommandContext {
   readonly onWait: OnWait = (waiting) => {
     this.progress.wait(waiting === undefined ? undefined : describeWaiting(waiting));
   };
+
+  /** The pools, for a command that looks for volumes in them. @throws `config` where one holds the archive or dom0's state */
+  async poolsToRead(): Promise<Pool[]> {
+    const error = await misplacedFolder(this.config);
+    if (error !== undefined) throw error;
+    return this.pools();
+  }
 
   throwIfInterrupted(): void {
     if (this.signal.aborted) throw new SparsebakError('interrupted', 'interrupted');

@@ -2,7 +2,7 @@
  * What a command says: one JSON document on stdout with `--json`, else text for people; everything else goes to stderr.
  */
 import { writeSync } from 'node:fs';
-import type { SparsebakError } from '../../shared/errors.ts';
+import type { ErrorReport, SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 
 /** Bytes with a binary unit, three digits. */
@@ -41,6 +41,19 @@ export function formatTable(
       .join('  ')
       .trimEnd();
   return cells.map(line).join('\n');
+}
+
+/** Lines that say what to do about the errors of a table's rows; one for all rows that have the same hint. */
+export function formatHints(rows: readonly { readonly name: string; readonly error?: ErrorReport }[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const { name, error } of rows) {
+    if (error?.hint !== undefined) names.set(error.hint, [...(names.get(error.hint) ?? []), name]);
+  }
+  return [...names].map(([hint, about]) => {
+    const [first = '', ...more] = about;
+    const whom = more.length === 0 ? first : `${first} and ${more.length} more`;
+    return `  → ${escapeText(whom, 4096)}: ${escapeText(hint, 2000)}`;
+  });
 }
 
 /** Writes all of it, also to a pipe whose reader is slow; a reader that is gone is no error of ours. */

@@ -58,13 +58,19 @@ export async function choosePool(pools: readonly Pool[], volume: string, name: s
   const [first, ...others] = pools;
   if (first !== undefined && others.length === 0) return first;
   const having: Pool[] = [];
-  for (const pool of pools) if ((await pool.source.list([volume], [])).volumes.includes(volume)) having.push(pool);
+  for (const pool of pools) if (await hasVolume(pool, volume)) having.push(pool);
   const [only, ...more] = having;
   if (only !== undefined && more.length === 0) return only;
   const why = only === undefined ? `no configured pool has ${volume} now` : `several pools have ${volume}`;
   throw new SparsebakError('usage', why, {
     hint: known === '' ? 'Restore with --to PATH.' : `Say which is meant with --pool: ${known}.`,
   });
+}
+
+/** A pool that cannot be looked at does not have it, as far as this goes: who means that one names it. */
+async function hasVolume({ source }: Pool, volume: string): Promise<boolean> {
+  const found = await source.list([volume], []).catch(() => undefined);
+  return found?.volumes.includes(volume) === true;
 }
 
 /** For an error's text. */

@@ -1,10 +1,10 @@
 /** Which volumes a send takes, over which base, under which session and sequence; the others get their report here. */
 import { randomBytes } from 'node:crypto';
 import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
-import { SparsebakError } from '../../shared/errors.ts';
 import type { SendRequest } from '../capture/begin-send.ts';
 import type { Pool } from '../config/pools.ts';
-import type { SelectedVolume } from '../config/selection.ts';
+import type { SelectedVolume } from '../config/pool-look.ts';
+import { missingVolume } from '../config/selection.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { clockReport, newestOf, type ClockReport, type NewestSession } from '../trust/clock.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
@@ -60,7 +60,7 @@ export async function planVolumes(
   for (const selected of volumes) {
     const { entry, base } = bases.get(selected.volume) ?? { entry: undefined, base: NEW_VOLUME };
     if (selected.missing) {
-      reports.push(failedReport(selected.volume, new SparsebakError('not-found', `${selected.volume} is not there`), 0));
+      reports.push(failedReport(selected.volume, missingVolume(selected), 0));
     } else if (base.session === undefined && !full) {
       const message = 'new volume: send it with --full';
       reports.push({ ...blankReport(selected.volume), kind: 'skipped', error: { code: 'skipped', message } });

@@ -1,6 +1,7 @@
 /** What a send tells of itself (docs/cli.md has it as JSON). */
 import type { SessionName } from '../../shared/archive/names.ts';
-import type { SparsebakError } from '../../shared/errors.ts';
+import { reportOf, type ErrorReport, type SparsebakError } from '../../shared/errors.ts';
+import type { SkippedEntry } from '../config/pool-look.ts';
 import type { ClockReport } from '../trust/clock.ts';
 import type { StreamCounts } from './stream.ts';
 
@@ -21,7 +22,7 @@ export interface VolumeReport {
   readonly running?: true;
   /** Damaged chunks and pages of the archive that were made again, and those that could not be; absent where there was no damage. */
   readonly damage?: { readonly mended: number; readonly lost: number };
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: ErrorReport;
 }
 
 export interface SendReport {
@@ -53,20 +54,17 @@ export function sentReport(name: string, kind: VolumeReport['kind'], sent: Strea
   return {
     ...{ ...blankReport(name), kind, compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes },
     ...(mended + lost > 0 ? { damage: { mended, lost } } : {}),
-    ...(fault === undefined ? {} : { error: { code: fault.code, message: fault.message } }),
+    ...(fault === undefined ? {} : { error: reportOf(fault) }),
   };
 }
 
 export function failedReport(name: string, error: SparsebakError, seconds: number): VolumeReport {
-  return { ...blankReport(name), seconds, error: { code: error.code, message: error.message } };
+  return { ...blankReport(name), seconds, error: reportOf(error) };
 }
 
 /** The report, with what the configuration selects and no send takes. */
-export function withSkipped(
-  { volumes, ...report }: SendReport,
-  skipped: readonly { readonly name: string; readonly error: NonNullable<VolumeReport['error']> }[],
-): SendReport {
-  const rows = skipped.map(({ name, error }): VolumeReport => ({ ...blankReport(name), kind: 'skipped', error }));
+export function withSkipped({ volumes, ...report }: SendReport, skipped: readonly SkippedEntry[]): SendReport {
+  const rows = skipped.map(({ name, kind, error }): VolumeReport => ({ ...blankReport(name), kind, error }));
   return { ...report, volumes: [...volumes, ...rows].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 

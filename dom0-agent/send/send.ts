@@ -9,7 +9,7 @@ import { withRoom } from '../capture/make-room.ts';
 import { beginSend, type SendStart } from '../capture/begin-send.ts';
 import { committed, discarded, settled, unchanged } from '../capture/conclude.ts';
 import type { Pool } from '../config/pools.ts';
-import type { SelectedVolume } from '../config/selection.ts';
+import type { SelectedVolume } from '../config/pool-look.ts';
 import type { OnWait } from '../link/call-watch.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { PipelinePool } from '../pipeline/pool.ts';
@@ -49,7 +49,12 @@ export interface SendOptions {
   readonly onWait: OnWait;
 }
 
-export async function send(options: SendOptions): Promise<SendReport> {
+/** What a send came to, and what ended it before its time. */
+export interface SendRun extends SendReport {
+  readonly ended: SparsebakError | undefined;
+}
+
+export async function send(options: SendOptions): Promise<SendRun> {
   // A receiver takes as long to start as all of the rest of a send without change.
   const connecting = connect(options.archive, { ...options, purpose: 'receive' });
   connecting.catch(() => undefined);
@@ -70,7 +75,7 @@ export async function send(options: SendOptions): Promise<SendReport> {
   }
 }
 
-async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClient>): Promise<SendReport> {
+async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClient>): Promise<SendRun> {
   const { state } = options;
   const workers = new PipelinePool(state.content.chunkContent(state.settings.level, state.settings.codec));
   // Even a send without change reads a sample.
@@ -89,7 +94,7 @@ async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClie
   }
 }
 
-async function sendAll(options: SendOptions, context: SendContext): Promise<SendReport> {
+async function sendAll(options: SendOptions, context: SendContext): Promise<SendRun> {
   const { archive } = context;
   const resumed = await settleUnfinished(context, options.pools);
   const plan = await planVolumes(archive, options.volumes, options.full);
@@ -124,18 +129,24 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
       done.push(volume);
     }
   }
-  await listHeads(context, plan, heads, done);
-  noteNewestOf(archive.state, plan, heads, starts);
-  await readBackAll(context, starts, heads, reports);
   const goneOnWith = resumed.map(({ report }) => report);
-  await readBackAll(
-    context,
-    new Map(),
-    resumed.map(({ head }) => head),
-    goneOnWith,
-  );
-  if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) throw stopped;
-  if (archive.client.failure === undefined) await archive.client.bye();
+  let ended: SparsebakError | undefined;
+  try {
+    await listHeads(context, plan, heads, done);
+    noteNewestOf(archive.state, plan, heads, starts);
+    await readBackAll(context, starts, heads, reports);
+    await readBackAll(
+      context,
+      new Map(),
+      resumed.map(({ head }) => head),
+      goneOnWith,
+    );
+    if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) ended = stopped;
+    if (archive.client.failure === undefined) await archive.client.bye();
+  } catch (caught) {
+    // What was committed is told all the same.
+    ended ??= stopped ?? asSparsebakError(caught);
+  }
   const session =
     heads.length > 0
       ? plan.session
@@ -147,6 +158,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
     session: session ?? null,
     clock: plan.clock,
     volumes: withResumed(withLeftBehind(reports, running), goneOnWith),
+    ended,
   };
 }
 
@@ -205,13 +217,20 @@ function ownerships(
   return found;
 }
 
-/** All volumes of all pools are snapshotted before the first byte is read. */
+/** All volumes of all pools are snapshotted before the first byte is read. One pool's failure does not stop the others. */
 async function begin(planned: readonly PlannedVolume[], options: SendOptions): Promise<Map<string, SendStart>> {
   const starts = new Map<string, SendStart>();
   for (const pool of new Set(planned.map((plan) => plan.pool))) {
     const requests = planned.filter((plan) => plan.pool === pool).map(({ request }) => request);
-    const begun = await withRoom(pool, options, () => beginSend(pool, requests));
-    for (const start of begun) starts.set(start.volume, start);
+    try {
+      const begun = await withRoom(pool, options, () => beginSend(pool, requests));
+      for (const start of begun) starts.set(start.volume, start);
+    } catch (caught) {
+      const error = asSparsebakError(caught, 'source');
+      // The lock is that of all pools.
+      if (options.signal.aborted || error.code === 'locked') throw error;
+      for (const { volume } of requests) starts.set(volume, { kind: 'failed', volume, error });
+    }
   }
   return starts;
 }

@@ -1,6 +1,7 @@
 /** A pool that is a folder, and the names in it that are ours. Volumes are named by their paths relative to it. */
 import type { StatsBase } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { unmountedPoint } from './mounts.ts';
 import { dirtyName } from './qubes-images.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 
@@ -66,4 +67,9 @@ export async function checkPoolFolder(folder: string): Promise<void> {
     throw new SparsebakError('source', `${folder}: the pool is not there`, { cause: error });
   });
   if (!is.isDirectory()) throw new SparsebakError('config', `${folder}: a pool's path is a folder`);
+  const unmounted = await unmountedPoint(folder);
+  if (unmounted === undefined) return;
+  throw new SparsebakError('source', `${folder}: the pool is not there, since ${unmounted} is not mounted`, {
+    hint: `/etc/fstab has it. Mount it: mount ${unmounted}`,
+  });
 }

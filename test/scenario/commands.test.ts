@@ -21,6 +21,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { loopFsSkip, mountLoopFs } from '../fixtures/loop-fs.ts';
 import { Random } from '../fixtures/random.ts';
 import {
+  endedDocument,
   errorDocument,
   initDocument,
   restoreDocument,
@@ -53,7 +54,7 @@ async function sentOnce(
 /** One document on stdout, also where the command failed; the same message on stderr, with the next step. */
 function assertExplained(ran: Ran, status: number, message: RegExp): { readonly code: string } {
   ran.expect(status);
-  const { error } = ran.json(errorDocument);
+  const { error } = ran.json(endedDocument);
   assert.match(error.message, message);
   assert.ok(/^sparsebak: /m.test(ran.stderr) && ran.stderr.includes(error.message.slice(0, 60)), ran.stderr);
   assert.ok(!ran.stderr.includes('    at '), 'no stack');

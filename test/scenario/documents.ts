@@ -7,7 +7,11 @@ z.config({ jitless: true });
 const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const session = z.string().regex(/^S_\d{8}-\d{6}$/);
 const id = z.string().regex(/^[0-9a-f]{32}$/);
-const error = z.strictObject({ code: z.string().min(1), message: z.string().min(1) });
+const error = z.strictObject({
+  code: z.string().min(1),
+  message: z.string().min(1),
+  hint: z.string().min(1).optional(),
+});
 
 export const initDocument = z.strictObject({
   archive: z.string(),
@@ -76,6 +80,7 @@ export const sendDocument = z.strictObject({
   clock,
   volumes: z.array(sentVolume),
   pruned: pruneDocument.extend({ error: error.optional() }).optional(),
+  error: error.optional(),
 });
 export type SendDocument = z.infer<typeof sendDocument>;
 
@@ -138,7 +143,7 @@ export const statusDocument = z.strictObject({
     z.strictObject({
       name: z.string(),
       pool: z.string().nullable(),
-      kind: z.enum(['saved', 'new', 'missing', 'skipped', 'unselected']),
+      kind: z.enum(['saved', 'new', 'missing', 'skipped', 'failed', 'unselected']),
       error: error.optional(),
       session: session.nullable(),
       changedChunks: uint.nullable(),
@@ -177,6 +182,7 @@ export const verifyDocument = z.strictObject({
       error: error.optional(),
     }),
   ),
+  error: error.optional(),
 });
 
 export const slotsDocument = z.strictObject({
@@ -191,7 +197,10 @@ export const unlockDocument = z.strictObject({
 });
 
 /** What stands on stdout in place of a command's document when the command failed as a whole. */
-export const errorDocument = z.strictObject({ error: error.extend({ hint: z.string().optional() }) });
+export const errorDocument = z.strictObject({ error });
+
+/** Of a command that was ended by an error: that, and perhaps what it had done by then. */
+export const endedDocument = z.looseObject({ error });
 
 export const tagDocument = z.strictObject({ name: z.string(), session, tags: z.array(z.string()) });
 

@@ -52,7 +52,12 @@ test('status: new, saved, changed, cut off, running, gone, and no longer selecte
   writeFileSync(join(pool.path, 'a/private-dirty.img'), 'x');
   renameSync(join(pool.path, 'b.img'), join(pool.path, 'elsewhere'));
   await lab.monitor('a/private.img');
-  const later = await status();
+  const later = new Map(
+    (await lab.run(['status', '--json']))
+      .expect(3)
+      .json(statusDocument)
+      .volumes.map((volume) => [volume.name, volume]),
+  );
   assert.deepEqual([later.get('a/private.img')?.running, later.get('b.img')?.kind], [true, 'missing']);
   rmSync(join(pool.path, 'a/private-dirty.img'));
   assert.equal((await status('a/private.img')).get('a/private.img')?.running, false);

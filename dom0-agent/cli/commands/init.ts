@@ -9,6 +9,7 @@ import { LEVELS, type Codec } from '../../content/codec.ts';
 import { newRecord } from '../../content/keys.ts';
 import { formatRecoveryKey, newRecoveryKey } from '../../content/recovery-key.ts';
 import { openSlot, sealSlot } from '../../content/slot.ts';
+import { misplacedFolder } from '../../config/own-folders.ts';
 import { ArchiveState, archiveFolder } from '../../trust/archive-state.ts';
 import { connect } from '../../trust/open-archive.ts';
 import { Pin } from '../../trust/pin.ts';
@@ -73,6 +74,8 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     }
     throw caught;
   }
+  const misplaced = await misplacedFolder(config);
+  if (misplaced !== undefined) context.log.warn(`${misplaced.message}: nothing can be sent. ${misplaced.hint ?? ''}`);
   report(context, state, recoveryKey);
   return 0;
 }

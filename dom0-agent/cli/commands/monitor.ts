@@ -1,43 +1,42 @@
 /** `monitor`: notes what changed in each volume since the last look. Sends nothing. */
-import { monitor as monitorPool, type MonitorOutcome } from '../../capture/monitor.ts';
-import { withRoom } from '../../capture/make-room.ts';
-import { selectVolumes, type SkippedEntry } from '../../config/selection.ts';
+import type { MonitorOutcome } from '../../capture/monitor.ts';
+import type { SkippedEntry } from '../../config/pool-look.ts';
+import { selectVolumes } from '../../config/selection.ts';
+import { knownToPool } from '../../config/known-volumes.ts';
+import { reportOf } from '../../../shared/errors.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatTable, print, printJson } from '../output.ts';
-import { isSendingTo } from '../sending.ts';
+import { monitorPools } from '../monitor-pools.ts';
+import { formatBytes, formatHints, formatTable, print, printJson } from '../output.ts';
 import { tidy } from '../tidy.ts';
 
 export async function monitor(context: CommandContext, names: readonly string[]): Promise<number> {
-  const pools = context.pools();
-  const { volumes: selected, skipped } = await selectVolumes(pools, names);
-  const outcomes: MonitorOutcome[] = [];
-  const isSending = isSendingTo(context.config);
-  for (const pool of pools) {
-    const volumes = selected.filter((entry) => entry.pool === pool).map(({ volume }) => volume);
-    if (volumes.length > 0) outcomes.push(...(await withRoom(pool, { isSending }, () => monitorPool(pool, volumes))));
-    context.throwIfInterrupted();
-  }
+  const pools = await context.poolsToRead();
+  const selection = await selectVolumes(pools, { names, known: knownToPool });
+  const { volumes: selected, skipped } = selection;
+  const { outcomes, ended } = await monitorPools(context, pools, selection);
   if (names.length === 0) await tidy(context, pools);
   if (context.json) printJson({ volumes: inOrder([...outcomes.map(asJson), ...skipped.map(skippedJson)]) });
   else {
     const unfrozen = new Set(selected.filter(({ pool }) => !pool.source.frozen).map(({ volume }) => volume));
     const rows = [...outcomes.map((outcome) => asRow(outcome, unfrozen)), ...skipped.map(skippedRow)];
     rows.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
-    print(formatTable(['VOLUME', 'CHANGED', 'SINCE THE LAST SEND', ''], rows, [1, 2]));
+    const table = formatTable(['VOLUME', 'CHANGED', 'SINCE THE LAST SEND', ''], rows, [1, 2]);
+    print([table, ...formatHints([...outcomes.map(asJson), ...skipped])].join('\n'));
   }
-  return skipped.length > 0 || outcomes.some(({ kind }) => kind === 'failed') ? 3 : 0;
+  if (ended !== undefined) throw ended;
+  return skipped.length > 0 || outcomes.some(({ kind }) => kind === 'failed' || kind === 'missing') ? 3 : 0;
 }
 
 function inOrder<T extends { readonly name: string }>(rows: readonly T[]): T[] {
   return [...rows].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function skippedJson({ name, error }: SkippedEntry) {
-  return { name, kind: 'skipped', error };
+function skippedJson({ name, kind, error }: SkippedEntry) {
+  return { name, kind, error };
 }
 
-function skippedRow({ name, error }: SkippedEntry): string[] {
-  return [name, '', '', error.message];
+function skippedRow({ name, kind, error }: SkippedEntry): string[] {
+  return [name, '', '', kind === 'failed' ? `failed: ${error.message}` : error.message];
 }
 
 function asJson(outcome: MonitorOutcome) {
@@ -56,7 +55,7 @@ function asJson(outcome: MonitorOutcome) {
       return { name, kind, reason: outcome.reason };
     case 'missing':
     case 'failed':
-      return { name, kind, error: { code: outcome.error.code, message: outcome.error.message } };
+      return { name, kind, error: reportOf(outcome.error) };
   }
 }
 

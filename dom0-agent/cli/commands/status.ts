@@ -5,25 +5,28 @@
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import type { PairingState } from '../../capture/pairing.ts';
 import { capturesRunning, type Pool } from '../../config/pools.ts';
-import { selectVolumes, type SelectedVolume } from '../../config/selection.ts';
+import { knownToArchive } from '../../config/known-volumes.ts';
+import type { SelectedVolume } from '../../config/pool-look.ts';
+import { missingVolume, selectVolumes } from '../../config/selection.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
 import { describeClock, localClock } from '../../trust/clock.ts';
 import { Pin } from '../../trust/pin.ts';
 import { asProofs, describeProof, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
 import type { CommandContext } from '../context.ts';
-import { formatTable, print, printJson } from '../output.ts';
+import { asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
+import { formatHints, formatTable, print, printJson } from '../output.ts';
 
 interface VolumeStatus {
   readonly name: string;
   /** Null: no configured pool has it any more. */
   readonly pool: string | null;
   /**
-   * `new`: not in the archive. `missing`: not there now. `skipped`: a pattern matched it, and it cannot be taken. `unselected`: in
-   * the archive, and no pool selects it.
+   * `new`: not in the archive. `missing`: not there now. `skipped`: a pattern matched it, and it cannot be taken. `failed`: it, or its
+   * pool, could not be looked at. `unselected`: in the archive, and no pool selects it.
    */
-  readonly kind: 'saved' | 'new' | 'missing' | 'skipped' | 'unselected';
-  /** Why it is skipped. */
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly kind: 'saved' | 'new' | 'missing' | 'skipped' | 'failed' | 'unselected';
+  /** Why it is missing, skipped or failed. */
+  readonly error?: ErrorReport;
   /** The newest session; null: it has none. */
   readonly session: string | null;
   /** Chunks that the next send reads; null: all of the volume. */
@@ -45,26 +48,27 @@ export async function status(context: CommandContext, names: readonly string[]):
   const { catalogue } = new Pin(state).known;
   const entries = catalogue.volumes.filter((entry) => entry.state === 'active');
   const proofs = readProofs(state.folder);
-  const pools = context.pools();
+  const pools = await context.poolsToRead();
   const volumes: VolumeStatus[] = [];
-  const { volumes: selected, skipped } = await selectVolumes(pools, names);
+  const known = knownToArchive(entries);
+  const { volumes: selected, skipped } = await selectVolumes(pools, { names, known });
   for (const pool of pools) {
     const here = selected.filter((each) => each.pool === pool);
-    const running = await runningIn(pool, here);
+    const running = await runningIn(context, pool, here);
     for (const each of here) {
       const entry = entries.find(({ name }) => name === each.volume);
-      const found = statusOf(each, pool.store.stateOf(pool.pool, each.volume), state.record.archive, entry);
-      volumes.push({ ...found, running: running.has(each.volume), proven: asProofs(proofs[entry?.id ?? '']) });
+      const proven = asProofs(proofs[entry?.id ?? '']);
+      volumes.push({ ...statusOf(each, state.record.archive, entry), running: running.has(each.volume), proven });
     }
   }
-  for (const { name, error } of skipped) {
+  for (const { name, kind, error } of skipped) {
     const entry = entries.find((each) => each.name === name);
-    volumes.push({ ...unattended(entry, proofs[entry?.id ?? '']), name, kind: 'skipped', error });
+    volumes.push({ ...unattended(entry, proofs[entry?.id ?? '']), name, kind, error });
   }
   if (names.length === 0) {
-    const known = new Set(volumes.map(({ name }) => name));
+    const told = new Set(volumes.map(({ name }) => name));
     for (const entry of entries) {
-      if (known.has(entry.name)) continue;
+      if (told.has(entry.name)) continue;
       volumes.push({ ...unattended(entry, proofs[entry.id]), name: entry.name, kind: 'unselected' });
     }
   }
@@ -77,23 +81,46 @@ export async function status(context: CommandContext, names: readonly string[]):
       `Archive ${archive.name}, catalogue ${sequence}.`,
       ...(clock === null ? [] : [describeClock(clock)]),
     ];
-    print([...lines, asText(volumes)].join('\n'));
+    print([...lines, asText(volumes), ...formatHints(volumes)].join('\n'));
   }
-  return volumes.some(({ kind }) => kind === 'skipped') ? 3 : 0;
+  return volumes.some(({ error }) => error !== undefined) ? 3 : 0;
 }
 
 /** Where the stopped state is captured, and the qube has another one by now. */
-async function runningIn(pool: Pool, selected: readonly SelectedVolume[]): Promise<ReadonlySet<string>> {
+async function runningIn(
+  { log }: CommandContext,
+  pool: Pool,
+  selected: readonly SelectedVolume[],
+): Promise<ReadonlySet<string>> {
   if (capturesRunning(pool) || selected.length === 0) return new Set();
-  return (await pool.source.running?.(selected.map(({ volume }) => volume))) ?? new Set();
+  try {
+    return (await pool.source.running?.(selected.map(({ volume }) => volume))) ?? new Set();
+  } catch (error) {
+    log.warn(`pool ${pool.pool}: cannot tell which qubes run: ${asSparsebakError(error).message}`);
+    return new Set();
+  }
 }
 
 function statusOf(
-  { volume, pool, missing }: SelectedVolume,
-  state: PairingState,
+  selected: SelectedVolume,
   archive: string,
   entry: CatalogueVolume | undefined,
 ): Omit<VolumeStatus, 'running' | 'proven'> {
+  const { volume, pool, missing } = selected;
+  let state: PairingState;
+  try {
+    state = pool.store.stateOf(pool.pool, volume);
+  } catch (error) {
+    const session = entry?.session ?? null;
+    return {
+      ...blank,
+      name: volume,
+      pool: pool.pool,
+      kind: 'failed',
+      session,
+      error: reportOf(asSparsebakError(error)),
+    };
+  }
   const maps = state.maps.filter((map) => map.archive === archive);
   const unfinished = state.pending.find((pending) => pending.archive === archive && pending.outcome === 'unknown');
   return {
@@ -105,20 +132,15 @@ function statusOf(
     noted: maps.length === 0 || state.tick === null ? null : new Date(state.tick.time).toISOString(),
     unfinished: unfinished?.session ?? null,
     missingSince: state.missingSince === null ? null : new Date(state.missingSince).toISOString(),
+    ...(missing ? { error: reportOf(missingVolume(selected)) } : {}),
   };
 }
 
+const blank = { changedChunks: null, noted: null, unfinished: null, running: false, missingSince: null };
+
 /** A volume that no pool gives. */
 function unattended(entry: CatalogueVolume | undefined, proofs: VolumeProofs | undefined) {
-  const nothing = {
-    pool: null,
-    changedChunks: null,
-    noted: null,
-    unfinished: null,
-    running: false,
-    missingSince: null,
-  };
-  return { session: entry?.session ?? null, ...nothing, proven: asProofs(proofs) };
+  return { ...blank, pool: null, session: entry?.session ?? null, proven: asProofs(proofs) };
 }
 
 function asText(volumes: readonly VolumeStatus[]): string {
@@ -137,7 +159,7 @@ function remarks({ kind, error, changedChunks, unfinished, running, missingSince
   return [
     ...(kind === 'new' ? ['not sent yet: "sparsebak send --full"'] : []),
     ...(kind === 'missing' ? [`not there${missingSince === null ? '' : ` since ${minute(missingSince)}`}`] : []),
-    ...(error === undefined ? [] : [error.message]),
+    ...(error === undefined || kind === 'missing' ? [] : [error.message]),
     ...(kind === 'unselected' ? ['no pool selects it'] : []),
     ...(kind === 'saved' && changedChunks === null ? ['read in full by the next send'] : []),
     ...(unfinished === null ? [] : [`the send ${unfinished} was cut off; the next one settles that`]),

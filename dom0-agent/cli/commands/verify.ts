@@ -1,6 +1,6 @@
 /** `verify`: proves that sessions can be restored, by reading and proving what a restore would write. */
 import { randomInt } from 'node:crypto';
-import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
+import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import { findSession, listedVolumes, sessionNames } from '../../restore/find-session.ts';
 import { readContent, type BadChunk, type ReadTools } from '../../restore/read-content.ts';
@@ -26,7 +26,7 @@ interface VerifiedSession {
   readonly bytes: number;
   readonly badChunks: number;
   readonly bad: readonly BadChunk[];
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: ErrorReport;
 }
 
 export async function verify(
@@ -45,18 +45,51 @@ export async function verify(
           context.progress.add(bytes);
         },
       };
-      const results: VerifiedSession[] = [];
-      for (const volume of listedVolumes(archive, names)) {
-        for (const session of await sessionsOf(archive, volume, options)) {
-          results.push(await verifyOne(context, archive, volume, session, options, tools));
-        }
-      }
+      const volumes = listedVolumes(archive, names);
+      const { results, isDamaged, ended } = await verifyAll(context, archive, volumes, options, tools);
       context.progress.clear();
-      if (context.json) printJson({ sessions: results });
+      const error = ended === undefined ? {} : { error: reportOf(ended) };
+      if (context.json) printJson({ sessions: results, ...error });
       else print(asText(results, options));
-      return results.some(({ badChunks, error }) => badChunks > 0 || error !== undefined) ? 4 : 0;
+      if (ended !== undefined && (ended.code === 'interrupted' || !isDamaged)) throw ended;
+      return isDamaged ? 4 : 0;
     }),
   );
+}
+
+interface Verified {
+  readonly results: readonly VerifiedSession[];
+  readonly isDamaged: boolean;
+  readonly ended: SparsebakError | undefined;
+}
+
+/** What was proven before an error that ends the command is told all the same. */
+async function verifyAll(
+  context: CommandContext,
+  archive: OpenArchive,
+  volumes: readonly CatalogueVolume[],
+  options: VerifyOptions,
+  tools: ReadTools,
+): Promise<Verified> {
+  const results: VerifiedSession[] = [];
+  const unproven: VerifiedSession[] = [];
+  let ended: SparsebakError | undefined;
+  for (const volume of volumes) {
+    try {
+      for (const session of await sessionsOf(archive, volume, options)) {
+        results.push(await verifyOne(context, archive, volume, session, options, tools));
+      }
+    } catch (caught) {
+      const error = context.signal.aborted
+        ? new SparsebakError('interrupted', 'interrupted')
+        : asSparsebakError(caught);
+      ended ??= error;
+      unproven.push(failed(volume, options.session, error));
+      if (context.signal.aborted || archive.client.failure !== undefined) break;
+    }
+  }
+  const isDamaged = results.some(({ badChunks, error }) => badChunks > 0 || error !== undefined);
+  return { results: [...results, ...unproven], isDamaged, ended };
 }
 
 async function sessionsOf(
@@ -78,14 +111,7 @@ async function verifyOne(
   { sample }: VerifyOptions,
   tools: ReadTools,
 ): Promise<VerifiedSession> {
-  const blank = {
-    name: volume.name,
-    session: name ?? volume.session ?? '',
-    chunks: 0,
-    bytes: 0,
-    badChunks: 0,
-    bad: [],
-  };
+  const blank = blankOf(volume, name);
   try {
     const session = await findSession(archive, volume, name);
     context.progress.begin(`verifying ${volume.name} ${session.head.session}`, session.head.size);
@@ -107,10 +133,22 @@ async function verifyOne(
     return { ...found, error: { code: indexFault.code, message: indexFault.message } };
   } catch (caught) {
     const error = asSparsebakError(caught);
-    // Damage is a finding, and the next session may be whole; anything else ends the command.
-    if (!['integrity', 'rollback'].includes(error.code) || archive.client.failure !== undefined) throw error;
-    return { ...blank, error: { code: error.code, message: error.message } };
+    // Damage is a finding, and the next session may be whole; anything else ends what is done for the volume.
+    if (!isFinding(error) || archive.client.failure !== undefined) throw error;
+    return failed(volume, name, error);
   }
+}
+
+function blankOf(volume: CatalogueVolume, session: string | undefined) {
+  return { name: volume.name, session: session ?? volume.session ?? '', chunks: 0, bytes: 0, badChunks: 0, bad: [] };
+}
+
+function failed(volume: CatalogueVolume, session: string | undefined, error: SparsebakError): VerifiedSession {
+  return { ...blankOf(volume, session), error: reportOf(error) };
+}
+
+function isFinding({ code }: SparsebakError): boolean {
+  return code === 'integrity' || code === 'rollback';
 }
 
 /** Draws so many percent of the chunks, and at least one: a sample of nothing would prove nothing. */

@@ -141,11 +141,11 @@ export class Backup {
     return ran;
   }
 
-  /** A run that must fail, and say so by these words. */
+  /** A run that must fail, and say so by these words, in its table or as its error. */
   refused(args: readonly string[], words: RegExp): void {
     const ran = this.try(args);
     assert.ok(ran.status !== 0 && ran.status !== null, `${args.join(' ')}: ${ran.stdout}`);
-    assert.match(ran.stderr, words);
+    assert.match(`${ran.stdout}${ran.stderr}`, words);
   }
 
   /** A run that is killed at a call of a program. */
@@ -198,8 +198,8 @@ export class Backup {
     return readFileSync(file);
   }
 
-  monitor(environment: NodeJS.ProcessEnv = {}): MonitoredVolume[] {
-    const ran = this.run(['--json', 'monitor'], environment);
+  monitor(environment: NodeJS.ProcessEnv = {}, status = 0): MonitoredVolume[] {
+    const ran = this.run(['--json', 'monitor'], environment, status);
     return (JSON.parse(ran.stdout) as { volumes: MonitoredVolume[] }).volumes;
   }
 

@@ -1,0 +1,50 @@
+/** A monitor step for the selected volumes of all pools. What fails in one pool is told of its volumes, and the others go on. */
+import { withRoom } from '../capture/make-room.ts';
+import { monitor, type MonitorOutcome } from '../capture/monitor.ts';
+import type { SelectedVolume } from '../config/pool-look.ts';
+import type { Pool } from '../config/pools.ts';
+import { missingVolume, type Selection } from '../config/selection.ts';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import type { CommandContext } from './context.ts';
+import { isSendingTo } from './sending.ts';
+
+export interface MonitorRun {
+  /** By name; one for each selected volume. */
+  readonly outcomes: readonly MonitorOutcome[];
+  /** What ended the run before all pools had their turn. */
+  readonly ended: SparsebakError | undefined;
+}
+
+export async function monitorPools(
+  context: CommandContext,
+  pools: readonly Pool[],
+  { volumes }: Selection,
+): Promise<MonitorRun> {
+  const outcomes: MonitorOutcome[] = [];
+  let ended: SparsebakError | undefined;
+  for (const pool of pools) {
+    const here = volumes.filter((entry) => entry.pool === pool);
+    for (const entry of here) if (entry.missing) outcomes.push(missingOutcome(entry));
+    const names = here.filter(({ missing }) => !missing).map(({ volume }) => volume);
+    if (names.length === 0) continue;
+    try {
+      if (ended !== undefined) throw ended;
+      context.throwIfInterrupted();
+      const isSending = isSendingTo(context.config);
+      outcomes.push(...(await withRoom(pool, { isSending }, () => monitor(pool, names))));
+    } catch (caught) {
+      const error = context.signal.aborted
+        ? new SparsebakError('interrupted', 'interrupted')
+        : asSparsebakError(caught, 'source');
+      outcomes.push(...names.map((volume): MonitorOutcome => ({ kind: 'failed', volume, error })));
+      // The lock is that of all pools.
+      if (error.code === 'interrupted' || error.code === 'locked') ended = error;
+    }
+  }
+  outcomes.sort((a, b) => (a.volume < b.volume ? -1 : 1));
+  return { outcomes, ended };
+}
+
+function missingOutcome(entry: SelectedVolume): MonitorOutcome {
+  return { kind: 'missing', volume: entry.volume, error: missingVolume(entry) };
+}

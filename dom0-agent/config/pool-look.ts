@@ -1,0 +1,104 @@
+/** One look at a pool: its volumes, and what of the configuration's patterns there is nothing to take for. */
+import { asSparsebakError, reportOf, type ErrorReport, type SparsebakError } from '../../shared/errors.ts';
+import { isLiteral, nameMatcher } from '../source/glob.ts';
+import type { FoundVolumes } from '../source/source.ts';
+import type { Pool } from './pools.ts';
+
+export interface SelectedVolume {
+  readonly pool: Pool;
+  readonly volume: string;
+  /** It should be there and is not: it is named in full, or was there once. */
+  readonly missing: boolean;
+}
+
+/** What the configuration speaks of, and no command can take. */
+export interface SkippedEntry {
+  /** A volume's name, or what would be one; a pattern; or a pool, as `pool NAME`. */
+  readonly name: string;
+  /** `failed`: its pool failed. */
+  readonly kind: 'skipped' | 'failed';
+  readonly error: ErrorReport;
+}
+
+/** What a pool has, or why that cannot be told. */
+export type PoolLook = {
+  readonly pool: Pool;
+  /** Whether the configuration selects a volume of this name in the pool. */
+  readonly covers: (name: string) => boolean;
+} & (
+  | { readonly kind: 'listed'; readonly found: FoundVolumes }
+  | { readonly kind: 'failed'; readonly error: SparsebakError }
+);
+
+export async function lookAtPool(pool: Pool): Promise<PoolLook> {
+  const { volumes, exclude } = pool.config;
+  const covers = nameMatcher(volumes, exclude);
+  try {
+    return { pool, covers, kind: 'listed', found: await pool.source.list(volumes, exclude) };
+  } catch (caught) {
+    return { pool, covers, kind: 'failed', error: asSparsebakError(caught, 'source') };
+  }
+}
+
+/** Volumes that are there, and those that the configuration names in full. */
+export function presentOrNamed(look: PoolLook): SelectedVolume[] {
+  if (look.kind === 'failed') return [];
+  const { pool, found } = look;
+  const told = new Set([...found.volumes, ...found.leftOut.map(({ name }) => name)]);
+  return [
+    ...found.volumes.map((volume) => ({ pool, volume, missing: false })),
+    ...literalsOf(look)
+      .filter((name) => !told.has(name))
+      .map((volume) => ({ pool, volume, missing: true })),
+  ];
+}
+
+/** Volumes that were there once and that the configuration still selects. @param once their names */
+export function lostVolumes({ kind, pool, covers }: PoolLook, once: readonly string[]): SelectedVolume[] {
+  return kind === 'failed' ? [] : once.filter(covers).map((volume) => ({ pool, volume, missing: true }));
+}
+
+export function leftOutEntries(look: PoolLook): SkippedEntry[] {
+  if (look.kind === 'failed') return [];
+  const hint = 'Move it away, or exclude it in the configuration.';
+  return look.found.leftOut.map(({ name, reason }) => ({
+    name,
+    kind: 'skipped',
+    error: { code: 'left-out', message: `not taken: ${reason}`, hint },
+  }));
+}
+
+/** The volumes that a failing pool should have; the pool itself where none is known. */
+export function failedEntries(look: PoolLook, known: readonly string[]): SkippedEntry[] {
+  if (look.kind === 'listed') return [];
+  const { pool, error, covers } = look;
+  const volumes = new Set([...literalsOf(look), ...known.filter(covers)]);
+  const names = volumes.size === 0 ? [`pool ${pool.pool}`] : [...volumes];
+  return names.map((name) => ({ name, kind: 'failed', error: reportOf(error) }));
+}
+
+/**
+ * Globs that match no volume, nothing that was left out, and nothing that an exclude takes out.
+ * @param selected the pool's volumes, those that are missing included
+ */
+export async function unmatchedEntries(look: PoolLook, selected: readonly string[]): Promise<SkippedEntry[]> {
+  if (look.kind === 'failed') return [];
+  const { pool, found } = look;
+  const names = [...selected, ...found.leftOut.map(({ name }) => name)];
+  const unmatched: string[] = [];
+  for (const pattern of new Set(pool.config.volumes)) {
+    if (isLiteral(pattern) || names.some(nameMatcher([pattern], []))) continue;
+    if (pool.config.exclude.length > 0) {
+      const { volumes, leftOut } = await pool.source.list([pattern], []);
+      if (volumes.length + leftOut.length > 0) continue;
+    }
+    unmatched.push(pattern);
+  }
+  const message = `pool ${pool.pool} has no volume that this pattern matches`;
+  const hint = 'Correct the pattern, or take it out of the configuration.';
+  return unmatched.map((name) => ({ name, kind: 'skipped', error: { code: 'no-match', message, hint } }));
+}
+
+function literalsOf({ pool, covers }: PoolLook): string[] {
+  return [...new Set(pool.config.volumes)].filter((name) => isLiteral(name) && covers(name));
+}
