@@ -1,12 +1,13 @@
 /** What every command gets: the global options, the configuration when it asks, logs, and the signal that ends it. */
-import { pino, type Logger } from 'pino';
+import { pino, type DestinationStream, type Logger } from 'pino';
 import { SparsebakError } from '../../shared/errors.ts';
+import { isJournal, priorityOf, withPriority } from '../../shared/terminal/journal.ts';
 import { escapeText } from '../../shared/text.ts';
 import { DEFAULT_CONFIG, chooseArchive, readConfig, type ArchiveConfig, type Config } from '../config/config.ts';
 import { misplacedFolder } from '../config/own-folders.ts';
 import { openPools, type Pool } from '../config/pools.ts';
 import type { OnWait, Waiting } from '../link/call-watch.ts';
-import { formatSeconds } from './output.ts';
+import { formatSeconds, print } from './output.ts';
 import { Progress } from './progress.ts';
 import { givenPath } from './working-folder.ts';
 
@@ -77,25 +78,33 @@ export class CommandContext {
   }
 }
 
+function logStream(progress: Progress): DestinationStream {
+  const levelOf = (line: string) => JSON.parse(line) as { level: number; msg?: string };
+  if (process.stderr.isTTY) {
+    return {
+      write: (line) => {
+        progress.clear();
+        const { level, msg = '' } = levelOf(line);
+        print(`${level >= 50 ? 'error: ' : level >= 40 ? 'warning: ' : ''}${escapeText(msg, 2000)}`, 2);
+      },
+    };
+  }
+  if (!isJournal(2)) return pino.destination({ fd: 2, sync: true });
+  return {
+    write: (line) => {
+      print(withPriority(line.trimEnd(), priorityOf(levelOf(line).level)), 2);
+    },
+  };
+}
+
 function describeWaiting({ destination, task, seconds, secondsLeft }: Waiting): string {
   return `waiting for ${destination} to ${task}  ${formatSeconds(seconds)}, at most ${formatSeconds(secondsLeft)} more`;
 }
 
-/** JSON lines on stderr, so that a journal can be searched; on a terminal one plain line each. */
+/** JSON lines on stderr, with their priority where that is the journal; on a terminal one plain line each. */
 function openLog(level: string, progress: Progress): Logger {
-  const stream = process.stderr.isTTY
-    ? {
-        write: (line: string) => {
-          progress.clear();
-          const { level: number, msg } = JSON.parse(line) as { level: number; msg?: string };
-          process.stderr.write(
-            `${number >= 50 ? 'error: ' : number >= 40 ? 'warning: ' : ''}${escapeText(msg ?? '', 2000)}\n`,
-          );
-        },
-      }
-    : pino.destination({ fd: 2, sync: true });
   try {
-    return pino({ level, base: null }, stream);
+    return pino({ level, base: null }, logStream(progress));
   } catch (error) {
     throw new SparsebakError('usage', `"${level}" is not a log level`, {
       hint: 'Use one of: silent, error, warn, info, debug.',

@@ -3,6 +3,8 @@
  */
 import { writeSync } from 'node:fs';
 import type { ErrorReport, SparsebakError } from '../../shared/errors.ts';
+import { isJournal, withPriority } from '../../shared/terminal/journal.ts';
+import { formatTable as layOut } from '../../shared/terminal/table.ts';
 import { escapeText } from '../../shared/text.ts';
 
 /** Bytes with a binary unit, three digits. */
@@ -25,22 +27,19 @@ export function formatSeconds(seconds: number): string {
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Rows under headings, columns lined up; `right` names the columns of numbers. */
+/**
+ * Rows under headings, made to fit a terminal; `right` names the columns of numbers. What a last column without a heading says
+ * about its row is never cut.
+ * @param droppable columns that a narrow terminal can do without, the first to go first
+ */
 export function formatTable(
   headings: readonly string[],
   rows: readonly (readonly string[])[],
   right: readonly number[] = [],
+  droppable: readonly number[] = [],
 ): string {
-  const cells = [headings, ...rows].map((row) => row.map((cell) => escapeText(cell, 4096)));
-  const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) =>
-        right.includes(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd();
-  return cells.map(line).join('\n');
+  const width = process.stdout.isTTY ? process.stdout.columns || 80 : undefined;
+  return layOut({ headings, rows, right, droppable }, width);
 }
 
 /** Lines that say what to do about the errors of a table's rows; one for all rows that have the same hint. */
@@ -91,5 +90,6 @@ export function printJsonError({ code, message, hint }: SparsebakError): void {
 /** The error's lines on stderr: what and where, then what to do next. */
 export function printError(error: SparsebakError): void {
   const lines = error.message.split('\n').map((line) => escapeText(line, 2000));
-  print(`sparsebak: ${lines.join('\n')}${error.hint === undefined ? '' : `\n  → ${escapeText(error.hint, 2000)}`}`, 2);
+  const text = `sparsebak: ${lines.join('\n')}${error.hint === undefined ? '' : `\n  → ${escapeText(error.hint, 2000)}`}`;
+  print(isJournal(2) ? withPriority(text, 'error') : text, 2);
 }

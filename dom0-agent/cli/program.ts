@@ -5,6 +5,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_CHUNK_SIZE } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
+import { addHelpCommand } from '../../shared/cli/help-command.ts';
 import { RELEASE } from '../../shared/release.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { KeyOptions } from './commands/key.ts';
@@ -26,7 +27,7 @@ A configuration (/etc/sparsebak/sparsebak.toml) looks like this:
   path    = "/var/lib/qubes/appvms"
   volumes = ["*/private.img"]
 
-First steps:
+Examples, in the order of the first steps:
 
   sparsebak init                         makes the archive; asks for a passphrase
   sparsebak send --full                  sends all volumes for the first time
@@ -199,10 +200,15 @@ function addCommands(program: Command, execute: Execute): void {
     });
   addLifeCommands(program, execute);
   addKeyCommands(program, execute);
+  addHelpCommand(program);
 }
 
 function addKeyCommands(program: Command, execute: Execute): void {
-  const key = program.command('key').description('passphrases and recovery keys of the archive');
+  const key = program
+    .command('key')
+    .description('passphrases and recovery keys of the archive')
+    .addHelpText('after', '\nExamples:\n  sparsebak key list\n  sparsebak key add --recovery')
+    .helpCommand(false);
   const secret = (command: Command) =>
     command
       .option('--passphrase-file <file>', 'its content is the passphrase; the last newline is dropped')
@@ -210,23 +216,26 @@ function addKeyCommands(program: Command, execute: Execute): void {
   key
     .command('list')
     .description('the key slots')
+    .addHelpText('after', '\nExample:\n  sparsebak key list')
     .action(async (_options, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key.ts')).keyList(context));
     });
   secret(key.command('add').argument('[slot]').description('add a passphrase, or a recovery key'))
     .option('--recovery', 'add a recovery key')
+    .addHelpText('after', '\nExamples:\n  sparsebak key add second-passphrase\n  sparsebak key add --recovery')
     .action(async (slot: string | undefined, options: KeyOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key.ts')).keyAdd(context, slot, options));
     });
-  secret(key.command('change').argument('<slot>').description('replace the passphrase of a slot')).action(
-    async (slot: string, options: KeyOptions, command: Command) => {
+  secret(key.command('change').argument('<slot>').description('replace the passphrase of a slot'))
+    .addHelpText('after', '\nExample:\n  sparsebak key change passphrase')
+    .action(async (slot: string, options: KeyOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key.ts')).keyChange(context, slot, options));
-    },
-  );
+    });
   key
     .command('remove')
     .argument('<slot>')
     .description('remove a slot')
+    .addHelpText('after', '\nExample:\n  sparsebak key remove second-passphrase')
     .action(async (slot: string, _options, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key.ts')).keyRemove(context, slot));
     });

@@ -16,8 +16,10 @@ export interface ReadTools {
   readonly reader: ProvenReader;
   readonly pool: PipelinePool;
   readonly signal: AbortSignal;
-  /** Bytes of volume proven, or known to be zeros. */
+  /** Bytes of volume proven. */
   readonly onProgress: (bytes: number) => void;
+  /** Bytes that are not read: zeros, or not wanted. */
+  readonly onSkipped?: (bytes: number) => void;
 }
 
 export interface ReadRequest {
@@ -103,7 +105,6 @@ class ContentReading {
           const offset = range * geometry.rangeBytes;
           const length = Math.min(geometry.rangeBytes, geometry.size - offset);
           onZeros?.(offset, length);
-          this.#tools.onProgress(length);
           continue;
         }
         await this.#range(range, page);
@@ -122,6 +123,7 @@ class ContentReading {
     const { hashes, fault } = await reader.index(session);
     this.#indexFault = fault;
     const index = new PageIndex(hashes);
+    this.#skipZeroRanges(index);
     const ahead: Promise<{ range: number; page: Uint8Array | undefined }>[] = [];
     let next = 0;
     for (;;) {
@@ -139,6 +141,16 @@ class ContentReading {
     }
   }
 
+  /** At once, so that it is known early how much there is to read. */
+  #skipZeroRanges(index: PageIndex): void {
+    const { size, rangeBytes, rangeCount } = this.#request.session.geometry;
+    let bytes = 0;
+    for (let range = 0; range < rangeCount; range++) {
+      if (index.isZero(range)) bytes += Math.min(rangeBytes, size - range * rangeBytes);
+    }
+    this.#tools.onSkipped?.(bytes);
+  }
+
   async #range(range: number, page: Uint8Array): Promise<void> {
     const { session, wanted, onZeros } = this.#request;
     const { geometry } = session;
@@ -149,10 +161,13 @@ class ContentReading {
       const identity = page.subarray((chunk - first) * IDENTITY, (chunk - first + 1) * IDENTITY);
       if (isZeroBytes(identity)) {
         onZeros?.(geometry.address(chunk), geometry.chunkLength(chunk));
-        this.#tools.onProgress(geometry.chunkLength(chunk));
+        this.#tools.onSkipped?.(geometry.chunkLength(chunk));
         continue;
       }
-      if (wanted !== undefined && !wanted(chunk)) continue;
+      if (wanted !== undefined && !wanted(chunk)) {
+        this.#tools.onSkipped?.(geometry.chunkLength(chunk));
+        continue;
+      }
       batch.push({ chunk, identity });
       if (batch.length === pool.chunksPerJob) {
         await this.#start(batch);

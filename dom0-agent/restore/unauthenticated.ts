@@ -32,7 +32,7 @@ export interface UnauthenticatedRequest {
 
 export interface UnauthenticatedTools {
   readonly signal: AbortSignal;
-  readonly progress: { begin(label: string, total: number): void; add(bytes: number): void };
+  readonly progress: { start(name: string, bytes: number): void; add(bytes: number): void; skip(bytes: number): void };
 }
 
 export interface UnauthenticatedResult {
@@ -65,7 +65,7 @@ export async function restoreUnauthenticated(
     await target.abandon();
     throw new SparsebakError('usage', '--unauthenticated restores to a file only');
   }
-  progress.begin(`restoring ${request.volume}`, geometry.size);
+  progress.start(request.volume, geometry.size);
   const counts = { chunks: 0, bytes: 0 };
   try {
     const fd = openSync(target.path, 'r+');
@@ -73,8 +73,12 @@ export async function restoreUnauthenticated(
       const writer = new Writer(client, found, geometry, fd, target, counts);
       for (let range = 0; range < geometry.rangeCount; range++) {
         signal.throwIfAborted();
+        const { rangeBytes, size } = geometry;
+        const length = Math.min(rangeBytes, size - range * rangeBytes);
+        const before = counts.bytes;
         if (!zero(range)) await writer.range(range);
-        progress.add(geometry.entriesOf(range) * chunkSize);
+        progress.add(counts.bytes - before);
+        progress.skip(length - (counts.bytes - before));
       }
     } finally {
       closeSync(fd);

@@ -22,9 +22,15 @@ export interface SendContext {
   readonly progress: SendProgress;
 }
 
+/** How far the whole send is, in bytes that are read. */
 export interface SendProgress {
-  begin(volume: string, bytes: number): void;
+  /** A volume that is still to come; `bytes` as far as is known. */
+  expect(volume: string, bytes: number): void;
+  start(volume: string, bytes: number): void;
   add(bytes: number): void;
+  /** So many bytes of the volume turned out to be holes. */
+  skip(bytes: number): void;
+  finish(): void;
 }
 
 export interface StreamRequest {

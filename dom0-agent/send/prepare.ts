@@ -56,7 +56,7 @@ export async function prepare(
     ...(resume === undefined ? {} : { resume: resumeOf(resume, geometry) }),
   };
   if (base?.isLost !== true && leansOn(content, lostPages)) throw leansOnLost();
-  context.progress.begin(request.name, workOf(content));
+  context.progress.start(request.name, workOf(content));
   const prepared = { content, rolling: undefined, distrusted: false, repaired };
   if (base === undefined || request.map === undefined) return prepared;
   const common = Math.min(geometry.size, base.session.geometry.size);
@@ -109,15 +109,24 @@ function resumeOf(
   };
 }
 
-function bytesOf(marked: MarkedChunks | undefined, geometry: Geometry): number {
+/** Bytes of the marked chunks; of all where none are marked. */
+export function bytesOf(marked: MarkedChunks | undefined, geometry: Geometry): number {
   if (marked === undefined) return geometry.size;
   let chunks = 0;
   for (const run of marked.runs(0, geometry.chunkCount)) chunks += run.count;
   return Math.min(geometry.size, chunks * geometry.chunkSize);
 }
 
-/** Bytes that the progress counts up to. */
+/** Bytes that are read, in whole chunks; of marked ones those without content are still counted. */
 function workOf({ marked, mapped, geometry }: VolumeContent): number {
-  if (marked !== undefined) return bytesOf(marked, geometry);
-  return mapped.kind === 'all' ? geometry.size : mapped.ranges.reduce((sum, range) => sum + range.length, 0);
+  if (marked !== undefined || mapped.kind === 'all') return bytesOf(marked, geometry);
+  let chunks = 0;
+  let next = 0;
+  for (const { offset, length } of mapped.ranges) {
+    const end = Math.min(geometry.chunkCount, Math.ceil((offset + length) / geometry.chunkSize));
+    const first = Math.max(next, geometry.chunkAt(offset));
+    chunks += Math.max(0, end - first);
+    next = Math.max(next, end);
+  }
+  return Math.min(geometry.size, chunks * geometry.chunkSize);
 }

@@ -3,6 +3,7 @@
  * snapshotted, then streamed one after another, and the catalogue that lists them is put.
  */
 import type { Logger } from 'pino';
+import { Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { ArchiveId, VolumeId } from '../../shared/archive/names.ts';
 import { withRoom } from '../capture/make-room.ts';
@@ -24,6 +25,7 @@ import { noteChanges } from '../maintain/unfinished-changes.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { leftBehind, withLeftBehind } from './left-behind.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
+import { bytesOf } from './prepare.ts';
 import { readBackAll } from './read-back.ts';
 import { failedReport, sentReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
 import type { SendContext, SendProgress } from './context.ts';
@@ -103,6 +105,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
   const starts = await begin(planned, options);
   noteOwnership(archive.state.folder, plan.session, ownerships(planned, starts));
   const running = await leftBehind(planned, starts, options);
+  await announce(context, planned, starts);
   const heads: NewHead[] = [];
   const done: PlannedVolume[] = [];
   let stopped: SparsebakError | undefined;
@@ -160,6 +163,25 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
     volumes: withResumed(withLeftBehind(reports, running), goneOnWith),
     ended,
   };
+}
+
+/** How much there is to read, as far as that is known before a volume's turn comes. */
+async function announce(
+  { archive, progress }: SendContext,
+  planned: readonly PlannedVolume[],
+  starts: ReadonlyMap<string, SendStart>,
+): Promise<void> {
+  const { chunkSize } = archive.state.record;
+  for (const { pool, request, base } of planned) {
+    const start = starts.get(request.volume);
+    if (start?.kind !== 'begun') continue;
+    const { map, tock } = start;
+    const isMarked = map !== null && !base.rolledBack;
+    const bytes = isMarked
+      ? bytesOf(map, new Geometry(chunkSize, tock.size))
+      : ((await pool.source.occupied?.(tock)) ?? tock.size);
+    progress.expect(request.volume, Math.min(tock.size, bytes));
+  }
 }
 
 function noteNewestOf(

@@ -61,7 +61,11 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
     const onProgress = (bytes: number) => {
       context.progress.add(bytes);
     };
-    const sent = await sendContent(content, { ...tools, onProgress, onFault });
+    const onSkipped = (bytes: number) => {
+      context.progress.skip(bytes);
+    };
+    const sent = await sendContent(content, { ...tools, onProgress, onSkipped, onFault });
+    context.progress.finish();
     await context.workers.closeFiles();
     await snapshot.close();
     const counts = { ...countsOf(sent, tock, compared, outgoing, rolling), repaired, fault };

@@ -30,8 +30,10 @@ export interface VolumeTools {
   readonly reader: ProvenReader;
   readonly pool: PipelinePool;
   readonly outgoing: Outgoing;
-  /** Bytes of volume dealt with, read or known to be zeros. */
+  /** Bytes of volume that were read. */
   readonly onProgress: (bytes: number) => void;
+  /** Marked chunks in which nothing is mapped. */
+  readonly onSkipped: (bytes: number) => void;
   /** Damage to the base that does not keep the send from its end. */
   readonly onFault: (fault: SparsebakError) => void;
   readonly signal: AbortSignal;

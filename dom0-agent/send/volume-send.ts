@@ -38,7 +38,7 @@ type Step =
       readonly open: OpenRange;
     }
   | { readonly kind: 'zeros'; readonly first: number; readonly count: number }
-  | { readonly kind: 'progress'; readonly bytes: number }
+  | { readonly kind: 'unmapped'; readonly bytes: number }
   | { readonly kind: 'range-end'; readonly open: OpenRange };
 
 /** Steps that wait at most: jobs are bounded by their slots, the pages between them by this. */
@@ -169,7 +169,7 @@ async function produceUnmapped(
       run = 0;
     }
   }
-  return queue.push({ kind: 'progress', bytes: count * geometry.chunkSize });
+  return queue.push({ kind: 'unmapped', bytes: count * geometry.chunkSize });
 }
 
 async function consume(
@@ -200,8 +200,9 @@ async function consume(
       totals.changedBytes += zeroBytesChanged(step, what.geometry);
       return;
     }
-    case 'progress':
-      tools.onProgress(step.bytes);
+    case 'unmapped':
+      // Without marks only what is mapped counts as work.
+      if (what.marked !== undefined) tools.onSkipped(step.bytes);
       return;
     case 'range-end':
       await endRange(step.open, what, tools, index, totals.changedBytes);

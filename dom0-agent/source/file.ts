@@ -13,6 +13,7 @@ import { observeDevice, openDeviceInPlace } from './live-device.ts';
 import { changesOf, lookInPlace, openInPlace, settledState } from './live-file.ts';
 import { isRunning, runningAmong } from './live-volume.ts';
 import { withPool, type OpenPool, type PoolFolder } from './open-pool.ts';
+import { occupiedBytes } from './occupied.ts';
 import { ownershipOf } from './ownership.ts';
 import { checkVolumeName, specialKind, unreadable, type Judgement } from './pool-folder.ts';
 import { restoreFile } from './restored-file.ts';
@@ -103,6 +104,12 @@ export class FileSource implements Source {
     } catch {
       return { kind: 'all' };
     }
+  }
+
+  async occupied(snapshot: SnapshotRef): Promise<number | undefined> {
+    if (isDevice(snapshot)) return undefined;
+    const stats = await lookInPlace(this.#pool, volumeOf(snapshot));
+    return stats === undefined ? undefined : occupiedBytes(stats);
   }
 
   async open(snapshot: SnapshotRef): Promise<OpenSnapshot> {

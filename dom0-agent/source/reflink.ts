@@ -19,6 +19,7 @@ import { listVolumes } from './list-volumes.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';
 import { checkPoolFolder } from './pool-folder.ts';
 import { judgeLiveVolume, openLiveVolume, runningAmong, type LiveVolume } from './live-volume.ts';
+import { occupiedBytes } from './occupied.ts';
 import { ownershipOf } from './ownership.ts';
 import { bytesIn, clip } from './ranges.ts';
 import { restoreFile } from './restored-file.ts';
@@ -167,6 +168,20 @@ export class ReflinkSource implements Source {
       return extents === undefined ? { kind: 'all' } : { kind: 'ranges', ranges: mappedRanges(extents) };
     });
     return mapped.kind === 'unknown' ? { kind: 'all' } : mapped;
+  }
+
+  async occupied(snapshot: SnapshotRef): Promise<number | undefined> {
+    try {
+      const handle = await this.#openSnapshot(snapshot);
+      if (handle === undefined) return undefined;
+      try {
+        return occupiedBytes(await handle.stat({ bigint: true }));
+      } finally {
+        await handle.close();
+      }
+    } catch {
+      return undefined;
+    }
   }
 
   /** Whatever goes wrong with the listing only means that nothing is known. */

@@ -119,6 +119,9 @@ export interface Source {
 
   mapped(snapshot: SnapshotRef): Promise<Mapped>;
 
+  /** Bytes that it takes up, at once and about: what reading it in full comes to. Undefined where that is not known. */
+  occupied?(snapshot: SnapshotRef): Promise<number | undefined>;
+
   open(snapshot: SnapshotRef): Promise<OpenSnapshot>;
 
   /** Removes snapshots; those already gone are no error. Never removes what is not ours. */

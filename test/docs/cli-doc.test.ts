@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { readConfig } from '../../dom0-agent/config/config.ts';
+import { runBundle } from '../fixtures/installation.ts';
 import { scratchFor } from '../fixtures/scratch.ts';
 import { namedInPage, namedInTests } from './coverage.ts';
 import { helpOf, usageOf, type Help } from './help.ts';
@@ -24,6 +25,19 @@ describe('docs/cli.md', () => {
     const described = sections.map(({ heading }) => heading).filter((heading) => /^sparsebak\b/.test(heading));
     assert.ok(help.size > 10);
     assert.deepEqual(described.sort(), [...help.keys()].sort());
+  });
+
+  it('is not needed for a first try: each help has an example, and "help" shows the same', async () => {
+    for (const { command, hasExample } of help.values()) assert.ok(hasExample, command);
+    for (const words of [['sparsebak'], ['sparsebak', 'key', 'add'], ['sparsebak-receiver', 'scrub']] as const) {
+      const [program, ...path] = words;
+      const asked = await runBundle(program, ['help', ...path]);
+      assert.deepEqual(asked, await runBundle(program, [...path, '--help']));
+      assert.equal(asked.status, 0);
+      const wrong = await runBundle(program, ['help', ...path, 'nosuch']);
+      assert.equal(wrong.status, 2);
+      assert.match(wrong.stderr, /there is no command ".*nosuch".*\n?.*help/);
+    }
   });
 
   it('has the options and arguments of each', () => {

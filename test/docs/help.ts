@@ -11,6 +11,7 @@ export interface Help {
   readonly usage: string;
   /** `--passphrase-file`, …; without `--help`. */
   readonly options: readonly string[];
+  readonly hasExample: boolean;
 }
 
 /** The program itself and all its commands, whatever their depth. */
@@ -21,12 +22,12 @@ export async function helpOf(program: Program, path: readonly string[] = []): Pr
   const own: Help = {
     command,
     usage: usageOf(command, /^Usage: (.*)$/m.exec(stdout)?.[1] ?? ''),
+    hasExample: /^Examples?\b.*:\n+ {2}(sparsebak|sparsebak-receiver) /m.test(stdout),
     options: [...section(stdout, 'Options').matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name = '']) => name),
   };
   const commands = [...section(stdout, 'Commands').matchAll(/^ {2}([a-z]+)/gm)].map(([, name = '']) => name);
   const inner: Help[] = [];
-  for (const name of commands.filter((each) => each !== 'help'))
-    inner.push(...(await helpOf(program, [...path, name])));
+  for (const name of commands) inner.push(...(await helpOf(program, [...path, name])));
   return [
     { ...own, options: path.length === 0 ? own.options : own.options.filter((name) => name !== '--help') },
     ...inner,

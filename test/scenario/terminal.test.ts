@@ -1,60 +1,15 @@
 // On a terminal: questions, answers that are not shown, and the line of progress; off one, none of these.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { ground } from './ground.ts';
 import { Lab } from './lab.ts';
-import { AGENT } from './program.ts';
-import { limit } from '../fixtures/limits.ts';
+import { CLEAR, onTerminal, terminalSkip as skip, type Typed } from './on-terminal.ts';
 
 const plain = ground('plain');
-/** To the start of the line, and nothing behind it. */
-const CLEAR = '\r\u001b[K';
-const skip = existsSync('/usr/bin/script') ? false : 'machine: no script(1)';
-
-interface Typed {
-  /** A text that must have appeared since the last answer. */
-  readonly after: string;
-  readonly type: string;
-}
-
-/** The agent on a terminal of its own; gives its exit status and all that the terminal showed. */
-async function onTerminal(
-  lab: Lab,
-  args: readonly string[],
-  answers: readonly Typed[],
-): Promise<{ status: number | null; shown: string }> {
-  const command = [process.execPath, '--disallow-code-generation-from-strings', AGENT, '--config', lab.config, ...args];
-  const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
-  const child = spawn('script', ['--quiet', '--return', '--command', `stty cols 100; exec ${quoted}`, '/dev/null'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    cwd: lab.folder,
-    env: { ...process.env, ...lab.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: 'true', SHELL: '/bin/sh' },
-  });
-  child.stdin.on('error', () => undefined);
-  let shown = '';
-  let seen = 0;
-  const waiting = [...answers];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    shown += text;
-    const [next] = waiting;
-    if (next === undefined || !shown.slice(seen).includes(next.after)) return;
-    waiting.shift();
-    seen = shown.length;
-    child.stdin.write(next.type);
-  });
-  const clock = setTimeout(() => child.kill('SIGKILL'), limit(60_000));
-  const [status] = (await once(child, 'close')) as [number | null];
-  clearTimeout(clock);
-  assert.deepEqual(waiting, [], `all answers were asked for: ${shown}`);
-  return { status, shown };
-}
-
 async function emptyLab(t: TestContext): Promise<Lab> {
   const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   lab.write('a.img', new Random('terminal').bytes(3_000_000));
@@ -121,7 +76,7 @@ describe('on a terminal', { skip }, () => {
     const sent = await onTerminal(lab, ['send', '--full'], []);
     assert.equal(sent.status, 0, sent.shown);
     const [, ...lines] = sent.shown.split(CLEAR);
-    assert.match(lines[0]!, /^a\.img {2}\d+ %/);
+    assert.match(lines[0]!, /^sending a\.img {2}\d+ %/);
     assert.match(lines.at(-1)!, /^VOLUME.*\n.*\n.*Session S_/s, 'the result begins where the line was');
     const to = join(lab.folder, 'x');
     const restored = await onTerminal(lab, ['restore', 'a.img', '--to', to], []);

@@ -68,5 +68,11 @@ async function readAll(name: ArchiveName, archive: ArchiveStore, troubles: Troub
 
 function describe({ archive, files, bytes, damaged, damages }: Report): string {
   const summary = `${archive}: ${files} files, ${showBytes(bytes)}, ${damaged === 0 ? 'no damage' : `${damaged} damaged`}\n`;
-  return summary + table(damages.map(({ problem, place }) => [problem, place]));
+  return (
+    summary +
+    table(
+      ['', ''],
+      damages.map(({ problem, place }) => [problem, place]),
+    )
+  );
 }

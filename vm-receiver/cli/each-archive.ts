@@ -5,7 +5,7 @@
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS, SparsebakError } from '../../shared/errors.ts';
 import type { OnLost, Store } from '../store/store.ts';
-import { chosenArchives, describeError } from './output.ts';
+import { chosenArchives, complain, describeError } from './output.ts';
 import type { Settings } from './settings.ts';
 
 /** What went wrong, as it is said on standard error. */
@@ -25,7 +25,7 @@ export class Troubles {
 
   tell(what: string, error: SparsebakError): void {
     this.#all.push(error);
-    process.stderr.write(`sparsebak-receiver: ${this.#of}: ${what}${describeError(error)}\n`);
+    complain(`${this.#of}: ${what}${describeError(error)}`);
   }
 }
 

@@ -64,5 +64,5 @@ function describe(archive: ArchiveName, volumes: readonly VolumeSummary[]): stri
     ]),
   );
   if (rows.length === 0) return `${archive}: no sessions\n`;
-  return `${archive}\n${table([['volume', 'session', 'size', 'stored', 'chunks'], ...rows])}`;
+  return `${archive}\n${table(['volume', 'session', 'size', 'stored', 'chunks'], rows, [2, 3, 4])}`;
 }

@@ -3,6 +3,8 @@
  */
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
+import { isJournal, withPriority, type Priority } from '../../shared/terminal/journal.ts';
+import { formatTable } from '../../shared/terminal/table.ts';
 import { escapeText } from '../../shared/text.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
@@ -27,13 +29,25 @@ export function describeError({ message, hint }: SparsebakError): string {
   return escapeText(hint === undefined ? message : `${message}. ${hint}`, 4000);
 }
 
-/** Columns as wide as they need; cells may hold anything. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const shown = rows.map((row) => row.map((cell) => escapeText(cell, 4096)));
-  const widths: number[] = [];
-  for (const row of shown) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)));
-  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');
-  return shown.map((row) => `  ${line(row).trimEnd()}\n`).join('');
+/** For people, on standard error: with its priority where that is the journal. */
+export function complain(text: string, priority: Priority = 'error'): void {
+  const line = `sparsebak-receiver: ${text}`;
+  process.stderr.write(`${isJournal(2) ? withPriority(line, priority) : line}\n`);
+}
+
+/**
+ * Rows under headings, if there are any, made to fit a terminal; cells may hold anything. A last column without a heading says something about its
+ * row, and is never cut.
+ * @param right the columns of numbers
+ */
+export function table(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): string {
+  if (rows.length === 0) return '';
+  const width = process.stdout.isTTY ? process.stdout.columns || 80 : undefined;
+  return `${formatTable({ headings, rows, right, indent: '  ' }, width)}\n`;
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

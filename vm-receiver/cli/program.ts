@@ -4,12 +4,13 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
+import { addHelpCommand } from '../../shared/cli/help-command.ts';
 import { type SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { GRANTS, type Grant } from '../../shared/wire/messages.ts';
 import { LEVELS, type Level } from './level.ts';
 import { RELEASE } from '../../shared/release.ts';
 import { addMaintenance } from './maintenance.ts';
-import { describeError } from './output.ts';
+import { complain, describeError } from './output.ts';
 import { loadSettings, type Settings } from './settings.ts';
 
 interface GlobalOptions {
@@ -37,7 +38,7 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function report(error: SparsebakError): number {
-  process.stderr.write(`sparsebak-receiver: ${describeError(error)}\n`);
+  complain(describeError(error));
   return error.exitStatus;
 }
 
@@ -53,6 +54,11 @@ function describe(runs: Runner): Command {
     .option('--json', 'one JSON document on standard output')
     .addOption(new Option('--log-level <level>', 'on standard error').choices(LEVELS).default('warn'))
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      outputError: (text) => {
+        complain(`${text.trimEnd().replace(/^error: /, '')} See "sparsebak-receiver --help".`);
+      },
+    })
     .exitOverride()
     .addHelpText(
       'after',
@@ -123,6 +129,7 @@ Examples:
       }),
     );
   addMaintenance(program, runs, settings, () => program.opts<GlobalOptions>().json ?? false);
+  addHelpCommand(program);
   return program;
 }
 

@@ -11,7 +11,7 @@ import type { ArchiveStore, Store } from '../store/store.ts';
 import { confirm, isInteractive } from './confirm.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive } from './each-archive.ts';
-import { describeError, print, showBytes } from './output.ts';
+import { complain, describeError, print, showBytes } from './output.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
 
@@ -62,7 +62,7 @@ export async function pruneCommand(settings: Settings, given: PruneOptions, json
   });
   if (json) await print(`${JSON.stringify({ dryRun: options.dryRun, archives: reports })}\n`);
   const errors = reports.flatMap(({ volumes }) => volumes.flatMap(({ error }) => error ?? []));
-  for (const error of errors) process.stderr.write(`sparsebak-receiver: ${error}\n`);
+  for (const error of errors) complain(error);
   return errors.length > 0 ? EXIT_STATUS.partial : status;
 }
 

@@ -110,5 +110,5 @@ function describe({ archive, files, bytes, mended, since, complete, remembered, 
     place,
     sessions.length === 0 ? 'the whole volume' : `hurts ${sessions.join(' ')}`,
   ]);
-  return summary + table(rows);
+  return summary + table(['', '', '', ''], rows);
 }

@@ -1,5 +1,6 @@
-import { pino } from 'pino';
+import { pino, type DestinationStream } from 'pino';
 import { asSparsebakError } from '../../shared/errors.ts';
+import { isJournal, priorityOf, withPriority } from '../../shared/terminal/journal.ts';
 import { escapeText } from '../../shared/text.ts';
 import type { Grant } from '../../shared/wire/messages.ts';
 import { Conversation } from '../service/conversation.ts';
@@ -20,7 +21,7 @@ export async function serveCommand(
   level: Level,
   timing: Timing = TIMING,
 ): Promise<number> {
-  const log = pino({ name: 'sparsebak-receiver', level }, pino.destination({ dest: 2, sync: true }));
+  const log = pino({ name: 'sparsebak-receiver', level }, logStream());
   const conversation = new Conversation(openInput(0), openOutput(1, timing.silence), grant, timing, log);
   try {
     await serve(conversation, {
@@ -37,4 +38,16 @@ export async function serveCommand(
   } finally {
     conversation.close();
   }
+}
+
+/** Standard error; where that is the journal, each line with its priority. */
+function logStream(): DestinationStream {
+  const standardError = pino.destination({ dest: 2, sync: true });
+  if (!isJournal(2)) return standardError;
+  return {
+    write: (line) => {
+      const { level } = JSON.parse(line) as { level: number };
+      standardError.write(withPriority(line.trimEnd(), priorityOf(level)) + '\n');
+    },
+  };
 }

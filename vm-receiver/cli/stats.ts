@@ -136,5 +136,5 @@ function describe(report: Report): string {
     ]),
     [name ?? id, 'else', showBytes(unfinishedBytes), '', ''],
   ]);
-  return `${archive}: ${showBytes(diskBytes)} on disk${more.join('')}\n${table([['volume', 'session', 'its own', 'shared', 'freed if pruned'], ...rows])}`;
+  return `${archive}: ${showBytes(diskBytes)} on disk${more.join('')}\n${table(['volume', 'session', 'its own', 'shared', 'freed if pruned'], rows, [2, 3, 4])}`;
 }

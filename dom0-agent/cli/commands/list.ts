@@ -213,7 +213,12 @@ function asText(volumes: readonly ListedVolume[]): string {
       proofText(proven, session.session),
     ]),
   );
-  return formatTable(['VOLUME', 'SESSION', 'KIND', 'SIZE', 'CHANGED', 'STORED', 'TAGS', 'PROVEN'], rows, [3, 4, 5]);
+  return formatTable(
+    ['VOLUME', 'SESSION', 'KIND', 'SIZE', 'CHANGED', 'STORED', 'TAGS', 'PROVEN'],
+    rows,
+    [3, 4, 5],
+    [2, 5, 3],
+  );
 }
 
 /** UTC, without seconds. */

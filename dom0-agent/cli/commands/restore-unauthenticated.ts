@@ -17,6 +17,7 @@ export async function restoreUnauthenticated(
   try {
     const own = ownPlaces(context.config);
     const request = { archive: archive.name, volume: name, session, to, force, own, lockWait };
+    progress.begin('restoring');
     const result = await run(client, request, { signal, progress });
     if (client.failure === undefined) await client.bye();
     progress.clear();

@@ -50,11 +50,15 @@ export async function restore(context: CommandContext, name: string, options: Re
       if (volume === undefined) throw new SparsebakError('not-found', `the archive has no volume "${name}"`);
       const session = await findSession(archive, volume, options.session);
       const target = await open(context, destination, session, archive);
-      context.progress.begin(`restoring ${name}`, session.head.size);
+      context.progress.begin('restoring');
+      context.progress.start(name, session.head.size);
       const restored = await runRestore(session, target, {
         ...{ client: archive.client, reader: archive.reader, pool, signal: context.signal },
         onProgress: (bytes) => {
           context.progress.add(bytes);
+        },
+        onSkipped: (bytes) => {
+          context.progress.skip(bytes);
         },
       });
       if (restored.indexFault !== undefined) {

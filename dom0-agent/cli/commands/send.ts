@@ -40,6 +40,7 @@ export async function send(
   mayAutoprune(context, options);
   await finishNoted(context, state);
   const before = config.autoprune === 'space' ? await autoprune(context, options) : undefined;
+  context.progress.begin('sending');
   const { ended, ...sent } = await runSend({
     archive,
     state,
@@ -98,7 +99,7 @@ function asText({ session, clock, volumes }: SendReport, ended: SparsebakError |
     formatSeconds(volume.seconds),
     remarks(volume).join('; '),
   ]);
-  const table = formatTable(['VOLUME', 'KIND', 'SIZE', 'CHANGED', 'SENT', 'TIME', ''], rows, [2, 3, 4, 5]);
+  const table = formatTable(['VOLUME', 'KIND', 'SIZE', 'CHANGED', 'SENT', 'TIME', ''], rows, [2, 3, 4, 5], [5, 2]);
   const hints = formatHints(volumes.filter(({ error }) => error?.message !== ended?.message));
   const doubts = clock === null ? [] : [describeClock(clock)];
   return [table, ...hints, ...doubts, summary(session, volumes)].join('\n');

@@ -152,7 +152,7 @@ function asText(volumes: readonly VolumeStatus[]): string {
     describeProof(volume.proven.whole ?? volume.proven.sample, volume.proven.whole !== null),
     remarks(volume).join('; '),
   ]);
-  return formatTable(['VOLUME', 'NEWEST SESSION', 'TO SEND', 'NOTED', 'PROVEN', ''], rows, [2]);
+  return formatTable(['VOLUME', 'NEWEST SESSION', 'TO SEND', 'NOTED', 'PROVEN', ''], rows, [2], [3]);
 }
 
 function remarks({ kind, error, changedChunks, unfinished, running, missingSince }: VolumeStatus): string[] {

@@ -1,10 +1,12 @@
 /** `verify`: proves that sessions can be restored, by reading and proving what a restore would write. */
 import { randomInt } from 'node:crypto';
+import { isSessionName } from '../../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import { findSession, listedVolumes, sessionNames } from '../../restore/find-session.ts';
 import { readContent, type BadChunk, type ReadTools } from '../../restore/read-content.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
+import { KnownHeads } from '../../trust/known-heads.ts';
 import { forgetDamage, noteDamage } from '../../trust/found-damage.ts';
 import { noteProof } from '../../trust/proofs.ts';
 import type { CommandContext } from '../context.ts';
@@ -44,6 +46,9 @@ export async function verify(
         onProgress: (bytes) => {
           context.progress.add(bytes);
         },
+        onSkipped: (bytes) => {
+          context.progress.skip(bytes);
+        },
       };
       const volumes = listedVolumes(archive, names);
       const { results, isDamaged, ended } = await verifyAll(context, archive, volumes, options, tools);
@@ -74,9 +79,16 @@ async function verifyAll(
   const results: VerifiedSession[] = [];
   const unproven: VerifiedSession[] = [];
   let ended: SparsebakError | undefined;
+  const chosen = new Map<CatalogueVolume, Promise<(string | undefined)[]>>();
   for (const volume of volumes) {
+    const sessions = sessionsOf(archive, volume, options);
+    sessions.catch(() => undefined);
+    chosen.set(volume, sessions);
+  }
+  await announce(context, archive, chosen);
+  for (const [volume, sessions] of chosen) {
     try {
-      for (const session of await sessionsOf(archive, volume, options)) {
+      for (const session of await sessions) {
         results.push(await verifyOne(context, archive, volume, session, options, tools));
       }
     } catch (caught) {
@@ -103,6 +115,27 @@ async function sessionsOf(
   return volume.session === null ? older : [...older, undefined];
 }
 
+/** What is to come, by the sizes that are known: of a session that was never listed here, of none. */
+async function announce(
+  { progress }: CommandContext,
+  { state }: OpenArchive,
+  chosen: ReadonlyMap<CatalogueVolume, Promise<readonly (string | undefined)[]>>,
+): Promise<void> {
+  progress.begin('verifying');
+  const known = new KnownHeads(state);
+  for (const [volume, sessions] of chosen) {
+    for (const name of await sessions.catch(() => [])) {
+      const session = name ?? volume.session;
+      if (session === null || !isSessionName(session)) continue;
+      progress.expect(pieceOf(volume, session), known.get(volume.id, session)?.size ?? 0);
+    }
+  }
+}
+
+function pieceOf({ name }: CatalogueVolume, session: string): string {
+  return `${name} ${session}`;
+}
+
 async function verifyOne(
   context: CommandContext,
   archive: OpenArchive,
@@ -114,7 +147,7 @@ async function verifyOne(
   const blank = blankOf(volume, name);
   try {
     const session = await findSession(archive, volume, name);
-    context.progress.begin(`verifying ${volume.name} ${session.head.session}`, session.head.size);
+    context.progress.start(pieceOf(volume, session.head.session), session.head.size);
     const wanted = sample === undefined ? {} : { wanted: drawnFrom(sample) };
     const result = await readContent({ session, target: null, ...wanted }, tools);
     const { chunks, bytes, badChunks, bad, indexFault } = result;

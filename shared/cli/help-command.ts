@@ -1,0 +1,31 @@
+/** `help`, `help COMMAND`: the same as `COMMAND --help`, for those who try that first. */
+import type { Command } from 'commander';
+import { SparsebakError } from '../errors.ts';
+
+/** Adds it in place of commander's own, which knows only one level and answers a slip with the wrong help. */
+export function addHelpCommand(program: Command): void {
+  program.helpCommand(false);
+  program
+    .command('help')
+    .argument('[command...]')
+    .description('show help, or that of a command')
+    .addHelpText('after', `\nExamples:\n  ${program.name()} help\n  ${program.name()} help list`)
+    .action((names: string[]) => {
+      found(program, names).outputHelp();
+    });
+}
+
+/** @throws `usage` where there is no such command */
+function found(program: Command, names: readonly string[]): Command {
+  let command = program;
+  for (const [at, name] of names.entries()) {
+    const inner = command.commands.find((each) => each.name() === name || each.aliases().includes(name));
+    if (inner === undefined) {
+      throw new SparsebakError('usage', `there is no command "${names.slice(0, at + 1).join(' ')}"`, {
+        hint: `See "${program.name()} help".`,
+      });
+    }
+    command = inner;
+  }
+  return command;
+}
