@@ -113,7 +113,7 @@ function addCommands(program: Command, execute: Execute): void {
     .addOption(
       new Option(
         '--dedup <mode>',
-        'equal chunks get equal bytes, so the backup VM sees which are equal (no receiver stores them once yet)',
+        'on: equal chunks get equal bytes, so the receiver stores them once, and sees which are equal',
       )
         .choices(['on', 'off'])
         .default('off'),

@@ -14,7 +14,7 @@ const MAX_COMPLAINT = 64 * 1024;
 const MAX_LINE = 4096;
 const MAX_SECONDS = 60;
 
-/** Started by a timer or through qrexec, PATH may lack the folders that hold filefrag and blkid. */
+/** Started by a timer or through qrexec, PATH may lack the folders that hold filefrag and lvm. */
 const MORE_PATH = '/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 function environment(): NodeJS.ProcessEnv {
