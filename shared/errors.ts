@@ -19,6 +19,7 @@ export const EXIT_STATUS = {
   partial: 3,
   integrity: 4,
   rollback: 4,
+  fork: 4,
   unreachable: 5,
   refused: 5,
   protocol: 5,

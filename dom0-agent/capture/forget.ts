@@ -3,6 +3,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { releasedSnapshots, settledTick } from './pairing.ts';
+import { withoutTock } from './reap.ts';
 
 /** Nothing is noted for this volume and archive any more. */
 export async function forget(capture: Capture, volume: string, archive: ArchiveId): Promise<void> {
@@ -16,6 +17,21 @@ export async function forget(capture: Capture, volume: string, archive: ArchiveI
     });
     capture.store.save(after);
     await removeSnapshots(capture, releasedSnapshots(state, after));
+  });
+}
+
+/** Sends to the archive that were cut off cannot be resumed any more; what became of them can still be asked. */
+export async function giveUpResuming(capture: Capture, archive: ArchiveId): Promise<void> {
+  await capture.lock.hold(async () => {
+    for (const known of capture.store.list()) {
+      if (known.kind !== 'paired' || known.state.pool !== capture.pool) continue;
+      const { state } = known;
+      if (!state.pending.some((entry) => entry.archive === archive && entry.tock !== null)) continue;
+      const pending = state.pending.map((entry) => (entry.archive === archive ? withoutTock(entry) : entry));
+      const after = settledTick({ ...state, pending });
+      capture.store.save(after);
+      await removeSnapshots(capture, releasedSnapshots(state, after));
+    }
   });
 }
 

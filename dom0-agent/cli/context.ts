@@ -7,6 +7,7 @@ import { DEFAULT_CONFIG, chooseArchive, readConfig, type ArchiveConfig, type Con
 import { misplacedFolder } from '../config/own-folders.ts';
 import { openPools, type Pool } from '../config/pools.ts';
 import type { OnWait, Waiting } from '../link/call-watch.ts';
+import { mustBeAccessible } from '../trust/state-access.ts';
 import { formatSeconds, print } from './output.ts';
 import { Progress } from './progress.ts';
 import { givenPath } from './working-folder.ts';
@@ -52,6 +53,7 @@ export class CommandContext {
   }
 
   pools(): Pool[] {
+    mustBeAccessible(this.config.stateDir);
     return openPools(this.config, {
       lockWait: this.lockWait,
       signal: this.signal,

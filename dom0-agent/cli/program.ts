@@ -8,7 +8,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import { addHelpCommand } from '../../shared/cli/help-command.ts';
 import { RELEASE } from '../../shared/release.ts';
 import type { InitOptions } from './commands/init.ts';
-import type { KeyOptions } from './commands/key.ts';
+import type { UnlockOptions } from './commands/key-unlock.ts';
 import type { RestoreCommandOptions } from './commands/restore.ts';
 import type { SendCommandOptions } from './commands/send.ts';
 import type { VerifyOptions } from './commands/verify.ts';
@@ -16,6 +16,7 @@ import { CommandContext, type GlobalOptions } from './context.ts';
 import { addLifeCommands } from './life-commands.ts';
 import { collect } from './option-values.ts';
 import type { Execute, Run } from './run.ts';
+import type { KeyOptions } from './slot-secrets.ts';
 
 const EXAMPLE_CONFIG = `
 A configuration (/etc/sparsebak/sparsebak.toml) looks like this:
@@ -118,7 +119,7 @@ function addCommands(program: Command, execute: Execute): void {
         .choices(['on', 'off'])
         .default('off'),
     )
-    .option('--passphrase-file <file>', 'its content is the passphrase; the last newline is dropped')
+    .option('--passphrase-file <file>', 'its content is the passphrase, without line ends at its end')
     .option('--passphrase-command <command>', 'what it prints is the passphrase')
     .option('--recovery-key-file <file>', 'writes the recovery key there instead of showing it')
     .addHelpText('after', '\nExample:\n  sparsebak init --passphrase-file /root/backup-passphrase')
@@ -211,7 +212,7 @@ function addKeyCommands(program: Command, execute: Execute): void {
     .helpCommand(false);
   const secret = (command: Command) =>
     command
-      .option('--passphrase-file <file>', 'its content is the passphrase; the last newline is dropped')
+      .option('--passphrase-file <file>', 'its content is the passphrase, without line ends at its end')
       .option('--passphrase-command <command>', 'what it prints is the passphrase');
   key
     .command('list')
@@ -235,16 +236,19 @@ function addKeyCommands(program: Command, execute: Execute): void {
     .command('remove')
     .argument('<slot>')
     .description('remove a slot')
+    .option('--yes', 'do not ask')
     .addHelpText('after', '\nExample:\n  sparsebak key remove second-passphrase')
-    .action(async (slot: string, _options, command: Command) => {
-      await execute(command, async (context) => (await import('./commands/key.ts')).keyRemove(context, slot));
+    .action(async (slot: string, options: { yes?: boolean }, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/key.ts')).keyRemove(context, slot, options));
     });
   secret(key.command('unlock').description('take in an archive that this computer does not know yet'))
     .option('--recovery', 'ask for the recovery key')
     .option('--recovery-key-file <file>', 'read the recovery key from a file')
+    .option('--slot <slot>', 'try this slot alone')
+    .option('--again', 'take in anew an archive that this computer knows; what it knew is kept aside')
     .addHelpText('after', '\nExample:\n  sparsebak key unlock --recovery')
-    .action(async (options: KeyOptions, command: Command) => {
-      await execute(command, async (context) => (await import('./commands/key.ts')).keyUnlock(context, options));
+    .action(async (options: UnlockOptions, command: Command) => {
+      await execute(command, async (context) => (await import('./commands/key-unlock.ts')).keyUnlock(context, options));
     });
 }
 

@@ -3,6 +3,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
+import { equalBytes } from '../content/bytes.ts';
+import { passphraseOf, type Passphrase } from '../content/passphrase.ts';
 import { passphraseFrom } from '../link/passphrase-command.ts';
 import { givenPath } from './working-folder.ts';
 
@@ -19,26 +21,40 @@ export async function readPassphrase(
   options: PassphraseOptions,
   question: string,
   confirm: boolean,
-): Promise<Uint8Array | undefined> {
+): Promise<Passphrase | undefined> {
   if (options.passphraseFile !== undefined && options.passphraseCommand !== undefined) {
     throw new SparsebakError('usage', '--passphrase-file and --passphrase-command exclude each other');
   }
   if (options.passphraseFile !== undefined) return fromFile(options.passphraseFile);
   if (options.passphraseCommand !== undefined) {
-    return notEmpty(
-      withoutNewline(await passphraseFrom(options.passphraseCommand)),
-      'the passphrase command printed nothing',
-    );
+    return notEmpty(await passphraseFrom(options.passphraseCommand), 'the passphrase command printed nothing');
   }
   if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
-  const typed = notEmpty(Buffer.from(await askHidden(question)), 'an empty passphrase protects nothing');
-  if (confirm && !typed.equals(Buffer.from(await askHidden('Again, to be sure')))) {
+  const typed = await askPassphrase(question, confirm);
+  if (confirm && !equalBytes(typed.bytes, (await askPassphrase('Again, to be sure', true)).bytes)) {
     throw new SparsebakError('usage', 'the two passphrases differ', { hint: 'Run the command again.' });
   }
   return typed;
 }
 
-function fromFile(path: string): Buffer {
+/** What stands for all bytes that are no UTF-8, so that different passphrases would be the same. */
+const REPLACEMENT = '\ufffd';
+
+async function askPassphrase(question: string, isNew: boolean): Promise<Passphrase> {
+  const text = await askHidden(question);
+  if (isNew && text.includes(REPLACEMENT)) {
+    throw new SparsebakError(
+      'usage',
+      'this terminal does not send UTF-8: the passphrase cannot be taken as it was typed',
+      {
+        hint: 'Set the terminal to UTF-8, or give --passphrase-file.',
+      },
+    );
+  }
+  return notEmpty(Buffer.from(text), 'an empty passphrase protects nothing');
+}
+
+function fromFile(path: string): Passphrase {
   let bytes: Buffer;
   try {
     bytes = readFileSync(givenPath(path));
@@ -49,17 +65,13 @@ function fromFile(path: string): Buffer {
       cause: error,
     });
   }
-  return notEmpty(withoutNewline(bytes), `the passphrase file ${path} is empty`);
+  return notEmpty(bytes, `the passphrase file ${path} is empty`);
 }
 
-/** The last newline is the editor's, not the passphrase's. */
-function withoutNewline(bytes: Buffer): Buffer {
-  return bytes.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes;
-}
-
-function notEmpty(bytes: Buffer, message: string): Buffer {
-  if (bytes.length === 0) throw new SparsebakError('usage', message);
-  return bytes;
+function notEmpty(given: Uint8Array, message: string): Passphrase {
+  const passphrase = passphraseOf(given);
+  if (passphrase === undefined) throw new SparsebakError('usage', message);
+  return passphrase;
 }
 
 /** A line from the terminal, not shown. */

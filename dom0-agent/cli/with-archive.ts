@@ -4,14 +4,24 @@ import { ArchiveState } from '../trust/archive-state.ts';
 import { openArchive, type OpenArchive } from '../trust/open-archive.ts';
 import type { CommandContext } from './context.ts';
 
+export interface Opening {
+  readonly purpose: Purpose;
+  /** The command itself says that the archive's catalogue is damaged, and ends with exit status 4. */
+  readonly reportsCatalogue: boolean;
+}
+
 export async function withArchive<T>(
   context: CommandContext,
-  purpose: Purpose,
+  opening: Purpose | Opening,
   work: (archive: OpenArchive) => Promise<T>,
 ): Promise<T> {
-  const { archive, config, lockWait, signal } = context;
+  const { purpose, reportsCatalogue } =
+    typeof opening === 'string' ? { purpose: opening, reportsCatalogue: false } : opening;
+  const { archive, config, lockWait, signal, log } = context;
   const state = ArchiveState.open(config.stateDir, archive.name);
-  const open = await openArchive(archive, state, { purpose, lockWait, signal, onWait: context.onWait });
+  const open = await openArchive(archive, state, { purpose, lockWait, signal, log, onWait: context.onWait });
+  const fault = open.catalogueFault;
+  if (fault !== undefined && !reportsCatalogue) log.error(`${fault.message}. ${fault.hint ?? ''}`);
   try {
     const result = await work(open);
     if (open.client.failure === undefined) await open.client.bye();

@@ -19,6 +19,8 @@ export const MAX_CATALOGUE_LENGTH = 16 * 2 ** 20;
 export const MAX_VOLUMES = 4096;
 /** Of one session. */
 export const MAX_TAGS = 64;
+/** Writers whose lines ended; the oldest are dropped. */
+export const MAX_ADOPTIONS = 64;
 /** Bytes of a tag in UTF-8. */
 export const MAX_TAG_LENGTH = 256;
 
@@ -50,12 +52,28 @@ const volume = z
     error: 'session and head go together',
   });
 
+/** The last catalogue of a writer that another one took over from. */
+const adoption = z.strictObject({ writer: writerId, sequence, hash });
+export type Adoption = z.infer<typeof adoption>;
+
+const adopted = z
+  .array(adoption)
+  .min(1)
+  .max(MAX_ADOPTIONS)
+  .refine(
+    (list) => list.every((each, index) => each.sequence > (list[index - 1]?.sequence ?? 0)),
+    'not in the order of their sequences',
+  )
+  .refine((list) => new Set(list.map(({ writer }) => writer)).size === list.length, 'a writer twice');
+
 const schema = z.strictObject({
   archive: archiveId,
   /** The one dom0 that may write. */
   writer: writerId,
   /** 1 for the first; each catalogue's is above the one it replaces. */
   sequence,
+  /** Where the lines of all earlier writers ended; absent where there was none, and in catalogues of before. */
+  adopted: adopted.exactOptional(),
   volumes: z
     .array(volume)
     .max(MAX_VOLUMES)

@@ -1,14 +1,21 @@
 /** The wrapped record, which holds all that never changes in an archive, and the working keys (docs/format.md, sections 3 and 9). */
 import { hkdfSync, randomBytes } from 'node:crypto';
 import * as z from 'zod';
-import type { ArchiveId } from '../../shared/archive/names.ts';
+import { isArchiveName, type ArchiveId, type ArchiveName } from '../../shared/archive/names.ts';
 import { CODECS, type Codec } from './codec.ts';
 import { archiveId, bytes, chunkSize, decodeFields, encodeFields } from './fields.ts';
 import { plain } from './bytes.ts';
 import { KEY_LENGTH } from './xaes.ts';
 
+const archiveName = z.custom<ArchiveName>(
+  (value) => typeof value === 'string' && isArchiveName(value),
+  'not an archive name',
+);
+
 const schema = z.strictObject({
   archive: archiveId,
+  /** So that one archive cannot be shown in another's place. Records of before have none. */
+  name: archiveName.exactOptional(),
   /** False: a plain archive, whose key only signs. */
   encrypted: z.boolean(),
   /** Binds in a plain archive; in an encrypted one it is what new chunks get. */
@@ -24,6 +31,7 @@ const schema = z.strictObject({
 export type WrappedRecord = z.infer<typeof schema>;
 
 export interface RecordOptions {
+  readonly name: ArchiveName;
   readonly encrypted: boolean;
   readonly codec: Codec;
   readonly chunkSize: number;
@@ -31,9 +39,9 @@ export interface RecordOptions {
 }
 
 /** A new archive: random id and key. */
-export function newRecord({ encrypted, codec, chunkSize: size, dedup }: RecordOptions): WrappedRecord {
+export function newRecord({ name, encrypted, codec, chunkSize: size, dedup }: RecordOptions): WrappedRecord {
   const archive = randomBytes(16).toString('hex') as ArchiveId;
-  return { archive, encrypted, codec, chunkSize: size, dedup, key: plain(randomBytes(KEY_LENGTH)) };
+  return { archive, name, encrypted, codec, chunkSize: size, dedup, key: plain(randomBytes(KEY_LENGTH)) };
 }
 
 export function encodeRecord(record: WrappedRecord): Uint8Array {

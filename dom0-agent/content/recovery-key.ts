@@ -14,6 +14,9 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 /** What people read for a digit. */
 const LOOKALIKES: Readonly<Record<string, string>> = { O: '0', I: '1', L: '1' };
 
+/** Blanks, dashes (the minus sign is none to Unicode) and format characters, as word processors and web pages put them. */
+const SEPARATORS = /[\s\p{Zs}\p{Pd}\p{Cf}\u2212]/gu;
+
 /** 32 random bytes. */
 export function newRecoveryKey(): Uint8Array {
   return plain(randomBytes(KEY_LENGTH));
@@ -32,11 +35,13 @@ export function formatRecoveryKey(key: Uint8Array): string {
 }
 
 /**
- * The key's 32 bytes. Case, blanks and hyphens do not matter; O, I and L are read as 0, 1 and 1.
+ * The key's 32 bytes. Case, blanks, dashes of any kind and invisible characters do not matter, nor do wide forms of the digits; O, I and
+ * L are read as 0, 1 and 1.
  * @throws SparsebakError `wrong-passphrase` where it was mistyped, which is found before any key is tried
  */
 export function parseRecoveryKey(text: string): Uint8Array {
-  const digits = Array.from(text.toUpperCase().replaceAll(/[\s-]/g, ''), (digit) => LOOKALIKES[digit] ?? digit);
+  const typed = text.normalize('NFKC').toUpperCase().replaceAll(SEPARATORS, '');
+  const digits = Array.from(typed, (digit) => LOOKALIKES[digit] ?? digit);
   if (digits.length !== DIGITS) throw mistyped(`it has ${digits.length} characters, not ${DIGITS}`);
   const wrong = digits.findIndex((digit) => !ALPHABET.includes(digit));
   if (wrong !== -1)

@@ -11,6 +11,7 @@ import { archiveId, bytes, decodeFields, encodeFields, uint } from './fields.ts'
 import { integrityFault } from './fault.ts';
 import { equalBytes, plain } from './bytes.ts';
 import { decodeRecord, encodeRecord, type WrappedRecord } from './keys.ts';
+import type { Passphrase } from './passphrase.ts';
 import { SEALED_OVERHEAD, seal, unsealPlain } from './sealed.ts';
 import { KEY_LENGTH, Xaes256Gcm } from './xaes.ts';
 
@@ -19,15 +20,18 @@ export const MAX_SLOT_LENGTH = 4 * 1024;
 
 /** What new slots get: 128 MiB and about 0.3 s. */
 const SCRYPT_COST = { n: 2 ** 17, r: 8, p: 1 } as const;
-/** What is computed at all. The upper end takes 1 GiB; the lower one is far below what was ever written. */
-const SCRYPT_BOUNDS = { lowestN: 2 ** 14, highestN: 2 ** 20, r: 8, highestP: 4 } as const;
+/**
+ * What is computed at all, since the receiver may have written the slot: p times 128 N r bytes, at most 256 MiB, is twice the memory
+ * and the work of what was ever written. The lower end is far below that.
+ */
+const SCRYPT_BOUNDS = { lowestN: 2 ** 14, r: 8, highestCost: 256 * 2 ** 20 } as const;
 
 const KIND_NUMBER = { passphrase: 1, recovery: 2 } as const;
 export type SlotKind = keyof typeof KIND_NUMBER;
 
-/** What opens a slot. A passphrase is taken as bytes, as it was typed, without the line's end. */
+/** What opens a slot. */
 export type SlotSecret =
-  | { readonly kind: 'passphrase'; readonly passphrase: Uint8Array }
+  | { readonly kind: 'passphrase'; readonly passphrase: Passphrase }
   | { readonly kind: 'recovery'; readonly key: Uint8Array };
 
 const SALT_LENGTH = 32;
@@ -52,7 +56,8 @@ type Slot = z.infer<typeof schema>;
 export async function sealSlot(record: WrappedRecord, secret: SlotSecret): Promise<Uint8Array> {
   const cost = secret.kind === 'passphrase' ? SCRYPT_COST : { n: 0, r: 0, p: 0 };
   const slot = { archive: record.archive, kind: secret.kind, ...cost, salt: plain(randomBytes(SALT_LENGTH)) };
-  const cipher = new Xaes256Gcm(await slotKey(slot, secret));
+  const [input] = stretchedFrom(secret);
+  const cipher = new Xaes256Gcm(await slotKey(slot, input));
   const sealed = seal(cipher, OBJECT_TYPE.slot, aadOf(slot), encodeRecord(record));
   return encodeFields(schema, { ...slot, sealed, check: checkOf({ ...slot, sealed }) }, 'the key slot');
 }
@@ -67,7 +72,8 @@ export function inspectSlot(stored: Uint8Array): { readonly kind: SlotKind; read
 }
 
 /**
- * Takes about 0.3 s of another thread and 128 MiB for a passphrase.
+ * Takes about 0.3 s of another thread and 128 MiB for a passphrase, and twice that at most; the time twice where an older form of
+ * it is tried as well.
  * @param archive the archive that the slot must be of, where that is known
  * @throws SparsebakError `integrity` for a damaged slot or another archive's, `wrong-passphrase` for a secret that does not open it
  */
@@ -77,8 +83,7 @@ export async function openSlot(stored: Uint8Array, secret: SlotSecret, archive?:
     throw integrityFault('the key slot', 'it is of another archive');
   if (slot.kind !== secret.kind)
     throw wrongSecret(`this slot takes a ${slot.kind === 'recovery' ? 'recovery key' : 'passphrase'}`);
-  const cipher = new Xaes256Gcm(await slotKey(slot, secret));
-  const record = decodeRecord(unsealSlot(cipher, slot));
+  const record = decodeRecord(await unsealedBy(slot, stretchedFrom(secret)));
   if (record.archive !== slot.archive) throw integrityFault('the key slot', 'it holds the key of another archive');
   return record;
 }
@@ -99,12 +104,32 @@ function checkParameters({ kind, n, r, p }: Slot): void {
       ? n === 0 && r === 0 && p === 0
       : Number.isInteger(Math.log2(n)) &&
         n >= SCRYPT_BOUNDS.lowestN &&
-        n <= SCRYPT_BOUNDS.highestN &&
         r === SCRYPT_BOUNDS.r &&
         p >= 1 &&
-        p <= SCRYPT_BOUNDS.highestP;
+        128 * n * r * p <= SCRYPT_BOUNDS.highestCost;
   if (!allowed)
     throw integrityFault('the key slot', `scrypt with N=${n}, r=${r}, p=${p} is outside what is ever written`);
+}
+
+/** What a slot's key is made from: of a passphrase the form that is sealed with, then an older one. */
+function stretchedFrom(secret: SlotSecret): readonly [SlotKeySource, ...SlotKeySource[]] {
+  if (secret.kind === 'recovery') return [secret];
+  const { bytes: form, older } = secret.passphrase;
+  const first = { kind: 'passphrase', bytes: form } as const;
+  return older === undefined ? [first] : [first, { kind: 'passphrase', bytes: older }];
+}
+
+async function unsealedBy(slot: Slot, sources: readonly SlotKeySource[]): Promise<Uint8Array> {
+  let wrong: unknown;
+  for (const source of sources) {
+    const cipher = new Xaes256Gcm(await slotKey(slot, source));
+    try {
+      return unsealSlot(cipher, slot);
+    } catch (error) {
+      wrong = error;
+    }
+  }
+  throw wrong;
 }
 
 /** The check says that the slot is whole, so what does not authenticate is the secret's fault. */
@@ -118,15 +143,17 @@ function unsealSlot(cipher: Xaes256Gcm, slot: Slot): Uint8Array {
 }
 
 type SlotKeyInput = Pick<Slot, 'n' | 'r' | 'p' | 'salt'>;
+type SlotKeySource =
+  { readonly kind: 'passphrase'; readonly bytes: Uint8Array } | { readonly kind: 'recovery'; readonly key: Uint8Array };
 
-async function slotKey({ n, r, p, salt }: SlotKeyInput, secret: SlotSecret): Promise<Uint8Array> {
-  if (secret.kind === 'recovery') {
-    return new Uint8Array(hkdfSync('sha512', secret.key, salt, 'sparsebak 1 recovery', KEY_LENGTH));
+async function slotKey({ n, r, p, salt }: SlotKeyInput, source: SlotKeySource): Promise<Uint8Array> {
+  if (source.kind === 'recovery') {
+    return new Uint8Array(hkdfSync('sha512', source.key, salt, 'sparsebak 1 recovery', KEY_LENGTH));
   }
   // OpenSSL's own limit is 32 MiB. What it counts: p blocks, N + 2 blocks, of 128 r bytes each.
   const maxmem = 128 * r * (n + p + 2);
   return new Promise((resolve, reject) => {
-    scrypt(secret.passphrase, salt, KEY_LENGTH, { N: n, r, p, maxmem }, (error, key) => {
+    scrypt(source.bytes, salt, KEY_LENGTH, { N: n, r, p, maxmem }, (error, key) => {
       if (error === null) resolve(key);
       else
         reject(

@@ -8,6 +8,7 @@ import { forget, renamed } from '../capture/forget.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { deleteVolume, protect, renameVolume } from '../link/maintenance.ts';
 import type { StoredSession } from '../trust/proven-reader.ts';
+import { successorOf } from '../trust/succession.ts';
 import { isProtectedBy } from './protecting-tags.ts';
 import { noteChanges, strikeOutChanges, unfinishedChanges, type Change } from './unfinished-changes.ts';
 import type { Writer } from './writer.ts';
@@ -43,14 +44,10 @@ export async function changeCatalogue(
 ): Promise<Reconciled> {
   const { state, open } = writer;
   noteChanges(state, changes);
-  const { catalogue } = open.pin.known;
-  const sequence = state.burnSequence(catalogue.sequence);
-  await open.pin.replace(open.client, {
-    ...catalogue,
-    writer: state.settings.writer,
-    sequence,
-    volumes: [...volumes],
-  });
+  const { known } = open.pin;
+  const sequence = state.burnSequence(known.catalogue.sequence);
+  const next = successorOf(known, { writer: state.settings.writer, sequence, volumes: [...volumes] });
+  await open.pin.replace(open.client, next);
   const outcome = await reconcile(writer, changes);
   strikeOutChanges(state, changes);
   return outcome;

@@ -14,7 +14,9 @@ export async function withWriter<T>(options: WriterOptions, work: (writer: Write
   const lock = await lockArchive(options);
   const clients: ReceiverClient[] = [];
   try {
-    const open = await openArchive(options.archive, options.state, { ...options, purpose: 'receive', writes: true });
+    const acceptFork = options.adopts === true && options.acceptRollback === true;
+    const opening = { ...options, purpose: 'receive', writes: true, acceptFork } as const;
+    const open = await openArchive(options.archive, options.state, opening);
     clients.push(open.client);
     if (options.adopts !== true) refuseForeignWriter(open);
     let second: Promise<ReceiverClient> | undefined;

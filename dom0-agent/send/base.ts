@@ -6,7 +6,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { newestHead } from '../trust/newest-head.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
-import { ROLLBACK_HINT } from '../trust/pin.ts';
+import { ROLLBACK_HINT } from '../trust/pin-faults.ts';
 import type { ProvenSession, StoredSession } from '../trust/proven-reader.ts';
 
 export interface Base {

@@ -2,6 +2,7 @@
 import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import type { Catalogue, CatalogueVolume } from '../content/catalogue.ts';
 import type { ArchiveState } from '../trust/archive-state.ts';
+import { successorOf, type HashedCatalogue } from '../trust/succession.ts';
 
 /** A head that the receiver has committed. */
 export interface NewHead {
@@ -14,12 +15,12 @@ export interface NewHead {
 }
 
 export function catalogueWith(
-  current: Catalogue,
+  current: HashedCatalogue,
   state: ArchiveState,
   sequence: number,
   heads: readonly NewHead[],
 ): Catalogue {
-  const volumes = new Map(current.volumes.map((volume) => [volume.id, volume]));
+  const volumes = new Map(current.catalogue.volumes.map((volume) => [volume.id, volume]));
   for (const head of heads) {
     const before = volumes.get(head.volumeId);
     // What was deleted does not come back by the end of an old send.
@@ -37,5 +38,5 @@ export function catalogueWith(
     };
     volumes.set(head.volumeId, entry);
   }
-  return { archive: state.record.archive, writer: state.settings.writer, sequence, volumes: [...volumes.values()] };
+  return successorOf(current, { writer: state.settings.writer, sequence, volumes: [...volumes.values()] });
 }

@@ -295,7 +295,7 @@ async function listHeads(
   done: readonly PlannedVolume[],
 ): Promise<void> {
   const { archive } = context;
-  const { catalogue } = archive.pin.known;
+  const { catalogue, hash } = archive.pin.known;
   const changed = heads.length > 0 || corrected.length > 0;
   if (!changed || archive.client.failure !== undefined) return;
   // The receiver is told what a tag protects once the catalogue says it.
@@ -307,7 +307,8 @@ async function listHeads(
   }
   const found = new Map(corrected.map((volume) => [volume.id, volume]));
   const volumes = catalogue.volumes.map((volume) => found.get(volume.id) ?? volume);
-  await archive.pin.replace(archive.client, catalogueWith({ ...catalogue, volumes }, archive.state, sequence, heads));
+  const current = { catalogue: { ...catalogue, volumes }, hash };
+  await archive.pin.replace(archive.client, catalogueWith(current, archive.state, sequence, heads));
   for (const { pool, request } of done) {
     await settled(pool, { volume: request.volume, archive: request.archive, pairing: request.pairing });
   }

@@ -10,7 +10,7 @@ import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { objectHash } from '../content/hash.ts';
 import type { Pool } from '../config/pools.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
-import { ROLLBACK_HINT } from '../trust/pin.ts';
+import { ROLLBACK_HINT } from '../trust/pin-faults.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { sentReport, type VolumeReport } from './report.ts';
 import type { SendContext } from './context.ts';
@@ -45,7 +45,7 @@ export async function settleUnfinished(context: SendContext, pools: readonly Poo
   if (listed.length === 0) return resumed;
   const sequence = archive.state.burnSequence(archive.pin.known.catalogue.sequence);
   const heads = listed.map(({ head }) => head);
-  await archive.pin.replace(archive.client, catalogueWith(archive.pin.known.catalogue, archive.state, sequence, heads));
+  await archive.pin.replace(archive.client, catalogueWith(archive.pin.known, archive.state, sequence, heads));
   for (const { entry } of listed) await settled(entry.pool, refOf(entry));
   return resumed;
 }

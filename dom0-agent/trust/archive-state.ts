@@ -3,7 +3,7 @@
  * sequence, and the pin (pin.ts). Losing it costs a passphrase and a full compare; leaking it costs the archive.
  */
 import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import {
@@ -17,6 +17,7 @@ import { makeFolderDurably, removeDurably, writeDurably } from '../../shared/dur
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { ArchiveContent } from '../content/archive-content.ts';
 import { decodeRecord, encodeRecord, type WrappedRecord } from '../content/keys.ts';
+import { forbidden, isForbidden, mustBeAccessible } from './state-access.ts';
 
 const settings = z.strictObject({
   v: z.literal(1),
@@ -42,31 +43,27 @@ export class ArchiveState {
     this.content = new ArchiveContent(record);
   }
 
-  /** @throws `config` where this dom0 does not know the archive, `integrity` where its state is damaged */
+  /** @throws `config` where this dom0 does not know the archive or may not read its state, `integrity` where that is damaged */
   static open(stateDir: string, name: ArchiveName): ArchiveState {
     const folder = archiveFolder(stateDir, name);
     try {
       const archiveSettings = settings.parse(JSON.parse(readFileSync(join(folder, 'settings.json'), 'utf8')));
-      return new ArchiveState(folder, decodeRecord(readFileSync(join(folder, 'record'))), archiveSettings);
+      const record = decodeRecord(readFileSync(join(folder, 'record')));
+      if (record.name !== undefined && record.name !== name) throw ofAnother(folder, record.name);
+      return new ArchiveState(folder, record, archiveSettings);
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') {
-        throw new SparsebakError('config', `archive "${name}" is not known here`, {
-          hint: `Make it with "sparsebak init", or take in an existing one with "sparsebak key unlock".`,
-          cause: error,
-        });
-      }
-      throw new SparsebakError('integrity', `the state of archive "${name}" in ${folder} is damaged`, {
-        hint: `Move that folder away and take the archive in again with "sparsebak key unlock".`,
-        cause: error,
-      });
+      throw unreadable(folder, name, error);
     }
   }
 
+  /** @throws `config` where this user may not look */
   static exists(stateDir: string, name: ArchiveName): boolean {
+    const folder = archiveFolder(stateDir, name);
     try {
-      readFileSync(join(archiveFolder(stateDir, name), 'settings.json'));
+      readFileSync(join(folder, 'settings.json'));
       return true;
-    } catch {
+    } catch (error) {
+      if (isForbidden(error)) throw forbidden(folder, error);
       return false;
     }
   }
@@ -79,6 +76,7 @@ export class ArchiveState {
     choice: { codec: ArchiveSettings['codec']; level: number; creating: boolean },
   ): ArchiveState {
     const folder = archiveFolder(stateDir, name);
+    mustBeAccessible(stateDir);
     makeFolderDurably(folder);
     writeDurably(join(folder, 'record'), encodeRecord(record));
     const archiveSettings: ArchiveSettings = { v: 1, writer: randomBytes(16).toString('hex'), ...choice };
@@ -91,6 +89,14 @@ export class ArchiveState {
   created(): void {
     this.settings.creating = false;
     this.#writeSettings();
+  }
+
+  /** Whether another state has taken this one's place since it was opened: the archive was set aside. */
+  isReplaced(name: ArchiveName): boolean {
+    const stateDir = dirname(dirname(this.folder));
+    if (!ArchiveState.exists(stateDir, name)) return true;
+    const { record, settings: now } = ArchiveState.open(stateDir, name);
+    return record.archive !== this.record.archive || now.writer !== this.settings.writer;
   }
 
   /** Forgets the archive (an `init` that the receiver refused). */
@@ -153,4 +159,25 @@ export class ArchiveState {
 
 export function archiveFolder(stateDir: string, name: ArchiveName): string {
   return join(stateDir, 'archives', name);
+}
+
+function unreadable(folder: string, name: ArchiveName, error: unknown): SparsebakError {
+  if (systemCode(error) === 'ENOENT') {
+    return new SparsebakError('config', `archive "${name}" is not known here`, {
+      hint: `Make it with "sparsebak init", or take in an existing one with "sparsebak key unlock".`,
+      cause: error,
+    });
+  }
+  if (isForbidden(error)) return forbidden(folder, error);
+  if (error instanceof SparsebakError && error.code === 'config') return error;
+  return new SparsebakError('integrity', `the state of archive "${name}" in ${folder} is damaged`, {
+    hint: `Put it back from a copy, or take the archive in anew with "sparsebak key unlock --again".`,
+    cause: error,
+  });
+}
+
+function ofAnother(folder: string, other: ArchiveName): SparsebakError {
+  return new SparsebakError('config', `the state in ${folder} is that of archive "${other}"`, {
+    hint: 'An archive keeps its name: give it that name in the configuration, and the folder in the state and the one at the destination too.',
+  });
 }

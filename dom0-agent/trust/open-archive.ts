@@ -2,6 +2,7 @@
  * A call to an archive: the receiver is started, greeted and asked for the archive, which must be the one that this
  * dom0's key is for. Everything that reads or writes an archive begins here.
  */
+import type { Logger } from 'pino';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveConfig } from '../config/config.ts';
 import type { OnWait } from '../link/call-watch.ts';
@@ -24,6 +25,8 @@ export interface OpenArchive {
   readonly rules: ReceiverRules;
   /** The user takes the archive as it is, whatever the pin says. */
   readonly acceptRollback: boolean;
+  /** What is wrong with the archive's own catalogue, where it was not put back; `pinned` is then what this dom0 knows. */
+  readonly catalogueFault: SparsebakError | undefined;
 }
 
 export interface ReceiverRules {
@@ -38,11 +41,14 @@ export interface OpenOptions {
   /** Seconds to wait for another process's lock. */
   readonly lockWait: number;
   readonly acceptRollback?: boolean;
+  /** The user takes over an archive that another computer wrote to as well. */
+  readonly acceptFork?: boolean;
   /** The caller holds the archive's lock, and may settle the pin. */
   readonly writes?: boolean;
   readonly signal: AbortSignal;
   /** Told what is waited for when the receiver takes its time. */
   readonly onWait?: OnWait;
+  readonly log: Logger;
 }
 
 /** Starts the receiver and greets it. @throws `unreachable`, `protocol`, `refused`, `interrupted` */
@@ -69,9 +75,12 @@ export async function openArchive(
     refuseUnfinished(archive, state);
     const rules = await openNamed(client, archive, state, options.lockWait);
     const pin = new Pin(state);
-    const { acceptRollback = false, writes = false } = options;
-    const pinned = await pin.check(client, { settles: writes, acceptRollback });
-    return { client, state, pin, pinned, rules, acceptRollback, reader: new ProvenReader(client, state.content) };
+    const { acceptRollback = false, acceptFork = false, writes = false } = options;
+    const { pinned, damaged } = await pin.check(client, { settles: writes, acceptRollback, acceptFork });
+    if (damaged?.repaired === true) options.log.warn(`${damaged.fault.message}; this computer's copy was put back`);
+    const catalogueFault = damaged?.repaired === false ? damaged.fault : undefined;
+    const reader = new ProvenReader(client, state.content);
+    return { client, state, pin, pinned, rules, acceptRollback, catalogueFault, reader };
   } catch (error) {
     client.close();
     throw error;
@@ -92,7 +101,9 @@ async function openKnown(client: ReceiverClient, archive: ArchiveConfig, lockWai
   } catch (error) {
     if (!(error instanceof SparsebakError) || error.code !== 'not-found') throw error;
     throw new SparsebakError('rollback', `${client.destination} does not have the archive "${archive.name}"`, {
-      hint: 'Look whether the destination or the backup disk is the right one.',
+      hint:
+        'Look whether the destination or the backup disk is the right one. If an empty disk took the place of a lost one, ' +
+        '"sparsebak init" makes a new archive of that name, and keeps what this computer knows of the old one.',
       cause: error,
     });
   }
@@ -116,7 +127,9 @@ async function openNamed(
       'rollback',
       `${client.destination} holds another archive under the name "${archive.name}"`,
       {
-        hint: 'Look whether the destination or the backup disk is the right one.',
+        hint:
+          'Look whether the destination or the backup disk is the right one. To use the archive that is there, run ' +
+          '"sparsebak key unlock --again": what this computer knows of the other is kept.',
       },
     );
   }

@@ -1,6 +1,7 @@
 /**
  * The pin: the catalogue that dom0 keeps itself, `current` and at most one `next`. The archive must show exactly one of
- * them. `next` is durable here before it is sent, and is put again byte for byte until it was answered.
+ * them, or one that was made over them (succession.ts). `next` is durable here before it is sent, and is put again byte for byte
+ * until it was answered.
  */
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +12,9 @@ import { objectHash } from '../content/hash.ts';
 import type { Catalogue } from '../content/catalogue.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import type { ArchiveState } from './archive-state.ts';
+import { catalogueDamaged, forked, pinLost, rolledBack } from './pin-faults.ts';
 import { fetchCatalogue } from './proven-reader.ts';
+import { successionOf } from './succession.ts';
 
 export interface Pinned {
   readonly bytes: Uint8Array;
@@ -22,13 +25,17 @@ export interface Pinned {
 export interface PinCheck {
   /** Whether a `next` is brought to its end. Only the holder of the archive's lock may: for others the pin is to read. */
   readonly settles: boolean;
-  /** Take what is there when it is older or another than the pin. */
+  /** Take what is there when it is older than the pin. */
   readonly acceptRollback: boolean;
+  /** Take what is there when another computer made it, and not over the pin. */
+  readonly acceptFork: boolean;
 }
 
-/** What to do when the archive is not as this dom0 knows it. */
-export const ROLLBACK_HINT =
-  'If you restored the backup disk from a copy, send with --accept-rollback; otherwise do not trust the backup VM until you know why.';
+export interface Checked {
+  readonly pinned: Pinned;
+  /** The archive's own catalogue is damaged or missing, so that the pin stands alone; `repaired` where it was put back. */
+  readonly damaged?: { readonly fault: SparsebakError; readonly repaired: boolean };
+}
 
 export class Pin {
   readonly #state: ArchiveState;
@@ -53,43 +60,65 @@ export class Pin {
   }
 
   /**
-   * Compares the archive with the pin.
-   * @throws `rollback` when the archive shows anything but `current` or `next` (a newer one is taken by a dom0 that is not the writer)
+   * Compares the archive with the pin. A catalogue that another dom0 made over it is taken.
+   * @throws `rollback` for an older one, `fork` for one of another line, `integrity` where there is neither a pin nor a catalogue
    */
-  async check(client: ReceiverClient, { settles, acceptRollback }: PinCheck): Promise<Pinned> {
+  async check(client: ReceiverClient, { settles, acceptRollback, acceptFork }: PinCheck): Promise<Checked> {
     const bytes = await fetchCatalogue(client);
     const hash = objectHash(bytes);
     // A send beside a reading command may have moved the pin since it was loaded.
     const same = this.#match(hash) ?? this.#reload().#match(hash);
-    if (same !== undefined) return settles ? this.#settle(client, same) : same;
-    const there: Pinned = { bytes, hash, catalogue: this.#state.content.openCatalogue(bytes) };
-    const ours = this.#current?.catalogue.sequence ?? 0;
-    const newer = there.catalogue.sequence > ours;
-    const weWrite = there.catalogue.writer === this.#state.settings.writer;
-    if (!weWrite && (newer || this.#current === undefined)) {
-      this.#adopt(there);
-      return there;
+    if (same !== undefined) return { pinned: settles ? await this.#settle(client, same) : same };
+    let catalogue: Catalogue;
+    try {
+      catalogue = this.#state.content.openCatalogue(bytes);
+    } catch (error) {
+      return await this.#withoutCatalogue(client, hash, asSparsebakError(error, 'integrity'), settles);
     }
-    if (!acceptRollback && this.#current === undefined) {
-      throw new SparsebakError(
-        'rollback',
-        'dom0 lost its own catalogue of this archive: a rollback could not be told',
-        {
-          hint: 'See "sparsebak-receiver list" in the backup VM for what there is; if nothing is missing, send with --accept-rollback.',
-        },
-      );
+    const there: Pinned = { bytes, hash, catalogue };
+    const fault = this.#faultOf(catalogue);
+    const accepted = fault?.code === 'fork' ? acceptFork : acceptRollback;
+    if (fault !== undefined && !accepted) throw fault;
+    this.#take(there);
+    return { pinned: there };
+  }
+
+  /** Why a catalogue that is not the pin cannot be taken without the user's word. */
+  #faultOf(shown: Catalogue): SparsebakError | undefined {
+    const me = this.#state.settings.writer;
+    if (this.#current === undefined) return shown.writer === me ? pinLost() : undefined;
+    const pins = this.#next === undefined ? [this.#current] : [this.#current, this.#next];
+    const succession = successionOf(pins, shown, me);
+    const { catalogue: known } = this.#current;
+    switch (succession.kind) {
+      case 'follows':
+        return undefined;
+      case 'older':
+        return rolledBack(shown.sequence, known.sequence);
+      case 'forked':
+        return forked((this.#next ?? this.#current).catalogue, shown, succession, me);
     }
-    if (!acceptRollback) {
-      throw new SparsebakError(
-        'rollback',
-        `the archive shows catalogue ${there.catalogue.sequence}, but this dom0 knows ${ours}: it was rolled back, or another dom0 with this key wrote to it`,
-        {
-          hint: ROLLBACK_HINT,
-        },
-      );
-    }
-    this.#adopt(there);
-    return there;
+  }
+
+  /**
+   * What cannot be read is no other computer's catalogue, so the writer puts its own back; who only reads has its pin all the same.
+   * @param there the hash of what the archive shows
+   */
+  async #withoutCatalogue(
+    client: ReceiverClient,
+    there: Uint8Array,
+    cause: SparsebakError,
+    settles: boolean,
+  ): Promise<Checked> {
+    const ours = this.#next ?? this.#current;
+    const puts = ours?.catalogue.writer === this.#state.settings.writer;
+    const fault = catalogueDamaged(cause, puts);
+    if (ours === undefined || (settles && !puts)) throw fault;
+    if (!settles) return { pinned: this.#current ?? ours, damaged: { fault, repaired: false } };
+    await client.sendParts(ours.bytes);
+    await client.request({ t: 'put-catalogue', replaces: there });
+    if (ours === this.#next) this.#promote();
+    return { pinned: this.known, damaged: { fault, repaired: true } };
   }
 
   #match(hash: Uint8Array): Pinned | undefined {
@@ -136,7 +165,7 @@ export class Pin {
     this.#next = undefined;
   }
 
-  #adopt(there: Pinned): void {
+  #take(there: Pinned): void {
     writeDurably(join(this.#state.folder, 'current'), there.bytes);
     if (this.#next !== undefined) removeDurably(join(this.#state.folder, 'next'));
     this.#current = there;

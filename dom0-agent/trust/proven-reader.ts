@@ -211,9 +211,15 @@ export class ProvenReader {
   }
 }
 
+/** The archive's catalogue, not proven yet; no bytes for one that is missing, unreadable, or longer than any. */
 export async function fetchCatalogue(client: ReceiverClient): Promise<Uint8Array> {
-  const bytes = await fetchObject(client, { t: 'get-catalogue' }, MAX_CATALOGUE);
-  return bytes ?? new Uint8Array(0);
+  const nothing = new Uint8Array(0);
+  try {
+    return (await fetchObject(client, { t: 'get-catalogue' }, MAX_CATALOGUE)) ?? nothing;
+  } catch (error) {
+    if (error instanceof SparsebakError && error.code === 'integrity') return nothing;
+    throw error;
+  }
 }
 
 /** Room for an object whose length nobody has proven yet: it grows by doubling, whatever pieces it comes in. */

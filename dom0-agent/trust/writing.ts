@@ -18,13 +18,18 @@ export interface LockOptions {
 
 /** Held for the whole of a send, or of a change. @throws `locked`, `interrupted` */
 export async function lockArchive({ archive, state, lockWait, log, signal }: LockOptions): Promise<Lock> {
-  return acquireLock(join(state.folder, 'lock'), {
+  const lock = await acquireLock(join(state.folder, 'lock'), {
     exclusive: true,
     waitSeconds: lockWait,
     signal,
     onWait: () => {
       log.warn(`waiting for another command that writes to archive ${archive.name}`);
     },
+  });
+  if (!state.isReplaced(archive.name)) return lock;
+  lock.release();
+  throw new SparsebakError('failed', `archive ${archive.name} was made or taken in anew by another command meanwhile`, {
+    hint: 'Run the command again.',
   });
 }
 

@@ -84,7 +84,7 @@ const receive: readonly Said[] = [
 export const GRANTED: Readonly<Record<Grant, ReadonlySet<Said>>> = {
   retrieve: new Set(retrieve),
   receive: new Set(receive),
-  maintain: new Set([...retrieve, ...maintaining]),
+  maintain: new Set([...retrieve, ...maintaining, 'put-slot', 'drop-slot']),
   all: new Set([...receive, ...maintaining]),
 };
 

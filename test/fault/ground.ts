@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { parseDestination } from '../../dom0-agent/link/destination.ts';
 import { PipelinePool } from '../../dom0-agent/pipeline/pool.ts';
 import { findSession } from '../../dom0-agent/restore/find-session.ts';
@@ -207,7 +208,7 @@ export class Ground {
     const destination = parseDestination(`local:${this.lab.root}`);
     const name = this.lab.archive as ArchiveName;
     const archive = { name, destination, qubesClient: 'qrexec-client' } as const;
-    const options = { purpose: 'retrieve', lockWait: 5, signal } as const;
+    const options = { purpose: 'retrieve', lockWait: 5, signal, log: pino({ level: 'silent' }) } as const;
     return await openArchive(archive, ArchiveState.open(this.state, name), options);
   }
 

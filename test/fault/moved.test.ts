@@ -202,8 +202,8 @@ const CASES: readonly Case[] = [
   {
     name: 'A7 the catalogue taken away',
     tamper: (ground) => rmSync(join(ground.archive, 'catalogue')),
-    lost: 'all',
-    ...{ verify: 5, list: 5, send: 5 },
+    lost: [],
+    ...{ verify: 4, list: 4, send: 0 },
   },
   {
     name: 'A7 the archive taken away',
@@ -287,8 +287,8 @@ const CASES: readonly Case[] = [
   {
     name: 'A8 a catalogue of 17 MiB',
     tamper: (ground) => writeFileSync(join(ground.archive, 'catalogue'), Buffer.alloc(17 * 2 ** 20, 1)),
-    lost: 'all',
-    ...{ verify: 4, list: 4, send: 4 },
+    lost: [],
+    ...{ verify: 4, list: 4, send: 0 },
   },
   {
     name: 'A8 a page of 60 KiB, an index of 4 MiB',

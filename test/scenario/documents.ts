@@ -23,6 +23,7 @@ export const initDocument = z.strictObject({
     .string()
     .regex(/^([0-9A-Z]{7}-){7}[0-9A-Z]{7}$/)
     .optional(),
+  aside: z.string().optional(),
 });
 
 export const sentVolume = z.strictObject({
@@ -135,9 +136,12 @@ export const listDocument = z.strictObject({
 });
 export type ListDocument = z.infer<typeof listDocument>;
 
+/** Which archive, and how far it is. */
+const line = z.strictObject({ id, sequence: uint.min(1), hash: z.string().regex(/^[0-9a-f]{64}$/) });
+
 export const statusDocument = z.strictObject({
   archive: z.string(),
-  sequence: uint.min(1),
+  ...line.shape,
   clock,
   volumes: z.array(
     z.strictObject({
@@ -183,17 +187,20 @@ export const verifyDocument = z.strictObject({
     }),
   ),
   error: error.optional(),
+  /** Slots, and the catalogue, that are damaged. */
+  files: z.array(z.strictObject({ file: z.string().min(1), error: error.extend({ hint: z.string().optional() }) })),
 });
 
 export const slotsDocument = z.strictObject({
   slots: z.array(z.strictObject({ name: z.string(), kind: z.enum(['passphrase', 'recovery key', 'DAMAGED']) })),
+  line,
 });
 
 export const unlockDocument = z.strictObject({
   archive: z.string(),
-  id,
-  sequence: uint.min(1),
-  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  ...line.shape,
+  aside: z.string().optional(),
+  knew: line.nullable().optional(),
 });
 
 /** What stands on stdout in place of a command's document when the command failed as a whole. */

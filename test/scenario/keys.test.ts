@@ -11,6 +11,7 @@ import {
   listDocument,
   sendDocument,
   slotsDocument,
+  statusDocument,
   unlockDocument,
   verifyDocument,
 } from './documents.ts';
@@ -66,22 +67,29 @@ test('keys are added, changed and removed; the last one stays; each opens the ar
   (await lab.run(['key', 'add', 'Büro', '--passphrase-file', first])).expect(2);
   (await lab.run(['key', 'add', 'desk'])).expect(2);
   (await lab.run(['key', 'change', 'none', '--passphrase-file', first])).expect(2);
-  (await lab.run(['key', 'remove', 'none'])).expect(2);
+  (await lab.run(['key', 'remove', 'none', '--yes'])).expect(2);
 
   await lab.ask(changed, ['key', 'change', 'passphrase', '--passphrase-file', secret('new', 'a new one')]);
   assert.ok(await opens('--passphrase-file', join(lab.folder, 'new')));
-  assert.ok(await opens('--passphrase-file', join(lab.folder, 'second')));
   assert.ok(await opens('--passphrase-file', secret('third', 'third')));
+  // Of three passphrase slots two are tried unasked.
+  const third = ['--passphrase-file', join(lab.folder, 'second')];
+  const unasked = await secondDom0(t, lab).run(['key', 'unlock', ...third]);
+  assert.match(unasked.expect(2).stderr, /opens neither "office" nor "passphrase"[^]*--slot: passphrase-2/);
+  assert.ok(await opens(...third, '--slot', 'passphrase-2'));
+  assert.ok(!(await opens(...third, '--slot', 'office')));
   assert.ok(await opens('--recovery-key-file', secret('added', added.recoveryKey!)));
-  const old = await secondDom0(t, lab).run(['key', 'unlock', '--passphrase-file', first]);
-  assert.match(old.expect(1).stderr, /passphrase/);
+  const old = await secondDom0(t, lab).run(['key', 'unlock', '--passphrase-file', first, '--slot', 'passphrase']);
+  assert.match(old.expect(1).stderr, /wrong passphrase/);
   const renewed = await lab.ask(changed, ['key', 'change', 'recovery']);
   assert.ok(!(await opens('--recovery-key-file', join(lab.folder, 'paper'))));
   assert.ok(await opens('--recovery-key-file', secret('renewed', renewed.recoveryKey!)));
 
+  assert.match((await lab.run(['key', 'remove', 'office'])).expect(2).stderr, /Remove slot office\?[^]*--yes/);
+  assert.ok('office' in (await slots(lab)));
   for (const name of ['recovery', 'recovery-2', 'passphrase-2', 'office'])
-    await lab.ask(changed, ['key', 'remove', name]);
-  assert.match((await lab.run(['key', 'remove', 'passphrase'])).expect(2).stderr, /last slot/);
+    await lab.ask(changed, ['key', 'remove', name, '--yes']);
+  assert.match((await lab.run(['key', 'remove', 'passphrase', '--yes'])).expect(2).stderr, /last slot/);
   assert.deepEqual(await slots(lab), { passphrase: 'passphrase' });
 });
 
@@ -115,6 +123,12 @@ test('a second dom0 reads, follows what the first writes, and may not send', asy
   await reader.ask(verifyDocument, ['verify', '--all-sessions']);
   const third = secondDom0(t, lab);
   const later = await third.ask(unlockDocument, ['key', 'unlock', '--passphrase-file', passphrase]);
+  // The line is shown by the writer, with a receiver and without one.
+  const { line } = await lab.ask(slotsDocument, ['key', 'list']);
+  const { id, sequence, hash } = await lab.ask(statusDocument, ['status']);
+  assert.deepEqual(line, { id, sequence, hash });
+  assert.deepEqual(later, { archive: lab.archive, ...line });
+  assert.match((await lab.run(['key', 'list'])).stdout, new RegExp(`${id}  ${sequence}  ${hash}`));
   assert.ok(later.sequence > unlocked.sequence && later.id === unlocked.id && later.hash !== unlocked.hash);
   assert.equal((await lab.send()).session, null, 'the writer goes on undisturbed');
   await lab.compareAll();

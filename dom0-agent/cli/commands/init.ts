@@ -10,10 +10,14 @@ import { newRecord } from '../../content/keys.ts';
 import { formatRecoveryKey, newRecoveryKey } from '../../content/recovery-key.ts';
 import { openSlot, sealSlot } from '../../content/slot.ts';
 import { misplacedFolder } from '../../config/own-folders.ts';
+import type { Passphrase } from '../../content/passphrase.ts';
 import { ArchiveState, archiveFolder } from '../../trust/archive-state.ts';
 import { connect } from '../../trust/open-archive.ts';
 import { Pin } from '../../trust/pin.ts';
+import { mustBeAccessible } from '../../trust/state-access.ts';
+import type { SetAside } from '../../trust/set-aside.ts';
 import type { CommandContext } from '../context.ts';
+import { setAsideLost } from '../lost-archive.ts';
 import { print, printJson } from '../output.ts';
 import { checkSecretFile, writeSecretFile, type SecretFile } from '../secret-file.ts';
 import { readPassphrase, type PassphraseOptions } from '../secrets.ts';
@@ -45,15 +49,34 @@ interface Made {
 
 export async function init(context: CommandContext, options: InitOptions): Promise<number> {
   const { archive, config } = context;
+  mustBeAccessible(config.stateDir);
   const known = ArchiveState.exists(config.stateDir, archive.name);
   const before = known ? ArchiveState.open(config.stateDir, archive.name) : undefined;
-  if (before !== undefined && !before.settings.creating) {
-    throw new SparsebakError('failed', `archive "${archive.name}" exists already`, {
-      hint: 'Begin with "sparsebak send --full", or choose another archive name.',
-    });
+  if (before?.settings.creating === true) {
+    await begin(context, options, before, undefined);
+    await warnOfMisplacedFolder(context);
+    return 0;
   }
+  const aside = before === undefined ? undefined : await setAsideLost(context, before);
+  try {
+    await begin(context, options, undefined, aside);
+  } catch (error) {
+    aside?.putBack();
+    throw error;
+  }
+  await warnOfMisplacedFolder(context);
+  return 0;
+}
+
+/** @param unfinished an earlier `init` that may have made the archive */
+async function begin(
+  context: CommandContext,
+  options: InitOptions,
+  unfinished: ArchiveState | undefined,
+  aside: SetAside | undefined,
+): Promise<void> {
   const { state, slots, recoveryKey, keyFile } =
-    before === undefined ? await make(context, options) : await resume(context, before, options);
+    unfinished === undefined ? await make(context, options) : await resume(context, unfinished, options);
   const pin = new Pin(state);
   const pinned =
     pin.current ??
@@ -68,16 +91,19 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     await createAtReceiver(context, state, slots, pinned.bytes, asked);
   } catch (caught) {
     // Nothing was made there, so nothing stays here, and the next try meets no key of an archive that never was.
-    if (isNotThere(asSparsebakError(caught).code, before !== undefined, asked.at)) {
+    if (isNotThere(asSparsebakError(caught).code, unfinished !== undefined, asked.at)) {
       state.remove();
       await keyFile?.remove();
     }
     throw caught;
   }
+  report(context, state, recoveryKey, aside);
+}
+
+/** A folder of ours in a pool: the archive is made all the same, and no send will run. */
+async function warnOfMisplacedFolder({ config, log }: CommandContext): Promise<void> {
   const misplaced = await misplacedFolder(config);
-  if (misplaced !== undefined) context.log.warn(`${misplaced.message}: nothing can be sent. ${misplaced.hint ?? ''}`);
-  report(context, state, recoveryKey);
-  return 0;
+  if (misplaced !== undefined) log.warn(`${misplaced.message}: nothing can be sent. ${misplaced.hint ?? ''}`);
 }
 
 /** Whether an `init` that failed has certainly made nothing, nor did one before it. */
@@ -124,6 +150,7 @@ async function make(context: CommandContext, options: InitOptions): Promise<Made
   if (options.recoveryKeyFile !== undefined) await checkSecretFile(options.recoveryKeyFile);
   const passphrase = await givenPassphrase(options, true);
   const record = newRecord({
+    name: archive.name,
     encrypted: options.encryption === 'on',
     codec,
     chunkSize: options.chunkSize,
@@ -157,7 +184,7 @@ function choicesOf(options: InitOptions): { codec: Codec; level: number } {
   return parseCompression(options);
 }
 
-async function givenPassphrase(options: InitOptions, confirm: boolean): Promise<Uint8Array | undefined> {
+async function givenPassphrase(options: InitOptions, confirm: boolean): Promise<Passphrase | undefined> {
   const passphrase = await readPassphrase(options, 'Passphrase for the archive', confirm);
   if (passphrase !== undefined || options.recoveryKeyFile !== undefined) return passphrase;
   throw new SparsebakError('usage', 'the archive needs a passphrase or a recovery key', {
@@ -224,7 +251,12 @@ export function parseCompression({ compression, encryption }: Pick<InitOptions, 
   });
 }
 
-function report(context: CommandContext, state: ArchiveState, recoveryKey: string | undefined): void {
+function report(
+  context: CommandContext,
+  state: ArchiveState,
+  recoveryKey: string | undefined,
+  aside: SetAside | undefined,
+): void {
   const { record } = state;
   if (context.json) {
     printJson({
@@ -234,10 +266,16 @@ function report(context: CommandContext, state: ArchiveState, recoveryKey: strin
       chunkSize: record.chunkSize,
       dedup: record.dedup,
       ...(recoveryKey === undefined ? {} : { recoveryKey }),
+      ...(aside === undefined ? {} : { aside: aside.folder }),
     });
     return;
   }
   print(`Archive "${context.archive.name}" is ready (id ${record.archive}).`);
+  if (aside !== undefined) {
+    print(
+      `It is a new one, and nothing of the old one is in it: begin with "sparsebak send --full". What this computer knew of the old one,\nits key among that, is kept in ${aside.folder}.`,
+    );
+  }
   if (recoveryKey === undefined) return;
   print(
     `\nRecovery key: write it on paper and keep it away from this computer. It opens the archive without the passphrase,\nand is not shown again:\n\n    ${recoveryKey}\n`,

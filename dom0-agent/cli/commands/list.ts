@@ -37,13 +37,14 @@ interface ListedVolume {
 }
 
 export async function list(context: CommandContext, name: string | undefined): Promise<number> {
-  return withArchive(context, 'retrieve', async (archive) => {
+  return withArchive(context, { purpose: 'retrieve', reportsCatalogue: true }, async (archive) => {
     const { volumes, faults } = await listed(archive, name);
     if (name !== undefined && volumes.length === 0 && faults.length === 0) {
       throw new SparsebakError('not-found', `the archive has no volume "${name}"`, { hint: 'See "sparsebak list".' });
     }
     if (context.json) printJson({ volumes });
     else print(asText(volumes));
+    if (archive.catalogueFault !== undefined) faults.push(archive.catalogueFault);
     const [first, ...others] = faults;
     for (const { message } of others) context.log.error(message);
     // What is whole was shown; the command fails all the same.

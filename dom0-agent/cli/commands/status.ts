@@ -10,6 +10,7 @@ import type { SelectedVolume } from '../../config/pool-look.ts';
 import { missingVolume, selectVolumes } from '../../config/selection.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
 import { describeClock, localClock } from '../../trust/clock.ts';
+import { lineOf } from '../../trust/line.ts';
 import { Pin } from '../../trust/pin.ts';
 import { asProofs, describeProof, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
 import type { CommandContext } from '../context.ts';
@@ -45,7 +46,8 @@ interface VolumeStatus {
 export async function status(context: CommandContext, names: readonly string[]): Promise<number> {
   const { archive, config } = context;
   const state = ArchiveState.open(config.stateDir, archive.name);
-  const { catalogue } = new Pin(state).known;
+  const { known: pinned } = new Pin(state);
+  const { catalogue } = pinned;
   const entries = catalogue.volumes.filter((entry) => entry.state === 'active');
   const proofs = readProofs(state.folder);
   const pools = await context.poolsToRead();
@@ -73,9 +75,9 @@ export async function status(context: CommandContext, names: readonly string[]):
     }
   }
   volumes.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const { sequence } = catalogue;
+  const { id, sequence, hash } = lineOf(pinned);
   const clock = localClock(state, Date.now());
-  if (context.json) printJson({ archive: archive.name, sequence, clock, volumes });
+  if (context.json) printJson({ archive: archive.name, id, sequence, hash, clock, volumes });
   else {
     const lines = [
       `Archive ${archive.name}, catalogue ${sequence}.`,

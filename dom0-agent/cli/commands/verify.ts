@@ -5,6 +5,7 @@ import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '..
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import { findSession, listedVolumes, sessionNames } from '../../restore/find-session.ts';
 import { readContent, type BadChunk, type ReadTools } from '../../restore/read-content.ts';
+import { damagedFiles, type DamagedFile } from '../../trust/archive-files.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
 import { KnownHeads } from '../../trust/known-heads.ts';
 import { forgetDamage, noteDamage } from '../../trust/found-damage.ts';
@@ -39,7 +40,7 @@ export async function verify(
   if (options.session !== undefined && options.allSessions === true) {
     throw new SparsebakError('usage', '--session and --all-sessions exclude each other');
   }
-  return withArchive(context, 'retrieve', (archive) =>
+  return withArchive(context, { purpose: 'retrieve', reportsCatalogue: true }, (archive) =>
     withWorkers(archive.state, async (pool) => {
       const tools: ReadTools = {
         ...{ client: archive.client, reader: archive.reader, pool, signal: context.signal },
@@ -50,14 +51,16 @@ export async function verify(
           context.progress.skip(bytes);
         },
       };
+      const files = await damagedFiles(archive);
       const volumes = listedVolumes(archive, names);
       const { results, isDamaged, ended } = await verifyAll(context, archive, volumes, options, tools);
       context.progress.clear();
       const error = ended === undefined ? {} : { error: reportOf(ended) };
-      if (context.json) printJson({ sessions: results, ...error });
-      else print(asText(results, options));
-      if (ended !== undefined && (ended.code === 'interrupted' || !isDamaged)) throw ended;
-      return isDamaged ? 4 : 0;
+      if (context.json) printJson({ sessions: results, files: files.map(asFinding), ...error });
+      else print([asText(results, options), ...files.map(({ fault }) => describeFault(fault))].join('\n'));
+      const found = isDamaged || files.length > 0;
+      if (ended !== undefined && (ended.code === 'interrupted' || !found)) throw ended;
+      return found ? 4 : 0;
     }),
   );
 }
@@ -102,6 +105,15 @@ async function verifyAll(
   }
   const isDamaged = results.some(({ badChunks, error }) => badChunks > 0 || error !== undefined);
   return { results: [...results, ...unproven], isDamaged, ended };
+}
+
+/** A slot, or the archive's catalogue. */
+function asFinding({ file, fault: { code, message, hint } }: DamagedFile): unknown {
+  return { file, error: { code, message, ...(hint === undefined ? {} : { hint }) } };
+}
+
+function describeFault({ message, hint }: SparsebakError): string {
+  return hint === undefined ? message : `${message}\n  → ${hint}`;
 }
 
 async function sessionsOf(

@@ -27,7 +27,7 @@ export function recordOf({
   codec = 'zstd',
   dedup = false,
   key = KEY,
-}: Partial<WrappedRecord> = {}): WrappedRecord {
+}: Partial<Omit<WrappedRecord, 'name'>> = {}): WrappedRecord {
   return { archive, encrypted, codec, chunkSize: CHUNK_SIZE, dedup, key };
 }
 

@@ -2,14 +2,16 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { ArchiveName } from '../../../shared/archive/names.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { decodeMap, encodeMap } from '../../../shared/wire/msgpack.ts';
 import { decodeRecord, encodeRecord, newRecord } from '../../../dom0-agent/content/keys.ts';
+import { passphraseOf } from '../../../dom0-agent/content/passphrase.ts';
 import { formatRecoveryKey, newRecoveryKey, parseRecoveryKey } from '../../../dom0-agent/content/recovery-key.ts';
 import { inspectSlot, openSlot, sealSlot, type SlotSecret } from '../../../dom0-agent/content/slot.ts';
 import { OTHER_ARCHIVE, fault, recordOf } from './objects.ts';
 
-const passphrase = (text: string): SlotSecret => ({ kind: 'passphrase', passphrase: Buffer.from(text) });
+const passphrase = (text: string): SlotSecret => ({ kind: 'passphrase', passphrase: { bytes: Buffer.from(text) } });
 const RECORD = recordOf();
 const RECOVERY = { kind: 'recovery', key: newRecoveryKey() } as const;
 
@@ -63,19 +65,30 @@ describe('passphrase slots', async () => {
       { n: 1 },
       { n: 2 ** 13 },
       { n: 2 ** 17 + 1 },
+      { n: 2 ** 19 },
       { n: 2 ** 21 },
       { n: 2 ** 53 - 1 },
       { r: 0 },
       { r: 7 },
       { r: 2 ** 32 - 1 },
       { p: 0 },
-      { p: 5 },
+      { p: 3 },
+      { n: 2 ** 18, p: 2 },
       { p: 2 ** 32 - 1 },
     ]) {
       const bad = forged(stored, changes);
       await assert.rejects(openSlot(bad, passphrase('correct horse')), fault('integrity'), JSON.stringify(changes));
     }
     assert.ok(performance.now() - began < 200, 'something was computed');
+  });
+
+  it('of before, made from bytes as they were given, open with the same words still', async () => {
+    const bytes = Buffer.from('cafe\u0301\r');
+    const old = await sealSlot(RECORD, { kind: 'passphrase', passphrase: { bytes } });
+    const given = passphraseOf(Buffer.from('cafe\u0301\r\n'))!;
+    assert.deepEqual(await openSlot(old, { kind: 'passphrase', passphrase: given }), RECORD);
+    const elsewhere = passphraseOf(Buffer.from('caf\u00e9\n'))!;
+    await assert.rejects(openSlot(old, { kind: 'passphrase', passphrase: elsewhere }), fault('wrong-passphrase'));
   });
 
   it('with cheaper parameters than they were made with do not open', async () => {
@@ -128,6 +141,23 @@ describe('recovery keys', () => {
     );
   });
 
+  it('are read from word processors, web pages and other keyboards', () => {
+    const text = formatRecoveryKey(Uint8Array.from({ length: 32 }, (_, index) => 255 - index));
+    const key = parseRecoveryKey(text);
+    const dashes = '\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d\ufe58\u00ad';
+    const spaces = '\u00a0\u2009\u202f\u3000\u200b\ufeff';
+    for (const separator of dashes + spaces) {
+      assert.deepEqual(
+        parseRecoveryKey(text.replaceAll('-', separator)),
+        key,
+        `U+${separator.codePointAt(0)!.toString(16)}`,
+      );
+    }
+    const wide = text.replaceAll(/[0-9A-Z]/g, (digit) => String.fromCodePoint(digit.codePointAt(0)! + 0xfee0));
+    assert.deepEqual(parseRecoveryKey(wide), key);
+    assert.deepEqual(parseRecoveryKey(`\ufeff${text.toLowerCase()}\r\n`), key);
+  });
+
   it('have a fixed form', () => {
     // SHA-256 of 32 zero bytes begins with 66687a.
     assert.equal(
@@ -165,8 +195,18 @@ describe('recovery keys', () => {
 });
 
 describe('wrapped records', () => {
+  it('say which archive they are of; those of before do not, and are read', () => {
+    const name = 'laptop' as ArchiveName;
+    assert.deepEqual(decodeRecord(encodeRecord({ ...RECORD, name })), { ...RECORD, name });
+    assert.equal(decodeRecord(encodeRecord(RECORD)).name, undefined);
+    for (const wrong of ['', 'Laptop', '../x', 1, null]) {
+      assert.throws(() => decodeRecord(encodeMap({ v: 1, ...RECORD, name: wrong })), fault('integrity'));
+    }
+  });
+
   it('are read as they were written, each new one with its own id and key', () => {
-    const options = { encrypted: false, codec: 'gzip', chunkSize: 2 ** 18, dedup: false } as const;
+    const name = 'laptop' as ArchiveName;
+    const options = { name, encrypted: false, codec: 'gzip', chunkSize: 2 ** 18, dedup: false } as const;
     const [one, other] = [newRecord(options), newRecord(options)];
     assert.deepEqual(decodeRecord(encodeRecord(one)), one);
     assert.notEqual(one.archive, other.archive);

@@ -57,7 +57,7 @@ test('W13 each command calls the service that may do it, for its archive only, p
     assert.deepEqual(await calledBy(over, ...args), calling('Retrieve'), args.join(' '));
   }
   assert.deepEqual(await calledBy(over, 'key', 'add', 'more', '--passphrase-file', passphrase), calling('Receive'));
-  assert.deepEqual(await calledBy(over, 'key', 'remove', 'more'), calling('Receive'));
+  assert.deepEqual(await calledBy(over, 'key', 'remove', 'more', '--yes'), calling('Maintain'));
   assert.deepEqual(await calledBy(over, 'monitor'), []);
   assert.ok(readFileSync(join(lab.folder, 'x')).equals(readFileSync(lab.path('a.img'))));
 });

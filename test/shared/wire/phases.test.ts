@@ -73,7 +73,7 @@ describe('the tables of the protocol', () => {
     const reading = [...anyone, 'open', ...said.filter((name) => name.startsWith('get-'))];
     assert.deepEqual(sorted(GRANTED.retrieve), sorted(reading));
     const maintaining = ['prune', 'protect', 'rename', 'delete'];
-    assert.deepEqual(sorted(GRANTED.maintain), sorted([...reading, ...maintaining]));
+    assert.deepEqual(sorted(GRANTED.maintain), sorted([...reading, ...maintaining, 'put-slot', 'drop-slot']));
     assert.deepEqual(sorted(GRANTED.receive), sorted(said.filter((name) => !maintaining.includes(name))));
     assert.deepEqual(sorted(GRANTED.all), sorted(said));
   });

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ArchiveId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
-import { Refusal, attempt, attemptAsync } from '../refusal.ts';
+import { Refusal, attempt, attemptAsync, isLoss } from '../refusal.ts';
 import type {
   ArchiveStore,
   Patience,
@@ -103,7 +103,14 @@ export class FilesArchive implements ArchiveStore {
   }
 
   async putSlot({ name, data }: Slot): Promise<void> {
-    await this.#alone(`write ${KEYS}/${name}`, () => this.#disk.replace(this.#at(`${KEYS}/${name}`), data));
+    await this.#alone(`write ${KEYS}/${name}`, () => {
+      // The folder may be lost with all slots in it.
+      if (this.#disk.kindOf(this.#at(KEYS)) === undefined) {
+        this.#disk.makeFolder(this.#at(KEYS));
+        this.#disk.syncFolder(this.#path);
+      }
+      this.#disk.replace(this.#at(`${KEYS}/${name}`), data);
+    });
   }
 
   async dropSlot(name: string): Promise<void> {
@@ -119,7 +126,7 @@ export class FilesArchive implements ArchiveStore {
 
   async putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void> {
     await this.#alone(`write ${CATALOGUE}`, () => {
-      const there = readSmall(this.#disk, this.#at(CATALOGUE), CATALOGUE, MAX_CATALOGUE) ?? new Uint8Array(0);
+      const there = this.#catalogueThere();
       // Put again even when it is the same: whoever put it may have been killed before it was durable.
       const same = Buffer.compare(there, catalogue) === 0;
       if (!same && !createHash('sha512-256').update(there).digest().equals(replaces)) {
@@ -127,6 +134,20 @@ export class FilesArchive implements ArchiveStore {
       }
       this.#disk.replace(this.#at(CATALOGUE), catalogue);
     });
+  }
+
+  /** Without bytes where it is lost: dom0 has it, and puts it again. */
+  #catalogueThere(): Uint8Array {
+    const nothing = new Uint8Array(0);
+    try {
+      return attempt(
+        `read ${CATALOGUE}`,
+        () => readSmall(this.#disk, this.#at(CATALOGUE), CATALOGUE, MAX_CATALOGUE) ?? nothing,
+      );
+    } catch (error) {
+      if (!isLoss(error)) throw error;
+      return nothing;
+    }
   }
 
   volumes(onLost?: OnLost<VolumeId>): Iterable<VolumeSummary> {

@@ -105,7 +105,10 @@ export function* listSlots(
   { disk, archive }: Where,
   onLost: OnLost<string> | undefined,
 ): Generator<Slot, void, undefined> {
-  for (const name of attempt(`list ${KEYS}`, () => disk.list(join(archive, KEYS)).sort())) {
+  const keys = join(archive, KEYS);
+  // Where the folder is lost there are none; the next slot that is put makes it.
+  const names = attempt(`list ${KEYS}`, () => (disk.kindOf(keys) === undefined ? [] : disk.list(keys).sort()));
+  for (const name of names) {
     if (!isSlotName(name)) continue;
     const path = `${KEYS}/${name}`;
     const data = unlessLost(name, onLost, () => attempt(`read ${path}`, () => readSlot(disk, archive, path)));

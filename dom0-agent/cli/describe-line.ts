@@ -1,0 +1,6 @@
+/** The line that is noted on paper, and compared by `key unlock`. */
+import type { ArchiveLine } from '../trust/line.ts';
+
+export function describeLine({ id, sequence, hash }: ArchiveLine): string {
+  return `${id}  ${sequence}  ${hash}`;
+}

@@ -1,0 +1,61 @@
+/**
+ * `init` of an archive that this dom0 knows and the destination does not have: a dead backup disk was replaced by an empty one. A new
+ * archive takes the name, and what dom0 knows of the old one is kept.
+ */
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import { giveUpResuming } from '../capture/forget.ts';
+import type { ArchiveState } from '../trust/archive-state.ts';
+import { connect } from '../trust/open-archive.ts';
+import { setAside, type SetAside } from '../trust/set-aside.ts';
+import type { CommandContext } from './context.ts';
+
+/** @throws `failed` where the destination has the archive, `rollback` where it has another one of that name */
+export async function setAsideLost(context: CommandContext, state: ArchiveState): Promise<SetAside> {
+  const { archive, config, lockWait, signal } = context;
+  await mustBeLost(context, state);
+  const aside = await setAside(archive.name, { stateDir: config.stateDir, lockWait, signal });
+  const known = aside.line === undefined ? '' : `, at catalogue ${aside.line.sequence}`;
+  context.log.warn(
+    `the destination does not have archive "${archive.name}", which this computer knows${known}: a new one is made. ` +
+      `What this computer knows of the old one, its key among that, is kept in ${aside.folder}`,
+  );
+  await releaseSnapshots(context, state);
+  return aside;
+}
+
+async function mustBeLost(context: CommandContext, { record }: ArchiveState): Promise<void> {
+  const { archive, lockWait, signal } = context;
+  const client = await connect(archive, { purpose: 'retrieve', signal, onWait: context.onWait });
+  try {
+    const opened = await client.request({ t: 'open', archive: archive.name, lockWait });
+    await client.bye();
+    if (opened.t === 'opened' && opened.archiveId === record.archive) {
+      throw new SparsebakError('failed', `archive "${archive.name}" exists already`, {
+        hint: 'Begin with "sparsebak send --full", or choose another archive name.',
+      });
+    }
+    throw new SparsebakError(
+      'rollback',
+      `${client.destination} holds another archive under the name "${archive.name}"`,
+      {
+        hint: 'Look whether the destination is the right one. To use the archive that is there, run "sparsebak key unlock --again"; for a new one choose another name.',
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof SparsebakError) || error.code !== 'not-found') throw error;
+    await client.bye();
+  } finally {
+    client.close();
+  }
+}
+
+/** Sends that were cut off have nowhere to go on: their snapshots would only fill the pool. */
+async function releaseSnapshots(context: CommandContext, { record }: ArchiveState): Promise<void> {
+  try {
+    for (const pool of context.pools()) await giveUpResuming(pool, record.archive);
+  } catch (error) {
+    context.log.warn(
+      `snapshots of unfinished sends to the old archive may be left: ${asSparsebakError(error).message}`,
+    );
+  }
+}

@@ -1,0 +1,14 @@
+/** What people compare: which archive, and how far it is. */
+import type { ArchiveId } from '../../shared/archive/names.ts';
+import type { Pinned } from './pin.ts';
+
+export interface ArchiveLine {
+  readonly id: ArchiveId;
+  readonly sequence: number;
+  /** Of the catalogue, 64 hexadecimal digits. */
+  readonly hash: string;
+}
+
+export function lineOf({ catalogue, hash }: Pinned): ArchiveLine {
+  return { id: catalogue.archive, sequence: catalogue.sequence, hash: Buffer.from(hash).toString('hex') };
+}
