@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # The guest's process 1: prepares what LVM expects, runs /suite/run with its output on the serial port "results", and
-# ends the machine. There is no udev here: LVM makes the device nodes itself.
+# ends the machine. No udev runs here but in the scenarios about it: LVM makes the device nodes itself.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 mount -t tmpfs -o mode=755 run /run
 mkdir -p /run/lock /run/lvm /dev/disk

@@ -100,9 +100,12 @@ describe('a pool of files', () => {
         return;
       }
       // On a busy machine the writer may pause just long enough to look as if it had ended.
-      const opened = await source.open(outcome.value);
-      while (readFileSync(opened.path).length === outcome.value.size) await delay(10);
-      await assert.rejects(opened.close(), { code: 'source' });
+      const readToEnd = async (): Promise<void> => {
+        const opened = await source.open(outcome.value);
+        while (readFileSync(opened.path).length === outcome.value.size) await delay(10);
+        await opened.close();
+      };
+      await assert.rejects(readToEnd(), { code: 'source' });
     } finally {
       writer.kill('SIGKILL');
       await once(writer, 'exit');
