@@ -91,7 +91,8 @@ describe('prune', () => {
     assert.match(shown, /^ {2}more than half of b\.img: 2 of 3 sessions$/m);
     // When it was made, which may be some seconds after its name.
     const told = await lab.ask(pruneDocument, ['prune', '--dry-run', '--keep-last', '1']);
-    const clock = (name: string) => told.volumes[0]!.sessions.find(({ session }) => session === name)!.time.slice(11, 19);
+    const clock = (name: string) =>
+      told.volumes[0]!.sessions.find(({ session }) => session === name)!.time.slice(11, 19);
     assert.match(shown, new RegExp(`-${clock(sessions[0]!)} .*\\+${clock(sessions[2]!)}`));
     const mistyped = (await lab.run(['prune', '--yes'])).expect(2);
     assert.match(mistyped.stderr, /nothing was pruned: no session has the tag "release"/);
