@@ -8,10 +8,10 @@ import { agentMessages, receiverMessages } from './messages.ts';
 const document = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
 const said = Object.keys(agentMessages);
 
-/** The rows of the table under a heading, as cells, without its two head lines. */
+/** The rows of the first table under a heading, as cells, without its two head lines. */
 function table(heading: string): string[][] {
   const section = document.split(/^## /m).find((each) => each.startsWith(heading)) ?? '';
-  const rows = section.split('\n').filter((line) => line.startsWith('|'));
+  const rows = (/^\|.*(?:\n\|.*)*/m.exec(section)?.[0] ?? '').split('\n');
   assert.ok(rows.length > 2, `a table under "${heading}"`);
   return rows.slice(2).map((row) =>
     row
