@@ -3,11 +3,14 @@
  * Node has no such call. flock(1) gets our descriptor by inheritance and locks it; the lock belongs to the open file that
  * both share, so it stays when flock(1) ends and goes when our descriptor does.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { isWaitedFor } from '../../shared/lock-waiters.ts';
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
 
 export interface Lock {
   release(): void;
+  /** Whether another process is seen to wait for it. */
+  isWaitedFor(): boolean;
 }
 
 export interface LockOptions {
@@ -77,6 +80,7 @@ async function lock(fd: number, path: string, options: readonly string[], signal
 function onceReleased(fd: number): Lock {
   let held = true;
   return {
+    isWaitedFor: () => held && isWaitedFor(fstatSync(fd, { bigint: true }).ino),
     release() {
       if (held) closeSync(fd);
       held = false;

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemDisk } from '../../vm-receiver/store/files/disk.ts';
+import { LINGERING } from '../../vm-receiver/store/files/locks.ts';
 import { FilesStore } from '../../vm-receiver/store/files/store.ts';
 import { scratchFor } from '../fixtures/scratch.ts';
 import { root as project, type Peer } from './peer.ts';
@@ -65,8 +66,14 @@ test(
 test('200 sessions of one volume are read as fast as one', async (t) => {
   const root = scratchFor(t);
   // Its locks and its durability are not what is measured, and would be most of the test.
-  const disk = { ...systemDisk, lock: async () => true, syncFileSystem: async () => undefined };
-  const store = new FilesStore(disk, { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
+  const nothing = async () => undefined;
+  const disk = { ...systemDisk, lock: async () => true, syncEach: nothing, syncFileSystem: nothing };
+  const store = new FilesStore(disk, {
+    root,
+    requireMount: false,
+    floors: { freeBytes: 0, freeInodes: 0 },
+    locking: LINGERING,
+  });
   await store.create(newArchive(), impatient);
   const archive = await store.open(LAPTOP, impatient);
   const SESSIONS = 200;

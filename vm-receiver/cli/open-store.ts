@@ -1,4 +1,5 @@
 import { systemDisk } from '../store/files/disk.ts';
+import { LINGERING } from '../store/files/locks.ts';
 import { FilesStore } from '../store/files/store.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
@@ -6,5 +7,5 @@ import type { Settings } from './settings.ts';
 /** The archives where the configuration says that they are. */
 export function openStore({ root, requireMount, minFreeBytes, minFreeInodes, rules }: Settings): Store {
   const floors = { freeBytes: minFreeBytes, freeInodes: minFreeInodes };
-  return new FilesStore(systemDisk, { root, requireMount, floors, rules });
+  return new FilesStore(systemDisk, { root, requireMount, floors, rules, locking: LINGERING });
 }

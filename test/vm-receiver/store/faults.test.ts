@@ -61,7 +61,7 @@ describe('each operation of the disk fails in turn', () => {
     'S4: an fsync or sync fails once and then succeeds': {
       code: 'EIO',
       forever: false,
-      only: ['syncFolder', 'syncFileSystem', 'replace'],
+      only: ['syncFolder', 'syncEach', 'syncFileSystem', 'replace'],
     },
     'S5: read-only from then on': {
       code: 'EROFS',

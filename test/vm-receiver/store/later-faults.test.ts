@@ -80,7 +80,7 @@ describe('pruning and deleting, and each operation of the disk fails in turn', (
     'S4: a sync fails once and then succeeds': {
       code: 'EIO',
       forever: false,
-      only: ['syncFolder', 'syncFileSystem', 'replace'],
+      only: ['syncFolder', 'syncEach', 'syncFileSystem', 'replace'],
     },
     'S5: read-only from then on': {
       code: 'EROFS',

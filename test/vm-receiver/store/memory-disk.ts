@@ -12,7 +12,7 @@ type State = Map<number, Node>;
 
 const ROOT = 1;
 
-/** Something that happened to the state, and the folders whose fsync makes it last. */
+/** Something that happened to the state, and the folders and files whose fsync makes it last. */
 interface Operation {
   readonly folders: readonly number[];
   readonly apply: (state: State, torn: boolean) => void;
@@ -30,6 +30,8 @@ export type Survival = 'none' | 'all' | 'some';
 export class MemoryDisk implements Disk {
   /** Called where a `replace` has its new content in place, and not durable yet: a test may end everything there. */
   within: () => void = () => undefined;
+  /** Whether a process is seen to wait for any lock. */
+  waitedFor = false;
   /** Names that a file may have. */
   maxLinks = Infinity;
   #now: State;
@@ -118,7 +120,7 @@ export class MemoryDisk implements Disk {
   write(fd: number, bytes: Uint8Array, from: number): number {
     const { inode } = this.#opened(fd);
     const added = Buffer.from(bytes.subarray(from));
-    this.#do([], (state, torn) => {
+    this.#do([inode], (state, torn) => {
       const node = state.get(inode) ?? emptyFile();
       state.set(inode, node);
       const some = torn ? added.subarray(0, added.length >> 1) : added;
@@ -251,6 +253,14 @@ export class MemoryDisk implements Disk {
     this.syncFolder(dirname(path));
   }
 
+  async syncEach(paths: readonly string[]): Promise<void> {
+    for (const path of paths) {
+      const inode = this.#find(path);
+      if (inode === undefined) throw failure('ENOENT');
+      for (const operation of this.#since) if (operation.folders.includes(inode)) operation.durable = true;
+    }
+  }
+
   async syncFileSystem(): Promise<void> {
     this.#safe = clone(this.#now);
     this.#since = [];
@@ -262,6 +272,10 @@ export class MemoryDisk implements Disk {
     if (others.some(({ lock }) => lock === 'alone' || (lock === 'shared' && mode === 'alone'))) return false;
     file.lock = mode;
     return true;
+  }
+
+  isWaitedFor(): boolean {
+    return this.waitedFor;
   }
 }
 

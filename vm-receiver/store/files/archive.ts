@@ -35,9 +35,10 @@ import { deleteVolume, finishDeleting } from './delete.ts';
 import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
 import { freedByPruning } from './freed.ts';
-import { MAX_CATALOGUE, MAX_PAGE, maxIndex } from './lengths.ts';
+import { MAX_CATALOGUE, MAX_INDEX, MAX_PAGE } from './lengths.ts';
 import { listHeads, listSlots, listVolumes, sessionsOf, volumeIds } from './listing.ts';
-import { FolderLock } from './lock.ts';
+import type { HeldLock } from './held-lock.ts';
+import { archiveLocks, type ArchiveLocks, type LockTiming } from './locks.ts';
 import { damageOf, mendPart } from './mend.ts';
 import { CATALOGUE, INDEX, KEYS, POOL, VOLUME_NAME, volumeFolder } from './paths.ts';
 import { volumePlace, type ArchivePlace, type VolumePlace } from './place.ts';
@@ -48,7 +49,6 @@ import { finishPruning, pruneSession, tryFinishPruning } from './pruning.ts';
 import { protectSession } from './protect.ts';
 import { VolumeReaders } from './readers.ts';
 import { newestVisible } from './sessions.ts';
-import { readSize } from './size.ts';
 import { nonEmpty, pieces, readFully, readSmall, withFile } from './small-file.ts';
 import type { Floors } from './space.ts';
 import { scrubArchive } from './scrub.ts';
@@ -61,6 +61,7 @@ export interface Terms {
   readonly floors: Floors;
   readonly rules: Rules;
   readonly patience: Patience;
+  readonly locking: LockTiming;
 }
 
 export class FilesArchive implements ArchiveStore {
@@ -73,10 +74,11 @@ export class FilesArchive implements ArchiveStore {
   readonly #path: string;
   readonly #writable: boolean;
   readonly #place: ArchivePlace;
+  readonly #locks: ArchiveLocks;
   readonly #readers: VolumeReaders;
   readonly #sends = new Set<FilesSend>();
 
-  constructor(disk: Disk, path: string, description: Description, { floors, rules, patience }: Terms) {
+  constructor(disk: Disk, path: string, description: Description, { floors, rules, patience, locking }: Terms) {
     this.id = description.id;
     this.chunkSize = description.chunkSize;
     this.encrypted = description.encrypted;
@@ -84,7 +86,8 @@ export class FilesArchive implements ArchiveStore {
     this.#disk = disk;
     this.#path = path;
     this.#writable = description.writable;
-    this.#readers = new VolumeReaders(disk, path, this.chunkSize, patience);
+    this.#locks = archiveLocks(disk, path, patience, locking);
+    this.#readers = new VolumeReaders(disk, path, this.chunkSize, this.#locks.reading);
     this.rules = rules;
     this.#place = {
       disk,
@@ -94,6 +97,7 @@ export class FilesArchive implements ArchiveStore {
       floors,
       rules,
       patience,
+      locks: this.#locks,
       readers: this.#readers,
     };
   }
@@ -159,14 +163,13 @@ export class FilesArchive implements ArchiveStore {
   }
 
   async index(volume: VolumeId, session: SessionName): Promise<Pieces | undefined> {
-    const found = (await this.#readers.get(volume))?.session(session);
+    const found = (await this.#readers.get(volume, session))?.session(session);
     if (found === undefined) return undefined;
-    const max = maxIndex(readSize(this.#disk, found.path), this.chunkSize);
-    return pieces(this.#disk, join(found.path, INDEX), `${volumeFolder(volume)}/${session}/${INDEX}`, max);
+    return pieces(this.#disk, join(found.path, INDEX), `${volumeFolder(volume)}/${session}/${INDEX}`, MAX_INDEX);
   }
 
   async page(volume: VolumeId, session: SessionName, range: number): Promise<Pieces | undefined> {
-    const reader = await this.#readers.get(volume);
+    const reader = await this.#readers.get(volume, session);
     const path = attempt(`look for page ${range} of ${volumeFolder(volume)}`, () => reader?.at(session)?.page(range));
     return path === undefined ? undefined : pieces(this.#disk, path, this.#nameOf(path), MAX_PAGE);
   }
@@ -178,7 +181,7 @@ export class FilesArchive implements ArchiveStore {
     target: Uint8Array,
     offset: number,
   ): Promise<number | undefined> {
-    const overlay = (await this.#readers.get(volume))?.at(session);
+    const overlay = (await this.#readers.get(volume, session))?.at(session);
     if (overlay === undefined) throw new Refusal('not-found', `${volumeFolder(volume)} has no session ${session}`);
     const path = attempt(`look for ${address} in ${volumeFolder(volume)}`, () => overlay.chunk(address));
     if (path === undefined) return undefined;
@@ -229,8 +232,8 @@ export class FilesArchive implements ArchiveStore {
 
   async usage(volume: VolumeId, session: SessionName | undefined): Promise<Usage | undefined> {
     const name = volumeFolder(volume);
-    return await attemptAsync(`look at ${name}`, async () => {
-      const sessions = (await this.#readers.get(volume))?.sessions.filter(({ hidden }) => !hidden) ?? [];
+    return await this.#readers.using(volume, async (reader) => {
+      const sessions = reader?.sessions.filter(({ hidden }) => !hidden) ?? [];
       const visible = sessions.map(({ path }) => path);
       const own = sessions.find((each) => each.session === session)?.path;
       if (session === undefined ? sessions.length === 0 : own === undefined) return undefined;
@@ -296,17 +299,18 @@ export class FilesArchive implements ArchiveStore {
   async check(volume: VolumeId, watcher: CheckWatcher): Promise<void> {
     if (this.#writable) await tryFinishPruning(volumePlace(this.#place, volume));
     const check = new VolumeCheck(this.#disk, this.#path, watcher);
-    const sessions = async () => (await this.#readers.get(volume))?.sessions ?? [];
     // Oldest first: what a prune moves meanwhile goes to a session that is still to come.
-    for (const { session } of await sessions()) {
-      await check.session(async () => (await sessions()).find((each) => each.session === session)?.path);
+    for (const { session } of (await this.#readers.get(volume))?.sessions ?? []) {
+      await check.session((work) =>
+        this.#readers.using(volume, (reader) => work(reader?.sessions.find((each) => each.session === session)?.path)),
+      );
     }
-    this.#readers.release(volume);
+    this.#readers.forget(volume);
   }
 
   async close(): Promise<void> {
-    this.#readers.close();
     for (const send of this.#sends) send.letGo();
+    for (const lock of Object.values(this.#locks) as HeldLock[]) lock.letGo();
   }
 
   async #eachVolume(
@@ -325,15 +329,7 @@ export class FilesArchive implements ArchiveStore {
 
   async #alone(what: string, change: () => void): Promise<void> {
     this.#mustBeWritable();
-    const { patience } = this.#place;
-    const lock = await attemptAsync(what, () =>
-      FolderLock.take(this.#disk, this.#path, 'alone', 'the archive', patience),
-    );
-    try {
-      attempt(what, change);
-    } finally {
-      lock.release();
-    }
+    await attemptAsync(what, () => this.#locks.changing.during('alone', change));
   }
 
   #mustBeWritable(): void {

@@ -10,7 +10,7 @@ import { VOLUMES, deletedFolder, isDeleted, isDropped, pairingOf, sessionOf } fr
 import type { ArchivePlace, VolumePlace } from './place.ts';
 import { Pool } from './pool.ts';
 import { isProtected } from './protect.ts';
-import { removeSession, withRemoval } from './removal.ts';
+import { removeSession, unlessRemoved } from './removal.ts';
 import { listSessions } from './sessions.ts';
 import { UnfinishedSend } from './unfinished.ts';
 
@@ -50,7 +50,7 @@ export async function finishDeleting({ disk, archive }: ArchivePlace): Promise<n
     for (const folder of disk.list(volumes).filter(isDeleted)) {
       const path = join(volumes, folder);
       if (disk.kindOf(path) !== 'folder') continue;
-      bytes += (await withRemoval(disk, path, () => removeVolume(disk, path, pool))) ?? 0;
+      bytes += (await unlessRemoved(disk, path, () => removeVolume(disk, path, pool))) ?? 0;
     }
     return bytes;
   });

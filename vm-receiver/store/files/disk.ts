@@ -5,6 +5,7 @@
 import * as fs from 'node:fs';
 import { execa, ExecaError } from 'execa';
 import { syncFolder } from '../../../shared/durable.ts';
+import { isWaitedFor } from '../../../shared/lock-waiters.ts';
 import type { Patience, Space } from '../store.ts';
 import { removeFile, replaceFile } from './replace-file.ts';
 
@@ -56,6 +57,8 @@ export interface Disk {
   syncFolder(path: string): void;
   /** A small file, old or new whatever happens, and durable when it returns. A folder in its place is put aside. */
   replace(path: string, content: Uint8Array | string): void;
+  /** Makes these files and folders durable: their content, or their entries. */
+  syncEach(paths: readonly string[]): Promise<void>;
   /** Makes everything durable that was written to the file system that holds `path`. */
   syncFileSystem(path: string): Promise<void>;
   /**
@@ -63,6 +66,8 @@ export interface Disk {
    * wait is over. Throws where the signal ends the wait.
    */
   lock(fd: number, mode: LockMode, patience: Patience): Promise<boolean>;
+  /** Whether another process is seen to wait for it. */
+  isWaitedFor(fd: number): boolean;
 }
 
 /** What flock(1) is told to exit with when the wait is over. */
@@ -123,6 +128,11 @@ export const systemDisk: Disk = {
   },
   syncFolder,
   replace: replaceFile,
+  async syncEach(paths) {
+    // Together, so that a journal takes them in few writes. All must be over before anybody closes or renames anything.
+    const over = await Promise.allSettled(paths.map(syncOne));
+    for (const each of over) if (each.status === 'rejected') throw each.reason;
+  },
   async syncFileSystem(path) {
     // syncfs(2), which Node does not have: it writes back the whole file system and reports what failed to reach it.
     await execa('sync', ['-f', path], { stdin: 'ignore', stdout: 'ignore' });
@@ -132,7 +142,17 @@ export const systemDisk: Disk = {
     if (await flock(fd, mode, ['--nonblock'])) return true;
     return seconds > 0 && (await flock(fd, mode, ['--timeout', String(seconds)], signal));
   },
+  isWaitedFor: (fd) => isWaitedFor(fs.fstatSync(fd, { bigint: true }).ino),
 };
+
+async function syncOne(path: string): Promise<void> {
+  const file = await fs.promises.open(path, FLAGS.read);
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
 
 /** flock(2), which Node does not have either: the program inherits our open file, and the lock belongs to that. */
 async function flock(fd: number, mode: LockMode, wait: readonly string[], signal?: AbortSignal): Promise<boolean> {

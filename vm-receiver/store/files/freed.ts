@@ -15,12 +15,13 @@ import { Pool } from './pool.ts';
 import { isProtected } from './protect.ts';
 import type { StoredSession } from './sessions.ts';
 import { readSize } from './size.ts';
+import type { VolumeReader } from './volume-reader.ts';
 
 /** Bytes; undefined when there is no such volume. @throws Refusal `refused` as `prune` does */
 export async function freedByPruning(place: VolumePlace, asked: readonly SessionName[]): Promise<number | undefined> {
   const { disk, archive, id, volumeName, rules, readers } = place;
-  return await attemptAsync(`weigh a prune of ${volumeName}`, async () => {
-    const sessions = (await readers.get(id))?.sessions.filter(({ hidden }) => !hidden) ?? [];
+  const weigh = async (reader: VolumeReader | undefined): Promise<number | undefined> => {
+    const sessions = reader?.sessions.filter(({ hidden }) => !hidden) ?? [];
     if (sessions.length === 0) return undefined;
     const standing = sessions.map(({ session, path }) => ({ session, protected: isProtected(disk, path) }));
     mustBePrunable(id, standing, asked, rules);
@@ -29,7 +30,8 @@ export async function freedByPruning(place: VolumePlace, asked: readonly Session
     let bytes = 0;
     for (const run of runs(sessions, goes)) bytes += await freedByRun(place, run, shared);
     return bytes;
-  });
+  };
+  return await attemptAsync(`weigh a prune of ${volumeName}`, () => readers.using(id, weigh));
 }
 
 /** Sessions that go together, newest first, behind the one that stays and takes over from them. */

@@ -22,7 +22,18 @@ export class FolderLock {
    * system's error when there is no such folder.
    */
   static async take(disk: Disk, path: string, mode: LockMode, name: string, patience: Patience): Promise<FolderLock> {
-    const fd = disk.open(path, 'folder');
+    return await FolderLock.takeOpen(disk, () => disk.open(path, 'folder'), mode, name, patience);
+  }
+
+  /** The same, of whatever `open` opens. */
+  static async takeOpen(
+    disk: Disk,
+    open: () => number,
+    mode: LockMode,
+    name: string,
+    patience: Patience,
+  ): Promise<FolderLock> {
+    const fd = open();
     try {
       await lock(disk, fd, mode, name, patience);
     } catch (error) {
@@ -32,11 +43,15 @@ export class FolderLock {
     return new FolderLock(disk, fd);
   }
 
-  /** Whether the name still leads to the folder that is locked. */
+  /** Whether the name still leads to what is locked. */
   isAt(path: string): boolean {
     const ours = this.#disk.entryOf(this.#fd);
     const there = this.#disk.entryAt(path);
     return there?.inode === ours.inode && there.device === ours.device;
+  }
+
+  get isWaitedFor(): boolean {
+    return this.#disk.isWaitedFor(this.#fd);
   }
 
   release(): void {

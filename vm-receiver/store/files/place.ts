@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import type { VolumeId } from '../../../shared/archive/names.ts';
 import type { Patience, Rules } from '../store.ts';
+import type { ArchiveLocks } from './locks.ts';
 import type { Disk } from './disk.ts';
 import { volumeFolder } from './paths.ts';
 import type { VolumeReaders } from './readers.ts';
@@ -18,6 +19,7 @@ export interface ArchivePlace {
   readonly floors: Floors;
   readonly rules: Rules;
   readonly patience: Patience;
+  readonly locks: ArchiveLocks;
   readonly readers: VolumeReaders;
 }
 

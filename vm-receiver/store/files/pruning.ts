@@ -16,10 +16,11 @@ import type { VolumePlace } from './place.ts';
 import { Pool } from './pool.ts';
 import { isProtected } from './protect.ts';
 import { RangeHandover, type Heirs } from './range-handover.ts';
-import { amountIn, removeSession, withRemoval } from './removal.ts';
+import { amountIn, removeSession, unlessRemoved } from './removal.ts';
 import { listSessions, type StoredSession } from './sessions.ts';
 import { readSize } from './size.ts';
 import { absorbStats } from './stats.ts';
+import { Unsynced } from './unsynced.ts';
 
 /** Milliseconds for which others have to wait in one go. */
 const TURN = 5_000;
@@ -125,19 +126,20 @@ function heirsOf(
 async function move(heirs: Heirs, until: number): Promise<boolean> {
   const { disk, pruned, successor, size } = heirs;
   const folders = disk.list(pruned).filter((name) => RANGE_FOLDER_NAME.test(name) && firstAddressOf(name) < size);
-  let changed = false;
+  const unsynced = new Unsynced(disk);
   for (const folder of folders) {
-    if (new RangeHandover(heirs, folder).prepare()) changed = true;
+    new RangeHandover(heirs, folder).prepare(unsynced);
     await nextTurn();
   }
   // A file is never moved ahead of its line, nor into a folder that a power cut could take away.
-  if (changed) await disk.syncFileSystem(successor);
+  await unsynced.sync(successor);
+  for (const path of [pruned, successor]) unsynced.add(path);
   for (const folder of folders) {
     if (performance.now() > until) return false;
-    new RangeHandover(heirs, folder).move();
+    new RangeHandover(heirs, folder).move(unsynced);
     await nextTurn();
   }
-  await disk.syncFileSystem(successor);
+  await unsynced.sync(successor);
   return true;
 }
 
@@ -149,7 +151,7 @@ async function removeDropped({ disk, archive, volume, volumeName }: VolumePlace)
     for (const folder of disk.kindOf(volume) === 'folder' ? disk.list(volume).filter(isDropped) : []) {
       const path = join(volume, folder);
       if (disk.kindOf(path) !== 'folder') continue;
-      bytes += (await withRemoval(disk, path, () => removeSession(disk, path, pool))) ?? 0;
+      bytes += (await unlessRemoved(disk, path, () => removeSession(disk, path, pool))) ?? 0;
     }
     return bytes;
   });

@@ -10,6 +10,7 @@ import type { Disk } from './disk.ts';
 import { renameToOwn } from './own-file.ts';
 import { CHECKSUMS, PAGE, firstAddressOf } from './paths.ts';
 import { writeNew } from './small-file.ts';
+import type { Unsynced } from './unsynced.ts';
 
 /** The checksums of both, until they take the place of the successor's. */
 const MERGED = `${CHECKSUMS}.merged`;
@@ -54,29 +55,32 @@ export class RangeHandover {
     this.#shared = kinds[1] !== undefined;
   }
 
-  /** Writes the checksums of both beside those that they will replace; gives whether anything has to be made durable. */
-  prepare(): boolean {
+  /** Writes the checksums of both beside those that they will replace. */
+  prepare(unsynced: Unsynced): void {
     const { disk } = this.#heirs;
     if (this.#shared) disk.remove(join(this.#to, MERGED));
-    if (this.#isWhole()) return false;
+    if (this.#isWhole()) return;
     const { files, sums } = this.#find();
     const own = this.#shared ? this.#checksums(this.#to) : EMPTY;
     const added = [...sums].filter(([name]) => this.#isNeeded(name, sums) && !own.sums.has(name));
-    if (added.length === 0 && (this.#shared || !files.some((name) => this.#isNeeded(name, sums)))) return false;
+    if (added.length === 0 && (this.#shared || !files.some((name) => this.#isNeeded(name, sums)))) return;
     if (!this.#shared) disk.makeFolder(this.#to);
     const lines = added.map(([name, sum]) => checksumLine(sum, name));
-    writeNew(disk, join(this.#to, MERGED), Buffer.from(endLine(own.text) + lines.join('')));
-    return true;
+    const merged = join(this.#to, MERGED);
+    writeNew(disk, merged, Buffer.from(endLine(own.text) + lines.join('')));
+    for (const path of [merged, this.#to, this.#heirs.successor]) unsynced.add(path);
   }
 
   /** Moves what is needed, behind its line. */
-  move(): void {
+  move(unsynced: Unsynced): void {
     const { disk } = this.#heirs;
     if (this.#isWhole()) {
       disk.rename(this.#from, this.#to);
       return;
     }
     if (!this.#shared) return;
+    // Though nothing is left to be moved: whoever moved it may have been killed before that was durable.
+    for (const path of [this.#from, this.#to]) unsynced.add(path);
     const merged = join(this.#to, MERGED);
     if (disk.kindOf(merged) !== undefined) renameToOwn(disk, merged, join(this.#to, CHECKSUMS));
     const { files, sums } = this.#find();

@@ -12,6 +12,7 @@ import type { ArchivePlace } from './place.ts';
 import type { Pool } from './pool.ts';
 import { writeFully, writeNew } from './small-file.ts';
 import type { SpaceWatch } from './space.ts';
+import type { Unsynced } from './unsynced.ts';
 
 const EMPTY = new Uint8Array(0);
 
@@ -36,6 +37,7 @@ export class RangeWriter {
   readonly #chunkSize: number;
   readonly #space: SpaceWatch;
   readonly #pool: Pool | undefined;
+  readonly #unsynced: Unsynced;
   readonly counts: Counts;
   #range = -1;
   #folder = '';
@@ -47,6 +49,7 @@ export class RangeWriter {
     folder: Folder,
     space: SpaceWatch,
     pool: Pool | undefined,
+    unsynced: Unsynced,
     counts: Counts,
   ) {
     this.#disk = disk;
@@ -55,6 +58,7 @@ export class RangeWriter {
     this.#chunkSize = chunkSize;
     this.#space = space;
     this.#pool = pool;
+    this.#unsynced = unsynced;
     this.counts = counts;
   }
 
@@ -87,7 +91,9 @@ export class RangeWriter {
     const lines = Buffer.from(this.#lines);
     this.#lines = '';
     this.#step(CHECKSUMS, () => {
-      const fd = this.#disk.open(join(this.#folder, CHECKSUMS), 'append');
+      const path = join(this.#folder, CHECKSUMS);
+      this.#unsynced.add(path);
+      const fd = this.#disk.open(path, 'append');
       try {
         writeFully(this.#disk, fd, lines);
       } finally {
@@ -107,13 +113,16 @@ export class RangeWriter {
   #write(range: number, file: string, data: Uint8Array): void {
     if (range !== this.#range) this.#enter(range);
     this.#space.file(data.length);
-    this.#step(file, () => writeNew(this.#disk, `${this.#folder}/${file}`, data));
+    const path = `${this.#folder}/${file}`;
+    this.#unsynced.add(path);
+    this.#step(file, () => writeNew(this.#disk, path, data));
   }
 
   #enter(range: number): void {
     this.finish();
     this.#range = range;
     this.#folder = join(this.#path, rangeFolderName(range, this.#chunkSize));
+    this.#unsynced.add(this.#folder);
     this.#step('', () => {
       const there = this.#disk.kindOf(this.#folder);
       if (there === undefined) this.#disk.makeFolder(this.#folder);

@@ -1,65 +1,79 @@
 /**
- * The volumes that one connection is reading. A few at a time: each holds an open file and its lock.
+ * The volumes that one connection is reading, each as it was when it was first looked at under the lock that all readers of
+ * the archive share. Commits go on beside readers; whoever moves or removes something waits for them.
  */
 import { join } from 'node:path';
-import type { VolumeId } from '../../../shared/archive/names.ts';
+import type { SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { attemptAsync } from '../refusal.ts';
-import type { Patience } from '../store.ts';
 import type { Disk } from './disk.ts';
+import type { HeldLock } from './held-lock.ts';
 import { volumeFolder } from './paths.ts';
 import { VolumeReader } from './volume-reader.ts';
 
+/** Volumes remembered. */
 const AT_ONCE = 16;
-/**
- * Milliseconds after which a volume is let go of and taken anew, between two requests: a restore of hours would otherwise
- * keep every commit waiting. What a session is stays the same whatever happens in between.
- */
-const RENEWED_AFTER = 20_000;
 
 export class VolumeReaders {
   readonly #disk: Disk;
   readonly #archive: string;
   readonly #chunkSize: number;
-  readonly #patience: Patience;
-  readonly #renewedAfter: number;
-  readonly #open = new Map<VolumeId, VolumeReader>();
+  readonly #lock: HeldLock;
+  readonly #known = new Map<VolumeId, VolumeReader>();
 
-  constructor(disk: Disk, archive: string, chunkSize: number, patience: Patience, renewedAfter = RENEWED_AFTER) {
+  constructor(disk: Disk, archive: string, chunkSize: number, lock: HeldLock) {
     this.#disk = disk;
     this.#archive = archive;
     this.#chunkSize = chunkSize;
-    this.#patience = patience;
-    this.#renewedAfter = renewedAfter;
+    this.#lock = lock;
+    lock.onReleased = () => {
+      this.#known.clear();
+    };
   }
 
-  /** Undefined where there is no such volume. */
-  async get(volume: VolumeId): Promise<VolumeReader | undefined> {
-    const known = this.#open.get(volume);
-    if (known !== undefined && performance.now() - known.opened < this.#renewedAfter) return known;
-    this.release(volume);
+  /**
+   * For what is done at once: the lock stays until some time passes. Undefined where there is no such volume.
+   * @param session looks anew where it is not among those that are known: it may have been committed since
+   */
+  async get(volume: VolumeId, session?: SessionName): Promise<VolumeReader | undefined> {
+    return await this.using(volume, (reader) => reader, session);
+  }
+
+  /** For what takes its time: the lock stays until it is done. */
+  async using<T>(
+    volume: VolumeId,
+    work: (reader: VolumeReader | undefined) => T | Promise<T>,
+    session?: SessionName,
+  ): Promise<T> {
+    return await attemptAsync(`read ${volumeFolder(volume)}`, () =>
+      this.#lock.during('shared', () => {
+        const known = this.#find(volume);
+        const isUpToDate = session === undefined || known?.session(session) !== undefined;
+        if (isUpToDate) return work(known);
+        this.forget(volume);
+        return work(this.#find(volume));
+      }),
+    );
+  }
+
+  #find(volume: VolumeId): VolumeReader | undefined {
+    const known = this.#known.get(volume);
+    if (known !== undefined) return known;
     const name = volumeFolder(volume);
     const path = join(this.#archive, name);
     if (this.#disk.kindOf(path) !== 'folder') return undefined;
-    const reader = await attemptAsync(`read ${name}`, () =>
-      VolumeReader.open(this.#disk, path, name, this.#chunkSize, this.#patience),
-    );
-    if (this.#open.size >= AT_ONCE) {
-      for (const oldest of this.#open.keys()) {
-        this.release(oldest);
+    const reader = new VolumeReader(this.#disk, path, name, this.#chunkSize);
+    if (this.#known.size >= AT_ONCE) {
+      for (const oldest of this.#known.keys()) {
+        this.#known.delete(oldest);
         break;
       }
     }
-    this.#open.set(volume, reader);
+    this.#known.set(volume, reader);
     return reader;
   }
 
-  /** Lets go of the volume's lock; what is read later sees the volume anew. */
-  release(volume: VolumeId): void {
-    this.#open.get(volume)?.close();
-    this.#open.delete(volume);
-  }
-
-  close(): void {
-    for (const volume of [...this.#open.keys()]) this.release(volume);
+  /** What is read later sees the volume anew. */
+  forget(volume: VolumeId): void {
+    this.#known.delete(volume);
   }
 }

@@ -5,11 +5,8 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNK_FILE_NAME } from '../../../shared/archive/address.ts';
 import { systemCode } from '../../../shared/errors.ts';
-import { Refusal } from '../refusal.ts';
-import type { Patience } from '../store.ts';
 import type { Disk } from './disk.ts';
 import { findChecksums } from './checksums.ts';
-import { FolderLock } from './lock.ts';
 import { HEAD, INDEX, PAGE } from './paths.ts';
 import type { Pool } from './pool.ts';
 import { rangesOf } from './ranges.ts';
@@ -41,23 +38,15 @@ function isPart(name: string): boolean {
   return name === PAGE || CHUNK_FILE_NAME.test(name);
 }
 
-/** Does it unless somebody else does it already, or it is done: then gives undefined. */
-export async function withRemoval<T>(disk: Disk, path: string, work: () => Promise<T>): Promise<T | undefined> {
-  let lock: FolderLock;
+/** Undefined where another process was done with it before us. Two that remove the same folder do no harm. */
+export async function unlessRemoved<T>(disk: Disk, path: string, work: () => Promise<T>): Promise<T | undefined> {
   try {
-    lock = await FolderLock.take(disk, path, 'alone', 'a folder that is being removed', NO_PATIENCE);
+    return await work();
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || (error instanceof Refusal && error.answer === 'locked')) return undefined;
+    if (systemCode(error) === 'ENOENT' && disk.kindOf(path) === undefined) return undefined;
     throw error;
   }
-  try {
-    return lock.isAt(path) ? await work() : undefined;
-  } finally {
-    lock.release();
-  }
 }
-
-const NO_PATIENCE: Patience = { seconds: 0, signal: new AbortController().signal };
 
 /**
  * Removes a session's folder; gives the bytes of stored files that are gone with it: what others share, stays.

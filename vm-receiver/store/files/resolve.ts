@@ -22,7 +22,7 @@ export async function resolveSend(place: VolumePlace, pairing: PairingId, resume
     if (kind === undefined) return { newest: undefined, checkpoint: undefined };
     const checkpoint = await keepOnly(place, resume ? pairing : undefined);
     // Behind the senders' locks: one that we waited for may have committed.
-    readers.release(id);
+    readers.forget(id);
     const newest = newestVisible((await readers.get(id))?.sessions ?? []);
     // Whoever renamed it may have been killed before that was durable.
     disk.syncFolder(volume);

@@ -156,7 +156,7 @@ class Scrub {
 
   /** All of it was read, unless something came over from a session that was pruned meanwhile. */
   async #finish(volume: VolumeId, session: SessionName, state: ScrubState, began: number): Promise<void> {
-    this.#place.readers.release(volume);
+    this.#place.readers.forget(volume);
     const sessions = (await this.#place.readers.get(volume))?.sessions ?? [];
     state.set(session, { since: began });
     state.follow(sessions.map((each) => each.session));

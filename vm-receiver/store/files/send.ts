@@ -8,8 +8,7 @@ import { Refusal, attempt, attemptAsync } from '../refusal.ts';
 import type { Send, SendRequest } from '../store.ts';
 import { writeCheckpoint } from './checkpoint.ts';
 import { checkBase } from './base.ts';
-import { FolderLock } from './lock.ts';
-import { CHECKPOINT, CHECKSUMS, HEAD, INDEX, SIZE, STATS, VOLUME_NAME } from './paths.ts';
+import { CHECKPOINT, CHECKSUMS, HEAD, INDEX, SIZE, STATS, VOLUMES, VOLUME_NAME } from './paths.ts';
 import type { VolumePlace } from './place.ts';
 import { checksumLine, checksumOf } from './checksums.ts';
 import { Pool } from './pool.ts';
@@ -20,6 +19,7 @@ import { describeSize } from './size.ts';
 import { describeStats, type Stats } from './stats.ts';
 import type { SpaceWatch } from './space.ts';
 import type { UnfinishedSend } from './unfinished.ts';
+import { Unsynced } from './unsynced.ts';
 import { ZeroRuns } from './zero-run.ts';
 
 export class FilesSend implements Send {
@@ -28,6 +28,7 @@ export class FilesSend implements Send {
   readonly #folder: UnfinishedSend;
   readonly #order: SendOrder;
   readonly #writer: RangeWriter;
+  readonly #unsynced: Unsynced;
   readonly #zeroRuns: ZeroRuns;
   readonly #pool: Pool | undefined;
   #hasCheckpoint: boolean;
@@ -48,7 +49,8 @@ export class FilesSend implements Send {
     this.#hasCheckpoint = from !== undefined;
     this.#order = new SendOrder(new Geometry(chunkSize, request.size), from ?? 0);
     this.#pool = dedup ? Pool.open(disk, archive, true) : undefined;
-    this.#writer = new RangeWriter(place, folder, space, this.#pool, counts);
+    this.#unsynced = new Unsynced(disk);
+    this.#writer = new RangeWriter(place, folder, space, this.#pool, this.#unsynced, counts);
     this.#zeroRuns = new ZeroRuns(disk, chunkSize);
   }
 
@@ -59,11 +61,12 @@ export class FilesSend implements Send {
 
   async zeros(address: number, count: number): Promise<void> {
     this.#order.zeros(address, count);
-    const reader = await this.#place.readers.get(this.#request.volume);
-    if (reader === undefined) throw new Refusal('conflict', `${this.#place.volumeName} was removed during the send`);
-    await attemptAsync(`expand zeros in ${this.#folder.name}`, () =>
-      this.#zeroRuns.each(reader, address, count, (range, at) => this.#writer.zeros(range, at)),
-    );
+    await this.#place.readers.using(this.#request.volume, async (reader) => {
+      if (reader === undefined) throw new Refusal('conflict', `${this.#place.volumeName} was removed during the send`);
+      await attemptAsync(`expand zeros in ${this.#folder.name}`, () =>
+        this.#zeroRuns.each(reader, address, count, (range, at) => this.#writer.zeros(range, at)),
+      );
+    });
   }
 
   page(range: number, data: Uint8Array): void {
@@ -82,14 +85,13 @@ export class FilesSend implements Send {
   }
 
   async commit(head: Uint8Array, index: readonly Uint8Array[]): Promise<void> {
-    const { readers } = this.#place;
+    const { readers, locks } = this.#place;
     this.#writer.finish();
     attempt(`write the head of ${this.#folder.name}`, () => this.#writeDescription(head, index));
     await this.#makeDurable();
     await this.#share();
-    // Our own shared lock would be in the way. Between the two anything may happen: all is checked again behind it.
-    readers.release(this.#request.volume);
-    await attemptAsync(`commit ${this.#folder.name}`, () => this.#commitAlone());
+    await attemptAsync(`commit ${this.#folder.name}`, () => locks.changing.during('alone', () => this.#commitAlone()));
+    readers.forget(this.#request.volume);
     this.#folder.release();
   }
 
@@ -101,16 +103,10 @@ export class FilesSend implements Send {
     await attemptAsync(`deduplicate ${name}`, () => shareSession(this.#place.disk, pool, path, newTally()));
   }
 
-  async #commitAlone(): Promise<void> {
-    const { disk, volume, volumeName, patience } = this.#place;
-    const lock = await FolderLock.take(disk, volume, 'alone', volumeName, patience);
-    try {
-      if (!this.#folder.isOurs) throw new Refusal('conflict', `${this.#folder.name} was removed by another receiver`);
-      checkBase(this.#place, this.#request);
-      this.#rename();
-    } finally {
-      lock.release();
-    }
+  #commitAlone(): void {
+    if (!this.#folder.isOurs) throw new Refusal('conflict', `${this.#folder.name} was removed by another receiver`);
+    checkBase(this.#place, this.#request);
+    this.#rename();
   }
 
   async abandon(keep: boolean): Promise<void> {
@@ -126,8 +122,10 @@ export class FilesSend implements Send {
   }
 
   async #makeDurable(): Promise<void> {
-    const { disk } = this.#place;
-    await attemptAsync(`make ${this.#folder.name} durable`, () => disk.syncFileSystem(this.#folder.path));
+    const { volume, archive } = this.#place;
+    // The folders, too, each of which may be new.
+    for (const path of [this.#folder.path, volume, join(archive, VOLUMES)]) this.#unsynced.add(path);
+    await attemptAsync(`make ${this.#folder.name} durable`, () => this.#unsynced.sync(this.#folder.path));
   }
 
   /** Head, index, size, the receiver's own count, and the checksums of all but the count. */
@@ -143,7 +141,11 @@ export class FilesSend implements Send {
     };
     const line = (file: string, bytes: Uint8Array) => checksumLine(checksumOf(bytes), file);
     const checksums = line(HEAD, head) + line(INDEX, whole) + line(SIZE, size);
-    const write = (file: string, bytes: Uint8Array) => writeNew(disk, join(this.#folder.path, file), bytes);
+    const write = (file: string, bytes: Uint8Array) => {
+      const path = join(this.#folder.path, file);
+      this.#unsynced.add(path);
+      writeNew(disk, path, bytes);
+    };
     write(HEAD, head);
     write(INDEX, whole);
     write(SIZE, size);

@@ -11,6 +11,7 @@ import { describeArchive, readDescription } from './description.ts';
 import type { Disk } from './disk.ts';
 import { MAX_CATALOGUE } from './lengths.ts';
 import { FolderLock } from './lock.ts';
+import { AT_ONCE, type LockTiming } from './locks.ts';
 import { CATALOGUE, DESCRIPTION, KEYS, VOLUMES } from './paths.ts';
 import { readSmall, writeNew } from './small-file.ts';
 import { SpaceWatch, type Floors } from './space.ts';
@@ -22,6 +23,8 @@ export interface FilesStoreOptions {
   readonly floors: Floors;
   /** One session stays and volumes may be deleted, unless this says otherwise. */
   readonly rules?: Rules;
+  /** Locks are let go of at once, unless this says otherwise. */
+  readonly locking?: LockTiming;
 }
 
 const RULES: Rules = { minKeep: 1, allowDelete: true };
@@ -128,8 +131,8 @@ export class FilesStore implements Store {
       if (this.#disk.kindOf(path) !== 'folder') throw new Refusal('not-found', `there is no archive ${name}`);
       return readDescription(this.#disk, path, name);
     });
-    const { floors, rules = RULES } = this.#options;
-    return new FilesArchive(this.#disk, path, description, { floors, rules, patience });
+    const { floors, rules = RULES, locking = AT_ONCE } = this.#options;
+    return new FilesArchive(this.#disk, path, description, { floors, rules, patience, locking });
   }
 
   archives(): ArchiveName[] {

@@ -1,6 +1,6 @@
 /**
- * Folders of sends that are under way or were cut off. Whoever holds such a folder's lock may write, keep or remove it;
- * one whose lock is free belongs to nobody that lives.
+ * Sends that are under way or were cut off. Whoever holds the archive's lock for sending may write, keep or remove each of
+ * them: none belongs to anybody else that lives.
  */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import type { PairingId } from '../../../shared/archive/names.ts';
 import { systemCode } from '../../../shared/errors.ts';
 import { Refusal, attemptAsync } from '../refusal.ts';
 import type { Disk } from './disk.ts';
-import { FolderLock } from './lock.ts';
+import type { HeldLock } from './held-lock.ts';
 import {
   CHECKPOINT,
   CHECKSUMS,
@@ -31,25 +31,29 @@ export class UnfinishedSend {
   readonly #disk: Disk;
   readonly #archive: string;
   readonly #volume: string;
-  readonly #lock: FolderLock;
+  readonly #sending: HeldLock;
+  /** The folder, held open: another one of its name is not it. */
+  readonly #fd: number;
+  #isHeld = true;
   readonly pairing: PairingId;
   readonly path: string;
   /** Within the archive, for messages. */
   readonly name: string;
 
-  private constructor({ disk, archive, volume, volumeName }: VolumePlace, pairing: PairingId, lock: FolderLock) {
+  private constructor({ disk, archive, volume, volumeName, locks }: VolumePlace, pairing: PairingId, fd: number) {
     this.#disk = disk;
     this.#archive = archive;
     this.#volume = volume;
-    this.#lock = lock;
+    this.#sending = locks.sending;
+    this.#fd = fd;
     this.pairing = pairing;
     this.path = join(volume, unfinishedFolder(pairing));
     this.name = `${volumeName}/${unfinishedFolder(pairing)}`;
   }
 
   /**
-   * Those of a volume, one after another, each locked: waits for a sender that lives. One that was committed or removed
-   * meanwhile is left out.
+   * Those of a volume, one after another: waits for a sender that lives. One that was committed or removed meanwhile is
+   * left out.
    */
   static async *claimAll(place: VolumePlace): AsyncGenerator<UnfinishedSend, void, undefined> {
     for (const folder of place.disk.list(place.volume)) {
@@ -59,30 +63,36 @@ export class UnfinishedSend {
     }
   }
 
-  /** Makes an empty one and locks it. */
+  /** Makes an empty one. */
   static async make(place: VolumePlace, pairing: PairingId): Promise<UnfinishedSend> {
-    place.disk.makeFolder(join(place.volume, unfinishedFolder(pairing)));
-    const made = await UnfinishedSend.claim(place, pairing);
+    const path = join(place.volume, unfinishedFolder(pairing));
+    const made = await UnfinishedSend.#open(place, pairing, () => {
+      place.disk.makeFolder(path);
+    });
     if (made !== undefined) return made;
     throw new Refusal('conflict', `another receiver removed the new send in ${place.volumeName}`);
   }
 
-  /** Locks the one of that name; undefined where there is none. */
+  /** The one of that name; undefined where there is none. */
   static async claim(place: VolumePlace, pairing: PairingId): Promise<UnfinishedSend | undefined> {
-    const { disk, volume, volumeName, patience } = place;
-    const path = join(volume, unfinishedFolder(pairing));
-    if (disk.kindOf(path) !== 'folder') return undefined;
-    let lock: FolderLock;
+    const isThere = place.disk.kindOf(join(place.volume, unfinishedFolder(pairing))) === 'folder';
+    return isThere ? await UnfinishedSend.#open(place, pairing, () => undefined) : undefined;
+  }
+
+  /** Behind the lock, and behind `first`. */
+  static async #open(place: VolumePlace, pairing: PairingId, first: () => void): Promise<UnfinishedSend | undefined> {
+    const { sending } = place.locks;
+    await sending.take('alone');
     try {
-      lock = await FolderLock.take(disk, path, 'alone', `a send in ${volumeName}`, patience);
+      first();
+      const fd = place.disk.open(join(place.volume, unfinishedFolder(pairing)), 'folder');
+      return new UnfinishedSend(place, pairing, fd);
     } catch (error) {
+      sending.give();
+      // Committed or removed by the one that was waited for.
       if (systemCode(error) === 'ENOENT') return undefined;
       throw error;
     }
-    const send = new UnfinishedSend(place, pairing, lock);
-    if (send.during(() => send.isOurs)) return send;
-    send.release();
-    return undefined;
   }
 
   /** A step after whose failure it is let go of. */
@@ -95,13 +105,18 @@ export class UnfinishedSend {
     }
   }
 
-  /** Whether it is still the folder that was locked, and not another of the same name. */
+  /** Whether it is still the folder that was opened, and not another of the same name. */
   get isOurs(): boolean {
-    return this.#lock.isAt(this.path);
+    const ours = this.#disk.entryOf(this.#fd);
+    const there = this.#disk.entryAt(this.path);
+    return there?.inode === ours.inode && there.device === ours.device;
   }
 
   release(): void {
-    this.#lock.release();
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#disk.close(this.#fd);
+    this.#sending.give();
   }
 
   /**

@@ -7,6 +7,9 @@ import type { CheckWatcher } from '../store.ts';
 import type { Disk } from './disk.ts';
 import { RANGE, SESSION, inspectFolder, listFolder } from './inspect.ts';
 
+/** Does something with where a session lies now. */
+export type Located = <T>(work: (path: string | undefined) => T | Promise<T>) => Promise<T>;
+
 export class VolumeCheck {
   readonly #disk: Disk;
   readonly #archive: string;
@@ -18,19 +21,22 @@ export class VolumeCheck {
     this.#watcher = watcher;
   }
 
-  /** `locate` gives the session's folder under the volume's lock, again and again; undefined once it was pruned. */
-  async session(locate: () => Promise<string | undefined>): Promise<void> {
-    const first = await locate();
-    if (first === undefined) return;
-    await this.#folder(first);
-    const { files, problem } = listFolder(this.#disk, first);
-    if (problem !== undefined) this.#watcher.damage({ place: this.#nameOf(first), problem });
-    for (const folder of files.sort()) {
-      if (!RANGE_FOLDER_NAME.test(folder)) continue;
-      const path = await locate();
-      if (path === undefined) return;
-      await this.#folder(join(path, folder));
+  /** `located` gives the session's folder to the work, which is done under the readers' lock; undefined once it was pruned. */
+  async session(located: Located): Promise<void> {
+    const folders = await located((path) => (path === undefined ? [] : this.#session(path)));
+    for (const folder of folders) {
+      await located(async (path) => {
+        if (path !== undefined) await this.#folder(join(path, folder));
+      });
     }
+  }
+
+  /** Gives its ranges. */
+  async #session(path: string): Promise<readonly string[]> {
+    await this.#folder(path);
+    const { files, problem } = listFolder(this.#disk, path);
+    if (problem !== undefined) this.#watcher.damage({ place: this.#nameOf(path), problem });
+    return files.filter((name) => RANGE_FOLDER_NAME.test(name)).sort();
   }
 
   async #folder(path: string): Promise<void> {

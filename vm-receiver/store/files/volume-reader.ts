@@ -1,10 +1,9 @@
 /**
- * One volume being read: its shared lock, held until the reader closes, and its sessions as they are under that lock. Commit, prune and delete hold the lock alone, so nothing moves while we read.
+ * One volume being read: its sessions as they are under the lock of readers. Whoever moves or removes something holds that
+ * alone, so nothing moves while we read.
  */
 import type { SessionName } from '../../../shared/archive/names.ts';
-import type { Patience } from '../store.ts';
 import type { Disk } from './disk.ts';
-import { FolderLock } from './lock.ts';
 import { Overlay } from './overlay.ts';
 import { listSessions, type StoredSession } from './sessions.ts';
 
@@ -14,34 +13,15 @@ const OVERLAYS = 2;
 export class VolumeReader {
   readonly #disk: Disk;
   readonly #chunkSize: number;
-  readonly #lock: FolderLock;
   /** Oldest first, hidden ones included. */
   readonly sessions: readonly StoredSession[];
-  /** When, on the clock of `performance.now`. */
-  readonly opened = performance.now();
   readonly #overlays = new Map<string, Overlay>();
 
-  private constructor(disk: Disk, chunkSize: number, lock: FolderLock, sessions: readonly StoredSession[]) {
+  /** @param name of the volume's folder, in errors */
+  constructor(disk: Disk, path: string, name: string, chunkSize: number) {
     this.#disk = disk;
     this.#chunkSize = chunkSize;
-    this.#lock = lock;
-    this.sessions = sessions;
-  }
-
-  static async open(
-    disk: Disk,
-    path: string,
-    name: string,
-    chunkSize: number,
-    patience: Patience,
-  ): Promise<VolumeReader> {
-    const lock = await FolderLock.take(disk, path, 'shared', name, patience);
-    try {
-      return new VolumeReader(disk, chunkSize, lock, listSessions(disk, path, name));
-    } catch (error) {
-      lock.release();
-      throw error;
-    }
+    this.sessions = listSessions(disk, path, name);
   }
 
   /** The session's own folder; undefined when it is not there, or hidden. */
@@ -67,9 +47,5 @@ export class VolumeReader {
     const overlay = new Overlay(this.#disk, this.#chunkSize, sessions);
     this.#overlays.set(upTo, overlay);
     return overlay;
-  }
-
-  close(): void {
-    this.#lock.release();
   }
 }
