@@ -1,9 +1,10 @@
 /** `send --autoprune`: what the configuration's retention policy lets go, without a question. */
 import { isEmptyPolicy } from '../../shared/archive/retention.ts';
-import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import { EXIT_STATUS, SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../shared/errors.ts';
 import type { PruneReport } from '../maintain/prune.ts';
 import type { CommandContext } from './context.ts';
-import { describePrune } from './describe-prune.ts';
+import { describePrune, pruneStatus } from './describe-prune.ts';
+import { formatHints } from './output.ts';
 import { writerOptions } from './writer-options.ts';
 
 export interface AutopruneOptions {
@@ -15,7 +16,7 @@ export interface AutopruneOptions {
 
 /** What was pruned, or why nothing was: the send is told of all the same. */
 export interface Autopruned extends PruneReport {
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: ErrorReport;
 }
 
 /** @throws `config` where nothing says what to keep, before anything is sent */
@@ -30,8 +31,16 @@ export function mayAutoprune({ config }: CommandContext, options: AutopruneOptio
   });
 }
 
-/** Undefined where it was not asked for. @throws `interrupted` */
-export async function autoprune(context: CommandContext, options: AutopruneOptions): Promise<Autopruned | undefined> {
+/**
+ * Undefined where it was not asked for.
+ * @param spared names of volumes that the send found damaged: nothing of them goes
+ * @throws `interrupted`
+ */
+export async function autoprune(
+  context: CommandContext,
+  options: AutopruneOptions,
+  spared: ReadonlySet<string> = new Set(),
+): Promise<Autopruned | undefined> {
   const { autoprune: mode, retention: policy, lowSpace: low } = context.config;
   if (options.autoprune !== true || options.acceptRollback === true) return undefined;
   const { pruneArchive } = await import('../maintain/prune.ts');
@@ -40,23 +49,28 @@ export async function autoprune(context: CommandContext, options: AutopruneOptio
     names: [],
     choice: { kind: 'policy', policy },
     mayRemoveMost: options.yes === true,
+    spared,
     ...(mode === 'space' ? { low } : {}),
   } as const;
   try {
     return await withWriter(writerOptions(context), (writer) => pruneArchive(writer, request));
   } catch (caught) {
-    const { code, message } = asSparsebakError(caught);
-    if (code === 'interrupted') throw caught;
-    return { dryRun: false, volumes: [], freedBytes: 0, error: { code, message } };
+    const error = asSparsebakError(caught);
+    if (error.code === 'interrupted') throw caught;
+    return { dryRun: false, volumes: [], freedBytes: 0, error: reportOf(error) };
   }
 }
 
 export function describeAutopruned(pruned: Autopruned): string {
-  return pruned.error === undefined ? describePrune(pruned) : `Not pruned: ${pruned.error.message}`;
+  if (pruned.error !== undefined) return `Not pruned: ${pruned.error.message}`;
+  const refused = pruned.volumes.flatMap(({ name, error }) =>
+    error === undefined ? [] : [`${name}: ${error.message}`],
+  );
+  return [describePrune(pruned), ...refused, ...formatHints(pruned.volumes)].join('\n');
 }
 
-/** Whether there is something that was to go and did not. */
-export function hasRefused(pruned: Autopruned | undefined): boolean {
-  if (pruned === undefined) return false;
-  return pruned.error !== undefined || pruned.volumes.some(({ error }) => error !== undefined);
+/** Not 0 where there is something that was to go and did not. */
+export function autopruneStatus(pruned: Autopruned | undefined): number {
+  if (pruned === undefined) return 0;
+  return pruned.error === undefined ? pruneStatus(pruned) : EXIT_STATUS.partial;
 }

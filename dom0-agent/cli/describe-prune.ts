@@ -1,17 +1,16 @@
 /** What was pruned, or would be, for people. */
 import { calendar } from '../../shared/archive/calendar.ts';
+import { EXIT_STATUS } from '../../shared/errors.ts';
 import { removableUnasked } from '../../shared/archive/retention.ts';
 import { escapeText } from '../../shared/text.ts';
 import type { PruneReport } from '../maintain/prune.ts';
 import { formatBytes } from './output.ts';
+import type { VolumeError } from './volume-errors.ts';
 
 export function describePrune({ dryRun, volumes, freedBytes }: PruneReport): string {
   const sessions = volumes.flatMap((volume) => volume.sessions);
   const going = sessions.filter(({ reasons, pruned }) => (dryRun ? reasons.length === 0 : pruned)).length;
-  const refused = volumes.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: ${error.message}`]));
-  if (!dryRun) {
-    return [`${going} of ${sessions.length} sessions pruned, ${formatBytes(freedBytes)} freed.`, ...refused].join('\n');
-  }
+  if (!dryRun) return `${going} of ${sessions.length} sessions pruned, ${formatBytes(freedBytes)} freed.`;
   return [
     `${going} of ${sessions.length} sessions would go, ${formatBytes(freedBytes)} would become free:`,
     ...calendar(volumes.map((volume) => volume.sessions)).map((day) => `  ${day}`),
@@ -25,4 +24,18 @@ function removesMost({ name, sessions }: PruneReport['volumes'][number]): string
   const going = sessions.filter(({ reasons }) => reasons.length === 0).length;
   if (going <= removableUnasked(sessions.length)) return [];
   return [`  more than half of ${escapeText(name, 4096)}: ${going} of ${sessions.length} sessions`];
+}
+
+/** What kept sessions of single volumes from going. */
+export function pruneErrors({ volumes }: PruneReport): VolumeError[] {
+  return volumes.flatMap(({ name, error }) => (error === undefined ? [] : { name, error }));
+}
+
+/** A volume that is damaged counts above one that refused. */
+export function pruneStatus({ volumes }: PruneReport): number {
+  const codes = volumes.flatMap(({ error }) => error?.code ?? []);
+  if (codes.length === 0) return 0;
+  return codes.some((code) => code === 'integrity' || code === 'rollback')
+    ? EXIT_STATUS.integrity
+    : EXIT_STATUS.partial;
 }

@@ -98,13 +98,19 @@ export class ArchiveContent {
   }
 
   /**
-   * What an index would name a stored page by. That is no reason to believe the page, nor an index made of such hashes, before
+   * A stored page's entries, and what an index would name it by. That is no reason to believe the page, nor an index made of such hashes, before
    * a signed head names it.
    * @param count as for `openPage`
    * @throws SparsebakError `integrity` for what is no such page
    */
-  hashOfPage(volume: VolumeId, range: number, count: number, stored: Uint8Array): Uint8Array {
-    return pageHash(range, this.#pageEntries(volume, range, count, stored, `page ${range} of volume ${volume}`));
+  readPage(
+    volume: VolumeId,
+    range: number,
+    count: number,
+    stored: Uint8Array,
+  ): { readonly hash: Uint8Array; readonly entries: Uint8Array } {
+    const entries = this.#pageEntries(volume, range, count, stored, `page ${range} of volume ${volume}`);
+    return { hash: pageHash(range, entries), entries };
   }
 
   #pageEntries(volume: VolumeId, range: number, count: number, stored: Uint8Array, what: string): Uint8Array {

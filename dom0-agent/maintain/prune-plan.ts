@@ -6,10 +6,11 @@ import { sessionTime, type SessionName, type VolumeId } from '../../shared/archi
 import { removableUnasked, retain, type Reason, type RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
-import { listedVolumes, newestMissing } from '../restore/find-session.ts';
+import { listedVolumes, newestFault } from '../restore/find-session.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import { newestHead } from '../trust/newest-head.ts';
-import type { StoredSession } from '../trust/proven-reader.ts';
+import type { Listing, StoredSession } from '../trust/proven-reader.ts';
+import { isVolumeFault } from '../trust/volume-fault.ts';
 import { isProtectedBy } from './protecting-tags.ts';
 import { sessionTimes } from './session-times.ts';
 
@@ -18,8 +19,8 @@ export type PruneChoice =
   | { readonly kind: 'sessions'; readonly first: SessionName; readonly last: SessionName }
   | { readonly kind: 'policy'; readonly policy: RetentionPolicy };
 
-/** `unnamed`: it was not asked for. */
-export type StayReason = Reason | 'unnamed';
+/** `unnamed`: it was not asked for. `damaged`: the volume's newest session is, so that all others stay. */
+export type StayReason = Reason | 'unnamed' | 'damaged';
 
 export interface JudgedSession {
   readonly session: SessionName;
@@ -34,6 +35,8 @@ export interface VolumePlan {
   readonly name: string;
   /** Oldest first. */
   readonly sessions: readonly JudgedSession[];
+  /** Its newest session is missing or has no head that proves it: nothing of the volume goes. */
+  readonly fault?: SparsebakError;
 }
 
 interface Standing {
@@ -48,8 +51,8 @@ interface Standing {
 /**
  * Moments are chosen over all volumes, whichever are to be pruned.
  * @param names all volumes without any
- * @throws `rollback` where a volume's newest session is not there, `integrity` where it has no head that proves it: of such an
- * archive nothing more is taken away. `usage` where the policy keeps the sessions of a tag that none has
+ * @throws `usage` where the policy keeps the sessions of a tag that none has, and what ends the connection. A volume whose newest session is
+ * missing or damaged has a `fault`, and all its sessions stay
  */
 export async function planPrune(
   open: OpenArchive,
@@ -57,7 +60,7 @@ export async function planPrune(
   choice: PruneChoice,
 ): Promise<{
   readonly plans: readonly VolumePlan[];
-  readonly stored: ReadonlyMap<VolumeId, readonly StoredSession[]>;
+  readonly stored: Listing;
 }> {
   const stored = await open.reader.volumes();
   const chosen = new Set(listedVolumes(open, names).map(({ id }) => id));
@@ -67,6 +70,7 @@ export async function planPrune(
     all.map(({ id, ...entry }) => [id, standingOf(entry, stored.get(id) ?? [], times.get(id) ?? new Map())]),
   );
   if (choice.kind === 'policy') mustMatch(choice.policy, [...standing.values()].flat());
+  const missing = all.flatMap((entry) => missingNewest(entry, stored));
   const { minKeep } = open.rules;
   const judged =
     choice.kind === 'policy'
@@ -76,10 +80,37 @@ export async function planPrune(
     .filter(({ id }) => chosen.has(id))
     .map(({ id, name }) => ({ id, name, sessions: judged.get(id) ?? [] }));
   if (choice.kind === 'sessions') mustBeThere(plans, choice, names);
-  // What stays is to be of use: without its newest head a volume has nothing but what would go.
+  const faults = new Map([...(await damagedNewest(open, plans)), ...missing]);
+  return { plans: plans.map((plan) => withFault(plan, faults.get(plan.id))), stored };
+}
+
+/** What stays is to be of use: without its newest head a volume has nothing but what would go. */
+async function damagedNewest(
+  open: OpenArchive,
+  plans: readonly VolumePlan[],
+): Promise<readonly (readonly [VolumeId, SparsebakError])[]> {
   const shrinking = new Set(plans.filter((plan) => goingOf(plan).length > 0).map(({ id }) => id));
-  for (const entry of all) if (shrinking.has(entry.id)) await newestHead(open, entry);
-  return { plans, stored };
+  const entries = listedVolumes(open, []).filter(({ id }) => shrinking.has(id));
+  const faults = await Promise.all(
+    entries.map(async (entry) => {
+      try {
+        await newestHead(open, entry);
+        return [];
+      } catch (error) {
+        if (!isVolumeFault(error, open.client)) throw error;
+        return [[entry.id, error] as const];
+      }
+    }),
+  );
+  return faults.flat();
+}
+
+function withFault(plan: VolumePlan, fault: SparsebakError | undefined): VolumePlan {
+  if (fault === undefined) return plan;
+  const sessions = plan.sessions.map((each): JudgedSession =>
+    each.reasons.length > 0 ? each : { ...each, reasons: ['damaged'] },
+  );
+  return { ...plan, sessions, fault };
 }
 
 /** Oldest first. */
@@ -108,8 +139,6 @@ function standingOf(
 ): Standing[] {
   const { session: newest } = entry;
   if (newest === null) return [];
-  const names = stored.map(({ session }) => session);
-  if (!names.includes(newest)) throw newestMissing(entry.name, newest, names);
   return stored
     .filter(({ session }) => session <= newest)
     .map(({ session, protected: bit }) => {
@@ -117,6 +146,11 @@ function standingOf(
       const time = times.get(session);
       return { session, tags, protected: bit || isProtectedBy(tags), time, unproven: time === undefined };
     });
+}
+
+function missingNewest(entry: CatalogueVolume, stored: Listing): readonly (readonly [VolumeId, SparsebakError])[] {
+  const fault = newestFault(entry, stored);
+  return fault === undefined ? [] : [[entry.id, fault]];
 }
 
 function judgeNamed(

@@ -2,7 +2,7 @@
 import { bytesShort, type LowSpace } from '../../shared/archive/low-space.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { removableUnasked } from '../../shared/archive/retention.ts';
-import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../shared/errors.ts';
 import { MAX_PRUNED } from '../../shared/wire/limits.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { freedByPruning, prune, space } from '../link/maintenance.ts';
@@ -26,7 +26,7 @@ export interface PrunedVolume {
   readonly sessions: readonly (Omit<JudgedSession, 'time'> & { readonly time: string; readonly pruned: boolean })[];
   /** Of stored files, by the receiver's word. */
   readonly freedBytes: number;
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: ErrorReport;
 }
 
 export interface PruneReport {
@@ -44,14 +44,22 @@ export async function weigh(open: OpenArchive, plans: readonly VolumePlan[]): Pr
     for (let from = 0; from < going.length; from += MAX_PRUNED) {
       freedBytes += (await freedByPruning(open.client, plan.id, going.slice(from, from + MAX_PRUNED))) ?? 0;
     }
-    volumes.push({ name: plan.name, sessions: reported(plan, () => false), freedBytes });
+    volumes.push({
+      name: plan.name,
+      sessions: reported(plan, () => false),
+      freedBytes,
+      ...errorOf(plan.fault),
+    });
   }
   return { dryRun: true, volumes, freedBytes: sumOf(volumes) };
 }
 
 /** What is told of a plan that was not carried out. */
 export function unchanged(plans: readonly VolumePlan[]): PruneReport {
-  const volumes = plans.map((plan) => ({ name: plan.name, sessions: reported(plan, () => false), freedBytes: 0 }));
+  const volumes = plans.map((plan) => ({
+    ...{ name: plan.name, sessions: reported(plan, () => false), freedBytes: 0 },
+    ...errorOf(plan.fault),
+  }));
   return { dryRun: false, volumes, freedBytes: 0 };
 }
 
@@ -65,6 +73,8 @@ function reported({ sessions }: VolumePlan, isGone: (session: SessionName) => bo
 export interface PruneRequest {
   readonly names: readonly string[];
   readonly choice: PruneChoice;
+  /** Names of volumes that were found damaged: nothing of them goes. */
+  readonly spared?: ReadonlySet<string>;
   /** What somebody said yes to: nothing else goes. */
   readonly agreed?: readonly VolumePlan[];
   /** Whether more than half of a volume's sessions may go at once. */
@@ -81,21 +91,26 @@ export async function pruneArchive(writer: Writer, request: PruneRequest): Promi
       writer.log.warn(`session ${session} of ${entry.name} is tagged as protected, but the archive does not show it`);
     }
   }
-  const plans = request.agreed === undefined ? planned : planned.map((plan) => onlyAgreed(plan, request.agreed ?? []));
+  const { agreed, spared } = request;
+  const unspared = planned.filter(({ name }) => spared?.has(name) !== true);
+  const plans = agreed === undefined ? unspared : unspared.map((plan) => onlyAgreed(plan, agreed));
   const outcome = await carryOut(writer, plans, request);
   await dropOldTags(writer, stored, outcome.gone);
   const volumes = plans.map((plan): PrunedVolume => {
-    const { id, name } = plan;
+    const { id, name, fault } = plan;
     const gone = outcome.gone.get(id) ?? new Map<SessionName, number>();
-    const error = outcome.refusals.get(id);
     return {
       name,
       sessions: reported(plan, (session) => gone.has(session)),
       freedBytes: [...gone.values()].reduce((sum, bytes) => sum + bytes, 0),
-      ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+      ...errorOf(fault ?? outcome.refusals.get(id)),
     };
   });
   return { dryRun: false, volumes, freedBytes: sumOf(volumes) };
+}
+
+function errorOf(error: SparsebakError | undefined): Pick<PrunedVolume, 'error'> {
+  return error === undefined ? {} : { error: reportOf(error) };
 }
 
 /** What came to go since somebody was asked, stays this time. */

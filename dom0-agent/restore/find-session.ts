@@ -3,8 +3,10 @@ import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { isSessionName } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
+import type { Listing, Surplus } from '../trust/listing.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import type { ProvenSession } from '../trust/proven-reader.ts';
+import { isVolumeFault, namingVolume } from '../trust/volume-fault.ts';
 
 /** Volumes that the catalogue lists, by name; all without names. @throws `not-found` for a name that it does not list */
 export function listedVolumes({ pinned }: OpenArchive, names: readonly string[]): CatalogueVolume[] {
@@ -17,9 +19,9 @@ export function listedVolumes({ pinned }: OpenArchive, names: readonly string[])
   });
 }
 
-/** Names of all sessions of a volume, oldest first, as the receiver lists them. */
+/** Names of all sessions of one volume, oldest first, as the receiver lists them. It lists all volumes for it: for one volume a command only. */
 export async function sessionNames({ reader }: OpenArchive, volume: VolumeId): Promise<SessionName[]> {
-  return ((await reader.volumes()).get(volume) ?? []).map(({ session }) => session);
+  return (await reader.volumes()).names(volume);
 }
 
 /**
@@ -31,31 +33,86 @@ export async function findSession(
   volume: CatalogueVolume,
   session: string | undefined,
 ): Promise<ProvenSession> {
-  const names = await sessionNames(archive, volume.id);
+  const listing = await archive.reader.volumes();
+  const names = listing.names(volume.id);
   const wanted = session ?? volume.session;
   if (wanted === null) {
     throw new SparsebakError('not-found', `volume "${volume.name}" has no session`, { hint: 'See "sparsebak list".' });
   }
   if (!isSessionName(wanted)) {
-    throw new SparsebakError('usage', `"${wanted}" is not the name of a session`, {
-      hint: 'Sessions are named like S_20261123-020000; see "sparsebak list".',
-    });
+    throw noSessionName(wanted);
   }
   if (!names.includes(wanted)) {
-    if (session === undefined) {
-      throw newestMissing(volume.name, wanted, names);
-    }
-    throw new SparsebakError('not-found', `volume "${volume.name}" has no session ${wanted}`, {
-      hint: `It has: ${names.join(', ') || 'none'}.`,
-    });
+    throw session === undefined ? newestMissing(volume.name, wanted, names) : noSuchSession(volume.name, wanted, names);
   }
-  return archive.reader.head(volume.id, wanted, wanted === volume.session ? (volume.head ?? undefined) : undefined);
+  try {
+    const isNewest = wanted === volume.session;
+    return await archive.reader.head(volume.id, wanted, isNewest ? (volume.head ?? undefined) : undefined);
+  } catch (error) {
+    if (!isVolumeFault(error, archive.client)) throw error;
+    const { code, message } = error;
+    const { id, name } = volume;
+    const hint = `The session cannot be restored. Others may be whole: restore one with --session: ${newestOf(names, wanted)}.`;
+    throw namingVolume(new SparsebakError(code, message, { cause: error }), { id, name, session: wanted, hint });
+  }
+}
+
+/** Other sessions than one that cannot be used. */
+function newestOf(names: readonly string[], but: string): string {
+  return (
+    names
+      .filter((name) => name !== but)
+      .slice(-8)
+      .join(', ') || 'there is none'
+  );
+}
+
+/**
+ * Why the newest session that the catalogue lists is not in the listing.
+ * @returns undefined where it is
+ */
+export function newestFault(
+  { id, name, session }: Pick<CatalogueVolume, 'id' | 'name' | 'session'>,
+  listing: Listing,
+): SparsebakError | undefined {
+  const names = listing.names(id);
+  if (session === null || names.includes(session)) return undefined;
+  const lost = listing.lost.get(id);
+  if (lost === undefined) return newestMissing(name, session, names);
+  return new SparsebakError(
+    'integrity',
+    `the receiver cannot list the sessions of ${name}, ${session} the newest: ${lost}`,
+    {
+      hint: `Look at volumes/${id} on the backup disk, and see "sparsebak-receiver check".`,
+    },
+  );
+}
+
+/** A receiver that lists more sessions than the archive ever had made them up. */
+export function tooManySessions(name: string, { count, oldest }: Surplus): SparsebakError {
+  return new SparsebakError(
+    'integrity',
+    `the archive lists ${count} more sessions of ${name} than can exist (from ${oldest} on): they are left out`,
+    { hint: 'The backup VM made them up, or folders were copied there; see "sparsebak-receiver list".' },
+  );
+}
+
+export function noSessionName(text: string): SparsebakError {
+  return new SparsebakError('usage', `"${text}" is not the name of a session`, {
+    hint: 'Sessions are named like S_20261123-020000; see "sparsebak list".',
+  });
+}
+
+export function noSuchSession(name: string, session: SessionName, there: readonly string[]): SparsebakError {
+  const newest = there.slice(-8).join(', ');
+  return new SparsebakError('not-found', `volume "${name}" has no session ${session}`, {
+    hint: there.length > 8 ? `Its newest are: ${newest}; see "sparsebak list".` : `It has: ${newest || 'none'}.`,
+  });
 }
 
 /** The signed catalogue lists a session that the receiver does not show. */
 export function newestMissing(name: string, session: string, there: readonly string[]): SparsebakError {
-  const older = there.slice(-8).join(', ') || 'none';
   return new SparsebakError('rollback', `the newest session of ${name}, ${session}, is not in the archive`, {
-    hint: `The backup VM lost it or withholds it. Older ones can be restored with --session: ${older}.`,
+    hint: `The backup VM lost it or withholds it. Older ones can be restored with --session: ${newestOf(there, session)}.`,
   });
 }

@@ -9,7 +9,8 @@ import type { ReceiverClient } from '../link/client.ts';
 import { IDENTITY, type JobFile, type OpenItem } from '../pipeline/jobs.ts';
 import type { PipelinePool, Slot } from '../pipeline/pool.ts';
 import { PageIndex } from '../content/page-index.ts';
-import { asLoss, type ProvenReader, type ProvenSession } from '../trust/proven-reader.ts';
+import { asLoss } from '../trust/fetch-object.ts';
+import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
 
 export interface ReadTools {
   readonly client: ReceiverClient;
@@ -30,6 +31,8 @@ export interface ReadRequest {
   readonly onZeros?: (offset: number, length: number) => void;
   /** Called with the bytes of chunks that were proven and written. */
   readonly onWritten?: (bytes: number) => void;
+  /** The session's index, where it is proven already; absent: it is fetched. */
+  readonly index?: Uint8Array;
   /** The ranges that are looked at; absent: all are. */
   readonly ranges?: ReadonlySet<number>;
   /** Whether a chunk is looked at; absent: all are. */
@@ -120,9 +123,7 @@ class ContentReading {
   async *#pages(): AsyncGenerator<{ range: number; page: Uint8Array | undefined }> {
     const { session, ranges } = this.#request;
     const { reader } = this.#tools;
-    const { hashes, fault } = await reader.index(session);
-    this.#indexFault = fault;
-    const index = new PageIndex(hashes);
+    const index = new PageIndex(this.#request.index ?? (await this.#fetchIndex()));
     this.#skipZeroRanges(index);
     const ahead: Promise<{ range: number; page: Uint8Array | undefined }>[] = [];
     let next = 0;
@@ -139,6 +140,12 @@ class ContentReading {
       if (first === undefined) return;
       yield await first;
     }
+  }
+
+  async #fetchIndex(): Promise<Uint8Array> {
+    const { hashes, fault } = await this.#tools.reader.index(this.#request.session);
+    this.#indexFault = fault;
+    return hashes;
   }
 
   /** At once, so that it is known early how much there is to read. */

@@ -3,6 +3,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import { jobFile } from '../pipeline/jobs.ts';
 import type { Finished, Target } from '../source/target.ts';
 import type { ProvenSession } from '../trust/proven-reader.ts';
+import { namingVolume } from '../trust/volume-fault.ts';
 import { readContent, type ReadResult, type ReadTools } from './read-content.ts';
 
 export interface Restored extends ReadResult, Finished {}
@@ -23,8 +24,20 @@ export async function restore(session: ProvenSession, target: Target, tools: Rea
   } catch (error) {
     await tools.pool.closeFiles().catch(() => undefined);
     await target.abandon();
-    throw error;
+    throw isDamage(error) ? explained(error, session) : error;
   }
+}
+
+function isDamage(error: unknown): error is SparsebakError {
+  return error instanceof SparsebakError && error.code === 'integrity';
+}
+
+const HINT =
+  'Nothing was left at the target. "sparsebak verify --all-sessions" tells which sessions are whole: restore one of them with --session.';
+
+/** What is wrong with the archive, by the user's name for the volume. */
+function explained(error: SparsebakError, { volume: id, head: { name, session } }: ProvenSession): SparsebakError {
+  return namingVolume(error, { id, name, session, hint: HINT });
 }
 
 function damaged({ head }: ProvenSession, { bad, badChunks }: ReadResult): SparsebakError {
@@ -32,6 +45,6 @@ function damaged({ head }: ProvenSession, { bad, badChunks }: ReadResult): Spars
   return new SparsebakError(
     'integrity',
     `session ${head.session} of ${head.name} cannot be restored: ${first?.reason ?? 'damaged'} (chunk at ${first?.address ?? 0}${badChunks > 1 ? `, and ${badChunks - 1} more` : ''})`,
-    { hint: 'Nothing was left at the target. "sparsebak verify --all-sessions" tells which sessions are whole.' },
+    { hint: HINT },
   );
 }

@@ -12,6 +12,7 @@ import type { Codec } from '../content/codec.ts';
 import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
 import { codecOfChunks, readChunkUnauthenticated, readHeadUnauthenticated } from '../content/unauthenticated.ts';
 import type { ReceiverClient } from '../link/client.ts';
+import { fetchObject } from '../trust/fetch-object.ts';
 import { listVolumes } from '../trust/listing.ts';
 import { failed } from '../source/target-error.ts';
 import type { Target } from '../source/target.ts';
@@ -155,15 +156,12 @@ async function zeroRanges(
   { volume, head }: Found,
   { rangeCount }: Geometry,
 ): Promise<(range: number) => boolean> {
+  const request = { t: 'get-index', volume, session: head.session } as const;
+  const stored = (await fetchObject(client, request, rangeCount * 32)) ?? new Uint8Array(0);
+  if (stored.length % 32 !== 0)
+    throw new SparsebakError('integrity', `the index of session ${head.session} has ${stored.length} bytes`);
   const index = new Uint8Array(rangeCount * 32);
-  let length = 0;
-  await client.request({ t: 'get-index', volume, session: head.session }, (item) => {
-    if (item.t !== 'data') return;
-    index.set(item.data.subarray(0, Math.max(0, index.length - length)), Math.min(length, index.length));
-    length += item.data.length;
-  });
-  if (length > index.length || length % 32 !== 0)
-    throw new SparsebakError('integrity', `the index of session ${head.session} has ${length} bytes`);
+  index.set(stored);
   return (range) => index.subarray(range * 32, (range + 1) * 32).every((byte) => byte === 0);
 }
 

@@ -1,13 +1,15 @@
 /**
- * What the archive holds of each volume against what the catalogue says it must: the base of the next send.
+ * What the archive holds of each volume against what the catalogue says it must: the base of the next send. A volume whose newest
+ * session is damaged, missing or another is not sent, and stops no other volume.
  */
-import type { VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
+import { newestFault } from '../restore/find-session.ts';
 import { newestHead } from '../trust/newest-head.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import { ROLLBACK_HINT } from '../trust/pin-faults.ts';
-import type { ProvenSession, StoredSession } from '../trust/proven-reader.ts';
+import type { Listing, ProvenSession } from '../trust/proven-reader.ts';
+import { isVolumeFault } from '../trust/volume-fault.ts';
 
 export interface Base {
   /** The newest session there; undefined for a volume without sessions. */
@@ -16,20 +18,33 @@ export interface Base {
   readonly rolledBack: boolean;
 }
 
+/** What a volume's next send can stand on, or why it cannot. */
+export type Standing =
+  | { readonly kind: 'proven'; readonly entry: CatalogueVolume; readonly base: Base }
+  | { readonly kind: 'unproven'; readonly entry: CatalogueVolume; readonly error: SparsebakError };
+
+/** @throws what ends the connection */
+export async function standingOf(archive: OpenArchive, entry: CatalogueVolume, stored: Listing): Promise<Standing> {
+  try {
+    return { kind: 'proven', entry, base: await provenBase(archive, entry, stored) };
+  } catch (error) {
+    if (!isVolumeFault(error, archive.client)) throw error;
+    return { kind: 'unproven', entry, error };
+  }
+}
+
 /**
  * The newest session of a volume, proven to be the one that the catalogue lists.
  * @throws `rollback` where the archive shows another newest session (older, newer or none) and the user does not accept it
  */
-export async function provenBase(
-  archive: OpenArchive,
-  entry: CatalogueVolume,
-  stored: ReadonlyMap<VolumeId, readonly StoredSession[]>,
-): Promise<Base> {
+async function provenBase(archive: OpenArchive, entry: CatalogueVolume, stored: Listing): Promise<Base> {
   const newest = stored.get(entry.id)?.at(-1)?.session;
+  if (stored.lost.has(entry.id)) throw newestFault(entry, stored) ?? otherNewest(entry, newest);
   if (newest !== (entry.session ?? undefined)) {
     if (!archive.acceptRollback) throw otherNewest(entry, newest);
-    const session = newest === undefined ? undefined : await archive.reader.head(entry.id, newest);
-    return { session, rolledBack: true };
+    if (newest === undefined) return { session: undefined, rolledBack: true };
+    const { id, name } = entry;
+    return { session: await newestHead(archive, { id, name, session: newest, head: null }), rolledBack: true };
   }
   return { session: await newestHead(archive, entry), rolledBack: false };
 }

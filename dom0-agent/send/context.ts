@@ -9,6 +9,7 @@ import type { PipelinePool } from '../pipeline/pool.ts';
 import type { SnapshotRef } from '../source/source.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import type { ProvenSession } from '../trust/proven-reader.ts';
+import type { RepairBudget } from './repair-budget.ts';
 
 /** What all volumes of a send share. */
 export interface SendContext {
@@ -20,6 +21,7 @@ export interface SendContext {
   /** Bytes per volume and day of the rolling re-read. */
   readonly rereadPerDay: number;
   readonly progress: SendProgress;
+  readonly repairs: RepairBudget;
 }
 
 /** How far the whole send is, in bytes that are read. */

@@ -21,7 +21,7 @@ export interface OpenBase {
   readonly repaired: Repaired;
 }
 
-const NOTHING: Repaired = { mended: 0, lost: 0, lostPages: new Set() };
+const NOTHING: Repaired = { mended: 0, lost: 0, left: 0, lostPages: new Set() };
 
 /** @param onFault damage that nobody knew of */
 export async function openBase(
@@ -103,21 +103,17 @@ function everyRange({ rangeCount }: Geometry): ReadonlySet<number> {
 
 /** What the receiver's scrub found is offered again, where the snapshot still has it; the send goes on whatever comes of it. */
 async function repairKnown(
-  { archive, workers, signal, log }: SendContext,
+  { archive, workers: pool, signal, log, repairs: budget }: SendContext,
   name: string,
   what: Parameters<typeof repair>[0],
 ): Promise<Repaired> {
   const { client, reader, state } = archive;
-  const repaired = await repair(what, { client, reader, content: state.content, pool: workers, signal });
-  const { mended, lost } = repaired;
-  if (mended > 0) log.warn({ volume: name }, `${name}: ${mended} damaged objects of the archive were made again`);
-  if (lost > 0) {
-    log.error(
-      { volume: name },
-      `${name}: ${lost} damaged objects of older sessions could not be made again; "sparsebak verify --all-sessions" tells which sessions are whole`,
-    );
-  }
-  return repaired;
+  const { content } = state;
+  const { lostPages, ...counts } = await repair(what, { client, reader, content, pool, signal, budget });
+  // The report says it to people: once, however many volumes there are.
+  if (counts.mended + counts.lost + counts.left > 0)
+    log.info({ volume: name, ...counts }, `${name}: damage was repaired`);
+  return { lostPages, ...counts };
 }
 
 /** Whether nothing below the checkpoint was left to the base. */

@@ -1,6 +1,7 @@
 /** Which volumes a send takes, over which base, under which session and sequence; the others get their report here. */
 import { randomBytes } from 'node:crypto';
 import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
+import type { SparsebakError } from '../../shared/errors.ts';
 import type { SendRequest } from '../capture/begin-send.ts';
 import type { Pool } from '../config/pools.ts';
 import type { SelectedVolume } from '../config/pool-look.ts';
@@ -8,7 +9,7 @@ import { missingVolume } from '../config/selection.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { clockReport, newestOf, type ClockReport, type NewestSession } from '../trust/clock.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
-import { provenBase, type Base } from './base.ts';
+import { standingOf, type Base, type Standing } from './base.ts';
 import { blankReport, failedReport, type VolumeReport } from './report.ts';
 
 /** A volume that will be sent, with what the archive has of it. */
@@ -34,20 +35,27 @@ export interface SendPlan {
 
 const NEW_VOLUME: Base = { session: undefined, rolledBack: false };
 
-/** @param full takes volumes that the archive does not have yet */
+export interface PlanOptions {
+  /** Takes volumes that the archive does not have yet. */
+  readonly full: boolean;
+  /** Volumes whose last send could not be settled, and why: they are not sent. */
+  readonly unsettled: ReadonlyMap<string, SparsebakError>;
+}
+
+/** @throws what ends the connection; what is wrong with one volume is in its report */
 export async function planVolumes(
   archive: OpenArchive,
   volumes: readonly SelectedVolume[],
-  full: boolean,
+  { full, unsettled }: PlanOptions,
 ): Promise<SendPlan> {
   const { catalogue } = archive.pin.known;
   const stored = await archive.reader.volumes();
   const active = catalogue.volumes.filter((volume) => volume.state === 'active');
   // Every volume that the catalogue lists must be there as it says, also those that are not sent now.
+  const standings = await Promise.all(active.map((entry) => standingOf(archive, entry, stored)));
+  const faults = new Map([...faultsOf(standings), ...unsettled]);
   const bases = new Map(
-    await Promise.all(
-      active.map(async (entry) => [entry.name, { entry, base: await provenBase(archive, entry, stored) }] as const),
-    ),
+    standings.flatMap((each) => (each.kind === 'proven' ? [[each.entry.name, each] as const] : [])),
   );
   // Only of what is proven: a receiver that lists a session of the year 9999 must not use up all names.
   const newest = newestOf([...bases.values()].flatMap(({ base }) => base.session?.head ?? []));
@@ -56,8 +64,9 @@ export async function planVolumes(
   const latest = [...listed, ...(newest === undefined ? [] : [newest.session])].sort().at(-1);
   const { session, sequence } = archive.state.burnSession(catalogue.sequence, latest, now);
   const planned: PlannedVolume[] = [];
-  const reports: VolumeReport[] = [];
+  const reports = [...faults].map(([name, error]) => failedReport(name, error, 0));
   for (const selected of volumes) {
+    if (faults.has(selected.volume)) continue;
     const { entry, base } = bases.get(selected.volume) ?? { entry: undefined, base: NEW_VOLUME };
     if (selected.missing) {
       reports.push(failedReport(selected.volume, missingVolume(selected), 0));
@@ -71,6 +80,10 @@ export async function planVolumes(
   }
   const corrected = [...bases.values()].flatMap(({ entry, base }) => (base.rolledBack ? [asFound(entry, base)] : []));
   return { planned, reports, session, sequence, corrected, newest, clock: clockReport(now, newest) };
+}
+
+function faultsOf(standings: readonly Standing[]): [name: string, error: SparsebakError][] {
+  return standings.flatMap((each) => (each.kind === 'unproven' ? [[each.entry.name, each.error]] : []));
 }
 
 function requestFor(

@@ -1,91 +1,183 @@
 /**
- * After a send some of what was committed is read back through the receiver and proven, with some of what older sessions
- * hold: a backup that cannot be read is found at once, and not when it is needed.
+ * After a send some of each volume is read back through the receiver and proven, whether it changed or not: a backup that cannot be
+ * read is found at once, and not when it is needed. Of what was just sent some chunks are drawn by chance. Of all else each volume has
+ * its turn (read-back-turns.ts): a few chunks a send, from where the last send stopped, so that in time all of it was read.
  */
 import { randomInt } from 'node:crypto';
+import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
-import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import { readContent, type ReadTools } from '../restore/read-content.ts';
+import { SparsebakError, asSparsebakError, reportOf } from '../../shared/errors.ts';
+import { PageIndex } from '../content/page-index.ts';
+import { readContent, type ReadResult } from '../restore/read-content.ts';
 import { noteDamage } from '../trust/found-damage.ts';
-import { noteProof } from '../trust/proofs.ts';
-import type { SendStart } from '../capture/begin-send.ts';
+import { noteProofs, type Proof } from '../trust/proofs.ts';
+import type { ProvenSession } from '../trust/proven-reader.ts';
+import { isVolumeFault, namingVolume } from '../trust/volume-fault.ts';
 import type { SendContext } from './context.ts';
-import type { NewHead } from './new-catalogue.ts';
 import type { MarkedChunks } from './plan.ts';
+import { ReadBackTurns, type Turn } from './read-back-turns.ts';
 import type { VolumeReport } from './report.ts';
 
-/** Chunks that the delta names, and others; the others lie in few ranges, since each costs a page. */
-const NEW_CHUNKS = 32;
-const OLD_CHUNKS = 32;
-const OLD_RANGES = 4;
+/** A volume whose newest session is read back. */
+export interface ToReadBack {
+  readonly name: string;
+  readonly volume: VolumeId;
+  readonly session: SessionName;
+  /** Of the session's head. */
+  readonly head: Uint8Array;
+  /** Its head and index, where this send has proven them already. */
+  readonly proven?: { readonly session: ProvenSession; readonly index: Uint8Array } | undefined;
+  /** What this send has just sent; `all` where it looked at everything, undefined for an unchanged volume. */
+  readonly sent: MarkedChunks | 'all' | undefined;
+}
 
-/** Reads back each volume that was committed; adds to its report why it could not be proven. */
+/** Chunks of what was just sent. */
+const NEW_CHUNKS = 32;
+/** Ranges that they lie in where all of a volume was sent: each costs a page. */
+const NEW_RANGES = 4;
+/** Volumes that are read back at one time, so that none waits for the receiver alone. */
+const AT_ONCE = 4;
+
+/** Reads back the volumes of a send; adds to their reports why they could not be proven. */
 export async function readBackAll(
   context: SendContext,
-  starts: ReadonlyMap<string, SendStart>,
-  heads: readonly NewHead[],
+  volumes: readonly ToReadBack[],
   reports: VolumeReport[],
 ): Promise<void> {
-  for (const head of heads) {
-    if (context.archive.client.failure !== undefined) return;
-    const at = reports.findIndex(({ name }) => name === head.name);
-    const start = starts.get(head.name);
-    const report = reports[at];
-    const marked = start?.kind === 'begun' && report?.compared === false ? start.map : null;
-    const error = await readBack(context, head, marked ?? undefined);
-    if (error === undefined || report === undefined) continue;
-    context.log.error({ volume: head.name }, `${head.name}: ${error.message}`);
-    reports[at] = { ...report, error: { code: error.code, message: error.message } };
-  }
-}
-
-/**
- * @param marked what the send looked at; undefined: everything
- * @returns why the session is not what it must be; undefined where the sample is proven
- */
-async function readBack(
-  { archive, workers, signal, log }: SendContext,
-  { volumeId, name, session, hash }: NewHead,
-  marked: MarkedChunks | undefined,
-): Promise<SparsebakError | undefined> {
-  const tools: ReadTools = {
-    ...{ client: archive.client, reader: archive.reader, pool: workers, signal },
-    onProgress: () => undefined,
-  };
-  try {
-    const proven = await archive.reader.head(volumeId, session, hash);
-    const chunks = chooseReadBack(proven.geometry, marked);
-    const ranges = new Set([...chunks].map((chunk) => Math.floor(chunk / CHUNKS_PER_RANGE)));
-    const wanted = (chunk: number): boolean => chunks.has(chunk);
-    const result = await readContent({ session: proven, target: null, ranges, wanted }, tools);
-    if (result.badChunks > 0) noteDamage(archive.state.folder, volumeId, session, result.badRanges);
-    const [bad] = result.bad;
-    if (bad !== undefined) throw new SparsebakError('integrity', `chunk at ${bad.address}: ${bad.reason}`);
-    noteProof(archive.state.folder, volumeId, 'sample', { session, time: Date.now(), chunks: result.chunks });
-    return undefined;
-  } catch (caught) {
-    const error = asSparsebakError(caught);
-    if (error.code === 'integrity') {
-      return new SparsebakError('integrity', `what was just sent cannot be read back: ${error.message}`, {
-        hint: `Run "sparsebak verify ${name}" and "sparsebak-receiver scrub".`,
-        cause: error,
-      });
+  const { folder, record } = context.archive.state;
+  const turns = new ReadBackTurns(folder, record.chunkSize);
+  const proofs = new Map<VolumeId, Proof>();
+  const waiting = turns.inOrder(volumes);
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (context.archive.client.failure !== undefined) return;
+      const { volume, turn } = next;
+      if (volume.sent === undefined && turn.chunks === 0) continue;
+      const { error, chunks } = await readBack(context, volume, turn);
+      if (error === undefined && chunks > 0) {
+        proofs.set(volume.volume, { session: volume.session, time: Date.now(), chunks });
+      }
+      if (error !== undefined) addError(context, reports, volume.name, error);
     }
-    // It is committed, and that is what a send is for.
-    log.warn({ volume: name }, `${name}: could not be read back: ${error.message}`);
-    return undefined;
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  noteProofs(folder, 'sample', proofs);
+  turns.save();
+}
+
+function addError({ log }: SendContext, reports: VolumeReport[], name: string, error: SparsebakError): void {
+  const at = reports.findIndex((report) => report.name === name);
+  const report = reports[at];
+  if (report === undefined) log.error({ volume: name }, error.message);
+  else if (report.error === undefined) reports[at] = { ...report, error: reportOf(error) };
+}
+
+interface ReadBack {
+  /** Chunks that were proven. */
+  readonly chunks: number;
+  /** Why the session is not what it must be. */
+  readonly error?: SparsebakError;
+}
+
+async function readBack(context: SendContext, what: ToReadBack, turn: Turn): Promise<ReadBack> {
+  const { archive, log, signal } = context;
+  const { name, volume, session: of, sent } = what;
+  const proves = sent === undefined ? 'what earlier sends stored' : 'what was just sent';
+  try {
+    const session = what.proven?.session ?? (await archive.reader.head(volume, of, what.head));
+    const index = what.proven?.index ?? (await archive.reader.index(session)).hashes;
+    const some = { session, index };
+    const drawn = sent === undefined ? new Set<number>() : chooseSent(session.geometry, sent);
+    const results = [...(await readDrawn(context, some, drawn)), ...(await readTurn(context, some, turn, drawn))];
+    const ranges = new Set(results.flatMap(({ badRanges }) => [...badRanges]));
+    if (ranges.size > 0) noteDamage(archive.state.folder, volume, of, ranges);
+    const [bad] = results.flatMap((result) => result.bad);
+    if (bad !== undefined) throw new SparsebakError('integrity', `chunk at ${bad.address}: ${bad.reason}`);
+    return { chunks: results.reduce((sum, { chunks }) => sum + chunks, 0) };
+  } catch (caught) {
+    if (signal.aborted || !isVolumeFault(caught, archive.client) || caught.code !== 'integrity') {
+      // It is committed, and that is what a send is for.
+      log.warn({ volume: name }, `${name}: could not be read back: ${asSparsebakError(caught).message}`);
+      return { chunks: 0 };
+    }
+    const { message } = caught;
+    const hint = `Run "sparsebak verify ${name}", and "sparsebak-receiver scrub" in the backup VM. What is damaged the next send sends anew.`;
+    const error = new SparsebakError('integrity', `${proves} cannot be read back: ${message}`, { cause: caught });
+    return { chunks: 0, error: namingVolume(error, { id: volume, name, session: of, hint }) };
   }
 }
 
-export function chooseReadBack(geometry: Geometry, marked: MarkedChunks | undefined): Set<number> {
+interface Session {
+  readonly session: ProvenSession;
+  readonly index: Uint8Array;
+}
+
+/** Ranges with data that one turn may touch: each costs a page. */
+const TURN_RANGES = 4;
+
+/** The volume's turn: from where the last send stopped to as many chunks with data as it has; once round the end. */
+async function readTurn(
+  context: SendContext,
+  { session, index }: Session,
+  turn: Turn,
+  drawn: ReadonlySet<number>,
+): Promise<ReadResult[]> {
+  const { geometry } = session;
+  const pages = new PageIndex(index);
+  const results: ReadResult[] = [];
+  let left = turn.chunks;
+  let first = turn.from < geometry.chunkCount ? turn.from : 0;
+  let mayTurn = first > 0;
+  for (let touched = 0; left > 0 && touched < TURN_RANGES;) {
+    if (first >= geometry.chunkCount) {
+      if (!mayTurn) break;
+      mayTurn = false;
+      first = 0;
+    }
+    const range = geometry.rangeOf(first);
+    const from = first;
+    first = (range + 1) * CHUNKS_PER_RANGE;
+    if (pages.isZero(range)) continue;
+    touched++;
+    const wanted = (chunk: number): boolean => {
+      if (chunk < from || left === 0 || drawn.has(chunk)) return false;
+      left--;
+      if (left === 0) first = chunk + 1;
+      return true;
+    };
+    const request = { session, target: null, index, ranges: new Set([range]), wanted };
+    results.push(await readContent(request, toolsOf(context)));
+  }
+  turn.from = first < geometry.chunkCount ? first : 0;
+  return results;
+}
+
+async function readDrawn(
+  context: SendContext,
+  { session, index }: Session,
+  chunks: ReadonlySet<number>,
+): Promise<ReadResult[]> {
+  if (chunks.size === 0) return [];
+  const ranges = new Set([...chunks].map((chunk) => session.geometry.rangeOf(chunk)));
+  const wanted = (chunk: number): boolean => chunks.has(chunk);
+  return [await readContent({ session, target: null, index, ranges, wanted }, toolsOf(context))];
+}
+
+function toolsOf({ archive: { client, reader }, workers: pool, signal }: SendContext) {
+  return { client, reader, pool, signal, onProgress: () => undefined };
+}
+
+/** Some of the chunks that were just sent; where that is all of a volume, they lie in few ranges. */
+export function chooseSent(geometry: Geometry, sent: MarkedChunks | 'all'): Set<number> {
   const { chunkCount, rangeCount } = geometry;
-  const chosen = new Set<number>(marked === undefined ? [] : drawnFrom(marked, chunkCount));
-  if (chunkCount === 0) return chosen;
-  const old = OLD_CHUNKS + (marked === undefined ? NEW_CHUNKS : 0);
-  for (let drawn = 0; drawn < OLD_RANGES; drawn++) {
+  if (chunkCount === 0) return new Set();
+  if (sent !== 'all') return new Set(drawnFrom(sent, chunkCount));
+  const chosen = new Set<number>();
+  for (let drawn = 0; drawn < NEW_RANGES; drawn++) {
     const range = randomInt(rangeCount);
     const entries = geometry.entriesOf(range);
-    for (let each = 0; each < old / OLD_RANGES; each++) chosen.add(range * CHUNKS_PER_RANGE + randomInt(entries));
+    for (let each = 0; each < NEW_CHUNKS / NEW_RANGES; each++)
+      chosen.add(range * CHUNKS_PER_RANGE + randomInt(entries));
   }
   return chosen;
 }

@@ -3,6 +3,7 @@
  * again from the snapshot, where that still holds what the session signs. What it holds no more is lost to the sessions
  * that show it. A lost page's range is sent anew as a whole, so that the new session is sound.
  */
+import { randomInt } from 'node:crypto';
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { CHUNK_HEADER } from '../../shared/wire/chunk-frame.ts';
@@ -13,6 +14,7 @@ import { knownDamage, mendChunk, mendPage } from '../link/maintenance.ts';
 import { IDENTITY, jobFile, type JobFile } from '../pipeline/jobs.ts';
 import type { PipelinePool } from '../pipeline/pool.ts';
 import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
+import type { RepairBudget } from './repair-budget.ts';
 
 export interface RepairRequest {
   /** The newest session, which the damage is of, and its index. */
@@ -28,6 +30,7 @@ export interface RepairTools {
   readonly reader: ProvenReader;
   readonly pool: PipelinePool;
   readonly signal: AbortSignal;
+  readonly budget: RepairBudget;
 }
 
 export interface Repaired {
@@ -35,6 +38,8 @@ export interface Repaired {
   readonly mended: number;
   /** Chunks and pages that the snapshot does not hold any more. */
   readonly lost: number;
+  /** Chunks and pages beyond the send's budget. */
+  readonly left: number;
   /** Ranges whose page is lost. */
   readonly lostPages: ReadonlySet<number>;
 }
@@ -43,10 +48,20 @@ export interface Repaired {
 export async function repair(request: RepairRequest, tools: RepairTools): Promise<Repaired> {
   const { addresses, pages } = await knownDamage(tools.client, request.base.session.volume);
   const mending = new Mending(request, tools);
-  // Chunks are compared with their page, so that comes first.
-  for (const range of pages) await mending.page(range);
-  for (const address of addresses) await mending.chunk(address);
-  return mending.result;
+  return await tools.budget.during(async (isInTime) => {
+    let left = 0;
+    // Chunks are compared with their page, so that comes first.
+    for (const range of fromAnywhere(pages)) if (!isInTime() || !(await mending.page(range))) left++;
+    for (const address of fromAnywhere(addresses)) if (!isInTime() || !(await mending.chunk(address))) left++;
+    return { ...mending.result, left };
+  });
+}
+
+/** What one send cannot repair must not keep the next from all that comes after it. */
+function fromAnywhere(rising: readonly number[]): readonly number[] {
+  if (rising.length === 0) return rising;
+  const first = randomInt(rising.length);
+  return [...rising.slice(first), ...rising.slice(0, first)];
 }
 
 class Mending {
@@ -68,7 +83,7 @@ class Mending {
     this.#size = size;
   }
 
-  get result(): Repaired {
+  get result(): Omit<Repaired, 'left'> {
     return { mended: this.#mended, lost: this.#lost, lostPages: this.#lostPages };
   }
 
@@ -76,10 +91,12 @@ class Mending {
     return this.#session.geometry;
   }
 
-  async page(range: number): Promise<void> {
+  /** @returns false beyond the budget */
+  async page(range: number): Promise<boolean> {
     this.#tools.signal.throwIfAborted();
     const expected = this.#index.hash(range);
-    if (range >= this.#geometry.rangeCount || this.#index.isZero(range)) return;
+    if (range >= this.#geometry.rangeCount || this.#index.isZero(range)) return true;
+    if (!this.#tools.budget.take(this.#geometry.entriesOf(range) * this.#geometry.chunkSize)) return false;
     const entries = await this.#identitiesOf(range);
     const { volume, head } = this.#session;
     const made = entries === undefined ? undefined : this.#tools.content.sealPage(volume, range, entries);
@@ -87,20 +104,24 @@ class Mending {
       this.#lostPages.add(range);
       this.#lost++;
     } else if (await mendPage(this.#tools.client, volume, head.session, range, made.stored)) this.#mended++;
+    return true;
   }
 
-  async chunk(address: number): Promise<void> {
+  /** @returns false beyond the budget */
+  async chunk(address: number): Promise<boolean> {
     this.#tools.signal.throwIfAborted();
     const chunk = address / this.#geometry.chunkSize;
-    if (!Number.isInteger(chunk) || chunk >= this.#geometry.chunkCount) return;
+    if (!Number.isInteger(chunk) || chunk >= this.#geometry.chunkCount) return true;
+    if (!this.#tools.budget.take(this.#geometry.chunkSize)) return false;
     const identity = await this.#identity(chunk);
     const made = this.#isThere(chunk, 1) ? await this.#seal(chunk) : undefined;
     if (identity === undefined || made === undefined || Buffer.compare(made.identity, identity) !== 0) {
       this.#lost++;
-      return;
+      return true;
     }
     const { volume, head } = this.#session;
     if (await mendChunk(this.#tools.client, volume, head.session, address, made.stored)) this.#mended++;
+    return true;
   }
 
   /** What the session signs for a chunk; undefined where its page is lost. */

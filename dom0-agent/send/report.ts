@@ -20,9 +20,19 @@ export interface VolumeReport {
   readonly seconds: number;
   /** Its qube runs, the stopped state was captured, and what the qube wrote since its start is not in it. */
   readonly running?: true;
-  /** Damaged chunks and pages of the archive that were made again, and those that could not be; absent where there was no damage. */
-  readonly damage?: { readonly mended: number; readonly lost: number };
+  /** What the receiver knew to be damaged of the volume; absent where there was nothing. */
+  readonly damage?: Damage;
   readonly error?: ErrorReport;
+}
+
+/** Counts of chunks and pages. */
+export interface Damage {
+  /** Made again from the snapshot. */
+  readonly mended: number;
+  /** The snapshot does not hold them any more. */
+  readonly lost: number;
+  /** More than one send repairs: left for the next; absent where there are none. */
+  readonly left?: number;
 }
 
 export interface SendReport {
@@ -50,10 +60,10 @@ export function blankReport(name: string): VolumeReport {
 /** What streaming counted, and what damage to the base it met. */
 export function sentReport(name: string, kind: VolumeReport['kind'], sent: StreamCounts): VolumeReport {
   const { compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes, fault } = sent;
-  const { mended, lost } = sent.repaired;
+  const { mended, lost, left } = sent.repaired;
   return {
     ...{ ...blankReport(name), kind, compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes },
-    ...(mended + lost > 0 ? { damage: { mended, lost } } : {}),
+    ...(mended + lost + left > 0 ? { damage: { mended, lost, ...(left > 0 ? { left } : {}) } } : {}),
     ...(fault === undefined ? {} : { error: reportOf(fault) }),
   };
 }
@@ -99,7 +109,9 @@ function together(first: VolumeReport, then: VolumeReport): VolumeReport {
 function damageOf(reports: readonly VolumeReport[]): Pick<VolumeReport, 'damage'> {
   const found = reports.flatMap(({ damage }) => damage ?? []);
   if (found.length === 0) return {};
-  const sum = (of: (damage: NonNullable<VolumeReport['damage']>) => number) =>
-    found.reduce((total, each) => total + of(each), 0);
-  return { damage: { mended: sum(({ mended }) => mended), lost: sum(({ lost }) => lost) } };
+  const sum = (of: (damage: Damage) => number) => found.reduce((total, each) => total + of(each), 0);
+  // What one send left, the next one of the same run may have repaired.
+  const left = found.at(-1)?.left;
+  const damage = { mended: sum(({ mended }) => mended), lost: sum(({ lost }) => lost) };
+  return { damage: left === undefined ? damage : { ...damage, left } };
 }

@@ -26,10 +26,11 @@ import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { leftBehind, withLeftBehind } from './left-behind.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
 import { bytesOf } from './prepare.ts';
-import { readBackAll } from './read-back.ts';
+import { readBackAll, type ToReadBack } from './read-back.ts';
+import { RepairBudget } from './repair-budget.ts';
 import { failedReport, sentReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
 import type { SendContext, SendProgress } from './context.ts';
-import { stopsEverything, streamVolume } from './stream.ts';
+import { endsTheSend, streamVolume } from './stream.ts';
 import { resolve, settleUnfinished } from './unfinished.ts';
 
 export interface SendOptions {
@@ -90,7 +91,7 @@ async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClie
       connecting,
     );
     refuseForeignWriter(archive);
-    return await sendAll(options, { ...options, archive, workers });
+    return await sendAll(options, { ...options, archive, workers, repairs: new RepairBudget() });
   } finally {
     await workers.close();
   }
@@ -98,16 +99,18 @@ async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClie
 
 async function sendAll(options: SendOptions, context: SendContext): Promise<SendRun> {
   const { archive } = context;
-  const resumed = await settleUnfinished(context, options.pools);
-  const plan = await planVolumes(archive, options.volumes, options.full);
+  const { resumed, unsettled } = await settleUnfinished(context, options.pools);
+  const plan = await planVolumes(archive, options.volumes, { full: options.full, unsettled });
   const { planned } = plan;
   const reports = [...plan.reports];
   const starts = await begin(planned, options);
   noteOwnership(archive.state.folder, plan.session, ownerships(planned, starts));
   const running = await leftBehind(planned, starts, options);
   await announce(context, planned, starts);
+  const resumedReports = resumed.map(({ report }) => report);
   const heads: NewHead[] = [];
   const done: PlannedVolume[] = [];
+  const readable: ToReadBack[] = [];
   let stopped: SparsebakError | undefined;
   for (const volume of planned) {
     const start = starts.get(volume.request.volume);
@@ -116,34 +119,30 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
       if (start === undefined) throw new SparsebakError('failed', 'the volume was not captured');
       if (start.kind !== 'begun') throw start.error;
       if (stopped !== undefined) throw stopped;
-      const report = await sendOne(context, volume, start, heads);
+      const { report, readBack } = await sendOne(context, volume, start, heads);
       reports.push({ ...report, seconds: (Date.now() - began) / 1000 });
       if (report.kind !== 'unchanged') done.push(volume);
+      readable.push(readBack);
     } catch (caught) {
       const error = options.signal.aborted
         ? new SparsebakError('interrupted', 'interrupted')
         : asSparsebakError(caught);
-      if (stopsEverything(error)) stopped = error;
+      if (endsTheSend(error) || archive.client.failure !== undefined) stopped = error;
       reports.push(failedReport(volume.request.volume, error, (Date.now() - began) / 1000));
       if (start?.kind !== 'begun' || isListed(volume, heads)) continue;
       const head = await giveUp(context, volume, error);
       if (head === undefined) continue;
       heads.push(head);
       done.push(volume);
+      readable.push(asReadBack(head));
     }
   }
-  const goneOnWith = resumed.map(({ report }) => report);
+  const all = withResumed(withLeftBehind(reports, running), resumedReports);
   let ended: SparsebakError | undefined;
   try {
     await listHeads(context, plan, heads, done);
     noteNewestOf(archive.state, plan, heads, starts);
-    await readBackAll(context, starts, heads, reports);
-    await readBackAll(
-      context,
-      new Map(),
-      resumed.map(({ head }) => head),
-      goneOnWith,
-    );
+    await readBackAll(context, lastOf([...resumed.map(({ head }) => asReadBack(head)), ...readable]), all);
     if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) ended = stopped;
     if (archive.client.failure === undefined) await archive.client.bye();
   } catch (caught) {
@@ -157,12 +156,16 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
           .map(({ head }) => head.session)
           .sort()
           .at(-1);
-  return {
-    session: session ?? null,
-    clock: plan.clock,
-    volumes: withResumed(withLeftBehind(reports, running), goneOnWith),
-    ended,
-  };
+  return { session: session ?? null, clock: plan.clock, volumes: all, ended };
+}
+
+/** Where a run made two sessions of a volume, the newer one. */
+function lastOf(volumes: readonly ToReadBack[]): ToReadBack[] {
+  return [...new Map(volumes.map((each) => [each.volume, each])).values()];
+}
+
+function asReadBack({ name, volumeId: volume, session, hash: head }: NewHead): ToReadBack {
+  return { name, volume, session, head, sent: 'all' };
 }
 
 /** How much there is to read, as far as that is known before a volume's turn comes. */
@@ -257,12 +260,15 @@ async function begin(planned: readonly PlannedVolume[], options: SendOptions): P
   return starts;
 }
 
+/** Bytes of an index: of a volume of half a terabyte and more in chunks of 64 KiB. */
+const KEPT_INDEX = 256 * 1024;
+
 async function sendOne(
   context: SendContext,
   { pool, request, base }: PlannedVolume,
   start: Extract<SendStart, { kind: 'begun' }>,
   heads: NewHead[],
-): Promise<VolumeReport> {
+): Promise<{ readonly report: VolumeReport; readonly readBack: ToReadBack }> {
   if (start.map === null && base.session !== undefined) {
     context.log.info({ volume: request.volume }, `compared in full: ${start.reason ?? ''}`);
   }
@@ -279,12 +285,21 @@ async function sendOne(
   const ref = { volume: request.volume, archive: request.archive, pairing: request.pairing };
   if (sent.kind === 'unchanged') {
     await unchanged(pool, ref, sent.rolling);
-    return sentReport(request.volume, 'unchanged', sent);
+    const { session, index } = sent.base;
+    const { volume, head, headHash } = session;
+    // A long index is fetched again rather than kept until all volumes are sent.
+    const proven = index.length > KEPT_INDEX ? undefined : { session, index };
+    const readBack = { name: request.volume, volume, session: head.session, head: headHash, proven, sent: undefined };
+    return { report: sentReport(request.volume, 'unchanged', sent), readBack };
   }
   // Heads are listed by what the receiver has, whatever becomes of dom0's own note of it.
   heads.push(sent.head);
   await committed(pool, ref, sent.rolling);
-  return sentReport(request.volume, base.session === undefined ? 'full' : 'incremental', sent);
+  const marked = sent.compared || start.map === null ? 'all' : start.map;
+  return {
+    report: sentReport(request.volume, base.session === undefined ? 'full' : 'incremental', sent),
+    readBack: { ...asReadBack(sent.head), sent: marked },
+  };
 }
 
 /** Puts the catalogue that lists what the receiver has now. */

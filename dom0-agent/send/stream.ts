@@ -2,15 +2,17 @@
  * One volume from its snapshot to the receiver's `committed`: opened, checked against the base by a sample, streamed,
  * closed (a source that cannot freeze says here whether the content moved), and signed.
  */
-import type { SparsebakError } from '../../shared/errors.ts';
+import { SparsebakError } from '../../shared/errors.ts';
 import { checkpointed } from '../capture/checkpoint.ts';
 import type { RollingState } from '../capture/sample.ts';
 import type { SnapshotRef } from '../source/source.ts';
+import { namingVolume } from '../trust/volume-fault.ts';
 import type { SendContext, StreamRequest } from './context.ts';
 import type { NewHead } from './new-catalogue.ts';
 import { Outgoing, type CheckpointState } from './outgoing.ts';
 import { prepare } from './prepare.ts';
 import type { Repaired } from './repair.ts';
+import type { VolumeContent } from './volume-content.ts';
 import { sendContent, type VolumeSent } from './volume-send.ts';
 
 export interface StreamCounts {
@@ -28,7 +30,7 @@ export interface StreamCounts {
 
 export type Streamed =
   | ({ readonly kind: 'committed'; readonly head: NewHead } & StreamCounts)
-  | ({ readonly kind: 'unchanged' } & StreamCounts);
+  | ({ readonly kind: 'unchanged'; readonly base: NonNullable<VolumeContent['base']> } & StreamCounts);
 
 /** @throws for this volume; nothing of it is committed then */
 export async function streamVolume(context: SendContext, request: StreamRequest): Promise<Streamed> {
@@ -49,10 +51,9 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
       checkpointed(pool, ref, { address, changedBytes, compared }, hashes),
   });
   try {
-    let fault: SparsebakError | undefined;
+    const faults = new BaseFaults();
     const onFault = (found: SparsebakError) => {
-      context.log.error({ volume: request.name }, `${request.name}: ${found.message}; what it hurts is sent anew`);
-      fault ??= found;
+      faults.add(found);
     };
     const { content, rolling, distrusted, repaired } = await prepare(context, request, snapshot, onFault);
     compared ||= distrusted;
@@ -68,10 +69,12 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
     context.progress.finish();
     await context.workers.closeFiles();
     await snapshot.close();
+    const fault = faults.asError(request);
     const counts = { ...countsOf(sent, tock, compared, outgoing, rolling), repaired, fault };
     // A cut-off send that is taken up again may have sent all that there was; a damaged base is to be no base any more.
     const mustCommit = outgoing.begun || request.resume !== undefined || fault !== undefined;
-    if (!mustCommit && request.base?.head.size === tock.size) return { kind: 'unchanged', ...counts };
+    const { base } = content;
+    if (!mustCommit && base?.session.head.size === tock.size) return { kind: 'unchanged', base, ...counts };
     const head = await sign(context, request, sent, compared, outgoing);
     return { kind: 'committed', head, ...counts, sentBytes: outgoing.sentBytes };
   } catch (error) {
@@ -79,6 +82,26 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
     await snapshot.close().catch(() => undefined);
     await outgoing.abandon(true).catch(() => undefined);
     throw error;
+  }
+}
+
+/** Damage to the base that was met on the way: one complaint, however many pages it is. */
+class BaseFaults {
+  #first: SparsebakError | undefined;
+  #count = 0;
+
+  add(found: SparsebakError): void {
+    this.#first ??= found;
+    this.#count++;
+  }
+
+  asError({ name, pending, base }: StreamRequest): SparsebakError | undefined {
+    if (this.#first === undefined) return undefined;
+    const { code, message } = this.#first;
+    const more = this.#count > 1 ? `, and ${this.#count - 1} more like it` : '';
+    const error = new SparsebakError(code, `${message}${more}; what that hurts was sent anew`, { cause: this.#first });
+    const hint = `The newest session is whole again. "sparsebak verify ${name} --all-sessions" tells which older ones are.`;
+    return namingVolume(error, { id: pending.volumeId, name, session: base?.head.session, hint });
   }
 }
 
@@ -126,9 +149,7 @@ async function sign(
   return { volumeId, name, session, pairing, hash: head.hash, tags: context.tags };
 }
 
-/** A volume's failure that must stop the whole send: the archive is not what it must be, or nobody answers any more. */
-export function stopsEverything(error: SparsebakError): boolean {
-  return ['rollback', 'integrity', 'unreachable', 'protocol', 'interrupted', 'no-space', 'refused'].includes(
-    error.code,
-  );
+/** A failure that ends the send of all volumes: nobody answers any more, or there is no room for anything. */
+export function endsTheSend(error: SparsebakError): boolean {
+  return ['unreachable', 'protocol', 'interrupted', 'no-space'].includes(error.code);
 }

@@ -11,10 +11,11 @@ import { objectHash } from '../content/hash.ts';
 import type { Pool } from '../config/pools.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import { ROLLBACK_HINT } from '../trust/pin-faults.ts';
+import { namingVolume } from '../trust/volume-fault.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { sentReport, type VolumeReport } from './report.ts';
 import type { SendContext } from './context.ts';
-import { stopsEverything, streamVolume, type Streamed } from './stream.ts';
+import { endsTheSend, streamVolume, type Streamed } from './stream.ts';
 
 interface Unfinished {
   readonly pool: Pool;
@@ -28,26 +29,47 @@ export interface Resumed {
   readonly report: VolumeReport;
 }
 
-/** Settles every unfinished send to this archive. @returns those that were gone on with */
-export async function settleUnfinished(context: SendContext, pools: readonly Pool[]): Promise<Resumed[]> {
+export interface SettledSends {
+  readonly resumed: readonly Resumed[];
+  /** Why a volume's last send could not be settled, by its name. */
+  readonly unsettled: ReadonlyMap<string, SparsebakError>;
+}
+
+/** Settles every unfinished send to this archive. What is wrong with one volume stops no other. */
+export async function settleUnfinished(context: SendContext, pools: readonly Pool[]): Promise<SettledSends> {
   const { archive } = context;
   const found = pools.flatMap((pool) =>
     unfinished(pool, archive.state.record.archive).map((entry): Unfinished => ({ pool, ...entry })),
   );
   const listed: { entry: Unfinished; head: NewHead }[] = [];
   const resumed: Resumed[] = [];
+  const unsettled = new Map<string, SparsebakError>();
   for (const entry of found) {
-    const outcome = await resolveOne(context, entry, await mayResume(entry.pool, entry.pending));
+    let outcome: Settled | undefined;
+    try {
+      outcome = await resolveOne(context, entry, await mayResume(entry.pool, entry.pending));
+    } catch (caught) {
+      const error = unfinishedFault(entry, caught);
+      if (endsTheSend(error) || archive.client.failure !== undefined) throw error;
+      unsettled.set(entry.volume, error);
+    }
     if (outcome === undefined) continue;
     listed.push({ entry, head: outcome.head });
     if (outcome.report !== undefined) resumed.push({ head: outcome.head, report: outcome.report });
   }
-  if (listed.length === 0) return resumed;
+  if (listed.length === 0) return { resumed, unsettled };
   const sequence = archive.state.burnSequence(archive.pin.known.catalogue.sequence);
   const heads = listed.map(({ head }) => head);
   await archive.pin.replace(archive.client, catalogueWith(archive.pin.known, archive.state, sequence, heads));
   for (const { entry } of listed) await settled(entry.pool, refOf(entry));
-  return resumed;
+  return { resumed, unsettled };
+}
+
+function unfinishedFault({ volume, pending }: Unfinished, error: unknown): SparsebakError {
+  const { volumeId: id, session } = pending;
+  const hint =
+    'How its last send ended cannot be told, so it is not sent. "sparsebak verify" and "sparsebak-receiver check" tell what is damaged.';
+  return namingVolume(error, { id, name: volume, session, hint });
 }
 
 interface Settled {
@@ -140,7 +162,7 @@ async function finish(
     });
   } catch (caught) {
     const error = asSparsebakError(caught);
-    if (stopsEverything(error)) throw error;
+    if (endsTheSend(error) || archive.client.failure !== undefined) throw error;
     return error.message;
   }
   if (sent.kind === 'unchanged') return 'it came to nothing';

@@ -129,6 +129,11 @@ export class ArchiveState {
     return { ...this.#burn(atLeast, session), session };
   }
 
+  /** The highest sequence that this dom0 ever took. */
+  get burnedSequence(): number {
+    return this.#burned().sequence;
+  }
+
   #burn(atLeast: number, session: SessionName | undefined): { sequence: number } {
     const sequence = Math.max(this.#burned().sequence, atLeast) + 1;
     writeDurably(

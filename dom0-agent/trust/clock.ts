@@ -62,7 +62,7 @@ export function refuseLateClock(now: number, accepted: boolean): void {
 export function newestOf(sessions: Iterable<NewestSession>): NewestSession | undefined {
   let newest: NewestSession | undefined;
   for (const each of sessions) {
-    const later = newest !== undefined && each.session === newest.session && each.time > newest.time;
+    const later = each.session === newest?.session && each.time > newest.time;
     if (newest === undefined || each.session > newest.session || later) newest = each;
   }
   return newest;

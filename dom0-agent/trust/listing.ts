@@ -1,6 +1,7 @@
 /** The receiver's listing of an archive: what it says it holds. */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
+import { escapeText } from '../../shared/text.ts';
 import { MAX_LISTED_SESSIONS } from '../../shared/wire/limits.ts';
 import { MAX_VOLUMES } from '../content/catalogue.ts';
 import type { ReceiverClient } from '../link/client.ts';
@@ -17,14 +18,46 @@ export interface StoredSession {
   readonly protected: boolean;
 }
 
+/** Sessions that a listing names beyond those that can exist. */
+export interface Surplus {
+  readonly count: number;
+  readonly oldest: SessionName;
+}
+
+/** By volume, oldest session first. */
+export class Listing extends Map<VolumeId, readonly StoredSession[]> {
+  /** Left out of the listing: more sessions of a volume than the archive ever had. */
+  readonly surplus = new Map<VolumeId, Surplus>();
+  /** Volumes that the receiver cannot list, and why, in its words. */
+  readonly lost = new Map<string, string>();
+
+  names(volume: VolumeId): SessionName[] {
+    return (this.get(volume) ?? []).map(({ session }) => session);
+  }
+}
+
 /**
- * What the receiver says it holds; only names of the right form, nothing proven yet. Oldest first.
+ * What the receiver says it holds; only names of the right form, nothing proven yet.
+ * @param most sessions that a volume can have; of more the newest are kept
  * @throws `protocol` for a listing out of order, or longer than any archive's
  */
-export async function listVolumes(client: ReceiverClient): Promise<Map<VolumeId, StoredSession[]>> {
+export async function listVolumes(client: ReceiverClient, most = Infinity): Promise<Listing> {
+  const listing = new Listing();
+  for (const [volume, sessions] of await allListed(client, listing.lost)) {
+    const surplus = Math.max(0, sessions.length - most);
+    const [oldest] = sessions;
+    if (surplus > 0 && oldest !== undefined) listing.surplus.set(volume, { count: surplus, oldest: oldest.session });
+    listing.set(volume, sessions.slice(surplus));
+  }
+  return listing;
+}
+
+async function allListed(client: ReceiverClient, lost: Map<string, string>): Promise<Map<VolumeId, StoredSession[]>> {
   const volumes = new Map<VolumeId, StoredSession[]>();
   let count = 0;
   await client.request({ t: 'get-volumes' }, (item) => {
+    if (item.t === 'lost') lost.set(item.name, escapeText(item.message, 300));
+    if (lost.size > LISTED_VOLUMES) throw new SparsebakError('protocol', 'the receiver lists lost volumes without end');
     if (item.t !== 'volume') return;
     const sessions = volumes.get(item.volume) ?? [];
     // Each item adds something, so that the caps end a listing that would not end.

@@ -3,15 +3,20 @@ import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import type { OpenArchive } from './open-archive.ts';
 import type { ProvenSession } from './proven-reader.ts';
+import { namingVolume } from './volume-fault.ts';
 
-/** @returns undefined for a volume without sessions. @throws `integrity`, with what is to be done about it */
+/**
+ * @param volume a null `head` is not compared
+ * @returns undefined for a volume without sessions
+ * @throws `integrity`, with what is to be done about it
+ */
 export async function newestHead(
   { reader }: OpenArchive,
-  { id, name, session, head }: CatalogueVolume,
+  { id, name, session, head }: Pick<CatalogueVolume, 'id' | 'name' | 'session' | 'head'>,
 ): Promise<ProvenSession | undefined> {
-  if (session === null || head === null) return undefined;
+  if (session === null) return undefined;
   try {
-    return await reader.head(id, session, head);
+    return await reader.head(id, session, head ?? undefined);
   } catch (caught) {
     const error = asSparsebakError(caught);
     if (error.code !== 'integrity') throw error;
@@ -21,12 +26,12 @@ export async function newestHead(
 
 export function newestHeadLost(
   { id, name, session }: Pick<CatalogueVolume, 'id' | 'name' | 'session'>,
-  error: SparsebakError,
+  fault: SparsebakError,
 ): SparsebakError {
-  return new SparsebakError('integrity', `${name}: ${error.message}`, {
-    hint:
-      `It is the volume's newest session: nothing can be sent over it, and nothing older is taken away. If the file volumes/${id}/${session}/head ` +
-      "is lost for good, move that session's folder out of the archive and send with --accept-rollback: older sessions stay what they are.",
-    cause: error,
-  });
+  const hint =
+    `It is the volume's newest session: nothing can be sent over it, and nothing older of the volume is pruned. If the file volumes/${id}/${session}/head ` +
+    "is lost for good, move that session's folder out of the archive and send with --accept-rollback: older sessions stay what they are.";
+  const { code, message } = fault;
+  const bare = new SparsebakError(code, message, { cause: fault });
+  return namingVolume(bare, { id, name, session: session ?? undefined, hint });
 }

@@ -79,12 +79,20 @@ export async function openArchive(
     const { pinned, damaged } = await pin.check(client, { settles: writes, acceptRollback, acceptFork });
     if (damaged?.repaired === true) options.log.warn(`${damaged.fault.message}; this computer's copy was put back`);
     const catalogueFault = damaged?.repaired === false ? damaged.fault : undefined;
-    const reader = new ProvenReader(client, state.content);
+    const reader = new ProvenReader(client, state.content, () => mostSessions(state, pinned));
     return { client, state, pin, pinned, rules, acceptRollback, catalogueFault, reader };
   } catch (error) {
     client.close();
     throw error;
   }
+}
+
+/** Sessions of a volume that a catalogue need not know of yet: of sends that were cut off. */
+const MOST_UNCATALOGUED = 64;
+
+/** Every session took a sequence of its own. */
+function mostSessions(state: ArchiveState, { catalogue }: Pinned): number {
+  return Math.max(catalogue.sequence, state.burnedSequence) + MOST_UNCATALOGUED;
 }
 
 function refuseUnfinished({ name }: ArchiveConfig, { settings }: ArchiveState): void {

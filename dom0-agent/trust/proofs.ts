@@ -31,12 +31,18 @@ export function readProofs(folder: string): Readonly<Record<string, VolumeProofs
   }
 }
 
-/** Where the state cannot be written the proof is not noted: what proved it is worth more. */
 export function noteProof(folder: string, volume: VolumeId, kind: keyof VolumeProofs, found: Proof): void {
+  noteProofs(folder, kind, new Map([[volume, found]]));
+}
+
+/** Those of many volumes in one write. Where the state cannot be written they are not noted: what proved them is worth more. */
+export function noteProofs(folder: string, kind: keyof VolumeProofs, found: ReadonlyMap<VolumeId, Proof>): void {
+  if (found.size === 0) return;
   const volumes = readProofs(folder);
-  const noted = { ...volumes, [volume]: { ...volumes[volume], [kind]: found } };
+  const noted = [...found].map(([volume, proof]) => [volume, { ...volumes[volume], [kind]: proof }] as const);
+  const all = { ...volumes, ...Object.fromEntries(noted) };
   try {
-    writeDurably(join(folder, FILE), `${JSON.stringify({ v: 1, volumes: noted }, null, 2)}\n`);
+    writeDurably(join(folder, FILE), `${JSON.stringify({ v: 1, volumes: all }, null, 2)}\n`);
   } catch {
     // It is said again after the next send.
   }
@@ -63,7 +69,9 @@ function asProof(proof: Proof | undefined): ShownProof | null {
   return { session, chunks, time: new Date(time).toISOString() };
 }
 
-/** A word and the day. */
-export function describeProof(proof: ShownProof | null, whole: boolean): string {
-  return proof === null ? '' : `${whole ? 'all' : `${proof.chunks} chunks`}, ${proof.time.slice(0, 10)}`;
+/** The strongest that is known of one session, in a word and with the day; empty where nothing is. */
+export function describeProofs({ whole, sample }: ShownProofs, session: string | null): string {
+  if (session === null) return '';
+  if (whole?.session === session) return `all, ${whole.time.slice(0, 10)}`;
+  return sample?.session === session ? `${sample.chunks} chunks, ${sample.time.slice(0, 10)}` : '';
 }

@@ -5,23 +5,21 @@
 import { Geometry } from '../../shared/archive/address.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import { MAX_SHORT_PARTS, MAX_STAGED, PART_SIZE } from '../../shared/wire/limits.ts';
+import { escapeText } from '../../shared/text.ts';
+import { MAX_STAGED } from '../../shared/wire/limits.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
 import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
 import { isZeroBytes } from '../content/bytes.ts';
 import { objectHash } from '../content/hash.ts';
-import { newEntries, setEntry } from '../content/node.ts';
 import type { ReceiverClient, Request } from '../link/client.ts';
-import type { Closing, Item } from '../link/due-answers.ts';
-import { MAX_SESSIONS, listVolumes, type StoredSession } from './listing.ts';
+import type { Item } from '../link/due-answers.ts';
+import { MAX_PAGE, asLoss, fetchObject, maxIndex } from './fetch-object.ts';
+import { MAX_SESSIONS, listVolumes, type Listing } from './listing.ts';
 
 /** Bytes that a catalogue may have. */
 const MAX_CATALOGUE = MAX_STAGED;
-/** A page is 32 KiB of identities and its sealing. */
-const MAX_PAGE = 64 * 1024;
-/** Pages asked for together, to make an index of them. */
-const PAGES_AT_ONCE = 16;
-export type { StoredSession } from './listing.ts';
+import { rebuiltIndex } from './rebuilt-index.ts';
+export type { Listing, StoredSession } from './listing.ts';
 
 /** A session's head and what it commits to. */
 export interface ProvenSession {
@@ -41,15 +39,18 @@ export interface SessionIndex {
 export class ProvenReader {
   readonly #client: ReceiverClient;
   readonly #content: ArchiveContent;
+  readonly #mostSessions: () => number;
 
-  constructor(client: ReceiverClient, content: ArchiveContent) {
+  /** @param mostSessions that one volume can have */
+  constructor(client: ReceiverClient, content: ArchiveContent, mostSessions: () => number) {
     this.#client = client;
     this.#content = content;
+    this.#mostSessions = mostSessions;
   }
 
-  /** What the receiver says it holds. @throws `protocol` */
-  async volumes(): Promise<Map<VolumeId, StoredSession[]>> {
-    return await listVolumes(this.#client);
+  /** What the receiver says it holds. Long: once a command is enough. @throws `protocol` */
+  async volumes(): Promise<Listing> {
+    return await listVolumes(this.#client, this.#mostSessions());
   }
 
   /**
@@ -88,6 +89,12 @@ export class ProvenReader {
     let fault: SparsebakError | undefined;
     let count = 0;
     await this.#ask({ t: 'get-heads', volume, sessions: [...sessions] }, (item) => {
+      if (item.t === 'lost') {
+        const lost = sessions.find((session) => session === item.name);
+        if (lost === undefined) return;
+        if (onDamaged === undefined) fault ??= cannotGive(lost, item.message);
+        else onDamaged(lost, cannotGive(lost, item.message));
+      }
       if (item.t !== 'head') return;
       const { session } = item;
       // An older head is authentic too: one that was not asked for must not be taken for the one that was.
@@ -149,40 +156,18 @@ export class ProvenReader {
       return { hashes: await this.#storedIndex(session), fault: undefined };
     } catch (error) {
       if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
-      const hashes = await this.#indexOfPages(session);
+      const hashes = await rebuiltIndex({ client: this.#client, content: this.#content }, session);
       if (hashes === undefined) throw error;
       return { hashes, fault: error };
     }
   }
 
   async #storedIndex({ volume, head, geometry }: ProvenSession): Promise<Uint8Array> {
-    const cap = geometry.rangeCount * 32 + 1024;
-    const bytes = await this.#object({ t: 'get-index', volume, session: head.session }, cap);
+    const bytes = await this.#object({ t: 'get-index', volume, session: head.session }, maxIndex(geometry.rangeCount));
     if (bytes === undefined) {
       throw new SparsebakError('integrity', `session ${head.session} has no index in the archive`);
     }
     return this.#content.openIndex(volume, geometry.rangeCount, head.index, bytes);
-  }
-
-  /** Undefined where a page is lost, too. */
-  async #indexOfPages({ volume, head, geometry }: ProvenSession): Promise<Uint8Array | undefined> {
-    const hashes = newEntries(geometry.rangeCount);
-    const one = async (range: number): Promise<void> => {
-      const bytes = await this.#object({ t: 'get-page', volume, session: head.session, range }, MAX_PAGE);
-      if (bytes === undefined) return;
-      setEntry(hashes, range, this.#content.hashOfPage(volume, range, geometry.entriesOf(range), bytes));
-    };
-    try {
-      for (let from = 0; from < geometry.rangeCount; from += PAGES_AT_ONCE) {
-        const count = Math.min(PAGES_AT_ONCE, geometry.rangeCount - from);
-        const asked = await Promise.allSettled(Array.from({ length: count }, async (_, at) => one(from + at)));
-        for (const each of asked) if (each.status === 'rejected') throw each.reason;
-      }
-    } catch (error) {
-      if (error instanceof SparsebakError && error.code === 'integrity') return undefined;
-      throw error;
-    }
-    return this.#content.isIndex(hashes, head.index) ? hashes : undefined;
   }
 
   /**
@@ -211,6 +196,13 @@ export class ProvenReader {
   }
 }
 
+function cannotGive(session: SessionName, message: string): SparsebakError {
+  return new SparsebakError(
+    'integrity',
+    `the receiver cannot give the head of session ${session}: ${escapeText(message, 300)}`,
+  );
+}
+
 /** The archive's catalogue, not proven yet; no bytes for one that is missing, unreadable, or longer than any. */
 export async function fetchCatalogue(client: ReceiverClient): Promise<Uint8Array> {
   const nothing = new Uint8Array(0);
@@ -220,49 +212,4 @@ export async function fetchCatalogue(client: ReceiverClient): Promise<Uint8Array
     if (error instanceof SparsebakError && error.code === 'integrity') return nothing;
     throw error;
   }
-}
-
-/** Room for an object whose length nobody has proven yet: it grows by doubling, whatever pieces it comes in. */
-const FIRST_ROOM = 64 * 1024;
-
-/** A long object in pieces, copied; undefined where it is absent. @throws `integrity` past the cap */
-async function fetchObject(client: ReceiverClient, request: Request, cap: number): Promise<Uint8Array | undefined> {
-  let bytes: Uint8Array = new Uint8Array(0);
-  let length = 0;
-  let short = 0;
-  try {
-    const closing: Closing = await client.request(
-      request,
-      (item: Item) => {
-        if (item.t !== 'data') return;
-        const from = length;
-        length += item.data.length;
-        // A file that is too long is damage, and is heard to its end; one without end is another thing.
-        if (item.data.length < PART_SIZE) short++;
-        if (length > MAX_STAGED + cap || short > MAX_SHORT_PARTS)
-          throw new SparsebakError('protocol', `the receiver answers ${request.t} without end`);
-        if (length > cap) return;
-        if (length > bytes.length) {
-          const larger = new Uint8Array(Math.min(cap, Math.max(FIRST_ROOM, length, 2 * bytes.length)));
-          larger.set(bytes.subarray(0, from));
-          bytes = larger;
-        }
-        bytes.set(item.data, from);
-      },
-      cap,
-    );
-    if (length > cap) throw new SparsebakError('integrity', `${request.t}: the receiver sent more than ${cap} bytes`);
-    return closing.t === 'absent' ? undefined : bytes.slice(0, length);
-  } catch (error) {
-    throw asLoss(error);
-  }
-}
-
-/** What the catalogue or a listing named, and then is not there, is lost or withheld; it is not the user's mistake. */
-export function asLoss(error: unknown): unknown {
-  if (!(error instanceof SparsebakError) || error.code !== 'not-found') return error;
-  return new SparsebakError('integrity', error.message, {
-    hint: 'The backup VM lost it or withholds it; see "sparsebak-receiver check".',
-    cause: error,
-  });
 }

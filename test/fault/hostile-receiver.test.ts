@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, write
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'node:test';
-import { listDocument, sendDocument } from '../scenario/documents.ts';
+import { listDocument, sendDocument, verifyDocument } from '../scenario/documents.ts';
 import { interposedAgent, type Ran, type RunOptions } from '../scenario/program.ts';
 import { Ground, MODES } from './ground.ts';
 import { limit } from '../fixtures/limits.ts';
@@ -203,6 +203,50 @@ async function newestIsExact(ground: Ground): Promise<void> {
     archive.client.close();
   }
 }
+
+test('A7 A8 I7 sessions and volumes that were made up are one complaint, and are left out', async (t) => {
+  const ground = await Ground.make(t, MODES[0]!);
+  const court = new Court(ground);
+  for (const lie of ['made-up sessions', 'made-up volumes']) {
+    const listed = (await court.tell(lie, ['list', '--json'])).expect(4);
+    assert.ok(listed.stderr.split('\n').length <= 4, listed.stderr);
+    assert.ok(listed.stdout.length < 20_000, `${listed.stdout.length} characters`);
+    const { volumes } = listed.json(listDocument);
+    assert.deepEqual(
+      volumes.map(({ sessions }) => sessions.length),
+      [3, 2, 2],
+      'what is proven is shown all the same',
+    );
+  }
+  const verified = (await court.tell('made-up sessions', ['verify', '--all-sessions', '--json'])).expect(4);
+  const { sessions } = verified.json(verifyDocument);
+  assert.equal(sessions.filter(({ error }) => error === undefined).length, 7);
+  const failed = sessions.filter(({ error }) => error !== undefined);
+  assert.ok(failed.length <= 102, `${failed.length} rows`);
+  assert.equal(
+    failed.reduce((sum, { alike = 0 }) => sum + 1 + alike, 0),
+    60 * 1024,
+  );
+  assert.ok(verified.stderr.split('\n').length < 40, verified.stderr);
+  // It is no reason to send nothing.
+  edit(ground);
+  (await court.tell('made-up sessions', ['send'])).expect(0);
+  await newestIsExact(ground);
+});
+
+test('A8 damage everywhere, by the receiver’s word: a send repairs for a while, says it once, and ends with 4', async (t) => {
+  const ground = await Ground.make(t, MODES[0]!);
+  const court = new Court(ground);
+  edit(ground);
+  const sent = (await court.tell('damage everywhere', ['send', '--json'])).expect(4);
+  assert.ok(sent.stderr.split('\n').length < 12, sent.stderr);
+  const { volumes } = sent.json(sendDocument);
+  const left = volumes.reduce((sum, { damage }) => sum + (damage?.left ?? 0), 0);
+  // 1024 of the two thousand chunks that there are.
+  assert.ok(left > 1000, JSON.stringify(volumes));
+  await newestIsExact(ground);
+  (await ground.lab.run(['send'])).expect(0);
+});
 
 test('A5 W6 an older head in another one’s place', async (t) => {
   const ground = await Ground.make(t, MODES[0]!);

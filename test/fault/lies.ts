@@ -190,6 +190,29 @@ export const LIES: Readonly<Record<string, (given: string) => Lie>> = {
           ]
         : undefined,
   }),
+  // Of the first volume, ahead of those that there are.
+  'made-up sessions': () => madeUpSessions(60),
+  'made-up volumes': () => ({
+    answers: async (message, request) =>
+      message.t === 'done' && request?.t === 'get-volumes'
+        ? [
+            ...Array.from({ length: 4000 }, (_, number): ReceiverMessage => ({
+              ...{ t: 'volume', re: message.re, volume: id(0xf0000 + number) },
+              sessions: [{ session: sessionAt(number), storedBytes: 1, files: 1, protected: false }],
+            })),
+            message,
+          ]
+        : undefined,
+  }),
+  'damage everywhere': () =>
+    instead('get-damage', (re) => [
+      ...Array.from({ length: 64 }, (_, part): ReceiverMessage => ({
+        ...{ t: 'damage', re },
+        addresses: Array.from({ length: 1024 }, (_each, at) => (part * 1024 + at) * 65536),
+        pages: Array.from({ length: 1024 }, (_each, at) => part * 1024 + at),
+      })),
+      { t: 'done', re },
+    ]),
   // The head that is asked for is given, with an older one ahead of it.
   'the older head first': (given) => olderHeadFirst(given),
   'the older head in its place': (given) => {
@@ -229,6 +252,22 @@ export const LIES: Readonly<Record<string, (given: string) => Lie>> = {
     ]);
   },
 };
+
+function madeUpSessions(thousands: number): Lie {
+  let isTold = false;
+  return {
+    answers: async (message, request) => {
+      if (message.t !== 'volume' || request?.t !== 'get-volumes' || isTold) return undefined;
+      isTold = true;
+      const some = (part: number) =>
+        Array.from({ length: 1024 }, (_, at) => ({
+          ...{ session: sessionAt(part * 1024 + at), storedBytes: 1, files: 1 },
+          protected: false,
+        }));
+      return [...Array.from({ length: thousands }, (_, part) => ({ ...message, sessions: some(part) })), message];
+    },
+  };
+}
 
 function olderHeadFirst(given: string): Lie {
   const [session = '', path = ''] = given.split('|');

@@ -37,7 +37,7 @@ export const sentVolume = z.strictObject({
   sentBytes: uint,
   seconds: z.number().min(0),
   running: z.literal(true).optional(),
-  damage: z.strictObject({ mended: uint, lost: uint }).optional(),
+  damage: z.strictObject({ mended: uint, lost: uint, left: uint.optional() }).optional(),
   error: error.optional(),
 });
 export type SentVolume = z.infer<typeof sentVolume>;
@@ -54,7 +54,7 @@ export const pruneDocument = z.strictObject({
           reasons: z.array(
             z.enum([
               ...(['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'within'] as const),
-              ...(['tag', 'protected', 'newest', 'min-keep', 'unproven', 'unnamed'] as const),
+              ...(['tag', 'protected', 'newest', 'min-keep', 'unproven', 'unnamed', 'damaged'] as const),
             ]),
           ),
           pruned: z.boolean(),
@@ -131,6 +131,7 @@ export const listDocument = z.strictObject({
           state: z.enum(['stopped', 'running']),
         }),
       ),
+      error: error.optional(),
     }),
   ),
 });
@@ -184,6 +185,7 @@ export const verifyDocument = z.strictObject({
       badChunks: uint,
       bad: z.array(z.strictObject({ address: uint, reason: z.string() })),
       error: error.optional(),
+      alike: uint.min(1).optional(),
     }),
   ),
   error: error.optional(),

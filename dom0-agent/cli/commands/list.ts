@@ -1,16 +1,19 @@
 /** `list`: the volumes of the archive and their sessions. The newest head of each is proven, the others once. */
 import { isMisleading } from '../../../shared/archive/calendar.ts';
 import type { SessionName, VolumeId } from '../../../shared/archive/names.ts';
-import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
+import { SparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
 import type { CatalogueVolume } from '../../content/catalogue.ts';
-import { newestMissing } from '../../restore/find-session.ts';
+import { newestFault, tooManySessions } from '../../restore/find-session.ts';
 import type { OpenArchive } from '../../trust/open-archive.ts';
 import { KnownHeads, type KnownHead } from '../../trust/known-heads.ts';
-import { asProofs, describeProof, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
+import { asProofs, describeProofs, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
 import { newestHeadLost } from '../../trust/newest-head.ts';
-import type { StoredSession } from '../../trust/proven-reader.ts';
+import type { Listing, StoredSession } from '../../trust/proven-reader.ts';
+import { Unproven, provenSessions } from '../../trust/session-heads.ts';
+import { isVolumeFault, namingVolume } from '../../trust/volume-fault.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
+import { printVolumeErrors, statusOfErrors, type VolumeError } from '../volume-errors.ts';
 import { withArchive } from '../with-archive.ts';
 
 interface ListedSession {
@@ -34,29 +37,29 @@ interface ListedVolume {
   /** What this computer last proved of it. */
   readonly proven: ShownProofs;
   readonly sessions: readonly ListedSession[];
+  /** It is not there as the catalogue says. */
+  readonly error?: ErrorReport;
 }
 
 export async function list(context: CommandContext, name: string | undefined): Promise<number> {
   return withArchive(context, { purpose: 'retrieve', reportsCatalogue: true }, async (archive) => {
-    const { volumes, faults } = await listed(archive, name);
-    if (name !== undefined && volumes.length === 0 && faults.length === 0) {
+    const { volumes, unknown } = await listed(archive, name);
+    if (name !== undefined && volumes.length === 0) {
       throw new SparsebakError('not-found', `the archive has no volume "${name}"`, { hint: 'See "sparsebak list".' });
     }
     if (context.json) printJson({ volumes });
     else print(asText(volumes));
-    if (archive.catalogueFault !== undefined) faults.push(archive.catalogueFault);
-    const [first, ...others] = faults;
-    for (const { message } of others) context.log.error(message);
-    // What is whole was shown; the command fails all the same.
-    if (first !== undefined) throw first;
-    return 0;
+    const errors = volumes.flatMap(({ name: volume, error }) => (error === undefined ? [] : [{ name: volume, error }]));
+    printVolumeErrors([...errors, ...unknown]);
+    if (archive.catalogueFault !== undefined) throw archive.catalogueFault;
+    return statusOfErrors([...errors, ...unknown]);
   });
 }
 
 interface Listed {
   readonly volumes: ListedVolume[];
-  /** Volumes that are not there as the catalogue says. */
-  readonly faults: SparsebakError[];
+  /** What is wrong with volumes that neither catalogue nor head gives a name. */
+  readonly unknown: VolumeError[];
 }
 
 async function listed(archive: OpenArchive, name: string | undefined): Promise<Listed> {
@@ -64,122 +67,159 @@ async function listed(archive: OpenArchive, name: string | undefined): Promise<L
   const entries = archive.pinned.catalogue.volumes;
   const active = entries.filter((entry) => entry.state === 'active' && (name === undefined || entry.name === name));
   const ids = new Set(entries.map(({ id }) => id));
-  const unknown = [...stored.keys()].filter((id) => !ids.has(id));
-  const faults: SparsebakError[] = [];
+  const strangers = [...stored.keys()].filter((id) => !ids.has(id));
   const known = new KnownHeads(archive.state);
   const proofs = readProofs(archive.state.folder);
   const looked = await Promise.all(
-    [...active.map((entry) => ({ id: entry.id, entry })), ...unknown.map((id) => ({ id, entry: undefined }))].map(
-      async ({ id, entry }) => {
-        try {
-          return await oneVolume(archive, known, id, entry, { sessions: stored.get(id) ?? [], proofs: proofs[id] });
-        } catch (caught) {
-          const error = asSparsebakError(caught);
-          if (!['integrity', 'rollback'].includes(error.code) || archive.client.failure !== undefined) throw error;
-          faults.push(error);
-          return undefined;
-        }
-      },
+    [...active.map((entry) => ({ id: entry.id, entry })), ...strangers.map((id) => ({ id, entry: undefined }))].map(
+      ({ id, entry }) => lookAt(archive, { id, entry, stored, known, proofs: proofs[id] }),
     ),
   );
-  faults.push(...(await lostHeads(archive, looked)));
   // A listing of one volume knows nothing of the others.
-  if (name === undefined && faults.length === 0) known.save();
-  const volumes = looked
-    .flatMap((found) => found?.volume ?? [])
+  if (name === undefined) known.save();
+  const still = await withoutPruned(archive, looked);
+  const volumes = still
+    .flatMap((found) => asVolume(found) ?? [])
     .filter((volume) => name === undefined || volume.name === name)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { volumes, faults };
+  return { volumes, unknown: unknownVolumes(still) };
 }
 
-interface Looked {
+interface LookedAt {
   readonly id: VolumeId;
-  readonly volume: ListedVolume;
-  /** What the catalogue lists as its newest session. */
-  readonly newest: SessionName | null;
-  /** Sessions that the receiver lists and that have no sound head, with what is wrong with it where there is one. */
-  readonly headless: ReadonlyMap<SessionName, SparsebakError | undefined>;
+  readonly entry: CatalogueVolume | undefined;
+  /** The catalogue's name, or that of the newest head; undefined for a volume that nothing proves. */
+  readonly name: string | undefined;
+  readonly sizeBytes: number;
+  readonly proofs: VolumeProofs | undefined;
+  readonly sessions: readonly ListedSession[];
+  readonly unproven: Unproven;
+  /** Why the volume could not be looked at as a whole. */
+  readonly fault: SparsebakError | undefined;
+}
+
+interface ToLookAt {
+  readonly id: VolumeId;
+  readonly entry: CatalogueVolume | undefined;
+  readonly stored: Listing;
+  readonly known: KnownHeads;
+  readonly proofs: VolumeProofs | undefined;
+}
+
+async function lookAt(archive: OpenArchive, { id, entry, stored, known, proofs }: ToLookAt): Promise<LookedAt> {
+  const sessions = stored.get(id) ?? [];
+  const heads = new Map<SessionName, KnownHead>();
+  const unproven = new Unproven();
+  let name = entry?.name;
+  let fault = missingOf(entry, stored, id);
+  const expected = entry?.session && entry.head ? { session: entry.session, hash: entry.head } : undefined;
+  const wanted = sessions.flatMap(({ session }) => {
+    // The newest one's head is proven each time.
+    const isNewest = session === sessions.at(-1)?.session || session === entry?.session;
+    const head = isNewest ? undefined : known.get(id, session);
+    if (head === undefined) return [session];
+    heads.set(session, head);
+    return [];
+  });
+  try {
+    for await (const some of provenSessions(archive.reader, { volume: id, sessions: wanted, expected }, unproven)) {
+      for (const { head } of some) {
+        known.add(head);
+        heads.set(head.session, head);
+        name = entry?.name ?? head.name;
+      }
+    }
+  } catch (error) {
+    if (!isVolumeFault(error, archive.client)) throw error;
+    fault ??= error;
+  }
+  const sizeBytes = sessions.flatMap(({ session }) => heads.get(session)?.size ?? []).at(-1) ?? 0;
+  const shown = sessions.flatMap((each) => {
+    const head = heads.get(each.session);
+    return head === undefined ? [] : [asSession(head, each, entry?.tags ?? {})];
+  });
+  return { id, entry, name, sizeBytes, proofs, sessions: shown, unproven, fault };
+}
+
+/** The catalogue is signed, so what it lists must be there: a receiver could withhold it. What cannot be there must not. */
+function missingOf(entry: CatalogueVolume | undefined, stored: Listing, id: VolumeId): SparsebakError | undefined {
+  const missing = entry === undefined ? undefined : newestFault(entry, stored);
+  if (missing !== undefined) return missing;
+  const surplus = stored.surplus.get(id);
+  return surplus === undefined ? undefined : tooManySessions(entry?.name ?? id, surplus);
 }
 
 /** A session that was pruned since the receiver listed it has lost nothing. */
-async function lostHeads({ reader }: OpenArchive, looked: readonly (Looked | undefined)[]): Promise<SparsebakError[]> {
-  const suspect = looked.flatMap((found) => (found === undefined || found.headless.size === 0 ? [] : [found]));
-  if (suspect.length === 0) return [];
+async function withoutPruned({ reader }: OpenArchive, looked: readonly LookedAt[]): Promise<readonly LookedAt[]> {
+  if (looked.every(({ unproven }) => unproven.count === 0)) return looked;
   const now = await reader.volumes();
-  return suspect.flatMap(({ id, volume: { name }, newest, headless }) => {
-    const there = new Set(now.get(id)?.map(({ session }) => session));
-    return [...headless]
-      .filter(([session]) => there.has(session))
-      .map(([session, fault]) => headLost({ id, name, session }, newest, fault));
-  });
+  for (const { id, unproven } of looked) unproven.keepOnly(new Set(now.names(id)));
+  return looked;
 }
 
-function headLost(
-  volume: { readonly id: VolumeId; readonly name: string; readonly session: SessionName },
-  newest: SessionName | null,
-  fault = new SparsebakError('integrity', `session ${volume.session} of ${volume.name} has no head in the archive`),
-): SparsebakError {
-  const { name, session } = volume;
-  if (session === newest) return newestHeadLost(volume, fault);
-  return new SparsebakError('integrity', fault.message, {
-    hint: `It cannot be restored. "sparsebak prune ${name} --session ${session}" takes it away, and keeps all others as they are.`,
-    cause: fault,
-  });
-}
-
-/** Sessions that one `get-heads` may name. */
-const HEADS_AT_ONCE = 1024;
-
-async function oneVolume(
-  { reader }: OpenArchive,
-  known: KnownHeads,
-  id: VolumeId,
-  entry: CatalogueVolume | undefined,
-  { sessions, proofs }: { readonly sessions: readonly StoredSession[]; readonly proofs: VolumeProofs | undefined },
-): Promise<Looked | undefined> {
-  // The catalogue is signed, so what it lists must be there: a receiver could withhold it.
-  if (entry?.session && !sessions.some(({ session }) => session === entry.session)) {
-    throw newestMissing(
-      entry.name,
-      entry.session,
-      sessions.map(({ session }) => session),
-    );
-  }
-  const last = sessions.at(-1);
-  if (last === undefined) return undefined;
-  const heads = new Map<SessionName, KnownHead>();
-  const wanted: SessionName[] = [];
-  for (const { session } of sessions) {
-    const head = session === last.session || session === entry?.session ? undefined : known.get(id, session);
-    if (head === undefined) wanted.push(session);
-    else heads.set(session, head);
-  }
-  const expected = entry?.session && entry.head ? { session: entry.session, hash: entry.head } : undefined;
-  const damaged = new Map<SessionName, SparsebakError>();
-  const onDamaged = (session: SessionName, fault: SparsebakError) => void damaged.set(session, fault);
-  let name = entry?.name;
-  for (let from = 0; from < wanted.length; from += HEADS_AT_ONCE) {
-    const some = wanted.slice(from, from + HEADS_AT_ONCE);
-    for (const { head } of await reader.headsThere(id, some, expected, onDamaged)) {
-      known.add(head);
-      heads.set(head.session, head);
-      name = entry?.name ?? head.name;
-    }
-  }
-  const volume: ListedVolume = {
-    name: name ?? id,
-    sizeBytes: sessions.flatMap(({ session }) => heads.get(session)?.size ?? []).at(-1) ?? 0,
+/** Undefined for what no catalogue lists and no head names. */
+function asVolume({
+  id,
+  entry,
+  name,
+  sizeBytes,
+  proofs,
+  sessions,
+  unproven,
+  fault,
+}: LookedAt): ListedVolume | undefined {
+  if (name === undefined || (sessions.length === 0 && !entry?.session)) return undefined;
+  const error = fault ?? unprovenSessions({ id, name, session: entry?.session ?? null }, unproven);
+  return {
+    ...{ name, sizeBytes },
     ...(entry === undefined ? { uncatalogued: true as const } : {}),
-    proven: asProofs(proofs),
-    sessions: sessions.flatMap((stored) => {
-      const head = heads.get(stored.session);
-      return head === undefined ? [] : [asSession(head, stored, entry?.tags ?? {})];
-    }),
+    ...{ proven: asProofs(proofs), sessions },
+    ...(error === undefined ? {} : { error: reportOf(error) }),
   };
-  const headless = new Map(
-    sessions.flatMap(({ session }) => (heads.has(session) ? [] : [[session, damaged.get(session)] as const])),
+}
+
+/** What is wrong with the heads of a volume: that of the newest session first, since nothing can be sent without it. */
+function unprovenSessions(
+  volume: Pick<CatalogueVolume, 'id' | 'name' | 'session'>,
+  { named, count }: Unproven,
+): SparsebakError | undefined {
+  const [first] = named;
+  if (first === undefined) return undefined;
+  const newest = volume.session === null ? undefined : named.get(volume.session);
+  if (newest !== undefined && count === 1) return newestHeadLost(volume, newest);
+  const others = [...named.keys()].filter((session) => session !== volume.session);
+  const shown = others.slice(0, 3).join(', ');
+  if (newest !== undefined) {
+    const { code, message } = newest;
+    const more = `${message}; nor has any of ${count - 1} other sessions a head that proves it (${shown}${count > 4 ? ', …' : ''})`;
+    return newestHeadLost(volume, new SparsebakError(code, more, { cause: newest }));
+  }
+  const [session, fault] = first;
+  const hint = `It cannot be restored. "sparsebak prune ${volume.name} --session ${session}" takes it away, and keeps all others as they are.`;
+  if (count === 1) {
+    const { code, message } = fault;
+    return namingVolume(new SparsebakError(code, message, { cause: fault }), { ...volume, session, hint });
+  }
+  return new SparsebakError(
+    'integrity',
+    `${count} sessions of ${volume.name} have no head that proves them: ${shown}${count > 3 ? ', …' : ''}`,
+    {
+      hint: `They cannot be restored. "sparsebak prune ${volume.name} --session ${session}", and so on, takes them away, and keeps all others as they are.`,
+      cause: fault,
+    },
   );
-  return { id, volume, newest: entry?.session ?? null, headless };
+}
+
+/** Volumes without a name are one complaint, however many they are. */
+function unknownVolumes(looked: readonly LookedAt[]): VolumeError[] {
+  const nameless = looked.filter(
+    ({ name, unproven, fault }) => name === undefined && (unproven.count > 0 || fault !== undefined),
+  );
+  const [first] = nameless;
+  if (first === undefined) return [];
+  const message = `${nameless.length} ${nameless.length === 1 ? 'volume' : 'volumes'} that the catalogue does not list and no head proves (volumes/${first.id}${nameless.length > 1 ? ', …' : ''})`;
+  const hint = 'A send that was cut off left them, or the backup VM made them up: nothing of them can be restored.';
+  return [{ name: first.id, error: { code: 'integrity', message, hint } }];
 }
 
 function asSession(
@@ -202,16 +242,16 @@ function asSession(
 
 function asText(volumes: readonly ListedVolume[]): string {
   if (volumes.length === 0) return 'The archive has no volume yet.';
-  const rows = volumes.flatMap(({ name, sessions, uncatalogued, proven }) =>
-    sessions.map((session, index) => [
-      index === 0 ? `${name}${uncatalogued === true ? ' (uncatalogued)' : ''}` : '',
+  const rows = volumes.flatMap((volume) =>
+    volume.sessions.map((session, index) => [
+      index === 0 ? labelOf(volume) : '',
       isMisleading(session.session, session.time) ? `${session.session} (${minute(session.time)})` : session.session,
       session.kind,
       formatBytes(session.sizeBytes),
       formatBytes(session.changedBytes),
       formatBytes(session.storedBytes),
       [...session.tags, ...(session.state === 'running' ? ['(running)'] : [])].join(', '),
-      proofText(proven, session.session),
+      describeProofs(volume.proven, session.session),
     ]),
   );
   return formatTable(
@@ -227,8 +267,7 @@ function minute(time: string): string {
   return time.slice(0, 16).replace('T', ' ');
 }
 
-/** The strongest that is known of the session. */
-function proofText({ whole, sample }: ShownProofs, session: string): string {
-  if (whole?.session === session) return describeProof(whole, true);
-  return sample?.session === session ? describeProof(sample, false) : '';
+function labelOf({ name, uncatalogued, error }: ListedVolume): string {
+  const remarks = [...(uncatalogued === true ? ['(uncatalogued)'] : []), ...(error === undefined ? [] : ['(DAMAGED)'])];
+  return [name, ...remarks].join(' ');
 }

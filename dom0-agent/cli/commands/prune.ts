@@ -7,7 +7,8 @@ import { pruneArchive, unchanged, weigh, type PruneReport } from '../../maintain
 import { withWriter } from '../../maintain/with-writer.ts';
 import { confirm } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
-import { describePrune } from '../describe-prune.ts';
+import { describePrune, pruneErrors, pruneStatus } from '../describe-prune.ts';
+import { printVolumeErrors } from '../volume-errors.ts';
 import { print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
 import { writerOptions } from '../writer-options.ts';
@@ -33,19 +34,16 @@ export async function prune(context: CommandContext, names: readonly string[], o
     const report = await withArchive(context, 'retrieve', async (open) =>
       weigh(open, (await planPrune(open, names, choice)).plans),
     );
-    show(context, report);
-    return 0;
+    return show(context, report);
   }
   const agreed = choice.kind === 'policy' && options.yes !== true ? await ask(context, names, choice) : undefined;
   if (agreed?.every((plan) => goingOf(plan).length === 0) === true) {
-    show(context, unchanged(agreed));
-    return 0;
+    return show(context, unchanged(agreed));
   }
   const report = await withWriter(writerOptions(context), (writer) =>
     pruneArchive(writer, { names, choice, mayRemoveMost: true, ...(agreed === undefined ? {} : { agreed }) }),
   );
-  show(context, report);
-  return report.volumes.some(({ error }) => error !== undefined) ? 3 : 0;
+  return show(context, report);
 }
 
 /** Shows what would go before anything is locked. @returns what was said yes to */
@@ -102,7 +100,10 @@ function rangeOf(text: string): { first: SessionName; last: SessionName } {
   return { first, last };
 }
 
-function show(context: CommandContext, report: PruneReport): void {
+/** @returns the exit status */
+function show(context: CommandContext, report: PruneReport): number {
   if (context.json) printJson(report);
   else print(describePrune(report));
+  printVolumeErrors(pruneErrors(report));
+  return pruneStatus(report);
 }

@@ -3,7 +3,7 @@ import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
 import { knownToArchive } from '../../config/known-volumes.ts';
 import { selectVolumes } from '../../config/selection.ts';
-import { asSparsebakError, reportOf, type SparsebakError } from '../../../shared/errors.ts';
+import { EXIT_STATUS, asSparsebakError, reportOf, type SparsebakError } from '../../../shared/errors.ts';
 import { checkTags } from '../../maintain/check-tags.ts';
 import { hasUnfinishedChanges } from '../../maintain/unfinished-changes.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
@@ -15,7 +15,8 @@ import type { CommandContext } from '../context.ts';
 import { formatBytes, formatHints, formatSeconds, formatTable, print, printJson } from '../output.ts';
 import { dryRun } from './send-dry-run.ts';
 import { writerOptions } from '../writer-options.ts';
-import { autoprune, describeAutopruned, hasRefused, mayAutoprune, type AutopruneOptions } from '../autoprune.ts';
+import { autoprune, autopruneStatus, describeAutopruned, mayAutoprune, type AutopruneOptions } from '../autoprune.ts';
+import { describeDamage, isDamaged, sendStatus, unrepaired } from '../describe-damage.ts';
 
 export interface SendCommandOptions extends AutopruneOptions {
   readonly full?: boolean;
@@ -61,10 +62,10 @@ export async function send(
   context.progress.clear();
   if (names.length === 0) await tidy(context, pools);
   const unfinished = ended ?? (await finishNoted(context, state).then(() => undefined, asSparsebakError));
-  const status = unfinished?.exitStatus ?? exitStatus(report);
-  // Of an archive that is not what it must be nothing is taken away.
-  const mayPrune = config.autoprune === 'policy' && status !== 4 && unfinished === undefined;
-  const after = mayPrune ? await autoprune(context, options) : undefined;
+  // Of a volume that is not what it must be nothing is pruned.
+  const damaged = new Set(report.volumes.filter(isDamaged).map(({ name }) => name));
+  const mayPrune = config.autoprune === 'policy' && unfinished === undefined;
+  const after = mayPrune ? await autoprune(context, options, damaged) : undefined;
   const pruned = before ?? after;
   const error = unfinished === undefined ? {} : { error: reportOf(unfinished) };
   if (context.json) printJson({ ...report, ...(pruned === undefined ? {} : { pruned }), ...error });
@@ -73,7 +74,8 @@ export async function send(
     print(pruned === undefined ? text : `${text}\n${describeAutopruned(pruned)}`);
   }
   if (unfinished !== undefined) throw unfinished;
-  return status === 0 && hasRefused(pruned) ? 3 : status;
+  const [status, pruning] = [sendStatus(report), autopruneStatus(pruned)];
+  return status === 0 || pruning === EXIT_STATUS.integrity ? pruning : status;
 }
 
 /** What an earlier command left half-way, or this send's tags ask for. */
@@ -81,11 +83,6 @@ async function finishNoted(context: CommandContext, state: ArchiveState): Promis
   if (!hasUnfinishedChanges(state)) return;
   const { withWriter } = await import('../../maintain/with-writer.ts');
   await withWriter(writerOptions(context), () => Promise.resolve());
-}
-
-function exitStatus({ volumes }: SendReport): number {
-  if (volumes.some(({ error }) => error?.code === 'rollback' || error?.code === 'integrity')) return 4;
-  return volumes.some(({ kind }) => kind === 'failed' || kind === 'skipped') ? 3 : 0;
 }
 
 /** @param ended said by itself, with what to do */
@@ -100,14 +97,16 @@ function asText({ session, clock, volumes }: SendReport, ended: SparsebakError |
     remarks(volume).join('; '),
   ]);
   const table = formatTable(['VOLUME', 'KIND', 'SIZE', 'CHANGED', 'SENT', 'TIME', ''], rows, [2, 3, 4, 5], [5, 2]);
-  const hints = formatHints(volumes.filter(({ error }) => error?.message !== ended?.message));
+  const failed = volumes.filter(({ error }) => error?.message !== ended?.message);
+  const hints = formatHints([...failed, ...volumes.flatMap(unrepaired)]);
   const doubts = clock === null ? [] : [describeClock(clock)];
   return [table, ...hints, ...doubts, summary(session, volumes)].join('\n');
 }
 
-function remarks({ error, running }: VolumeReport): string[] {
+function remarks({ error, damage, running }: VolumeReport): string[] {
   return [
     ...(error === undefined ? [] : [error.message]),
+    ...(damage === undefined ? [] : [describeDamage(damage)]),
     ...(running === true ? ['its qube runs: what that wrote is not in the archive'] : []),
   ];
 }

@@ -12,7 +12,7 @@ import { ArchiveState } from '../../trust/archive-state.ts';
 import { describeClock, localClock } from '../../trust/clock.ts';
 import { lineOf } from '../../trust/line.ts';
 import { Pin } from '../../trust/pin.ts';
-import { asProofs, describeProof, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
+import { asProofs, describeProofs, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
 import type { CommandContext } from '../context.ts';
 import { asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
 import { formatHints, formatTable, print, printJson } from '../output.ts';
@@ -151,7 +151,7 @@ function asText(volumes: readonly VolumeStatus[]): string {
     volume.session ?? '',
     volume.changedChunks === null ? '' : `${volume.changedChunks} chunks`,
     minute(volume.noted),
-    describeProof(volume.proven.whole ?? volume.proven.sample, volume.proven.whole !== null),
+    describeProofs(volume.proven, volume.session),
     remarks(volume).join('; '),
   ]);
   return formatTable(['VOLUME', 'NEWEST SESSION', 'TO SEND', 'NOTED', 'PROVEN', ''], rows, [2], [3]);

@@ -1,17 +1,26 @@
 /** `verify`: proves that sessions can be restored, by reading and proving what a restore would write. */
 import { randomInt } from 'node:crypto';
-import { isSessionName } from '../../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
-import type { CatalogueVolume } from '../../content/catalogue.ts';
-import { findSession, listedVolumes, sessionNames } from '../../restore/find-session.ts';
-import { readContent, type BadChunk, type ReadTools } from '../../restore/read-content.ts';
+import { readContent, type ReadResult, type ReadTools } from '../../restore/read-content.ts';
+import {
+  SEE_CHECK,
+  failedRow,
+  sessionsToVerify,
+  volumesToVerify,
+  withoutPruned,
+  type VerifiedSession,
+  type VolumeToVerify,
+} from '../../restore/verify-sessions.ts';
 import { damagedFiles, type DamagedFile } from '../../trust/archive-files.ts';
-import type { OpenArchive } from '../../trust/open-archive.ts';
-import { KnownHeads } from '../../trust/known-heads.ts';
 import { forgetDamage, noteDamage } from '../../trust/found-damage.ts';
+import { KnownHeads } from '../../trust/known-heads.ts';
+import type { OpenArchive } from '../../trust/open-archive.ts';
 import { noteProof } from '../../trust/proofs.ts';
+import type { ProvenSession } from '../../trust/proven-reader.ts';
+import { isVolumeFault, namingVolume } from '../../trust/volume-fault.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, print, printJson } from '../output.ts';
+import { printVolumeErrors, statusOfErrors, type VolumeError } from '../volume-errors.ts';
 import { withArchive } from '../with-archive.ts';
 import { withWorkers } from '../with-workers.ts';
 
@@ -20,16 +29,6 @@ export interface VerifyOptions {
   readonly allSessions?: boolean;
   /** Percent of the chunks. */
   readonly sample?: number;
-}
-
-interface VerifiedSession {
-  readonly name: string;
-  readonly session: string;
-  readonly chunks: number;
-  readonly bytes: number;
-  readonly badChunks: number;
-  readonly bad: readonly BadChunk[];
-  readonly error?: ErrorReport;
 }
 
 export async function verify(
@@ -52,59 +51,56 @@ export async function verify(
         },
       };
       const files = await damagedFiles(archive);
-      const volumes = listedVolumes(archive, names);
-      const { results, isDamaged, ended } = await verifyAll(context, archive, volumes, options, tools);
+      const { results, ended } = await verifyAll({ context, archive, options, tools }, names);
       context.progress.clear();
       const error = ended === undefined ? {} : { error: reportOf(ended) };
       if (context.json) printJson({ sessions: results, files: files.map(asFinding), ...error });
       else print([asText(results, options), ...files.map(({ fault }) => describeFault(fault))].join('\n'));
-      const found = isDamaged || files.length > 0;
-      if (ended !== undefined && (ended.code === 'interrupted' || !found)) throw ended;
-      return found ? 4 : 0;
+      const errors = results.flatMap((row) => asError(row, ended));
+      printVolumeErrors(errors);
+      const status = files.length > 0 ? 4 : statusOfErrors(errors);
+      if (ended !== undefined && (ended.code === 'interrupted' || status === 0)) throw ended;
+      return status;
     }),
   );
 }
 
-interface Verified {
-  readonly results: readonly VerifiedSession[];
-  readonly isDamaged: boolean;
-  readonly ended: SparsebakError | undefined;
+interface Verifying {
+  readonly context: CommandContext;
+  readonly archive: OpenArchive;
+  readonly options: VerifyOptions;
+  readonly tools: ReadTools;
 }
 
 /** What was proven before an error that ends the command is told all the same. */
 async function verifyAll(
-  context: CommandContext,
-  archive: OpenArchive,
-  volumes: readonly CatalogueVolume[],
-  options: VerifyOptions,
-  tools: ReadTools,
-): Promise<Verified> {
+  verifying: Verifying,
+  names: readonly string[],
+): Promise<{ readonly results: readonly VerifiedSession[]; readonly ended: SparsebakError | undefined }> {
+  const { context, archive, options } = verifying;
+  // Long in a large archive: once for all volumes.
+  const stored = await archive.reader.volumes();
+  const chosen = volumesToVerify(archive, stored, names, options);
+  announce(context, archive, chosen);
   const results: VerifiedSession[] = [];
-  const unproven: VerifiedSession[] = [];
   let ended: SparsebakError | undefined;
-  const chosen = new Map<CatalogueVolume, Promise<(string | undefined)[]>>();
-  for (const volume of volumes) {
-    const sessions = sessionsOf(archive, volume, options);
-    sessions.catch(() => undefined);
-    chosen.set(volume, sessions);
-  }
-  await announce(context, archive, chosen);
-  for (const [volume, sessions] of chosen) {
+  for (const each of chosen) {
+    const rows: VerifiedSession[] = [];
     try {
-      for (const session of await sessions) {
-        results.push(await verifyOne(context, archive, volume, session, options, tools));
+      for await (const found of sessionsToVerify(archive, stored, each)) {
+        rows.push(found.kind === 'failed' ? found.row : await verifyOne(verifying, found.session));
       }
     } catch (caught) {
-      const error = context.signal.aborted
-        ? new SparsebakError('interrupted', 'interrupted')
-        : asSparsebakError(caught);
+      const isAborted = context.signal.aborted;
+      const error = isAborted ? new SparsebakError('interrupted', 'interrupted') : asSparsebakError(caught);
       ended ??= error;
-      unproven.push(failed(volume, options.session, error));
-      if (context.signal.aborted || archive.client.failure !== undefined) break;
+      const session = each.sessions.find((name) => !rows.some((row) => row.session === name));
+      rows.push(failedRow(each.volume.name, session ?? '', error));
     }
+    results.push(...rows.sort((a, b) => (a.session < b.session ? -1 : 1)));
+    if (context.signal.aborted || archive.client.failure !== undefined) break;
   }
-  const isDamaged = results.some(({ badChunks, error }) => badChunks > 0 || error !== undefined);
-  return { results: [...results, ...unproven], isDamaged, ended };
+  return { results: await withoutPruned(archive, results), ended };
 }
 
 /** A slot, or the archive's catalogue. */
@@ -116,84 +112,55 @@ function describeFault({ message, hint }: SparsebakError): string {
   return hint === undefined ? message : `${message}\n  → ${hint}`;
 }
 
-async function sessionsOf(
-  archive: OpenArchive,
-  volume: CatalogueVolume,
-  options: VerifyOptions,
-): Promise<(string | undefined)[]> {
-  if (options.allSessions !== true) return [options.session];
-  // The newest by the catalogue, whether the receiver lists it or not: one that it withholds is a finding.
-  const older = (await sessionNames(archive, volume.id)).filter((name) => name !== volume.session);
-  return volume.session === null ? older : [...older, undefined];
-}
-
 /** What is to come, by the sizes that are known: of a session that was never listed here, of none. */
-async function announce(
-  { progress }: CommandContext,
-  { state }: OpenArchive,
-  chosen: ReadonlyMap<CatalogueVolume, Promise<readonly (string | undefined)[]>>,
-): Promise<void> {
+function announce({ progress }: CommandContext, { state }: OpenArchive, chosen: readonly VolumeToVerify[]): void {
   progress.begin('verifying');
   const known = new KnownHeads(state);
-  for (const [volume, sessions] of chosen) {
-    for (const name of await sessions.catch(() => [])) {
-      const session = name ?? volume.session;
-      if (session === null || !isSessionName(session)) continue;
-      progress.expect(pieceOf(volume, session), known.get(volume.id, session)?.size ?? 0);
+  for (const { volume, sessions } of chosen) {
+    for (const session of sessions) {
+      progress.expect(`${volume.name} ${session}`, known.get(volume.id, session)?.size ?? 0);
     }
   }
-}
-
-function pieceOf({ name }: CatalogueVolume, session: string): string {
-  return `${name} ${session}`;
 }
 
 async function verifyOne(
-  context: CommandContext,
-  archive: OpenArchive,
-  volume: CatalogueVolume,
-  name: string | undefined,
-  { sample }: VerifyOptions,
-  tools: ReadTools,
+  { context, archive, options: { sample }, tools }: Verifying,
+  session: ProvenSession,
 ): Promise<VerifiedSession> {
-  const blank = blankOf(volume, name);
+  const volume = archive.pinned.catalogue.volumes.find(({ id }) => id === session.volume);
+  const name = volume?.name ?? session.head.name;
+  const { session: of, size } = session.head;
+  const place = { id: session.volume, name, session: of, hint: SEE_CHECK };
   try {
-    const session = await findSession(archive, volume, name);
-    context.progress.start(pieceOf(volume, session.head.session), session.head.size);
+    context.progress.start(`${name} ${of}`, size);
     const wanted = sample === undefined ? {} : { wanted: drawnFrom(sample) };
     const result = await readContent({ session, target: null, ...wanted }, tools);
+    const isNewest = of === volume?.session;
+    noteFinding(archive.state.folder, session, result, { isNewest, isSample: sample !== undefined });
     const { chunks, bytes, badChunks, bad, indexFault } = result;
-    const { session: proven } = session.head;
-    if (proven === volume.session) {
-      if (badChunks > 0) noteDamage(archive.state.folder, volume.id, proven, result.badRanges);
-      else if (sample === undefined) forgetDamage(archive.state.folder, volume.id);
-    }
-    if (badChunks === 0) {
-      const proof = { session: session.head.session, time: Date.now(), chunks };
-      noteProof(archive.state.folder, volume.id, sample === undefined ? 'whole' : 'sample', proof);
-    }
-    const found = { ...blank, session: session.head.session, chunks, bytes, badChunks, bad };
-    if (indexFault === undefined) return found;
+    const found = { name, session: of, chunks, bytes, badChunks, bad };
     // It can be restored all the same, as long as all of its pages are there.
-    return { ...found, error: { code: indexFault.code, message: indexFault.message } };
+    return indexFault === undefined ? found : { ...found, error: reportOf(namingVolume(indexFault, place)) };
   } catch (caught) {
-    const error = asSparsebakError(caught);
     // Damage is a finding, and the next session may be whole; anything else ends what is done for the volume.
-    if (!isFinding(error) || archive.client.failure !== undefined) throw error;
-    return failed(volume, name, error);
+    if (!isVolumeFault(caught, archive.client)) throw caught;
+    return failedRow(name, of, namingVolume(caught, place));
   }
 }
 
-function blankOf(volume: CatalogueVolume, session: string | undefined) {
-  return { name: volume.name, session: session ?? volume.session ?? '', chunks: 0, bytes: 0, badChunks: 0, bad: [] };
-}
-
-function failed(volume: CatalogueVolume, session: string | undefined, error: SparsebakError): VerifiedSession {
-  return { ...blankOf(volume, session), error: reportOf(error) };
-}
-
-function isFinding({ code }: SparsebakError): boolean {
-  return code === 'integrity' || code === 'rollback';
+/** For `list` and `status`, and for the next send. */
+function noteFinding(
+  folder: string,
+  { volume, head: { session } }: ProvenSession,
+  { badChunks, badRanges, chunks }: ReadResult,
+  { isNewest, isSample }: { readonly isNewest: boolean; readonly isSample: boolean },
+): void {
+  if (isNewest) {
+    if (badChunks > 0) noteDamage(folder, volume, session, badRanges);
+    else if (!isSample) forgetDamage(folder, volume);
+  }
+  if (badChunks > 0) return;
+  noteProof(folder, volume, isSample ? 'sample' : 'whole', { session, time: Date.now(), chunks });
 }
 
 /** Draws so many percent of the chunks, and at least one: a sample of nothing would prove nothing. */
@@ -206,14 +173,28 @@ function drawnFrom(percentage: number): () => boolean {
   };
 }
 
+/** @param ended said by itself */
+function asError(
+  { name, session, badChunks, error }: VerifiedSession,
+  ended: SparsebakError | undefined,
+): VolumeError[] {
+  if (error !== undefined) return error.message === ended?.message ? [] : [{ name, error }];
+  if (badChunks === 0) return [];
+  const message = `${name}, session ${session}: ${badChunks} chunks are damaged`;
+  return [{ name, error: { code: 'integrity', message, hint: BAD_CHUNKS_HINT } }];
+}
+
+const BAD_CHUNKS_HINT =
+  'Such a session cannot be restored whole. If it is the newest, the next send sends what is damaged anew; older ones need a sound copy of the backup disk.';
+
 function asText(results: readonly VerifiedSession[], { sample }: VerifyOptions): string {
   if (results.length === 0) return 'The archive has no volume yet.';
-  const rows = results.map(({ name, session, chunks, bytes, badChunks, error }) => [
+  const rows = results.map(({ name, session, chunks, bytes, badChunks, error, alike }) => [
     name,
     session,
     String(chunks),
     formatBytes(bytes),
-    error?.message ??
+    failureText(error, alike) ??
       (badChunks === 0
         ? sample === undefined
           ? 'proven'
@@ -224,4 +205,9 @@ function asText(results: readonly VerifiedSession[], { sample }: VerifyOptions):
     bad.map(({ address, reason }) => `${name} ${session}: chunk at ${address}: ${reason}`),
   );
   return [formatTable(['VOLUME', 'SESSION', 'CHUNKS', 'DATA', ''], rows, [2, 3]), ...details].join('\n');
+}
+
+function failureText(error: ErrorReport | undefined, alike = 0): string | undefined {
+  if (error === undefined) return undefined;
+  return alike === 0 ? error.message : `${error.message}; and ${alike} more sessions like it`;
 }
