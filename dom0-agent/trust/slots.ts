@@ -2,11 +2,9 @@
 import { isSlotName, type ArchiveId } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
+import { MAX_SLOTS } from '../../shared/wire/limits.ts';
 import { MAX_SLOT_LENGTH, inspectSlot, type SlotKind } from '../content/slot.ts';
 import type { ReceiverClient } from '../link/client.ts';
-
-/** Key slots of one archive. Trying a passphrase on each must end. */
-export const MAX_SLOTS = 16;
 
 export type StoredSlot =
   | { readonly name: string; readonly kind: SlotKind; readonly data: Uint8Array }

@@ -25,3 +25,6 @@ export const PART_SIZE = 64 * 1024;
 export const MAX_SHORT_PARTS = 16;
 /** Sessions of all volumes together in one listing, and heads in one answer: some 25 MiB in dom0. Beyond it, prune. */
 export const MAX_LISTED_SESSIONS = 2 ** 17;
+
+/** Key slots of one archive. */
+export const MAX_SLOTS = 16;

@@ -16,7 +16,7 @@ import {
   type SessionName,
   type VolumeId,
 } from '../archive/names.ts';
-import { MAX_ADDRESSES, MAX_PRUNED, PART_SIZE } from './limits.ts';
+import { MAX_ADDRESSES, MAX_PRUNED, MAX_SLOTS, PART_SIZE } from './limits.ts';
 
 // Before the first schema is made: zod would otherwise build functions out of text, which the agent's process forbids.
 z.config({ jitless: true });
@@ -90,7 +90,7 @@ export const agentMessage = z.discriminatedUnion('t', [
     chunkSize,
     encrypted: z.boolean(),
     dedup: z.boolean(),
-    slots: z.array(z.strictObject({ name: slot, data: someBytes })).max(16),
+    slots: z.array(z.strictObject({ name: slot, data: someBytes })).max(MAX_SLOTS),
     catalogue: someBytes,
   }),
   z.strictObject({ t: z.literal('open'), id, archive, lockWait: uint.max(86_400) }),

@@ -65,7 +65,6 @@ const receive: readonly Said[] = [
   ...retrieve,
   'create',
   'put-slot',
-  'drop-slot',
   'put-catalogue',
   'mend-chunk',
   'mend-page',
@@ -85,7 +84,7 @@ export const GRANTED: Readonly<Record<Grant, ReadonlySet<Said>>> = {
   retrieve: new Set(retrieve),
   receive: new Set(receive),
   maintain: new Set([...retrieve, ...maintaining, 'put-slot', 'drop-slot']),
-  all: new Set([...receive, ...maintaining]),
+  all: new Set([...receive, ...maintaining, 'drop-slot']),
 };
 
 export interface Answers {

@@ -72,8 +72,12 @@ describe('each service', () => {
         return closing.t !== 'error' || closing.code !== 'refused';
       };
       assert.ok(await may({ t: 'get-volumes' }));
-      assert.equal(await may({ t: 'drop-slot', name: 'other' }), grant === 'receive');
+      assert.equal(await may({ t: 'drop-slot', name: 'other' }), grant === 'maintain');
       assert.equal(await may({ t: 'rename', volume: VOLUME, name: 'new' }), grant === 'maintain');
+      assert.equal(await may({ t: 'put-slot', name: 'new', data: bytes('n') }), grant !== 'retrieve');
+      // One that is there may be put again as it is, and replaced only for maintenance.
+      assert.equal(await may({ t: 'put-slot', name: 'new', data: bytes('n') }), grant !== 'retrieve');
+      assert.equal(await may({ t: 'put-slot', name: 'new', data: bytes('other') }), grant === 'maintain');
       assert.equal(await may(begin()), grant === 'receive');
       await peer.hangUp();
     }

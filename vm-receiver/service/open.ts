@@ -1,9 +1,10 @@
 /**
  * The phase open: reading, small changes, and the beginning of a send.
  */
+import { MAX_SLOTS } from '../../shared/wire/limits.ts';
 import type { AgentRequest } from '../../shared/wire/messages.ts';
 import { Refusal } from '../store/refusal.ts';
-import type { ArchiveStore } from '../store/store.ts';
+import type { ArchiveStore, Slot } from '../store/store.ts';
 import { answering } from './answering.ts';
 import type { Conversation } from './conversation.ts';
 import { isMaintaining, maintain } from './maintaining.ts';
@@ -37,7 +38,10 @@ export async function open(conversation: Conversation, archive: ArchiveStore): P
         return;
       }
       case 'put-slot':
-        await change(conversation, message.id, () => archive.putSlot({ name: message.name, data: message.data }));
+        await change(conversation, message.id, async () => {
+          if (conversation.grant === 'receive') refuseReplacing(archive, message);
+          await archive.putSlot({ name: message.name, data: message.data });
+        });
         break;
       case 'drop-slot':
         await change(conversation, message.id, () => archive.dropSlot(message.name));
@@ -59,6 +63,25 @@ export async function open(conversation: Conversation, archive: ArchiveStore): P
         return await conversation.violation(message, `"${message.t}" outside a send`);
     }
   }
+}
+
+/** Whoever may only add must not destroy what opens the archive. A slot that is damaged counts as there. */
+function refuseReplacing(archive: ArchiveStore, { name, data }: Slot): void {
+  let count = 0;
+  let isLost = false;
+  const onLost = (lost: string): void => {
+    count++;
+    isLost ||= lost === name;
+  };
+  for (const slot of archive.slots(onLost)) {
+    count++;
+    if (slot.name !== name) continue;
+    // Put again after an answer that got lost.
+    if (Buffer.compare(slot.data, data) === 0) return;
+    throw new Refusal('refused', `slot "${name}" is there, and the grant receive replaces none`);
+  }
+  if (isLost) throw new Refusal('refused', `slot "${name}" is there, damaged, and the grant receive replaces none`);
+  if (count >= MAX_SLOTS) throw new Refusal('refused', `the archive has ${MAX_SLOTS} key slots, and takes no more`);
 }
 
 async function change(conversation: Conversation, re: number, work: () => Promise<void>): Promise<void> {
