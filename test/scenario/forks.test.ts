@@ -98,7 +98,7 @@ class Pair {
   }
 }
 
-test('A takeover of the last: the old writer reads on, takes it back, and the new one reads then', async (t) => {
+test('G7 a takeover of the last: the old writer reads on, takes it back, and the new one reads then', async (t) => {
   const pair = await Pair.make(t);
   const { a, b } = pair;
   await pair.adopt(b);
@@ -121,7 +121,7 @@ test('A takeover of the last: the old writer reads on, takes it back, and the ne
   await pair.reads(b);
 });
 
-test('the writer went on while the VM showed the other an older one: a fork to both', async (t) => {
+test('A5 A6 G7 the writer went on while the VM showed the other an older one: a fork to both', async (t) => {
   const pair = await Pair.make(t);
   const { a, b } = pair;
   const before = pair.copy();
@@ -163,7 +163,7 @@ test('a fork is taken over by the one that is to go on', async (t) => {
   await pair.reads(b);
 });
 
-test('taken back from before the other’s last: a fork to both', async (t) => {
+test('A5 G7 taken back from before the other’s last: a fork to both', async (t) => {
   const pair = await Pair.make(t);
   const { a, b } = pair;
   await pair.adopt(b);
@@ -196,7 +196,7 @@ test('a put that was not answered: the takeover may be of either catalogue', asy
   }
 });
 
-test('a damaged or missing catalogue is said by list and verify, stops nothing, and is put back by the writer alone', async (t) => {
+test('A2 A7 a damaged or missing catalogue is said by list and verify, stops nothing, and is put back by the writer alone', async (t) => {
   const pair = await Pair.make(t);
   const { a, b } = pair;
   const file = join(a.root, a.archive, 'catalogue');

@@ -126,7 +126,7 @@ test('a send to the lost archive that was cut off holds no snapshot any more', {
 });
 
 test(
-  'who forgets sudo is told so, and that nothing is damaged',
+  'G3 who forgets sudo is told so, and that nothing is damaged',
   { skip: process.getuid?.() !== 0 && 'not root' },
   async (t) => {
     const { lab } = await scene(t);

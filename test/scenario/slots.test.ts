@@ -6,6 +6,9 @@ import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
+import { decodeRecord, encodeRecord } from '../../dom0-agent/content/keys.ts';
+import { passphraseOf } from '../../dom0-agent/content/passphrase.ts';
+import { sealSlot } from '../../dom0-agent/content/slot.ts';
 import { decodeMap, encodeMap } from '../../shared/wire/msgpack.ts';
 import { execFileSync } from 'node:child_process';
 import { errorDocument, slotsDocument, verifyDocument } from './documents.ts';
@@ -55,7 +58,7 @@ describe('a damaged slot', () => {
       writeFileSync(path, encodeMap({ ...decodeMap(whole), archive: '0'.repeat(32) })),
   };
 
-  test('is named, is found by verify, blocks neither the others nor key add, and can be removed', async (t) => {
+  test('A2 G5 is named, is found by verify, blocks neither the others nor key add, and can be removed', async (t) => {
     const lab = await sent(t);
     const path = slotOf(lab, 'passphrase');
     const whole = readFileSync(path);
@@ -103,7 +106,7 @@ describe('a damaged slot', () => {
 });
 
 describe('a hostile backup VM', () => {
-  test('shows another archive of the same owner in the place of the one that is asked for', async (t) => {
+  test('A3 shows another archive of the same owner in the place of the one that is asked for', async (t) => {
     const enc = await sent(t, 'enc');
     const two = await sent(t, 'two', enc.root);
     const at = (name: string) => join(enc.root, name);
@@ -120,6 +123,20 @@ describe('a hostile backup VM', () => {
     // The state of one under the other's name.
     cpSync(join(two.stateDir, 'archives/two'), join(enc.stateDir, 'archives/enc'), { recursive: true });
     assert.match((await enc.run(['status'])).expect(2).stderr, /is that of archive "two"/);
+  });
+
+  test('a slot of an earlier release has no name: it opens, and that is said', async (t) => {
+    const lab = await sent(t);
+    const stored = join(lab.stateDir, 'archives', lab.archive, 'record');
+    const { name, ...record } = decodeRecord(readFileSync(stored));
+    assert.equal(name, lab.archive);
+    const passphrase = passphraseOf(readFileSync(join(lab.folder, 'passphrase')))!;
+    writeFileSync(slotOf(lab, 'passphrase'), await sealSlot(record, { kind: 'passphrase', passphrase }));
+    assert.match((await unlocking(t, lab)).expect(0).stderr, /does not say which archive it is of: compare the id/);
+    // A slot that is made on a computer whose own record is that old has one.
+    writeFileSync(stored, encodeRecord(record));
+    (await lab.run(['key', 'change', 'passphrase', '--passphrase-file', join(lab.folder, 'passphrase')])).expect(0);
+    assert.equal((await unlocking(t, lab)).expect(0).stderr, '');
   });
 
   test('A10 makes up slots: no more work than two of them cost, and never more than 256 MiB', async (t) => {

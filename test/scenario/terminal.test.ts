@@ -48,6 +48,42 @@ describe('on a terminal', { skip }, () => {
     assert.equal(wrong.status, 1, wrong.shown);
   });
 
+  test('a slot is removed, and more slots than two are tried, only after a yes', async (t) => {
+    const lab = await emptyLab(t);
+    await lab.init();
+    const secret = (name: string) => {
+      const file = join(lab.folder, name);
+      writeFileSync(file, name);
+      return file;
+    };
+    for (const name of ['one', 'two', 'zero']) {
+      (await lab.run(['key', 'add', name, '--passphrase-file', secret(name)])).expect(0);
+    }
+    const unlock = (answer: string) =>
+      onTerminal(
+        new Lab(t, { pools: [], root: lab.root }),
+        ['key', 'unlock', '--passphrase-file', secret('zero')],
+        [{ after: 'Try them? [y/N]: ', type: answer }],
+      );
+    const refused = await unlock('\r');
+    assert.equal(refused.status, 130, refused.shown);
+    const opened = await unlock('y\r');
+    assert.equal(opened.status, 0, opened.shown);
+    assert.match(opened.shown, /opens neither "one" nor "passphrase"[^]*2 more slots/);
+    for (const [answer, status, left] of [
+      ['n\r', 130, true],
+      ['yes\r', 0, false],
+    ] as const) {
+      const asked = await onTerminal(
+        lab,
+        ['key', 'remove', 'two'],
+        [{ after: 'Remove slot two? [y/N]: ', type: answer }],
+      );
+      assert.equal(asked.status, status, asked.shown);
+      assert.equal((await lab.run(['key', 'list'])).stdout.includes('two'), left);
+    }
+  });
+
   test('two passphrases that differ, an empty one, Ctrl-C and Ctrl-D make nothing', async (t) => {
     const lab = await emptyLab(t);
     const first = { after: 'Passphrase for the archive: ' };

@@ -9,7 +9,7 @@ const bytesOf = (given: string | Uint8Array): Buffer | undefined => {
 };
 
 describe('passphraseOf', () => {
-  it('the same words are the same, whatever editor, keyboard or system they came from', () => {
+  it('G5 the same words are the same, whatever editor, keyboard or system they came from', () => {
     const composed = Buffer.from('caf\u00e9');
     for (const given of ['caf\u00e9', 'cafe\u0301', 'caf\u00e9\n', 'caf\u00e9\r\n', '\ufeffcafe\u0301\r\n\r\n']) {
       assert.deepEqual(bytesOf(given), composed, JSON.stringify(given));

@@ -46,7 +46,7 @@ describe('successionOf', () => {
     assert.equal(kindFor(D, [a5], a10), 'follows', 'to a reader');
   });
 
-  it('a takeover of anything else is a fork, to each of the two and to readers', () => {
+  it('A6 G7 a takeover of anything else is a fork, to each of the two and to readers', () => {
     assert.equal(kindFor(A, [a6], b8), 'forked');
     assert.equal(kindFor(B, [b8], next(a6, A, 20)), 'forked');
     assert.equal(kindFor(D, [a6], b8), 'forked');

@@ -61,7 +61,7 @@ function given(archive: ArchiveStore): { slots: string[]; lost: string[] } {
   return { slots, lost };
 }
 
-test('a slot that the disk cannot read is told of; that the receiver is out of handles is another thing', async (t) => {
+test('S2 S6 a slot that the disk cannot read is told of; that the receiver is out of handles is another thing', async (t) => {
   const { archive } = await archiveOn(t, (folder) => badDisk(join(folder, 'keys/bad'), 'EIO'));
   assert.deepEqual(given(archive), { slots: ['good'], lost: ['bad'] });
   await archive.putSlot({ name: 'new', data: Buffer.from('new') });
@@ -77,7 +77,7 @@ test('a slot’s folder that is gone holds none, and is made by the next slot', 
   assert.deepEqual(given(archive), { slots: ['new'], lost: [] });
 });
 
-test('a catalogue that cannot be read is replaced as one without bytes, and by that alone', async (t) => {
+test('S2 a catalogue that cannot be read is replaced as one without bytes, and by that alone', async (t) => {
   const cases: ((folder: string) => Disk)[] = [
     (folder) => badDisk(join(folder, 'catalogue'), 'EIO'),
     (folder) => (rmSync(join(folder, 'catalogue')), systemDisk),
