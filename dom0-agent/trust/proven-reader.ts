@@ -15,19 +15,14 @@ import type { ReceiverClient, Request } from '../link/client.ts';
 import type { Item } from '../link/due-answers.ts';
 import { MAX_PAGE, asLoss, fetchObject, maxIndex } from './fetch-object.ts';
 import { MAX_SESSIONS, listVolumes, type Listing } from './listing.ts';
+import type { ProvenSession } from './proven-session.ts';
+import { rebuiltIndex } from './rebuilt-index.ts';
+
+export type { Listing, StoredSession } from './listing.ts';
+export type { ProvenSession } from './proven-session.ts';
 
 /** Bytes that a catalogue may have. */
 const MAX_CATALOGUE = MAX_STAGED;
-import { rebuiltIndex } from './rebuilt-index.ts';
-export type { Listing, StoredSession } from './listing.ts';
-
-/** A session's head and what it commits to. */
-export interface ProvenSession {
-  readonly volume: VolumeId;
-  readonly head: Head;
-  readonly headHash: Uint8Array;
-  readonly geometry: Geometry;
-}
 
 export interface SessionIndex {
   /** One (32 bytes) for each range's page; zeros for a page that is not stored. */

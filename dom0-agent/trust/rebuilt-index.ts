@@ -10,7 +10,7 @@ import type { ArchiveContent } from '../content/archive-content.ts';
 import { isZeroEntry, newEntries, setEntry } from '../content/node.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { MAX_PAGE, asLoss, fetchObject } from './fetch-object.ts';
-import type { ProvenSession } from './proven-reader.ts';
+import type { ProvenSession } from './proven-session.ts';
 
 /** Pages asked for together. */
 const PAGES_AT_ONCE = 16;

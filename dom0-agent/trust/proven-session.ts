@@ -1,0 +1,11 @@
+import type { Geometry } from '../../shared/archive/address.ts';
+import type { VolumeId } from '../../shared/archive/names.ts';
+import type { Head } from '../content/head.ts';
+
+/** A session's head, proven, and what it commits to. */
+export interface ProvenSession {
+  readonly volume: VolumeId;
+  readonly head: Head;
+  readonly headHash: Uint8Array;
+  readonly geometry: Geometry;
+}
