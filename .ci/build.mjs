@@ -15,12 +15,15 @@ const bundles = [
     name: 'sparsebak',
     entry: 'dom0-agent/main.ts',
     target: 'node22.15',
+    format: /** @type {const} */ ('esm'),
     firstLine: '#!/usr/bin/env -S node --disallow-code-generation-from-strings',
   },
   {
     name: 'sparsebak-receiver',
     entry: 'vm-receiver/main.ts',
     target: 'node20',
+    // Copied alone it has no package.json that says what it is, and Node before 20.19 takes it for CommonJS then.
+    format: /** @type {const} */ ('cjs'),
     firstLine: '#!/usr/bin/env node',
   },
 ];
@@ -28,6 +31,13 @@ const bundles = [
 // CommonJS packages inside an ES module still call require() for Node's own modules.
 const requireForCommonJs =
   "import { createRequire as sparsebakCreateRequire } from 'node:module'; const require = sparsebakCreateRequire(import.meta.url);";
+
+// A file that runs as CommonJS and as an ES module, whichever Node takes it for: alone, or below this package.json.
+const eitherWay = {
+  begin:
+    "(async () => { const load = typeof require === 'function' ? require : (await import('node:module')).createRequire('/'); ((require, module, exports) => {",
+  end: '})(load, { exports: {} }, {}); })();',
+};
 
 // msgpackr's entry for Node loads a native accelerator; its index.js is the same library without that loader.
 /** @type {import('esbuild').Plugin} */
@@ -92,7 +102,7 @@ function packageList(packages) {
 }
 
 /** @param {typeof bundles[number]} bundle */
-async function bundleOne({ name, entry, target, firstLine }) {
+async function bundleOne({ name, entry, target, format, firstLine }) {
   const started = new Date();
   const result = await build({
     absWorkingDir: root,
@@ -100,7 +110,7 @@ async function bundleOne({ name, entry, target, firstLine }) {
     outfile: `dist/${name}.js`,
     bundle: true,
     platform: 'node',
-    format: 'esm',
+    format,
     target,
     splitting: false,
     keepNames: true,
@@ -108,7 +118,8 @@ async function bundleOne({ name, entry, target, firstLine }) {
     minifyIdentifiers: false,
     legalComments: 'eof',
     charset: 'utf8',
-    banner: { js: `${firstLine}\n${requireForCommonJs}` },
+    banner: { js: `${firstLine}\n${format === 'esm' ? requireForCommonJs : eitherWay.begin}` },
+    footer: { js: format === 'esm' ? '' : eitherWay.end },
     plugins: [noNativeCode],
     metafile: true,
     write: false,

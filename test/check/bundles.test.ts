@@ -75,8 +75,20 @@ describe(
     it('starts', (t) => {
       const alone = join(scratchFor(t), 'receiver.js');
       copyFileSync(join(dist, 'sparsebak-receiver.js'), alone);
-      const { stderr } = spawnSync(node20 ?? '', [alone, '--help'], { cwd: dirname(alone), env: {}, encoding: 'utf8' });
-      assert.doesNotMatch(stderr, cannotStart);
+      // Before 20.19 Node did not look into a file to see what it is.
+      const older = spawnSync(node20 ?? '', ['--help'], { encoding: 'utf8' }).stdout.includes('detect-module')
+        ? ['--no-experimental-detect-module']
+        : [];
+      for (const flags of [[], older]) {
+        const { status, stdout, stderr } = spawnSync(node20 ?? '', [...flags, alone, '--version'], {
+          cwd: dirname(alone),
+          env: {},
+          encoding: 'utf8',
+        });
+        assert.doesNotMatch(stderr, cannotStart);
+        assert.equal(status, 0, stderr);
+        assert.match(stdout, /^\d+\.\d+\.\d+/);
+      }
     });
   },
 );

@@ -51,6 +51,7 @@ test('S12: names that are not ours are left alone and change nothing', async (t)
   const range = join(session, '0000000000');
   mkdirSync(join(root, 'lost+found'));
   mkdirSync(join(root, 'photos'));
+  writeFileSync(join(root, 'notes.txt'), 'x');
   writeFileSync(join(root, 'laptop/volumes/README'), 'x');
   mkdirSync(join(root, 'laptop/volumes', 'ee'.repeat(16)));
   for (const name of ['.DS_Store', 'S_2026', '.tmp-xyz', 'S_20261123-000009~']) writeFileSync(join(volume, name), 'x');

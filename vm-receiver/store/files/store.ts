@@ -12,6 +12,7 @@ import type { Disk } from './disk.ts';
 import { MAX_CATALOGUE } from './lengths.ts';
 import { FolderLock } from './lock.ts';
 import { AT_ONCE, type LockTiming } from './locks.ts';
+import { ownKind } from './own-file.ts';
 import { CATALOGUE, DESCRIPTION, KEYS, VOLUMES } from './paths.ts';
 import { readSmall, writeNew } from './small-file.ts';
 import { SpaceWatch, type Floors } from './space.ts';
@@ -139,7 +140,7 @@ export class FilesStore implements Store {
     this.#mustBeThere();
     return attempt('list the archives', () => this.#disk.list(this.#root))
       .filter(isArchiveName)
-      .filter((name) => this.#disk.kindOf(join(this.#root, name, DESCRIPTION)) === 'file')
+      .filter((name) => ownKind(this.#disk, join(this.#root, name, DESCRIPTION)) === 'file')
       .sort();
   }
 
