@@ -15,6 +15,7 @@ import { openSource } from '../../../dom0-agent/source/open-source.ts';
 import type { ArchiveId, PairingId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { loopFsSkip, withLoopFs, type LoopFsType } from '../../fixtures/loop-fs.ts';
 import { Random } from '../../fixtures/random.ts';
+import { makeScratch, removeScratch } from '../../fixtures/scratch.ts';
 import { newId } from './model/receiver.ts';
 
 const CHUNK = 64 * 1024;
@@ -33,7 +34,8 @@ function chunksOf(bytes: Buffer): string[] {
   );
 }
 
-async function backUp(fs: string, random: Random): Promise<void> {
+/** @param lockFolder outside of the file system: the lock is kept open for a moment after its last use */
+async function backUp(fs: string, lockFolder: string, random: Random): Promise<void> {
   const pool = join(fs, 'pool');
   mkdirSync(pool);
   const source = openSource({ type: 'reflink', path: pool, state: 'stopped' });
@@ -42,7 +44,7 @@ async function backUp(fs: string, random: Random): Promise<void> {
     source,
     pool: 'main',
     store: new PairingStore(stateDir),
-    lock: stateLock(stateDir, { waitSeconds: 5 }),
+    lock: stateLock(lockFolder, { waitSeconds: 5 }),
     warn: (error) => assert.fail(error),
   };
   const live = join(pool, 'v');
@@ -95,7 +97,9 @@ async function backUp(fs: string, random: Random): Promise<void> {
 for (const type of ['xfs', 'btrfs'] satisfies LoopFsType[]) {
   describe(`capture on ${type}`, { skip: loopFsSkip(type) }, () => {
     it('notes every change between sends', async () => {
-      await withLoopFs({ type, size: 512 * MIB }, (dir) => backUp(dir, new Random(`capture on ${type}`)));
+      const lockFolder = makeScratch('state-lock');
+      await withLoopFs({ type, size: 512 * MIB }, (dir) => backUp(dir, lockFolder, new Random(`capture on ${type}`)));
+      removeScratch(lockFolder);
     });
   });
 }
