@@ -8,7 +8,7 @@ import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { MAX_STAGED } from '../../shared/wire/limits.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
-import { MAX_HEAD_LENGTH, type Head } from '../content/head.ts';
+import { MAX_HEAD_LENGTH } from '../content/head.ts';
 import { isZeroBytes } from '../content/bytes.ts';
 import { objectHash } from '../content/hash.ts';
 import type { ReceiverClient, Request } from '../link/client.ts';

@@ -86,7 +86,7 @@ async function hasContent(
     batches.push(chunks.slice(from, from + MAX_ADDRESSES));
   for (const batch of batches) {
     const addresses = batch.map((chunk) => geometry.address(chunk));
-    let found = false;
+    const found: number[] = [];
     let answered = 0;
     const request = { t: 'get-chunks', volume, session: head.session, addresses } as const;
     await client
@@ -94,12 +94,12 @@ async function hasContent(
         if (item.t !== 'stored') return;
         if (item.address !== addresses[answered++])
           throw new SparsebakError('protocol', 'the receiver sent a chunk that was not asked for');
-        found ||= item.data !== null && item.data.length > 0;
+        if (item.data !== null && item.data.length > 0) found.push(item.address);
       })
       .catch((error: unknown) => {
         throw asLoss(error);
       });
-    if (found) return true;
+    if (found.length > 0) return true;
   }
   return false;
 }

@@ -62,6 +62,14 @@ function assertExplained(ran: Ran, status: number, message: RegExp): { readonly 
   return error;
 }
 
+/** The same of a send's only volume: its failure is its own, and a row of the report. */
+function assertRowExplained(ran: Ran, status: number, message: RegExp): void {
+  const { volumes } = ran.expect(status).json(sendDocument);
+  assert.equal(volumes.length, 1);
+  assert.equal(volumes[0]?.kind, 'failed');
+  assert.match(volumes[0].error?.message ?? '', message);
+}
+
 describe('help', () => {
   const commands = [
     '',
@@ -191,7 +199,7 @@ describe('without what it needs', () => {
     const [session] = readdirSync(volume).filter((name) => name.startsWith('S_'));
     renameSync(join(volume, session!), join(lab.folder, 'taken'));
     assertExplained(await lab.run(['--json', 'restore', 'a.img', '--to', to]), 4, new RegExp(session!));
-    assertExplained(await lab.run(['--json', 'send']), 4, /newest session/);
+    assertRowExplained(await lab.run(['--json', 'send']), 4, /newest session/);
     renameSync(join(lab.folder, 'taken'), join(volume, session!));
     assert.equal((await lab.send()).session, null);
   });
@@ -212,7 +220,11 @@ describe('without what it needs', () => {
     lab.write('a.img', Buffer.alloc(100 * KIB, 3));
     for (const field of ['minReader', 'minWriter']) {
       writeFileSync(description, JSON.stringify({ ...(JSON.parse(text) as object), [field]: 2, format: 2 }));
-      assertExplained(await lab.run(['--json', 'send']), 5, /newer|release|version|format/);
+      const message = /newer|release|version|format/;
+      const ran = await lab.run(['--json', 'send']);
+      // What may be read and not written fails where the first volume begins.
+      if (field === 'minReader') assertExplained(ran, 5, message);
+      else assertRowExplained(ran, 5, message);
     }
     writeFileSync(description, text);
     // A damaged catalogue is said, and what this computer knows is shown.

@@ -67,21 +67,19 @@ export async function open(conversation: Conversation, archive: ArchiveStore): P
 
 /** Whoever may only add must not destroy what opens the archive. A slot that is damaged counts as there. */
 function refuseReplacing(archive: ArchiveStore, { name, data }: Slot): void {
+  const lost = new Set<string>();
   let count = 0;
-  let isLost = false;
-  const onLost = (lost: string): void => {
-    count++;
-    isLost ||= lost === name;
-  };
-  for (const slot of archive.slots(onLost)) {
+  for (const slot of archive.slots((damaged) => void lost.add(damaged))) {
     count++;
     if (slot.name !== name) continue;
     // Put again after an answer that got lost.
     if (Buffer.compare(slot.data, data) === 0) return;
     throw new Refusal('refused', `slot "${name}" is there, and the grant receive replaces none`);
   }
-  if (isLost) throw new Refusal('refused', `slot "${name}" is there, damaged, and the grant receive replaces none`);
-  if (count >= MAX_SLOTS) throw new Refusal('refused', `the archive has ${MAX_SLOTS} key slots, and takes no more`);
+  if (lost.has(name))
+    throw new Refusal('refused', `slot "${name}" is there, damaged, and the grant receive replaces none`);
+  if (count + lost.size >= MAX_SLOTS)
+    throw new Refusal('refused', `the archive has ${MAX_SLOTS} key slots, and takes no more`);
 }
 
 async function change(conversation: Conversation, re: number, work: () => Promise<void>): Promise<void> {
