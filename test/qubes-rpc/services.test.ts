@@ -12,7 +12,7 @@ import { QubesSystem, pause } from '../fixtures/qubes/system.ts';
 import { SERVICES, configureVault, installVault, type Receiver } from '../fixtures/qubes/vault.ts';
 import { makeScratch } from '../fixtures/scratch.ts';
 import { Peer, type PeerOptions } from '../vm-receiver/peer.ts';
-import { CHUNK, VOLUME, bytes, sessionName } from '../vm-receiver/store/scene.ts';
+import { CHUNK, VOLUME, bytes, sessionName, slotOf } from '../vm-receiver/store/scene.ts';
 import { CREATE, OPEN, begin } from '../vm-receiver/wire-scene.ts';
 
 const client = fileURLToPath(import.meta.resolve('../fixtures/qubes/qrexec-client.ts'));
@@ -74,10 +74,10 @@ describe('each service', () => {
       assert.ok(await may({ t: 'get-volumes' }));
       assert.equal(await may({ t: 'drop-slot', name: 'other' }), grant === 'maintain');
       assert.equal(await may({ t: 'rename', volume: VOLUME, name: 'new' }), grant === 'maintain');
-      assert.equal(await may({ t: 'put-slot', name: 'new', data: bytes('n') }), grant !== 'retrieve');
+      assert.equal(await may({ t: 'put-slot', name: 'new', data: slotOf('n') }), grant !== 'retrieve');
       // One that is there may be put again as it is, and replaced only for maintenance.
-      assert.equal(await may({ t: 'put-slot', name: 'new', data: bytes('n') }), grant !== 'retrieve');
-      assert.equal(await may({ t: 'put-slot', name: 'new', data: bytes('other') }), grant === 'maintain');
+      assert.equal(await may({ t: 'put-slot', name: 'new', data: slotOf('n') }), grant !== 'retrieve');
+      assert.equal(await may({ t: 'put-slot', name: 'new', data: slotOf('other') }), grant === 'maintain');
       assert.equal(await may(begin()), grant === 'receive');
       await peer.hangUp();
     }

@@ -13,8 +13,8 @@ export const CREATE: Request = {
   chunkSize: CHUNK,
   encrypted: true,
   dedup: false,
-  slots: [{ name: 'passphrase', data: bytes('a slot') }],
-  catalogue: bytes('catalogue 1'),
+  slots: [...newArchive().slots],
+  catalogue: newArchive().catalogue,
 };
 
 export const OPEN: Request = { t: 'open', archive: LAPTOP, lockWait: 5 };

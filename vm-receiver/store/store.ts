@@ -34,7 +34,8 @@ export interface Patience {
 export interface Store {
   /**
    * Makes an archive, whole or not at all, and durable. Succeeds again for the same id and the same content.
-   * @throws Refusal `exists` when there is another archive of the name, or the same one has moved on
+   * @throws Refusal `exists` when there is another archive of the name, or the same one has moved on; `bad-request` for a slot
+   *   or catalogue that has not the form of one
    */
   create(archive: NewArchive, patience: Patience): Promise<void>;
 
@@ -210,7 +211,7 @@ export interface ArchiveStore {
 
   /** @param onLost told of a slot that is lost or cannot be read, which is left out then. Without this it is an error */
   slots(onLost?: OnLost<string>): Iterable<Slot>;
-  /** Durable when it returns; replaces a slot of that name. */
+  /** Durable when it returns; replaces a slot of that name. @throws Refusal `bad-request` for what has not the form of a slot */
   putSlot(slot: Slot): Promise<void>;
   /** Durable when it returns; there may be no such slot. */
   dropSlot(name: string): Promise<void>;
@@ -218,7 +219,7 @@ export interface ArchiveStore {
   catalogue(): Pieces;
   /**
    * Replaces the catalogue whose SHA-512/256 is given; durable when it returns. Succeeds when the new one is there already.
-   * @throws Refusal `conflict` when another one is there; nothing changed
+   * @throws Refusal `conflict` when another one is there, `bad-request` for what has not the form of a catalogue; nothing changed
    */
   putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void>;
 

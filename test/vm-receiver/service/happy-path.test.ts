@@ -4,7 +4,19 @@ import { test } from 'node:test';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { CHUNK, OTHER_VOLUME, RANGE, VOLUME, bytes, pairingId, sessionName, text } from '../store/scene.ts';
+import {
+  CHUNK,
+  OTHER_VOLUME,
+  RANGE,
+  VOLUME,
+  bytes,
+  catalogueOf,
+  pairingId,
+  saidBy,
+  sessionName,
+  slotOf,
+  text,
+} from '../store/scene.ts';
 import type { Peer } from '../peer.ts';
 import { CREATE, OPEN, begin, open, sendFirst, withReceivers } from '../wire-scene.ts';
 
@@ -69,23 +81,24 @@ test('a call from the magic to bye: create, send, read, send again, read', () =>
 test('slots and the catalogue over the wire', () =>
   withReceivers(async ({ start }) => {
     const peer = await open(start());
-    await peer.done({ t: 'put-slot', name: 'recovery', data: bytes('r') });
+    await peer.done({ t: 'put-slot', name: 'recovery', data: slotOf('r') });
     await peer.done({ t: 'drop-slot', name: 'passphrase' });
     const { items } = await peer.done({ t: 'get-slots' });
     assert.deepEqual(
-      items.map((item) => (item.t === 'slot' ? [item.name, text(item.data)] : item)),
+      items.map((item) => (item.t === 'slot' ? [item.name, saidBy(item.data)] : item)),
       [['recovery', 'r']],
     );
     const long = Buffer.alloc(200_000, 7);
-    const replaces = createHash('sha512-256').update('catalogue 1').digest();
+    long.set([1, 5]);
+    const replaces = createHash('sha512-256').update(catalogueOf('catalogue 1')).digest();
     for (let round = 0; round < 2; round++) {
       for (let at = 0; at < long.length; at += 65_536) peer.send({ t: 'part', data: long.subarray(at, at + 65_536) });
       await peer.done({ t: 'put-catalogue', replaces });
     }
-    peer.send({ t: 'part', data: bytes('another') });
+    peer.send({ t: 'part', data: catalogueOf('another') });
     assert.equal(await peer.refused({ t: 'put-catalogue', replaces }), 'conflict');
     // Parts are dropped by any other request between.
-    peer.send({ t: 'part', data: bytes('another') });
+    peer.send({ t: 'part', data: catalogueOf('another') });
     await peer.done({ t: 'get-slots' });
     assert.equal(await peer.refused({ t: 'put-catalogue', replaces }), 'bad-request');
     const read = await peer.done({ t: 'get-catalogue' });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { OTHER_VOLUME, VOLUME, bytes, pairingId, sessionName } from '../store/scene.ts';
+import { OTHER_VOLUME, VOLUME, pairingId, sessionName, slotOf } from '../store/scene.ts';
 import { OPEN, SESSION, begin, open, say, withReceivers } from '../wire-scene.ts';
 import type { Peer } from '../peer.ts';
 
@@ -19,7 +19,7 @@ async function twoVolumes(peer: Peer): Promise<void> {
       for (const message of SESSION) await say(peer, message);
     }
   }
-  await peer.done({ t: 'put-slot', name: 'recovery', data: bytes('another slot') });
+  await peer.done({ t: 'put-slot', name: 'recovery', data: slotOf('another slot') });
 }
 
 type Harm = (path: string) => void;

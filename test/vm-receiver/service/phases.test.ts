@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { GRANTS, type AgentMessage, type Grant } from '../../../shared/wire/messages.ts';
 import { MAGIC } from '../../../shared/wire/magic.ts';
 import { GRANTED, LEGAL, type Phase } from '../../../shared/wire/phases.ts';
-import { OTHER_VOLUME, VOLUME, bytes, pairingId, sessionName } from '../store/scene.ts';
+import { OTHER_VOLUME, VOLUME, bytes, pairingId, sessionName, slotOf } from '../store/scene.ts';
 import type { Peer } from '../peer.ts';
 import { CREATE, OPEN, begin, open, withReceivers, type Receivers } from '../wire-scene.ts';
 import { limit } from '../../fixtures/limits.ts';
@@ -17,7 +17,7 @@ const SAMPLES: { readonly [T in AgentMessage['t']]: Extract<AgentMessage, { t: T
   create: { ...CREATE, id: ID } as Extract<AgentMessage, { t: 'create' }>,
   open: { ...OPEN, id: ID } as Extract<AgentMessage, { t: 'open' }>,
   'get-slots': { t: 'get-slots', id: ID },
-  'put-slot': { t: 'put-slot', id: ID, name: 'other', data: bytes('o') },
+  'put-slot': { t: 'put-slot', id: ID, name: 'other', data: slotOf('o') },
   'drop-slot': { t: 'drop-slot', id: ID, name: 'other' },
   'get-catalogue': { t: 'get-catalogue', id: ID },
   'put-catalogue': { t: 'put-catalogue', id: ID, replaces: new Uint8Array(32) },

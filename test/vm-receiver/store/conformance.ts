@@ -13,18 +13,22 @@ import {
   VOLUME,
   beginSession,
   bytes,
+  catalogueOf,
   commitSession,
   countsOf,
   impatient,
   newArchive,
   pairingId,
   refusedAs,
+  saidBy,
   sessionName,
+  slotOf,
   stored,
   takeSteps,
   text,
   textOf,
   visible,
+  wholeOf,
   type SessionPlan,
 } from './scene.ts';
 
@@ -68,10 +72,10 @@ export function storeConformance(name: string, withStore: WithStore): void {
         assert.equal(archive.encrypted, false);
         assert.equal(archive.dedup, true);
         assert.deepEqual(
-          [...archive.slots()].map((slot) => [slot.name, text(slot.data)]),
+          [...archive.slots()].map((slot) => [slot.name, saidBy(slot.data)]),
           [['passphrase', 'a slot']],
         );
-        assert.equal(textOf(archive.catalogue()), 'catalogue 1');
+        assert.equal(saidBy(archive.catalogue()), 'catalogue 1');
         assert.deepEqual([...archive.volumes()], []);
         await archive.close();
       }));
@@ -84,9 +88,9 @@ export function storeConformance(name: string, withStore: WithStore): void {
           newArchive({ id: 'ff'.repeat(16) as ArchiveId }),
           newArchive({ chunkSize: 2 ** 20 }),
           newArchive({ encrypted: false }),
-          newArchive({ catalogue: bytes('another') }),
-          newArchive({ slots: [{ name: 'passphrase', data: bytes('another') }] }),
-          newArchive({ slots: [{ name: 'recovery', data: bytes('a slot') }] }),
+          newArchive({ catalogue: catalogueOf('another') }),
+          newArchive({ slots: [{ name: 'passphrase', data: slotOf('another') }] }),
+          newArchive({ slots: [{ name: 'recovery', data: slotOf('a slot') }] }),
         ];
         for (const other of others) await assert.rejects(store.create(other, impatient), refusedAs('exists'));
         await store.create(newArchive({ name: 'second' as ArchiveName }), impatient);
@@ -95,8 +99,7 @@ export function storeConformance(name: string, withStore: WithStore): void {
 
     test('an archive that has moved on is not created again', () =>
       withArchive(async (archive, store) => {
-        const long = new Uint8Array(200_000).fill(7);
-        await archive.putCatalogue(hash(bytes('catalogue 1')), long);
+        await archive.putCatalogue(hash(newArchive().catalogue), catalogueOf('x'.repeat(200_000)));
         await assert.rejects(store.create(newArchive(), impatient), refusedAs('exists'));
       }));
 
@@ -107,10 +110,10 @@ export function storeConformance(name: string, withStore: WithStore): void {
 
     test('slots are put, replaced and dropped', () =>
       withArchive(async (archive) => {
-        await archive.putSlot({ name: 'recovery', data: bytes('r') });
-        await archive.putSlot({ name: 'passphrase', data: bytes('other') });
+        await archive.putSlot({ name: 'recovery', data: slotOf('r') });
+        await archive.putSlot({ name: 'passphrase', data: slotOf('other') });
         assert.deepEqual(
-          [...archive.slots()].map((slot) => [slot.name, text(slot.data)]),
+          [...archive.slots()].map((slot) => [slot.name, saidBy(slot.data)]),
           [
             ['passphrase', 'other'],
             ['recovery', 'r'],
@@ -126,15 +129,15 @@ export function storeConformance(name: string, withStore: WithStore): void {
 
     test('a catalogue replaces the one it names, itself again, and no other', () =>
       withArchive(async (archive) => {
-        const one = bytes('catalogue 1');
-        const two = new Uint8Array(300_000).fill(2);
+        const one = catalogueOf('catalogue 1');
+        const two = catalogueOf('2'.repeat(300_000));
         await archive.putCatalogue(hash(one), two);
         await archive.putCatalogue(hash(one), two);
-        assert.equal(Buffer.concat([...archive.catalogue()]).compare(two), 0);
-        await assert.rejects(archive.putCatalogue(hash(one), bytes('three')), refusedAs('conflict'));
-        assert.equal(Buffer.concat([...archive.catalogue()]).compare(two), 0);
+        assert.equal(wholeOf(archive.catalogue()).compare(two), 0);
+        await assert.rejects(archive.putCatalogue(hash(one), catalogueOf('three')), refusedAs('conflict'));
+        assert.equal(wholeOf(archive.catalogue()).compare(two), 0);
         await archive.putCatalogue(hash(two), one);
-        assert.equal(textOf(archive.catalogue()), 'catalogue 1');
+        assert.equal(saidBy(archive.catalogue()), 'catalogue 1');
       }));
   });
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { VOLUME, bytes, sessionName } from './scene.ts';
+import { VOLUME, sessionName, slotOf } from './scene.ts';
 import { CREATE, OPEN, SESSION, begin, say, withReceivers } from '../wire-scene.ts';
 
 const skip = spawnSync('strace', ['-V']).status === 0 ? false : 'machine: no strace';
@@ -43,7 +43,7 @@ test('I2: done to commit is written after the data is durable, the rename, and t
     await peer.done(OPEN);
     await peer.done(begin());
     for (const message of SESSION) await say(peer, message);
-    await peer.done({ t: 'put-slot', name: 'late', data: bytes('x') });
+    await peer.done({ t: 'put-slot', name: 'late', data: slotOf('x') });
     assert.equal((await peer.bye()).code, 0);
 
     const calls = parse(readFileSync(log, 'utf8'));

@@ -9,9 +9,11 @@ import {
   VOLUME,
   beginSession,
   bytes,
+  catalogueOf,
   impatient,
   newArchive,
   pairingId,
+  saidBy,
   sessionName,
   stored,
   takeSteps,
@@ -56,7 +58,7 @@ const EXPECTED: readonly (readonly (string | undefined)[])[] = [
   ['a0', undefined, 'a7', 'a1030', undefined, 'a2099'],
   ['a0', undefined, '', '', undefined, 'b2099'],
 ];
-const CATALOGUES = ['catalogue 1', 'catalogue 2'].map(bytes);
+const CATALOGUES = ['catalogue 1', 'catalogue 2'].map((said) => catalogueOf(said));
 
 /** What was answered so far, and so must be there for good. */
 export interface Answered {
@@ -125,10 +127,10 @@ export async function inspect(store: Store, answered: Readonly<Answered>): Promi
   }
   const archive = await store.open(LAPTOP, impatient);
   try {
-    const catalogue = textOf(archive.catalogue());
+    const catalogue = saidBy(archive.catalogue());
     assert.ok(catalogue === 'catalogue 2' || (catalogue === 'catalogue 1' && answered.catalogues === 0), catalogue);
     assert.deepEqual(
-      [...archive.slots()].map((slot) => text(slot.data)),
+      [...archive.slots()].map((slot) => saidBy(slot.data)),
       ['a slot'],
     );
     const heads = [...archive.heads(VOLUME, [])];

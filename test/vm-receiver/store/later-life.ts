@@ -11,6 +11,7 @@ import {
   commitSession,
   impatient,
   newArchive,
+  saidBy,
   sessionName,
   stored,
   takeSteps,
@@ -204,7 +205,7 @@ export async function goOn(store: Store): Promise<void> {
     assert.equal(await stored(archive, 5, 1), 'e1');
     assert.equal(await stored(archive, 5, 1024), 'a1024');
     assert.equal((await stored(archive, 4, 1)) ?? '', '');
-    assert.equal(textOf(archive.catalogue()), 'catalogue 1');
+    assert.equal(saidBy(archive.catalogue()), 'catalogue 1');
     await archive.protect(VOLUME, sessionName(4), false);
     await archive.prune(VOLUME, sessionName(4));
     assert.equal(await stored(archive, 5, 1), 'e1');

@@ -1,7 +1,9 @@
 // What tests of the store send: small volumes of 64 KiB chunks whose stored bytes are a few each.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import type { ArchiveId, ArchiveName, PairingId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
+import { encodeMap } from '../../../shared/wire/msgpack.ts';
 import { CHUNKS_PER_RANGE } from '../../../shared/archive/address.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import type {
@@ -17,6 +19,7 @@ export const CHUNK = 64 * 1024;
 export const RANGE = CHUNK * CHUNKS_PER_RANGE;
 
 export const LAPTOP = 'laptop' as ArchiveName;
+const ARCHIVE = 'ab'.repeat(16) as ArchiveId;
 export const VOLUME = 'cd'.repeat(16) as VolumeId;
 export const OTHER_VOLUME = 'ce'.repeat(16) as VolumeId;
 
@@ -25,14 +28,50 @@ export const impatient: Patience = { seconds: 0, signal: new AbortController().s
 export function newArchive(change: Partial<NewArchive> = {}): NewArchive {
   return {
     name: LAPTOP,
-    id: 'ab'.repeat(16) as ArchiveId,
+    id: ARCHIVE,
     chunkSize: CHUNK,
     encrypted: true,
     dedup: false,
-    slots: [{ name: 'passphrase', data: bytes('a slot') }],
-    catalogue: bytes('catalogue 1'),
+    slots: [{ name: 'passphrase', data: slotOf('a slot', change.id) }],
+    catalogue: catalogueOf('catalogue 1', change),
     ...change,
   };
+}
+
+/** What has the form of a key slot, and says something. */
+export function slotOf(said: string, archive = ARCHIVE): Uint8Array {
+  const sealed = Buffer.concat([Buffer.of(1, 6), bytes(`<${said}>`.padEnd(42))]);
+  const salt = Buffer.alloc(32, 7);
+  const [n, r, p] = [2 ** 17, 8, 1];
+  const numbers = Buffer.alloc(17);
+  numbers.writeUInt8(1);
+  numbers.writeBigUInt64BE(BigInt(n), 1);
+  numbers.writeUInt32BE(r, 9);
+  numbers.writeUInt32BE(p, 13);
+  const joined = Buffer.concat([Buffer.from(archive, 'hex'), numbers, salt, sealed]);
+  const check = createHash('sha512-256').update(joined).digest().subarray(0, 8);
+  return encodeMap({ v: 1, archive, kind: 'passphrase', n, r, p, salt, sealed, check });
+}
+
+/** What has the form of a catalogue, and says something. */
+export function catalogueOf(said: string, { encrypted = true, id = ARCHIVE }: Partial<NewArchive> = {}): Uint8Array {
+  if (encrypted) return Buffer.concat([Buffer.of(1, 5), bytes(`<${said}>`.padEnd(42))]);
+  const volume = { id: VOLUME, name: `<${said}>`, state: 'active', session: null, head: null, tags: {} };
+  const payload = encodeMap({ v: 1, archive: id, writer: ARCHIVE, sequence: 1, volumes: [volume] });
+  return Buffer.concat([Buffer.of(1, 5, 0), payload, Buffer.alloc(32)]);
+}
+
+/** What a slot or catalogue of a test says. */
+export function saidBy(data: Uint8Array | Pieces | undefined): string | undefined {
+  if (data === undefined) return undefined;
+  const whole = data instanceof Uint8Array ? Buffer.from(data) : wholeOf(data);
+  return /<([^>]*)>/.exec(whole.toString('latin1'))?.[1];
+}
+
+export function wholeOf(pieces: Pieces): Buffer {
+  const copies: Uint8Array[] = [];
+  for (const piece of pieces) copies.push(Uint8Array.from(piece));
+  return Buffer.concat(copies);
 }
 
 /** The nth session of a test. */

@@ -6,12 +6,13 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import type { ArchiveId, ArchiveName } from '../../../shared/archive/names.ts';
+import type { ArchiveName } from '../../../shared/archive/names.ts';
 import { systemDisk, type Disk } from '../../../vm-receiver/store/files/disk.ts';
 import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import type { ArchiveStore } from '../../../vm-receiver/store/store.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
+import { catalogueOf, newArchive, saidBy, slotOf } from './scene.ts';
 
 const name = 'laptop' as ArchiveName;
 const patience = { seconds: 1, signal: new AbortController().signal };
@@ -42,12 +43,12 @@ async function archiveOn(
   const options = { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } };
   await new FilesStore(systemDisk, options).create(
     {
-      ...{ name, id: '0'.repeat(32) as ArchiveId, chunkSize: 65536, encrypted: true, dedup: false },
+      ...{ name, id: newArchive().id, chunkSize: 65536, encrypted: true, dedup: false },
       slots: [
-        { name: 'bad', data: Buffer.from('bad') },
-        { name: 'good', data: Buffer.from('good') },
+        { name: 'bad', data: slotOf('bad') },
+        { name: 'good', data: slotOf('good') },
       ],
-      catalogue: Buffer.from('catalogue'),
+      catalogue: catalogueOf('catalogue'),
     },
     patience,
   );
@@ -55,16 +56,16 @@ async function archiveOn(
   return { archive: await new FilesStore(disk(folder), options).open(name, patience), folder };
 }
 
-function given(archive: ArchiveStore): { slots: string[]; lost: string[] } {
+function given(archive: ArchiveStore): { slots: (string | undefined)[]; lost: string[] } {
   const lost: string[] = [];
-  const slots = [...archive.slots((slot) => lost.push(slot))].map(({ data }) => Buffer.from(data).toString());
+  const slots = [...archive.slots((slot) => lost.push(slot))].map(({ data }) => saidBy(data));
   return { slots, lost };
 }
 
 test('S2 S6 a slot that the disk cannot read is told of; that the receiver is out of handles is another thing', async (t) => {
   const { archive } = await archiveOn(t, (folder) => badDisk(join(folder, 'keys/bad'), 'EIO'));
   assert.deepEqual(given(archive), { slots: ['good'], lost: ['bad'] });
-  await archive.putSlot({ name: 'new', data: Buffer.from('new') });
+  await archive.putSlot({ name: 'new', data: slotOf('new') });
   const other = await archiveOn(t, (folder) => badDisk(join(folder, 'keys/bad'), 'EMFILE'));
   assert.throws(() => given(other.archive), Refusal);
 });
@@ -73,7 +74,7 @@ test('a slot’s folder that is gone holds none, and is made by the next slot', 
   const { archive, folder } = await archiveOn(t, () => systemDisk);
   rmSync(join(folder, 'keys'), { recursive: true });
   assert.deepEqual(given(archive), { slots: [], lost: [] });
-  await archive.putSlot({ name: 'new', data: Buffer.from('new') });
+  await archive.putSlot({ name: 'new', data: slotOf('new') });
   assert.deepEqual(given(archive), { slots: ['new'], lost: [] });
 });
 
@@ -85,22 +86,22 @@ test('S2 a catalogue that cannot be read is replaced as one without bytes, and b
   ];
   for (const each of cases) {
     const { archive, folder } = await archiveOn(t, each);
-    const next = Buffer.from('next');
-    const old = createHash('sha512-256').update('catalogue').digest();
+    const next = catalogueOf('next');
+    const old = createHash('sha512-256').update(catalogueOf('catalogue')).digest();
     await assert.rejects(archive.putCatalogue(old, next), (error) => (error as Refusal).answer === 'conflict');
     await archive.putCatalogue(EMPTY, next);
-    assert.equal(readFileSync(join(folder, 'catalogue'), 'utf8'), 'next');
+    assert.equal(saidBy(readFileSync(join(folder, 'catalogue'))), 'next');
   }
   const { archive, folder } = await archiveOn(t, () => systemDisk);
   await assert.rejects(
-    archive.putCatalogue(EMPTY, Buffer.from('x')),
+    archive.putCatalogue(EMPTY, catalogueOf('x')),
     (error) => (error as Refusal).answer === 'conflict',
   );
   // A folder in its place is not removed with what it holds.
   rmSync(join(folder, 'catalogue'));
   mkdirSync(join(folder, 'catalogue'));
   writeFileSync(join(folder, 'catalogue/kept'), 'kept');
-  await archive.putCatalogue(EMPTY, Buffer.from('x'));
+  await archive.putCatalogue(EMPTY, catalogueOf('x'));
   const aside = readdirSync(folder).find((entry) => entry.startsWith('catalogue.aside-'));
   assert.equal(readFileSync(join(folder, aside ?? '', 'kept'), 'utf8'), 'kept');
 });

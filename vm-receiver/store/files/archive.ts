@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ArchiveId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
+import { MAX_CATALOGUE, mustBeCatalogue, mustBeSlot } from '../form.ts';
 import { Refusal, attempt, attemptAsync, isLoss } from '../refusal.ts';
 import type {
   ArchiveStore,
@@ -35,7 +36,7 @@ import { deleteVolume, finishDeleting } from './delete.ts';
 import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
 import { freedByPruning } from './freed.ts';
-import { MAX_CATALOGUE, MAX_INDEX, MAX_PAGE } from './lengths.ts';
+import { MAX_INDEX, MAX_PAGE } from './lengths.ts';
 import { listHeads, listSlots, listVolumes, sessionsOf, volumeIds } from './listing.ts';
 import type { HeldLock } from './held-lock.ts';
 import { archiveLocks, type ArchiveLocks, type LockTiming } from './locks.ts';
@@ -106,7 +107,9 @@ export class FilesArchive implements ArchiveStore {
     return listSlots(this.#place, onLost);
   }
 
-  async putSlot({ name, data }: Slot): Promise<void> {
+  async putSlot(slot: Slot): Promise<void> {
+    const { name, data } = slot;
+    mustBeSlot(this, slot);
     await this.#alone(`write ${KEYS}/${name}`, () => {
       // The folder may be lost with all slots in it.
       if (this.#disk.kindOf(this.#at(KEYS)) === undefined) {
@@ -129,6 +132,7 @@ export class FilesArchive implements ArchiveStore {
   }
 
   async putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void> {
+    mustBeCatalogue(this, catalogue);
     await this.#alone(`write ${CATALOGUE}`, () => {
       const there = this.#catalogueThere();
       // Put again even when it is the same: whoever put it may have been killed before it was durable.

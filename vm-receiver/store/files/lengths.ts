@@ -5,8 +5,6 @@ import { MAX_CHUNK_SIZE } from '../../../shared/archive/address.ts';
 import { FRAME_MARGIN, MAX_STAGED } from '../../../shared/wire/limits.ts';
 import { HEAD, INDEX, PAGE, SIZE } from './paths.ts';
 
-/** Bytes of a catalogue. */
-export const MAX_CATALOGUE = 16 * 2 ** 20;
 /** Bytes of a head or a slot: they fit the smallest frame with room to spare. */
 export const MAX_SMALL = 64 * 1024;
 /** Bytes of an index: what the parts that bring it may have together. */

@@ -4,12 +4,12 @@
 import { join, resolve } from 'node:path';
 import { isArchiveName, isId, type ArchiveName } from '../../../shared/archive/names.ts';
 import { systemCode } from '../../../shared/errors.ts';
+import { MAX_CATALOGUE, mustBeCatalogue, mustBeSlot } from '../form.ts';
 import { Refusal, attempt, attemptAsync } from '../refusal.ts';
 import type { ArchiveStore, NewArchive, Patience, Rules, Store } from '../store.ts';
 import { FilesArchive } from './archive.ts';
 import { describeArchive, readDescription } from './description.ts';
 import type { Disk } from './disk.ts';
-import { MAX_CATALOGUE } from './lengths.ts';
 import { FolderLock } from './lock.ts';
 import { AT_ONCE, type LockTiming } from './locks.ts';
 import { ownKind } from './own-file.ts';
@@ -55,6 +55,8 @@ export class FilesStore implements Store {
 
   async create(archive: NewArchive, patience: Patience): Promise<void> {
     this.#mustBeThere();
+    for (const slot of archive.slots) mustBeSlot(archive, slot);
+    mustBeCatalogue(archive, archive.catalogue);
     await attemptAsync(`create archive ${archive.name}`, async () => {
       const target = join(this.#root, archive.name);
       const kind = this.#disk.kindOf(target);

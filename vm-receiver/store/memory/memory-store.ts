@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { ArchiveId, ArchiveName, SessionName, VolumeId } from '../../../shared/archive/names.ts';
+import { mustBeCatalogue, mustBeSlot } from '../form.ts';
 import { Refusal } from '../refusal.ts';
 import type {
   ArchiveStore,
@@ -47,6 +48,8 @@ export class MemoryStore implements Store {
   }
 
   async create(archive: NewArchive): Promise<void> {
+    for (const slot of archive.slots) mustBeSlot(archive, slot);
+    mustBeCatalogue(archive, archive.catalogue);
     const there = this.#archives.get(archive.name);
     if (there !== undefined && !isSame(there, archive)) {
       throw new Refusal('exists', `there is an archive ${archive.name} already`);
@@ -104,7 +107,9 @@ class MemoryArchive implements ArchiveStore {
     }
   }
 
-  async putSlot({ name, data }: Slot): Promise<void> {
+  async putSlot(slot: Slot): Promise<void> {
+    const { name, data } = slot;
+    mustBeSlot(this, slot);
     this.#content.slots.set(name, Uint8Array.from(data));
   }
 
@@ -117,6 +122,7 @@ class MemoryArchive implements ArchiveStore {
   }
 
   async putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void> {
+    mustBeCatalogue(this, catalogue);
     const there = this.#content.catalogue;
     const same = Buffer.compare(there, catalogue) === 0;
     if (!same && !createHash('sha512-256').update(there).digest().equals(replaces)) {
