@@ -254,11 +254,12 @@ export const LIES: Readonly<Record<string, (given: string) => Lie>> = {
 };
 
 function madeUpSessions(thousands: number): Lie {
-  let isTold = false;
+  /** The request that was lied to. */
+  let told = -1;
   return {
     answers: async (message, request) => {
-      if (message.t !== 'volume' || request?.t !== 'get-volumes' || isTold) return undefined;
-      isTold = true;
+      if (message.t !== 'volume' || request?.t !== 'get-volumes' || message.re === told) return undefined;
+      told = message.re;
       const some = (part: number) =>
         Array.from({ length: 1024 }, (_, at) => ({
           ...{ session: sessionAt(part * 1024 + at), storedBytes: 1, files: 1 },
