@@ -64,20 +64,25 @@ async function* deltasOf(source: Source, pairs: readonly SnapshotPair[]): AsyncG
     const reason = 'this kind of pool cannot tell what changed';
     for (const _ of pairs) yield { ok: true, value: { kind: 'unknown', reason } };
   } else if (source.deltas !== undefined) {
-    for await (const value of source.deltas([...pairs])) yield { ok: true, value };
-  } else {
-    for (const pair of [...pairs]) {
-      yield await deltaOf(source, pair).then(
-        (value) => ({ ok: true, value }) as const,
-        (error: unknown) => ({ ok: false, error: asSparsebakError(error, 'source') }) as const,
-      );
+    const asked = [...pairs];
+    let next = 0;
+    for await (const value of source.deltas(asked)) {
+      const pair = asked[next++];
+      if (value !== undefined) yield { ok: true, value };
+      else if (pair !== undefined) yield await deltaOf(source, pair);
     }
+  } else {
+    for (const pair of [...pairs]) yield await deltaOf(source, pair);
   }
 }
 
-async function deltaOf(source: Source, { older, newer }: SnapshotPair): Promise<Delta> {
-  if (!(await source.exists(older))) return { kind: 'unknown', reason: 'the older snapshot is gone or was replaced' };
-  return await source.delta(older, newer);
+async function deltaOf(source: Source, { older, newer }: SnapshotPair): Promise<Outcome<Delta>> {
+  try {
+    if (await source.exists(older)) return { ok: true, value: await source.delta(older, newer) };
+    return { ok: true, value: { kind: 'unknown', reason: 'the older snapshot is gone or was replaced' } };
+  } catch (error) {
+    return { ok: false, error: asSparsebakError(error, 'source') };
+  }
 }
 
 /** Without a delta no map can follow to the newer snapshot: all are dropped. */

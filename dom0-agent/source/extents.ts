@@ -23,20 +23,30 @@ export interface ExtentSink {
  */
 export const DOUBTFUL = -1;
 
-/** More than this is not worth its memory: 24 bytes each, two lists, growing by doubling. */
-const MAX_EXTENTS = 512 * 1024;
+/** Of one file; more is not worth its memory: 24 bytes each, two lists, growing by doubling. */
+export const MAX_EXTENTS = 512 * 1024;
+
+/** How many extents several lists may still take in, all together. */
+export interface ExtentRoom {
+  extents: number;
+}
 
 /** Extents without anything between them, in flat memory. */
 export class ExtentList implements ExtentSink {
-  #columns = new Float64Array(3 * 256);
+  readonly #room: ExtentRoom;
+  #columns = new Float64Array(3 * 64);
   #count = 0;
+
+  constructor(room: ExtentRoom = { extents: MAX_EXTENTS }) {
+    this.#room = room;
+  }
 
   get count(): number {
     return this.#count;
   }
 
   extent(offset: number, length: number, physical: number): void {
-    if (this.#count === MAX_EXTENTS) throw new SparsebakError('source', `more than ${String(MAX_EXTENTS)} extents`);
+    if (this.#room.extents-- <= 0) throw new SparsebakError('source', `more than ${String(MAX_EXTENTS)} extents`);
     const at = this.#count * 3;
     if (at === this.#columns.length) {
       const larger = new Float64Array(at * 2);

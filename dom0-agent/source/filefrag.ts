@@ -14,7 +14,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { SparsebakError } from '../../shared/errors.ts';
-import { Agreement, DOUBTFUL, ExtentJoiner, ExtentList, type ExtentSink } from './extents.ts';
+import { Agreement, DOUBTFUL, ExtentJoiner, ExtentList, MAX_EXTENTS, type ExtentSink } from './extents.ts';
 import { readLines } from './process.ts';
 
 /** Btrfs looks up who shares each extent, which takes long where there are many copies. */
@@ -132,21 +132,38 @@ function strange(line: string, where: string): SparsebakError {
 
 /** The extents of open files, each read twice in turn (a, b, a, b); nothing if a file's two readings are not the same. */
 export async function readExtentsTwice(handles: readonly FileHandle[]): Promise<ExtentList[] | undefined> {
-  const lists = handles.map(() => new ExtentList());
-  const agreements = lists.map((list) => new Agreement(list));
-  const sizes = await Promise.all(handles.map((handle) => handle.stat()));
-  const listed = [...lists, ...agreements].map((sink, index): Listed => {
-    const which = index % handles.length;
-    const stat = sizes[which];
-    const name = `/proc/self/fd/${String(3 + which)}`;
-    return { name, size: stat?.size ?? 0, hasBlocks: (stat?.blocks ?? 0) > 0, sink };
-  });
+  const [extents] = await readGroupsTwice([handles]);
+  return extents;
+}
+
+/** The same of many groups of files, each by itself, by one process: it costs more than the listing of a small file. */
+export async function readGroupsTwice(
+  groups: readonly (readonly FileHandle[])[],
+): Promise<(ExtentList[] | undefined)[]> {
+  // All groups together take no more memory than one of them may.
+  const room = { extents: MAX_EXTENTS * Math.max(0, ...groups.map((handles) => handles.length)) };
+  const files: FileHandle[] = [];
+  const listed: Listed[] = [];
+  const readings = [];
+  for (const handles of groups) {
+    const lists = handles.map(() => new ExtentList(room));
+    const agreements = lists.map((list) => new Agreement(list));
+    const names = handles.map((handle) => `/proc/self/fd/${String(2 + files.push(handle))}`);
+    const stats = await Promise.all(handles.map((handle) => handle.stat()));
+    for (const sinks of [lists, agreements]) {
+      for (const [which, sink] of sinks.entries()) {
+        const { size, blocks } = stats[which] ?? { size: 0, blocks: 0 };
+        listed.push({ name: names[which] ?? '', size, hasBlocks: blocks > 0, sink });
+      }
+    }
+    readings.push({ lists, agreements });
+  }
   const parser = new ListingParser(listed);
   const args = ['-v', '-s', '-b1', ...listed.map(({ name }) => name)];
-  const files = handles.map(({ fd }) => fd);
-  await readLines('filefrag', args, files, MAX_SILENCE, (line) => {
+  const descriptors = files.map(({ fd }) => fd);
+  await readLines('filefrag', args, descriptors, MAX_SILENCE, (line) => {
     parser.line(line);
   });
   parser.end();
-  return agreements.every(({ agrees }) => agrees) ? lists : undefined;
+  return readings.map(({ lists, agreements }) => (agreements.every(({ agrees }) => agrees) ? lists : undefined));
 }

@@ -12,7 +12,7 @@ import { plainText } from '../../shared/system-error.ts';
 import { cloneAll, type Cloned } from './clone.ts';
 import { changedRanges, mappedRanges, type ExtentList } from './extents.ts';
 import { fileSystemOf, type FileSystem } from './file-system.ts';
-import { readExtentsTwice } from './filefrag.ts';
+import { readExtentsTwice, readGroupsTwice } from './filefrag.ts';
 import { pathOfDescriptor, type Held } from './held.ts';
 import { changesOf, lookInPlace, openInPlace, settledState } from './live-file.ts';
 import { listVolumes } from './list-volumes.ts';
@@ -32,6 +32,7 @@ import type {
   Outcome,
   RunningState,
   SnapshotRef,
+  SnapshotPair,
   Source,
 } from './source.ts';
 import type { NewVolume, Target } from './target.ts';
@@ -50,6 +51,9 @@ const KNOWN_TYPES: ReadonlySet<string> = new Set(['xfs', 'btrfs']);
 
 /** A balance or a defragmentation moves extents while they are listed. */
 const TRIES = 4;
+
+/** Pairs of snapshots that one filefrag lists. */
+const PAIRS_AT_ONCE = 32;
 
 /** A volume that is being captured. */
 type Subject = LiveVolume & { readonly id: string };
@@ -155,11 +159,47 @@ export class ReflinkSource implements Source {
     if (liveName(older) !== undefined || liveName(newer) !== undefined) {
       return { kind: 'unknown', reason: 'the file is NOCOW and could not be snapshotted' };
     }
-    return await this.#withExtents([older, newer], ([before, after]): Delta => {
-      if (before === undefined || after === undefined) return { kind: 'unknown', reason: 'no listing' };
-      const ranges = clip(changedRanges(before, after), newer.size);
-      return { kind: 'ranges', ranges, bytes: bytesIn(ranges) };
-    });
+    return await this.#withExtents([older, newer], (extents) => difference(extents, newer));
+  }
+
+  async *deltas(pairs: readonly SnapshotPair[]): AsyncGenerator<Delta | undefined, void, undefined> {
+    for (let from = 0; from < pairs.length; from += PAIRS_AT_ONCE) {
+      yield* await this.#deltasAtOnce(pairs.slice(from, from + PAIRS_AT_ONCE));
+    }
+  }
+
+  /** Of each pair that could be compared at the first try. What is in one's way may be in the way of all. */
+  async #deltasAtOnce(pairs: readonly SnapshotPair[]): Promise<(Delta | undefined)[]> {
+    const opened: { readonly pair: SnapshotPair; readonly handles: readonly FileHandle[] }[] = [];
+    try {
+      for (const pair of pairs) {
+        const handles = await this.#openPair(pair);
+        if (handles !== undefined) opened.push({ pair, handles });
+      }
+      const listings = await readGroupsTwice(opened.map(({ handles }) => handles));
+      const found = new Map(opened.map(({ pair }, index) => [pair, listings[index]]));
+      return pairs.map((pair) => {
+        const extents = found.get(pair);
+        return extents === undefined ? undefined : difference(extents, pair.newer);
+      });
+    } catch {
+      return pairs.map(() => undefined);
+    } finally {
+      await Promise.all(opened.flatMap(({ handles }) => handles.map((handle) => handle.close())));
+    }
+  }
+
+  /** Undefined where not both are snapshots of ours that are there. */
+  async #openPair({ older, newer }: SnapshotPair): Promise<readonly FileHandle[] | undefined> {
+    const before = await this.#openSnapshot(older);
+    if (before === undefined) return undefined;
+    let after: FileHandle | undefined;
+    try {
+      after = await this.#openSnapshot(newer);
+    } finally {
+      if (after === undefined) await before.close();
+    }
+    return after === undefined ? undefined : [before, after];
   }
 
   async mapped(snapshot: SnapshotRef): Promise<Mapped> {
@@ -244,6 +284,12 @@ export class ReflinkSource implements Source {
   #knownFileSystem(): Promise<FileSystem> {
     return (this.#fileSystem ??= fileSystemOf(this.#pool.path));
   }
+}
+
+function difference([before, after]: readonly ExtentList[], newer: SnapshotRef): Delta {
+  if (before === undefined || after === undefined) return { kind: 'unknown', reason: 'no listing' };
+  const ranges = clip(changedRanges(before, after), newer.size);
+  return { kind: 'ranges', ranges, bytes: bytesIn(ranges) };
 }
 
 /** The name of a file that is read where it lies; undefined for a snapshot of its own. */

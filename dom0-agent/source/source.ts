@@ -107,9 +107,10 @@ export interface Source {
 
   /**
    * The deltas of several pairs, in their order, where that costs less than one after another. Each pair is checked for being
-   * there, too. Throws where nothing can be told at the moment; `unknown` is for ever.
+   * there, too. Undefined for a pair that `exists` and `delta` are to be asked about. Throws where nothing can be told at the
+   * moment; `unknown` is for ever.
    */
-  deltas?(pairs: readonly SnapshotPair[]): AsyncIterable<Delta>;
+  deltas?(pairs: readonly SnapshotPair[]): AsyncIterable<Delta | undefined>;
 
   /** Those of these volumes whose qube runs now and writes elsewhere, until it stops. */
   running?(volumes: readonly string[]): Promise<ReadonlySet<string>>;

@@ -10,17 +10,17 @@ import { writeAt } from './edits.ts';
 import { ground } from './ground.ts';
 import { Lab } from './lab.ts';
 
-const plain = ground('plain');
-const skip = spawnSync('strace', ['-V']).status === 0 ? false : 'machine: no strace';
+const grounds = { file: ground('plain'), reflink: ground('xfs') };
+const strace = spawnSync('strace', ['-V']).status === 0 ? false : 'machine: no strace';
 
 /** Programs that were executed, by name. */
 function executed(trace: string): string[] {
   return [...readFileSync(trace, 'utf8').matchAll(/execve\("[^"]*?([^/"]+)".*= 0$/gm)].map(([, name]) => name!);
 }
 
-async function countOf(t: TestContext, volumes: number): Promise<Record<string, number>> {
+async function countOf(t: TestContext, type: 'file' | 'reflink', volumes: number): Promise<Record<string, number>> {
   const random = new Random(`processes of ${String(volumes)}`);
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new Lab(t, { pools: [{ name: 'main', type, path: grounds[type].folder() }] });
   const names = Array.from({ length: volumes }, (_, number) => `${String(number)}.img`);
   for (const name of names) lab.write(name, random.bytes(200_000));
   await lab.init('--chunk-size', '64K');
@@ -35,20 +35,27 @@ async function countOf(t: TestContext, volumes: number): Promise<Record<string, 
   for (const name of names) writeAt(lab.path(name), 70_000, random.bytes(10));
   await counted('second', ['send']);
   await counted('unchanged', ['send']);
+  await counted('monitor', ['monitor']);
+  if (type !== 'file') return counts;
+  // What asks the receiver alone is the same for all pools.
   await counted('list', ['list']);
   await counted('verify', ['verify']);
   await counted('prune', ['prune', '--keep-last', '1', '--yes']);
   return counts;
 }
 
-test('what a send, list, verify or prune starts does not grow with the number of volumes', { skip }, async (t) => {
-  const [few, many] = [await countOf(t, 3), await countOf(t, 24)];
-  for (const [what, count] of Object.entries(few)) {
-    // On a slow machine a lock is let go of between two uses, now and then.
-    assert.ok(
-      many[what]! < count + 12,
-      `${what}: ${String(count)} processes for 3 volumes, ${String(many[what])} for 24`,
-    );
-    assert.ok(count < 30, `${what}: ${String(count)} processes`);
-  }
-});
+for (const type of ['file', 'reflink'] as const) {
+  const skip = strace === false ? grounds[type].skip : strace;
+  const title = `what a command starts does not grow with the number of volumes of a pool of type ${type}`;
+  test(title, { skip }, async (t) => {
+    const [few, many] = [await countOf(t, type, 3), await countOf(t, type, 24)];
+    for (const [what, count] of Object.entries(few)) {
+      // On a slow machine a lock is let go of between two uses, now and then.
+      assert.ok(
+        many[what]! < count + 12,
+        `${what}: ${String(count)} processes for 3 volumes, ${String(many[what])} for 24`,
+      );
+      assert.ok(count < 30, `${what}: ${String(count)} processes`);
+    }
+  });
+}

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
-import type { ByteRange, Outcome, SnapshotRef, Source } from '../../../dom0-agent/source/source.ts';
+import type { ByteRange, Delta, Outcome, SnapshotRef, Source } from '../../../dom0-agent/source/source.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { Random } from '../../fixtures/random.ts';
 import { assertCovers, assertDelta } from './oracle.ts';
@@ -264,6 +264,36 @@ function freezingSource(name: string, make: Make): void {
         await pool.source.remove([tick]);
         assert.equal((await pool.source.delta(tick, tock)).kind, 'unknown', 'the older one is gone');
         [tick, before] = [tock, after];
+      }
+    });
+
+    it('tells of many pairs what it tells of each, whatever became of one of them', async (t) => {
+      const pool = await make(t);
+      const { source } = pool;
+      if (source.deltas === undefined) return;
+      const random = new Random('many pairs');
+      const names = Array.from({ length: pool.rounds === undefined ? 40 : 4 }, (_, number) => `v${String(number)}`);
+      const snapshots = async () => {
+        const outcomes = await source.snapshot(names);
+        return names.map((name) => valueOf(outcomes.get(name)));
+      };
+      for (const name of names) {
+        pool.create(name, MIB);
+        pool.write(name, 0, random.bytes(MIB / 2));
+      }
+      const before = await snapshots();
+      for (const name of names.slice(2)) pool.write(name, random.int(MIB - 5000), random.bytes(5000));
+      const after = await snapshots();
+      const pairs = before.map((older, index) => ({ older, newer: after[index]! }));
+      await source.remove([before[1]!]);
+      const told: (Delta | undefined)[] = [];
+      for await (const delta of source.deltas(pairs)) told.push(delta);
+      assert.equal(told.length, pairs.length);
+      for (const [index, { older, newer }] of pairs.entries()) {
+        const alone = await source.delta(older, newer);
+        assert.equal(alone.kind, index === 1 ? 'unknown' : 'ranges', names[index]);
+        if (index === 1) assert.notEqual(told[index]?.kind, 'ranges', 'the older one is gone');
+        else assert.deepEqual(told[index], alone, names[index]);
       }
     });
 
