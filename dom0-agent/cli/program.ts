@@ -19,25 +19,25 @@ import type { Execute, Run } from './run.ts';
 import type { KeyOptions } from './slot-secrets.ts';
 
 const EXAMPLE_CONFIG = `
-A configuration (/etc/sparsebak/sparsebak.toml) looks like this:
+Example of a configuration (/etc/sparsebak/sparsebak.toml):
 
   destination = "local:/srv/backup"      # or "ssh://host/srv/backup"
   archive     = "laptop"
   [pool.main]
-  type    = "reflink"                    # a folder on Btrfs or XFS; "file" for any other
+  type    = "reflink"                    # a folder on Btrfs or XFS; "file" on any other file system
   path    = "/var/lib/qubes/appvms"
   volumes = ["*/private.img"]
 
-Examples, in the order of the first steps:
+Examples, in the order of first use:
 
-  sparsebak init                         makes the archive; asks for a passphrase
+  sparsebak init                         creates the archive; asks for a passphrase
   sparsebak send --full                  sends all volumes for the first time
-  sparsebak                              notes what changed; run it several times an hour
+  sparsebak                              records what changed; run it several times an hour
   sparsebak send                         sends what changed
   sparsebak restore work/private.img --to /tmp/private.img
 
-Exit status: 0 done, 1 failed, 2 usage or configuration, 3 some volumes failed or were skipped,
-4 integrity, 5 receiver unreachable or refused, 6 locked, 130 interrupted.`;
+Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 some volumes failed or were skipped,
+4 archive damaged or not the expected one, 5 receiver unreachable or refused, 6 locked, 130 interrupted.`;
 
 /**
  * Runs one command line.
@@ -48,16 +48,16 @@ Exit status: 0 done, 1 failed, 2 usage or configuration, 3 some volumes failed o
 export async function runProgram(args: readonly string[], signal: AbortSignal): Promise<number> {
   let status = 0;
   const program = new Command('sparsebak')
-    .description('Disk-image backup that reads and sends only what changed.')
+    .description('Incremental backup of disk images: reads and sends only what changed.')
     .version(RELEASE)
     .usage('[options] [command]')
     .option('--config <file>', 'configuration file (default: /etc/sparsebak/sparsebak.toml)')
-    .option('--archive <name>', 'which of the configured archives')
-    .option('--json', 'one JSON document on stdout')
+    .option('--archive <name>', 'which configured archive to use (default: the field "archive")')
+    .option('--json', 'print one JSON document on standard output')
     .option('--log-level <level>', 'silent, error, warn, info or debug (default: warn)')
-    .option('--lock-wait <seconds>', 'how long to wait for another command (default: 60)', seconds)
-    .addOption(new Option('-s, --send', 'the same as the command send'))
-    .addOption(new Option('-f, --full', 'with -s: send new volumes too'))
+    .option('--lock-wait <seconds>', 'how long to wait for a lock that another command holds (default: 60)', seconds)
+    .addOption(new Option('-s, --send', 'without a command: the same as send'))
+    .addOption(new Option('-f, --full', 'with -s: also send new volumes'))
     .addHelpText('after', EXAMPLE_CONFIG)
     .enablePositionalOptions()
     .exitOverride()
@@ -99,9 +99,9 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
 function addCommands(program: Command, execute: Execute): void {
   program
     .command('init')
-    .description('make the archive')
+    .description('create the archive, its key and its key slots')
     .addOption(
-      new Option('--encryption <mode>', 'off: a plain archive, restorable with a shell')
+      new Option('--encryption <mode>', 'off: a plain archive, which a shell can restore')
         .choices(['on', 'off'])
         .default('on'),
     )
@@ -112,16 +112,13 @@ function addCommands(program: Command, execute: Execute): void {
         .default(DEFAULT_CHUNK_SIZE, '256K'),
     )
     .addOption(
-      new Option(
-        '--dedup <mode>',
-        'on: equal chunks get equal bytes, so the receiver stores them once, and sees which are equal',
-      )
+      new Option('--dedup <mode>', 'on: the receiver stores equal chunks once, and can see which are equal')
         .choices(['on', 'off'])
         .default('off'),
     )
-    .option('--passphrase-file <file>', 'its content is the passphrase, without line ends at its end')
-    .option('--passphrase-command <command>', 'what it prints is the passphrase')
-    .option('--recovery-key-file <file>', 'writes the recovery key there instead of showing it')
+    .option('--passphrase-file <file>', 'read the passphrase from a file (line ends at the end are dropped)')
+    .option('--passphrase-command <command>', 'run this shell command and use its output as the passphrase')
+    .option('--recovery-key-file <file>', 'write the recovery key to this new file instead of showing it')
     .addHelpText('after', '\nExample:\n  sparsebak init --passphrase-file /root/backup-passphrase')
     .action(async (options: InitOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/init.ts')).init(context, options));
@@ -129,7 +126,7 @@ function addCommands(program: Command, execute: Execute): void {
   program
     .command('monitor')
     .argument('[volume...]')
-    .description('note what changed since the last look; sends nothing (also the default)')
+    .description('record what changed since the last run; send nothing (the default command)')
     .addHelpText('after', '\nExample:\n  sparsebak monitor work/private.img')
     .action(async (names: string[], _options, command: Command) => {
       await execute(command, async (context) => (await import('./commands/monitor.ts')).monitor(context, names));
@@ -138,13 +135,13 @@ function addCommands(program: Command, execute: Execute): void {
     .command('send')
     .argument('[volume...]')
     .description('send what changed since the last session')
-    .option('-f, --full', 'send volumes that the archive does not have yet, too')
-    .option('--tag <tag>', 'tag the new sessions (may be repeated)', collect, [])
-    .option('--dry-run', 'only say what would be read')
-    .option('--autoprune', 'also prune, as [retention] in the configuration says')
-    .option('--yes', 'with --autoprune: also where more than half of a volume would go at once')
-    .option('--accept-rollback', 'take the archive as it is, after you restored its disk from a copy')
-    .option('--accept-clock', 'send though the clock is past the year 2100')
+    .option('-f, --full', 'also send volumes that the archive does not have yet')
+    .option('--tag <tag>', 'tag the new sessions (repeatable)', collect, [])
+    .option('--dry-run', 'only show what would be read')
+    .option('--autoprune', 'also prune, by [retention] in the configuration')
+    .option('--yes', 'with --autoprune: allow removing more than half of a volume’s sessions')
+    .option('--accept-rollback', 'accept an older archive, after you restored its disk from a copy')
+    .option('--accept-clock', 'send even if the clock is past the year 2100')
     .addHelpText(
       'after',
       '\nExamples:\n  sparsebak send --full\n  sparsebak send work/private.img --tag before-upgrade',
@@ -155,7 +152,7 @@ function addCommands(program: Command, execute: Execute): void {
   program
     .command('list')
     .argument('[volume]')
-    .description('volumes and their sessions')
+    .description('show volumes and their sessions')
     .addHelpText('after', '\nExample:\n  sparsebak list --json')
     .action(async (name: string | undefined, _options, command: Command) => {
       await execute(command, async (context) => (await import('./commands/list.ts')).list(context, name));
@@ -163,7 +160,7 @@ function addCommands(program: Command, execute: Execute): void {
   program
     .command('status')
     .argument('[volume...]')
-    .description('where each volume stands, by what this computer knows')
+    .description('show where each volume stands, without asking the receiver')
     .addHelpText('after', '\nExamples:\n  sparsebak status\n  sparsebak status --json work/private.img')
     .action(async (names: string[], _options, command: Command) => {
       await execute(command, async (context) => (await import('./commands/status.ts')).status(context, names));
@@ -172,13 +169,13 @@ function addCommands(program: Command, execute: Execute): void {
     .command('restore')
     .argument('<volume>')
     .description('write a volume as it was at a session')
-    .option('--to <path>', 'a new sparse file, or with --force an existing file or device')
-    .option('--as <name>', 'a new volume in the pool')
-    .option('--replace', 'the volume itself; what it holds now is kept under another name')
-    .option('--pool <name>', 'which configured pool, with --as or --replace (default: the one that has the volume)')
+    .option('--to <path>', 'write to a new sparse file; with --force to an existing file or device')
+    .option('--as <name>', 'write to a new volume in the pool')
+    .option('--replace', 'replace the volume; the old one is kept under another name')
+    .option('--pool <name>', 'with --as or --replace: the pool (default: the only one, or the one that has the volume)')
     .option('--session <session>', 'which session (default: the newest)')
     .option('--force', 'with --to: replace an existing target')
-    .option('--unauthenticated', 'with --to, without the key: what a plain archive shows, proven by nothing')
+    .option('--unauthenticated', 'with --to: restore a plain archive without its key, unverified')
     .addHelpText(
       'after',
       '\nExamples:\n  sparsebak restore work/private.img --session S_20261123-020000 --to /tmp/private.img\n  sparsebak restore vm-work-private --replace',
@@ -191,10 +188,10 @@ function addCommands(program: Command, execute: Execute): void {
   program
     .command('verify')
     .argument('[volume...]')
-    .description('prove that sessions can be restored')
+    .description('verify that sessions can be restored')
     .option('--session <session>', 'which session (default: the newest)')
-    .option('--all-sessions', 'every session')
-    .option('--sample <percent>', 'only so many of the chunks, drawn by chance', percent)
+    .option('--all-sessions', 'verify every session')
+    .option('--sample <percent>', 'verify only this share of the chunks, chosen at random', percent)
     .addHelpText('after', '\nExample:\n  sparsebak verify --sample 5')
     .action(async (names: string[], options: VerifyOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/verify.ts')).verify(context, names, options));
@@ -207,27 +204,27 @@ function addCommands(program: Command, execute: Execute): void {
 function addKeyCommands(program: Command, execute: Execute): void {
   const key = program
     .command('key')
-    .description('passphrases and recovery keys of the archive')
+    .description('manage the passphrases and recovery keys of the archive')
     .addHelpText('after', '\nExamples:\n  sparsebak key list\n  sparsebak key add --recovery')
     .helpCommand(false);
   const secret = (command: Command) =>
     command
-      .option('--passphrase-file <file>', 'its content is the passphrase, without line ends at its end')
-      .option('--passphrase-command <command>', 'what it prints is the passphrase');
+      .option('--passphrase-file <file>', 'read the passphrase from a file (line ends at the end are dropped)')
+      .option('--passphrase-command <command>', 'run this shell command and use its output as the passphrase');
   key
     .command('list')
-    .description('the key slots')
+    .description('show the key slots, and the line to compare after "key unlock"')
     .addHelpText('after', '\nExample:\n  sparsebak key list')
     .action(async (_options, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key.ts')).keyList(context));
     });
-  secret(key.command('add').argument('[slot]').description('add a passphrase, or a recovery key'))
-    .option('--recovery', 'add a recovery key')
+  secret(key.command('add').argument('[slot]').description('add a passphrase or a recovery key'))
+    .option('--recovery', 'add a recovery key instead of a passphrase')
     .addHelpText('after', '\nExamples:\n  sparsebak key add second-passphrase\n  sparsebak key add --recovery')
     .action(async (slot: string | undefined, options: KeyOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key.ts')).keyAdd(context, slot, options));
     });
-  secret(key.command('change').argument('<slot>').description('replace the passphrase of a slot'))
+  secret(key.command('change').argument('<slot>').description('replace the passphrase or recovery key of a slot'))
     .addHelpText('after', '\nExample:\n  sparsebak key change passphrase')
     .action(async (slot: string, options: KeyOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key.ts')).keyChange(context, slot, options));
@@ -235,24 +232,24 @@ function addKeyCommands(program: Command, execute: Execute): void {
   key
     .command('remove')
     .argument('<slot>')
-    .description('remove a slot')
+    .description('remove a key slot')
     .option('--yes', 'do not ask')
     .addHelpText('after', '\nExample:\n  sparsebak key remove second-passphrase')
     .action(async (slot: string, options: { yes?: boolean }, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key.ts')).keyRemove(context, slot, options));
     });
-  secret(key.command('unlock').description('take in an archive that this computer does not know yet'))
-    .option('--recovery', 'ask for the recovery key')
+  secret(key.command('unlock').description('open an archive that this computer does not know yet, for reading'))
+    .option('--recovery', 'ask for the recovery key instead of a passphrase')
     .option('--recovery-key-file <file>', 'read the recovery key from a file')
-    .option('--slot <slot>', 'try this slot alone')
-    .option('--again', 'take in anew an archive that this computer knows; what it knew is kept aside')
+    .option('--slot <slot>', 'try only this slot')
+    .option('--again', 'open an archive again that this computer knows; set its old state aside')
     .addHelpText('after', '\nExample:\n  sparsebak key unlock --recovery')
     .action(async (options: UnlockOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key-unlock.ts')).keyUnlock(context, options));
     });
 }
 
-/** Global options may stand behind the command, too. */
+/** Global options may also follow the command. */
 function movedGlobals(args: readonly string[]): string[] {
   const front: string[] = [];
   const rest: string[] = [];

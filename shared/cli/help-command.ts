@@ -8,7 +8,7 @@ export function addHelpCommand(program: Command): void {
   program
     .command('help')
     .argument('[command...]')
-    .description('show help, or that of a command')
+    .description('show help for the program or a command')
     .addHelpText('after', `\nExamples:\n  ${program.name()} help\n  ${program.name()} help list`)
     .action((names: string[]) => {
       found(program, names).outputHelp();

@@ -27,22 +27,30 @@ interface PruneFlags {
 export function addMaintenance(program: Command, runs: Runs, settings: () => Settings, json: () => boolean): void {
   program
     .command('prune')
-    .description('Take away the sessions that the policy does not keep. Needs no key, and no dom0.')
-    .option('--keep-last <count>', 'the newest', orUsage(parseCount))
-    .option('--keep-hourly <count>', 'the newest of each hour, of so many hours that have any', orUsage(parseCount))
-    .option('--keep-daily <count>', 'the newest of each day', orUsage(parseCount))
-    .option('--keep-weekly <count>', 'the newest of each week', orUsage(parseCount))
-    .option('--keep-monthly <count>', 'the newest of each month', orUsage(parseCount))
-    .option('--keep-yearly <count>', 'the newest of each year', orUsage(parseCount))
-    .option('--keep-within <duration>', 'all of that time up to the newest, as 36h, 30d, 8w', orUsage(parseWithin))
-    .option('--if-low', 'only while the disk runs low (low_space), the oldest first')
-    .option('--dry-run', 'show what would go, and what would become free')
-    .option('--yes', 'also where more than half of a volume would go at once')
+    .description('remove sessions that the retention policy does not keep; needs no key and no dom0')
+    .option('--keep-last <count>', 'keep this many of the newest sessions', orUsage(parseCount))
+    .option(
+      '--keep-hourly <count>',
+      'keep the newest of each hour, for this many hours that have a session',
+      orUsage(parseCount),
+    )
+    .option('--keep-daily <count>', 'the same for days', orUsage(parseCount))
+    .option('--keep-weekly <count>', 'the same for weeks', orUsage(parseCount))
+    .option('--keep-monthly <count>', 'the same for months', orUsage(parseCount))
+    .option('--keep-yearly <count>', 'the same for years', orUsage(parseCount))
+    .option(
+      '--keep-within <duration>',
+      'keep all of this time before the newest session: 36h, 30d, 8w',
+      orUsage(parseWithin),
+    )
+    .option('--if-low', 'only while the disk runs low (low_space), oldest sessions first')
+    .option('--dry-run', 'only show what would be removed, and the space it would free')
+    .option('--yes', 'allow removing more than half of a volume’s sessions')
     .addHelpText(
       'after',
       `
-Without a --keep option the policy is the configuration's. Times are UTC. The newest session of a volume, the min_keep
-newest, and protected ones always stay.
+Without a --keep option the retention policy is that of the configuration. Times are UTC. A volume's newest session, its
+min_keep newest sessions, and protected sessions are never removed.
 
 Examples:
   sparsebak-receiver prune --dry-run
@@ -60,7 +68,7 @@ Examples:
 
   program
     .command('stats')
-    .description('What takes up the disk, by volume and session, and what pruning would free. Looks at every file.')
+    .description('show the space that each volume and session takes, and what pruning would free; looks at every file')
     .addHelpText('after', '\nExamples:\n  sparsebak-receiver stats\n  sparsebak-receiver stats --archive laptop --json')
     .action(() =>
       runs(async () => {
@@ -71,15 +79,25 @@ Examples:
 
   program
     .command('scrub')
-    .description('Read what was not read for long and compare it with its checksums; go on where the last one stopped.')
-    .option('--every <duration>', 'all is to be read once in that time (scrub_every, or 30d)', orUsage(parseDuration))
-    .option('--max-time <duration>', 'stop then, as 90m or 6h, and go on with the next run', orUsage(parseDuration))
-    .option('--rate <size>', 'no more than that a second, as 50MiB', orUsage(parseSize))
+    .description(
+      'compare stored files with their checksums, those not read for longest first; each run continues the last',
+    )
+    .option(
+      '--every <duration>',
+      'read everything once in this time (default: scrub_every, or 30d)',
+      orUsage(parseDuration),
+    )
+    .option(
+      '--max-time <duration>',
+      'stop after this time, such as 90m or 6h; the next run continues',
+      orUsage(parseDuration),
+    )
+    .option('--rate <size>', 'read at most this much a second, such as 50MiB', orUsage(parseSize))
     .addHelpText(
       'after',
       `
-Exit status 4 when anything is damaged. What is damaged of a volume's newest session dom0 offers again with its next send,
-if it still has it.
+Exit status 4 if anything is damaged. dom0's next send repairs damage to a volume's newest session, if the volume still has
+the content.
 
 Examples:
   sparsebak-receiver scrub
@@ -94,11 +112,11 @@ Examples:
 
   program
     .command('dedup')
-    .description('Store equal chunks once, by hard links, in archives that were made without deduplication, too.')
+    .description('store equal chunks once, by hard links, also in archives created without deduplication')
     .addHelpText(
       'after',
       `
-An encrypted archive that was made without --dedup on has no two chunks with the same bytes: nothing is done there.
+An encrypted archive created without "init --dedup on" has no two chunks with equal bytes, so nothing is done there.
 
 Examples:
   sparsebak-receiver dedup

@@ -46,13 +46,16 @@ type Runner = (work: () => Promise<number>) => Promise<void>;
 
 function describe(runs: Runner): Command {
   const program = new Command('sparsebak-receiver')
-    .description('Keeps the archives that sparsebak sends from dom0. It never holds a key.')
+    .description('Stores the archives that sparsebak sends from dom0. It never has a key.')
     .version(RELEASE)
-    .option('--root <dir>', 'the folder that holds the archives (the configuration is not read then)')
-    .option('--archive <name>', 'only this archive', archiveName)
-    .option('--config <file>', 'in place of /rw/config/sparsebak/receiver.toml and /etc/sparsebak/receiver.toml')
-    .option('--json', 'one JSON document on standard output')
-    .addOption(new Option('--log-level <level>', 'on standard error').choices(LEVELS).default('warn'))
+    .option('--root <dir>', 'the folder that holds the archives; without --config no configuration is read')
+    .option('--archive <name>', 'use only this archive', archiveName)
+    .option(
+      '--config <file>',
+      'configuration file (default: the first of /rw/config/sparsebak/receiver.toml, /etc/sparsebak/receiver.toml)',
+    )
+    .option('--json', 'print one JSON document on standard output')
+    .addOption(new Option('--log-level <level>', 'level of the log on standard error').choices(LEVELS).default('warn'))
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       outputError: (text) => {
@@ -70,28 +73,32 @@ Examples:
 
 Fields of the configuration (TOML):
   root = "/mnt/backup"        the folder that holds the archives
-  archives = ["laptop"]       only these (default: any)
-  require_mount = true        refuse when root is no mount point (default: false)
-  min_free_bytes = 67108864   take nothing below this (default: 64 MiB)
-  min_free_inodes = 1000      the same for inodes
-  callers = ["dom0"]          qubes that may call (default: dom0 alone)
-  min_keep = 1                so many of a volume's newest sessions are never pruned
+  archives = ["laptop"]       archives that may be used (default: any)
+  require_mount = true        refuse unless root is a mount point (default: false)
+  min_free_bytes = 67108864   a send fails rather than leave less free (default: 64 MiB)
+  min_free_inodes = 1000      the same for inodes (default: 1000)
+  callers = ["dom0"]          qubes that may call (default: only dom0)
+  min_keep = 1                number of a volume's newest sessions that are never pruned
   allow_delete = true         whether dom0 may delete volumes
-  autoprune = "policy"        when prune prunes: always, or "space": only while the disk runs low
-  low_space = "10%"           the disk runs low below this share of it, or below a size, as "50GiB"
-  scrub_every = "30d"         scrub reads everything once in that time
+  autoprune = "policy"        "policy": prune always; "space": only while the disk runs low
+  low_space = "10%"           free space below which the disk runs low: a share or a size ("50GiB")
+  scrub_every = "30d"         time in which scrub reads everything once
   [retention]                 what prune keeps: keep_last, keep_hourly, keep_daily, keep_weekly,
   keep_daily = 7              keep_monthly, keep_yearly = COUNT, keep_within = "30d"
 
-Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done in part, 4 damage found, 5 refused or no backup disk,
-6 locked.`,
+Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 partly done, 4 damage found,
+5 refused or no backup disk, 6 locked.`,
     );
   const settings = () => settingsOf(program.opts<GlobalOptions>());
 
   program
     .command('serve')
-    .description('Speak the protocol with one agent on standard input and output.')
-    .addOption(new Option('--grant <grant>', 'what the agent may do').choices(GRANTS).default('all'))
+    .description('serve one agent on standard input and output')
+    .addOption(
+      new Option('--grant <grant>', 'receive: read and send; retrieve: read; maintain: read and remove')
+        .choices(GRANTS)
+        .default('all'),
+    )
     .addHelpText(
       'after',
       `
@@ -107,7 +114,7 @@ Examples:
     );
   program
     .command('list')
-    .description('Show the volumes and sessions that are on the disk.')
+    .description('show the volumes and sessions on the disk')
     .addHelpText('after', '\nExamples:\n  sparsebak-receiver list\n  sparsebak-receiver list --archive laptop --json')
     .action(() =>
       runs(async () => {
@@ -118,9 +125,7 @@ Examples:
 
   program
     .command('check')
-    .description(
-      'Read every file and compare it with its checksum. Needs no key; exit status 4 when anything is damaged.',
-    )
+    .description('read every file and compare it with its checksum; exit status 4 if anything is damaged')
     .addHelpText('after', '\nExamples:\n  sparsebak-receiver check\n  sparsebak-receiver check --archive laptop --json')
     .action(() =>
       runs(async () => {
