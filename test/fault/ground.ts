@@ -178,6 +178,16 @@ export class Ground {
     replace(this.#pristine('archives'), this.lab.root);
   }
 
+  /** Puts some volumes of the archive back, by their ids; all of it where it is gone. */
+  healVolumes(ids: ReadonlySet<string>): void {
+    if (!existsSync(join(this.archive, 'volumes'))) {
+      this.heal();
+      return;
+    }
+    const pristine = join(this.#pristine('archives'), this.lab.archive, 'volumes');
+    for (const id of ids) replace(join(pristine, id), join(this.archive, 'volumes', id));
+  }
+
   /** Every stored object of the volumes, in a fixed order; zero-length files are not objects. */
   places(...kinds: readonly Kind[]): Place[] {
     const found: Place[] = [];

@@ -22,6 +22,8 @@ interface Case {
   readonly healed?: true;
   /** `send` goes through with --accept-rollback. */
   readonly accepted?: true;
+  /** Volumes whose newest session is in doubt though each can be restored. */
+  readonly doubted?: readonly string[];
 }
 
 function newest(ground: Ground): string {
@@ -213,6 +215,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'A7 one session too many: a copy with a newer name',
+    doubted: ['a.img'],
     tamper: (ground) =>
       cpSync(ground.session('a.img', newest(ground)), ground.session('a.img', 'S_20990101-000000'), {
         recursive: true,
@@ -333,10 +336,18 @@ async function runCase(ground: Ground, each: Case, whole: boolean): Promise<void
   if (each.send !== undefined) await sendOver(ground, each, each.send);
 }
 
+/** Volumes over which nothing may be sent: one volume's damage is no reason to leave another one out. */
+function stopped(ground: Ground, { lost, doubted = [] }: Case): Set<string> {
+  const names = lost === 'all' ? [...ground.ids.keys()] : [...doubted, ...lost.map((each) => each.split(' ')[0]!)];
+  return new Set(names.map((name) => ground.ids.get(name)!));
+}
+
 /** A send over what was tampered with: it refuses, or what it makes is exactly the volume as it is now. */
 async function sendOver(ground: Ground, each: Case, expected: number): Promise<void> {
   const { lab, random } = ground;
-  const before = ground.stored();
+  const stoppedIds = stopped(ground, each);
+  const storedOfStopped = () => ground.stored().filter((path) => stoppedIds.has(path.split('/')[0]!));
+  const before = storedOfStopped();
   const volumes = ['a.img', 'b.img', 'wide.img'];
   for (const name of volumes) {
     const now = readFileSync(lab.path(name));
@@ -347,9 +358,9 @@ async function sendOver(ground: Ground, each: Case, expected: number): Promise<v
   assert.equal(sent.status, expected, sent.describe());
   if (each.healed !== undefined) (await lab.run(['send'])).expect(0);
   else if (expected !== 0) {
-    assert.deepEqual(ground.stored(), before, 'nothing was built on it');
-    // Once the archive is as it was, nothing special is needed.
-    if (each.accepted === undefined) ground.heal();
+    assert.deepEqual(storedOfStopped(), before, 'nothing was built on it');
+    // Once these volumes are as they were, nothing special is needed.
+    if (each.accepted === undefined) ground.healVolumes(stoppedIds);
     const again = each.accepted === undefined ? ['send'] : ['send', '--full', '--accept-rollback'];
     (await lab.run(again)).expect(0);
     if (each.accepted !== undefined) (await lab.run(['list'])).expect(0);
@@ -421,8 +432,10 @@ test('A3 objects of another archive of the same dom0', async (t) => {
     );
   }
   ground.heal();
+  // It is as good as lost, which is said; dom0 knows what is in the archive without it.
   cpSync(join(other.archive, 'catalogue'), join(ground.archive, 'catalogue'));
-  for (const { status } of await ground.restoreAll()) assert.equal(status, 4);
+  for (const { status } of await ground.restoreAll()) assert.equal(status, 0);
+  (await ground.lab.run(['list'])).expect(4);
   rmSync(ground.archive, { recursive: true });
   mkdirSync(ground.archive);
   for (const name of readdirSync(other.archive))

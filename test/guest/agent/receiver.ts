@@ -71,7 +71,7 @@ export function openProcessLink({ name, args, explain }: ProcessLinkOptions): Pr
   const log = pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }));
   const conversation = new Conversation(input, output, 'all', TIMING, log);
   const settings = loadSettings({ root: args.at(-1), archive: undefined, config: undefined });
-  const service = { store: openStore(settings), release: RELEASE, refusal: undefined, permits: () => true };
+  const service = { store: openStore(settings), release: RELEASE, refusal: undefined, refuse: () => undefined };
   const ended = serve(conversation, service)
     .then(
       () => ({ status: 0, stderr: '' }),

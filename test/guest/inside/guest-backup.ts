@@ -85,18 +85,22 @@ export class Backup {
     for (const name of ['state', 'vault']) cpSync(join(this.folder, name), join(TEMPLATE, name), { recursive: true });
   }
 
-  /** Sections are named by their pools; files in `files` are a pool of their own. */
+  /** Puts an image into the pool `files`, which is configured from then on: a pattern that matches nothing is an error. */
+  writeFile(name: `${string}.raw`, bytes: Uint8Array): void {
+    mkdirSync(join(this.folder, 'files'), { recursive: true });
+    writeFileSync(join(this.folder, 'files', name), bytes);
+    this.configure(...this.#sections);
+  }
+
+  /** Sections are named by their pools. */
   configure(...sections: PoolSection[]): void {
     this.#sections = sections;
-    mkdirSync(join(this.folder, 'files'), { recursive: true });
+    const files = join(this.folder, 'files');
     const head = [
       `destination = "local:${this.folder}/vault"`,
       'archive = "laptop"',
       `state_dir = "${this.folder}/state"`,
-      '[pool.files]',
-      'type = "file"',
-      `path = "${this.folder}/files"`,
-      'volumes = ["*.raw"]',
+      ...(existsSync(files) ? ['[pool.files]', 'type = "file"', `path = "${files}"`, 'volumes = ["*.raw"]'] : []),
     ];
     const lines = sections.flatMap(({ pool, volumes, state = 'stopped', fullAt = 90 }) => [
       `[pool.${pool.name}]`,

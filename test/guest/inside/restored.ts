@@ -1,8 +1,6 @@
 // Restores back into a thin pool by the program, killed at each step (G6, I1, I8).
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Random } from '../../fixtures/random.ts';
 import { run } from './commands.ts';
@@ -34,7 +32,7 @@ describe('a restore into a thin pool', () => {
     const random = new Random('replace');
     pool.create(NAME, 4 * MIB);
     for (let at = 0; at < 4 * MIB; at += 512 * KIB) pool.write(NAME, at, noise(random, random.between(1, 512 * KIB)));
-    writeFileSync(join(backup.folder, 'files/odd.raw'), noise(random, MIB + 17));
+    backup.writeFile('odd.raw', noise(random, MIB + 17));
     backup.send(['--full']);
     const spoilt = Buffer.alloc(3 * MIB, 0x55);
     pool.resize(NAME, 3 * MIB);

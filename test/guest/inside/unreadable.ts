@@ -28,10 +28,10 @@ describe('a disk that cannot be read (L7)', () => {
     const random = new Random('unreadable');
     pool.create('v', 3 * MIB);
     pool.write('v', 0, noise(random, 2 * MIB));
-    writeFileSync(join(backup.folder, 'files/a.raw'), noise(random, MIB));
+    backup.writeFile('a.raw', noise(random, MIB));
     backup.send(['--full']);
     pool.write('v', MIB, random.bytes(70_000));
-    writeFileSync(join(backup.folder, 'files/a.raw'), noise(random, MIB));
+    backup.writeFile('a.raw', noise(random, MIB));
     const programs = mkdtempSync('/tmp/fake-');
     writeFileSync(join(programs, 'lvchange'), FAILING, { mode: 0o755 });
     const failed = backup.send([], { PATH: `${programs}:${process.env.PATH ?? ''}` }, 3);

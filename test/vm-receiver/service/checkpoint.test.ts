@@ -15,7 +15,9 @@ test('I2: chunks are taken while a checkpoint is made durable, and nothing is an
     chmodSync(join(folder, 'sync'), 0o755);
     const peer = await open(start({ env: { PATH: `${folder}${delimiter}${process.env.PATH ?? ''}` } }));
     await peer.done(begin());
-    await peer.push({ t: 'chunk', address: 0, data: bytes('zero') });
+    // So many that one sync of the file system is cheaper than all of theirs.
+    for (let chunk = 0; chunk < 100; chunk++)
+      await peer.push({ t: 'chunk', address: chunk * CHUNK, data: bytes('near') });
     writeFileSync(hold, '');
     const checkpoint = peer.ask({ t: 'checkpoint', address: RANGE });
     await peer.push({ t: 'chunk', address: 1500 * CHUNK, data: bytes('far') });

@@ -134,27 +134,26 @@ export class FilesArchive implements ArchiveStore {
   async putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void> {
     mustBeCatalogue(this, catalogue);
     await this.#alone(`write ${CATALOGUE}`, () => {
-      const there = this.#catalogueThere();
+      const { bytes: there, loss } = this.#catalogueThere();
       // Put again even when it is the same: whoever put it may have been killed before it was durable.
       const same = Buffer.compare(there, catalogue) === 0;
       if (!same && !createHash('sha512-256').update(there).digest().equals(replaces)) {
-        throw new Refusal('conflict', 'the catalogue to replace is not the one that is there');
+        throw loss ?? new Refusal('conflict', 'the catalogue to replace is not the one that is there');
       }
       this.#disk.replace(this.#at(CATALOGUE), catalogue);
     });
   }
 
   /** Without bytes where it is lost: dom0 has it, and puts it again. */
-  #catalogueThere(): Uint8Array {
-    const nothing = new Uint8Array(0);
+  #catalogueThere(): { readonly bytes: Uint8Array; readonly loss?: Refusal } {
     try {
-      return attempt(
-        `read ${CATALOGUE}`,
-        () => readSmall(this.#disk, this.#at(CATALOGUE), CATALOGUE, MAX_CATALOGUE) ?? nothing,
+      const bytes = attempt(`read ${CATALOGUE}`, () =>
+        readSmall(this.#disk, this.#at(CATALOGUE), CATALOGUE, MAX_CATALOGUE),
       );
+      return { bytes: bytes ?? new Uint8Array(0) };
     } catch (error) {
       if (!isLoss(error)) throw error;
-      return nothing;
+      return { bytes: new Uint8Array(0), loss: error };
     }
   }
 
