@@ -14,8 +14,9 @@ export interface AutopruneOptions {
   readonly yes?: boolean;
 }
 
-/** What was pruned, or why nothing was: the send is told of all the same. */
+/** What was pruned. The send is told of whatever comes of it. */
 export interface Autopruned extends PruneReport {
+  /** Why nothing was pruned, or what ended it half-way. */
   readonly error?: ErrorReport;
 }
 
@@ -34,7 +35,6 @@ export function mayAutoprune({ config }: CommandContext, options: AutopruneOptio
 /**
  * Undefined where it was not asked for.
  * @param spared names of volumes that the send found damaged: nothing of them goes
- * @throws `interrupted`
  */
 export async function autoprune(
   context: CommandContext,
@@ -53,20 +53,21 @@ export async function autoprune(
     ...(mode === 'space' ? { low } : {}),
   } as const;
   try {
-    return await withWriter(writerOptions(context), (writer) => pruneArchive(writer, request));
+    const { report, ended } = await withWriter(writerOptions(context), (writer) => pruneArchive(writer, request));
+    return { ...report, ...(ended === undefined ? {} : { error: reportOf(ended) }) };
   } catch (caught) {
-    const error = asSparsebakError(caught);
-    if (error.code === 'interrupted') throw caught;
-    return { dryRun: false, volumes: [], freedBytes: 0, error: reportOf(error) };
+    return { dryRun: false, volumes: [], freedBytes: 0, error: reportOf(asSparsebakError(caught)) };
   }
 }
 
 export function describeAutopruned(pruned: Autopruned): string {
-  if (pruned.error !== undefined) return `Not pruned: ${pruned.error.message}`;
+  const { error } = pruned;
+  if (error !== undefined && pruned.volumes.length === 0) return `Not pruned: ${error.message}`;
   const refused = pruned.volumes.flatMap(({ name, error }) =>
     error === undefined ? [] : [`${name}: ${error.message}`],
   );
-  return [describePrune(pruned), ...refused, ...formatHints(pruned.volumes)].join('\n');
+  const cut = error === undefined ? [] : [`Pruning ended before its end: ${error.message}`];
+  return [describePrune(pruned), ...cut, ...refused, ...formatHints(pruned.volumes)].join('\n');
 }
 
 /** Not 0 where there is something that was to go and did not. */

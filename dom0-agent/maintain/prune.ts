@@ -35,6 +35,12 @@ export interface PruneReport {
   readonly freedBytes: number;
 }
 
+export interface Pruned {
+  readonly report: PruneReport;
+  /** What ended the run before its end: the connection, or a signal. The report says what went until then. */
+  readonly ended?: SparsebakError;
+}
+
 /** What would become free. */
 export async function weigh(open: OpenArchive, plans: readonly VolumePlan[]): Promise<PruneReport> {
   const volumes: PrunedVolume[] = [];
@@ -83,7 +89,7 @@ export interface PruneRequest {
   readonly low?: LowSpace;
 }
 
-export async function pruneArchive(writer: Writer, request: PruneRequest): Promise<PruneReport> {
+export async function pruneArchive(writer: Writer, request: PruneRequest): Promise<Pruned> {
   const { open } = writer;
   const { plans: planned, stored } = await planPrune(open, request.names, request.choice);
   for (const entry of open.pin.known.catalogue.volumes) {
@@ -95,7 +101,9 @@ export async function pruneArchive(writer: Writer, request: PruneRequest): Promi
   const unspared = planned.filter(({ name }) => spared?.has(name) !== true);
   const plans = agreed === undefined ? unspared : unspared.map((plan) => onlyAgreed(plan, agreed));
   const outcome = await carryOut(writer, plans, request);
-  await dropOldTags(writer, stored, outcome.gone);
+  const { ended } = outcome;
+  // The next change to the archive finds tags of sessions that are gone, and drops them.
+  if (ended === undefined) await dropOldTags(writer, stored, outcome.gone);
   const volumes = plans.map((plan): PrunedVolume => {
     const { id, name, fault } = plan;
     const gone = outcome.gone.get(id) ?? new Map<SessionName, number>();
@@ -106,7 +114,8 @@ export async function pruneArchive(writer: Writer, request: PruneRequest): Promi
       ...errorOf(fault ?? outcome.refusals.get(id)),
     };
   });
-  return { dryRun: false, volumes, freedBytes: sumOf(volumes) };
+  const report = { dryRun: false, volumes, freedBytes: sumOf(volumes) };
+  return { report, ...(ended === undefined ? {} : { ended }) };
 }
 
 function errorOf(error: SparsebakError | undefined): Pick<PrunedVolume, 'error'> {
@@ -127,6 +136,7 @@ interface Outcome {
   /** Bytes that became free, by session. */
   readonly gone: Map<VolumeId, Map<SessionName, number>>;
   readonly refusals: Map<VolumeId, SparsebakError>;
+  ended?: SparsebakError;
 }
 
 async function carryOut(
@@ -134,7 +144,7 @@ async function carryOut(
   plans: readonly VolumePlan[],
   { low, mayRemoveMost }: PruneRequest,
 ): Promise<Outcome> {
-  const { open, signal } = writer;
+  const { signal } = writer;
   const outcome: Outcome = { gone: new Map(), refusals: new Map() };
   const going = inOrder(plans, low !== undefined);
   const limits = new Map(
@@ -144,6 +154,29 @@ async function carryOut(
   if (low === undefined && !mayRemoveMost) {
     for (const plan of plans) if (removesMost(plan)) outcome.refusals.set(plan.id, removesTooMany(plan));
   }
+  try {
+    await removeEach(writer, plans, { going, low, limits }, outcome);
+  } catch (error) {
+    outcome.ended = signal.aborted ? new SparsebakError('interrupted', 'interrupted') : asSparsebakError(error);
+  }
+  return outcome;
+}
+
+interface Removals {
+  readonly going: readonly { readonly id: VolumeId; readonly session: SessionName }[];
+  readonly low: LowSpace | undefined;
+  /** How many sessions of a volume may go. */
+  readonly limits: ReadonlyMap<VolumeId, number>;
+}
+
+/** Adds to `outcome` as it goes. @throws what ends the run: `interrupted`, and what broke the connection */
+async function removeEach(
+  writer: Writer,
+  plans: readonly VolumePlan[],
+  { going, low, limits }: Removals,
+  outcome: Outcome,
+): Promise<void> {
+  const { open, signal } = writer;
   const short = low === undefined || going.length === 0 ? Infinity : bytesShort(await space(open.client), low);
   let freed = 0;
   for (const { id, session } of going) {
@@ -168,7 +201,6 @@ async function carryOut(
       outcome.refusals.set(id, error);
     }
   }
-  return outcome;
 }
 
 function removesTooMany(plan: VolumePlan): SparsebakError {

@@ -36,7 +36,7 @@ export async function withWriter<T>(options: WriterOptions, work: (writer: Write
     };
     if (options.adopts !== true) await finishChanges(writer);
     const result = await work(writer);
-    for (const client of clients) if (client.failure === undefined) await client.bye();
+    if (!options.signal.aborted) for (const client of clients) if (client.failure === undefined) await client.bye();
     return result;
   } catch (error) {
     throw options.signal.aborted ? new SparsebakError('interrupted', 'interrupted') : asSparsebakError(error);

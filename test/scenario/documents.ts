@@ -65,6 +65,7 @@ export const pruneDocument = z.strictObject({
     }),
   ),
   freedBytes: uint,
+  error: error.optional(),
 });
 
 /** What is doubtful of the clock. */
@@ -80,7 +81,7 @@ export const sendDocument = z.strictObject({
   session: session.nullable(),
   clock,
   volumes: z.array(sentVolume),
-  pruned: pruneDocument.extend({ error: error.optional() }).optional(),
+  pruned: pruneDocument.optional(),
   error: error.optional(),
 });
 export type SendDocument = z.infer<typeof sendDocument>;

@@ -82,6 +82,33 @@ describe('prune', () => {
     assert.equal(again.error.code, 'not-found');
   });
 
+  test('a connection that breaks half-way: what went is in the table, and the next run does the rest', async (t) => {
+    const { lab, sessions } = await withSessions(t, 3);
+    const died = { from: 'agent', what: 'prune', nth: 2, action: 'kill-receiver' } as const;
+    const args = ['prune', '--keep-last', '1', '--yes'];
+    const ran = (await lab.run([...args, '--json'], lab.interposed(died))).expect(5);
+    const { volumes, freedBytes, error } = ran.json(pruneDocument);
+    assert.equal(error?.code, 'unreachable');
+    assert.ok(freedBytes > 0);
+    assert.deepEqual(
+      [...goes(volumes)],
+      [
+        ['a.img', [sessions[1]]],
+        ['b.img', []],
+      ],
+    );
+    const rest = await lab.ask(pruneDocument, args);
+    assert.deepEqual(
+      [...goes(rest.volumes)],
+      [
+        ['a.img', [sessions[0]]],
+        ['b.img', [sessions[0], sessions[1]]],
+      ],
+    );
+    for (const name of NAMES) lab.pruned(name, sessions.slice(0, 2));
+    await lab.compareAll();
+  });
+
   test('shows a calendar, asks for a policy, and takes the policy of the configuration', async (t) => {
     const { lab, sessions } = await withSessions(t, 3, {
       more: '[retention]\nkeep_last = 1\nkeep_tag = ["release"]\n',

@@ -1,7 +1,7 @@
-/** `prune`: takes sessions away, by name or by what a policy does not keep. Every other session stays what it is. */
+/** `prune`: removes sessions, by name or by what the retention policy does not keep. Every other session stays what it is. */
 import { isSessionName, type SessionName } from '../../../shared/archive/names.ts';
 import { isEmptyPolicy, type RetentionPolicy } from '../../../shared/archive/retention.ts';
-import { SparsebakError } from '../../../shared/errors.ts';
+import { SparsebakError, reportOf } from '../../../shared/errors.ts';
 import { goingOf, planPrune, type PruneChoice, type VolumePlan } from '../../maintain/prune-plan.ts';
 import { pruneArchive, unchanged, weigh, type PruneReport } from '../../maintain/prune.ts';
 import { withWriter } from '../../maintain/with-writer.ts';
@@ -40,10 +40,12 @@ export async function prune(context: CommandContext, names: readonly string[], o
   if (agreed?.every((plan) => goingOf(plan).length === 0) === true) {
     return show(context, unchanged(agreed));
   }
-  const report = await withWriter(writerOptions(context), (writer) =>
+  const { report, ended } = await withWriter(writerOptions(context), (writer) =>
     pruneArchive(writer, { names, choice, mayRemoveMost: true, ...(agreed === undefined ? {} : { agreed }) }),
   );
-  return show(context, report);
+  const status = show(context, report, ended);
+  if (ended !== undefined) throw ended;
+  return status;
 }
 
 /** Shows what would go before anything is locked. @returns what was said yes to */
@@ -101,8 +103,8 @@ function rangeOf(text: string): { first: SessionName; last: SessionName } {
 }
 
 /** @returns the exit status */
-function show(context: CommandContext, report: PruneReport): number {
-  if (context.json) printJson(report);
+function show(context: CommandContext, report: PruneReport, ended?: SparsebakError): number {
+  if (context.json) printJson({ ...report, ...(ended === undefined ? {} : { error: reportOf(ended) }) });
   else print(describePrune(report));
   printVolumeErrors(pruneErrors(report));
   return pruneStatus(report);

@@ -3,7 +3,7 @@ import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
 import { knownToArchive } from '../../config/known-volumes.ts';
 import { selectVolumes } from '../../config/selection.ts';
-import { EXIT_STATUS, asSparsebakError, reportOf, type SparsebakError } from '../../../shared/errors.ts';
+import { EXIT_STATUS, asSparsebakError, reportOf, SparsebakError } from '../../../shared/errors.ts';
 import { checkTags } from '../../maintain/check-tags.ts';
 import { hasUnfinishedChanges } from '../../maintain/unfinished-changes.ts';
 import { ArchiveState } from '../../trust/archive-state.ts';
@@ -74,6 +74,7 @@ export async function send(
     print(pruned === undefined ? text : `${text}\n${describeAutopruned(pruned)}`);
   }
   if (unfinished !== undefined) throw unfinished;
+  if (pruned?.error?.code === 'interrupted') throw new SparsebakError('interrupted', 'interrupted');
   const [status, pruning] = [sendStatus(report), autopruneStatus(pruned)];
   return status === 0 || pruning === EXIT_STATUS.integrity ? pruning : status;
 }
