@@ -4,6 +4,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import { findUse } from '../source/file-users.ts';
 import type { Held } from '../source/held.ts';
 import { newFile } from '../source/new-file.ts';
+import { checkMounted } from '../source/pool-folder.ts';
 import type { Target } from '../source/target.ts';
 import { openFolder, walk } from '../source/walk.ts';
 import { openDevice } from './device-target.ts';
@@ -38,6 +39,7 @@ export async function openTarget(request: TargetRequest): Promise<Target> {
   const folder = await openParent();
   try {
     await checkPlace(folder, path, own);
+    await checkMounted(dirname(path), 'target');
     const there = await lookAt(folder, request);
     if (there === 'device') return await openDeviceAt(folder, request);
     if (bytesIn !== undefined) await checkSpace(folder, path, request.size, bytesIn);

@@ -67,9 +67,15 @@ export async function checkPoolFolder(folder: string): Promise<void> {
     throw new SparsebakError('source', `${folder}: the pool is not there`, { cause: error });
   });
   if (!is.isDirectory()) throw new SparsebakError('config', `${folder}: a pool's path is a folder`);
+  await checkMounted(folder, 'source');
+}
+
+/** @throws `source` or `target` where something belongs on the way to the folder, by fstab(5), and is not mounted */
+export async function checkMounted(folder: string, code: 'source' | 'target'): Promise<void> {
   const unmounted = await unmountedPoint(folder);
   if (unmounted === undefined) return;
-  throw new SparsebakError('source', `${folder}: the pool is not there, since ${unmounted} is not mounted`, {
+  const what = code === 'source' ? 'the pool is not there' : 'nothing is restored to it';
+  throw new SparsebakError(code, `${folder}: ${what}, since ${unmounted} is not mounted`, {
     hint: `/etc/fstab has it. Mount it: mount ${unmounted}`,
   });
 }

@@ -7,7 +7,7 @@ import { isSameFile, type Held } from './held.ts';
 import { newFile, type PutAside } from './new-file.ts';
 import { ownershipOf } from './ownership.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';
-import { checkVolumeName, replacedName } from './pool-folder.ts';
+import { checkMounted, checkVolumeName, replacedName } from './pool-folder.ts';
 import { checkSpace } from './space.ts';
 import { hintForTaken, type NewVolume, type Target } from './target.ts';
 
@@ -56,6 +56,7 @@ function putAside(folder: Held, file: BigIntStats, { name, ownership }: NewVolum
 /** The folder of the pool that a volume lies in. */
 async function openParent(pool: PoolFolder, name: string): Promise<Held> {
   const path = join(pool.path, dirname(name));
+  await checkMounted(path, 'target');
   const found = await withPool(pool, (open) => open.find(dirname(name)));
   if (found.kind === 'left out') {
     throw new SparsebakError('target', `${path} is not taken: ${found.reason}`, { hint: 'Name another.' });

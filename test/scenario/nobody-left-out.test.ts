@@ -1,7 +1,7 @@
 // Volumes that a run should have saved and could not: every one is named, and the others are saved.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type * as z from 'zod';
@@ -164,6 +164,13 @@ describe('a pool that is away', { skip }, () => {
     const ran = (await lab.run(['send', '--full', '--json'], { wrapper: inside })).expect(3).json(sendDocument);
     assert.deepEqual(kinds(ran), { 'pool main': 'failed' });
     assert.match(ran.volumes[0]!.error!.message, new RegExp(`${path} is not mounted`));
+    // Nor is anything restored to what will be covered.
+    await lab.send('--full');
+    for (const to of [['--as', 'b.img'], ['--replace'], ['--to', join(path, 'c.img')]]) {
+      const refused = (await lab.run(['restore', 'a.img', ...to], { wrapper: inside })).expect(1);
+      assert.match(refused.stderr, new RegExp(`${path} is not mounted\\n {2}→ .*mount ${path}`));
+    }
+    assert.deepEqual(readdirSync(path), ['a.img']);
   });
 });
 
@@ -198,7 +205,8 @@ describe('a run that is cut off', { skip }, () => {
 
 describe('an archive or a state folder that lies in a pool', { skip: plain.skip }, () => {
   test('is refused by every command that looks for volumes, and can still be restored from', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    // Where the archive lies in another computer, no path says so.
+    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], link: 'local' });
     lab.write('a.img', Buffer.from('a'));
     await lab.init();
     await lab.send('--full');
