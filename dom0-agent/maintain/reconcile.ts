@@ -36,13 +36,16 @@ export async function finishChanges(writer: Writer): Promise<void> {
   }
 }
 
-/** A new catalogue, and all that follows from it. */
+/** A new catalogue, and all that follows from it. @throws `refused`, nothing changed, where the receiver does not take what follows */
 export async function changeCatalogue(
   writer: Writer,
   volumes: readonly CatalogueVolume[],
   changes: readonly Change[],
 ): Promise<Reconciled> {
   const { state, open } = writer;
+  // No catalogue says what cannot be done.
+  const told = changes.some(({ was }) => was === undefined || !state.record.encrypted);
+  if (told) (await writer.maintenance()).checkGranted('protect');
   noteChanges(state, changes);
   const { known } = open.pin;
   const sequence = state.burnSequence(known.catalogue.sequence);

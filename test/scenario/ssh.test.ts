@@ -46,7 +46,8 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function startServer(): Promise<Server> {
+/** @param forced what every login runs in place of what it asks for; without it sshd does what a line of its key says */
+async function startServer(forced = true): Promise<Server> {
   const folder = makeScratch('sshd');
   const bin = join(folder, 'bin');
   mkdirSync(bin);
@@ -73,7 +74,7 @@ async function startServer(): Promise<Server> {
     `HostKey ${folder}/host`,
     `AuthorizedKeysFile ${folder}/authorized`,
     `PidFile ${folder}/pid`,
-    `ForceCommand ${folder}/login`,
+    ...(forced ? [`ForceCommand ${folder}/login`] : []),
     'StrictModes no',
     'UsePAM no',
     'PasswordAuthentication no',
@@ -102,6 +103,12 @@ async function startServer(): Promise<Server> {
   });
   await answering(port, child);
   return { port, folder, process: child, env: { PATH: `${wrapper}:${process.env.PATH ?? ''}` } };
+}
+
+async function stopServer(on: Server): Promise<void> {
+  on.process.kill();
+  await once(on.process, 'exit');
+  removeScratch(on.folder);
 }
 
 async function answering(port: number, child: ChildProcess): Promise<void> {
@@ -147,10 +154,7 @@ describe('over ssh', { skip }, () => {
     server = await startServer();
   });
   after(async () => {
-    if (server === undefined) return;
-    server.process.kill();
-    await once(server.process, 'exit');
-    removeScratch(server.folder);
+    if (server !== undefined) await stopServer(server);
   });
 
   function labOver(t: TestContext): { lab: Lab; server: Server } {
@@ -256,6 +260,65 @@ describe('over ssh', { skip }, () => {
     for (const made of [local, control]) assert.ok(!existsSync(made), made);
     await assert.rejects(once(connect(back, '127.0.0.1'), 'connect'), /ECONNREFUSED/);
     await assert.rejects(once(connect(ahead, '127.0.0.1'), 'connect'), /ECONNREFUSED/);
+  });
+
+  test('with the forced command of docs/install-linux.md: one folder, one archive, and nothing that removes', async (t) => {
+    const on = await startServer(false);
+    t.after(() => stopServer(on));
+    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], archive: 'host1' });
+    lab.env = on.env;
+    const page = readFileSync(join(import.meta.dirname, '../../docs/install-linux.md'), 'utf8');
+    const [line] = /^restrict,command=.*$/m.exec(page)!;
+    const [, settings] = /```toml\n(root [^`]*)```/.exec(page)!;
+    const config = join(on.folder, 'host1.toml');
+    writeFileSync(config, settings!.replace('/srv/backup', lab.root));
+    const authorize = (grant: string) => {
+      const own = line
+        .replace('/usr/local/bin/sparsebak-receiver', join(on.folder, 'bin/sparsebak-receiver'))
+        .replace('/etc/sparsebak/host1.toml', config)
+        .replace('--grant receive', `--grant ${grant}`)
+        .replace(/ssh-ed25519 .*$/, readFileSync(join(on.folder, 'user.pub'), 'latin1'));
+      writeFileSync(join(on.folder, 'authorized'), own);
+    };
+    authorize('receive');
+    const elsewhere = join(lab.folder, 'elsewhere');
+    mkdirSync(elsewhere);
+    lab.configure('', `ssh://${userInfo().username}@backup-host${elsewhere}`);
+    const random = new Random('forced command');
+    lab.write('a.img', random.bytes(300_000));
+    await lab.init('--chunk-size', '64K');
+    for (let turn = 0; turn < 3; turn++) {
+      writeAt(lab.path('a.img'), 0, random.bytes(10));
+      await lab.send('--full');
+    }
+    await lab.verifyAll();
+    await lab.compareAll();
+    assert.deepEqual([readdirSync(elsewhere), readdirSync(lab.root)], [[], ['host1']]);
+    const before = readdirSync(join(lab.root, 'host1/volumes'), { recursive: true }).sort();
+    for (const [status, ...args] of [
+      [3, 'prune', '--keep-last', '1', '--yes'],
+      [5, 'delete', 'a.img', '--yes'],
+      [5, 'key', 'remove', 'recovery', '--yes'],
+    ] as const) {
+      const { stderr } = (await lab.run(args)).expect(status);
+      assert.match(
+        stderr,
+        /this connection may not .* the grant "receive"\n {2}→ .*on the receiver's computer/,
+        args[0],
+      );
+    }
+    assert.deepEqual(readdirSync(join(lab.root, 'host1/volumes'), { recursive: true }).sort(), before);
+    // What the agent asks for itself is not run.
+    const asked = spawnSync('ssh', ['backup-host', `touch ${elsewhere}/made`], {
+      env: { ...process.env, ...on.env },
+      input: '',
+    });
+    assert.notEqual(asked.status, 0);
+    assert.deepEqual(readdirSync(elsewhere), []);
+    authorize('retrieve');
+    await lab.compareAll();
+    writeAt(lab.path('a.img'), 0, random.bytes(10));
+    assert.match((await lab.run(['send'])).expect(5).stderr, /the grant "retrieve"/);
   });
 
   test('says what is wrong with the host, the key or the receiver, with exit 5', async (t) => {

@@ -9,23 +9,28 @@ import type { Settings } from './settings.ts';
 export interface Admission {
   /** Why this call is not served at all; undefined where it is. */
   readonly refusal: string | undefined;
-  readonly permits: (archive: ArchiveName) => boolean;
+  /** Why an archive may not be used in this call; undefined where it may. */
+  readonly refuse: (archive: ArchiveName) => string | undefined;
 }
 
 /** @param env QREXEC_REMOTE_DOMAIN and QREXEC_SERVICE_ARGUMENT; without either the call did not come from a qube */
 export function admit({ callers, archives }: Settings, env: NodeJS.ProcessEnv): Admission {
   const { QREXEC_REMOTE_DOMAIN: caller, QREXEC_SERVICE_ARGUMENT: argument } = env;
-  const configured = (archive: ArchiveName) => archives?.includes(archive) ?? true;
   if (caller !== undefined && !callers.includes(caller)) {
-    return refused(`qube ${escapeText(caller, 64)} may not call this receiver`);
+    return { refusal: `qube ${escapeText(caller, 64)} may not call this receiver`, refuse: () => undefined };
   }
-  if (argument === undefined) return { refusal: undefined, permits: configured };
-  if (!isArchiveName(argument)) {
-    return refused(`the service’s argument is no archive’s name: ${escapeText(argument, 64)}`);
+  if (argument !== undefined && !isArchiveName(argument)) {
+    const refusal = `the service’s argument is no archive’s name: ${escapeText(argument, 64)}`;
+    return { refusal, refuse: () => undefined };
   }
-  return { refusal: undefined, permits: (archive) => archive === argument && configured(archive) };
-}
-
-function refused(refusal: string): Admission {
-  return { refusal, permits: () => false };
+  return {
+    refusal: undefined,
+    refuse(archive) {
+      if (argument !== undefined && archive !== argument) {
+        return `this call is for archive ${argument}, which is the argument of its service, and not for ${archive}`;
+      }
+      if (archives?.includes(archive) !== false) return undefined;
+      return `archive ${archive} is not among the archives in receiver.toml`;
+    },
+  };
 }

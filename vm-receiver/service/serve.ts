@@ -17,8 +17,8 @@ const LOCK_WAIT = 60;
 export interface Service {
   readonly store: Store;
   readonly release: string;
-  /** Whether the receiver's own configuration lets this archive be used. */
-  readonly permits: (archive: ArchiveName) => boolean;
+  /** Why an archive may not be used in this call; undefined where it may. */
+  readonly refuse: (archive: ArchiveName) => string | undefined;
   /** Why this caller is not served at all; undefined where it is. */
   readonly refusal: string | undefined;
 }
@@ -97,11 +97,9 @@ async function closed(conversation: Conversation, service: Service): Promise<voi
   }
 }
 
-function permit({ permits }: Service, archive: ArchiveName): void {
-  if (permits(archive)) return;
-  throw new Refusal('refused', `this receiver is not configured to serve archive ${archive}`, {
-    hint: 'Add it to archives in the receiver’s configuration.',
-  });
+function permit({ refuse }: Service, archive: ArchiveName): void {
+  const reason = refuse(archive);
+  if (reason !== undefined) throw new Refusal('refused', reason);
 }
 
 function patience(conversation: Conversation, seconds: number): Patience {

@@ -50,7 +50,7 @@ const OURS = new Set([undefined, 'EMFILE', 'ENFILE', 'ENOMEM']);
 
 /** Whether an error says nothing of the file that could not be read: the receiver is out of handles or memory, or has a fault. */
 export function isOurFault(error: unknown): boolean {
-  return OURS.has(systemCode(error));
+  return error instanceof SparsebakError || OURS.has(systemCode(error));
 }
 
 /** Whether a refusal says that a stored file is as good as not there: lost, damaged, or not to be read by the receiver. */
@@ -61,8 +61,8 @@ export function isLoss(error: unknown): error is Refusal {
 
 /** What the system's error means, without the path that Node puts into its message. */
 function systemText(error: unknown): string {
-  const known = systemMeaning(error) ?? systemCode(error);
-  return known ?? (error instanceof SparsebakError ? error.message : 'an unexpected error');
+  if (error instanceof SparsebakError) return error.message;
+  return systemMeaning(error) ?? systemCode(error) ?? 'an unexpected error';
 }
 
 /** Runs one step; whatever goes wrong in it becomes a refusal that says what could not be done. */

@@ -2,13 +2,13 @@
 // when it cannot be (G1, G4, W13).
 
 import assert from 'node:assert/strict';
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../../fixtures/random.ts';
 import { placesOf, type Places } from '../../fixtures/qubes/places.ts';
 import type { QubesSystem } from '../../fixtures/qubes/system.ts';
-import { errorDocument } from '../documents.ts';
+import { errorDocument, sendDocument } from '../documents.ts';
 import { writeAt } from '../edits.ts';
 import { ground } from '../ground.ts';
 import { Lab, only } from '../lab.ts';
@@ -163,6 +163,18 @@ describe('what qrexec says by its exit code', () => {
       noFile.message,
       /finds no receiver, .*exit status 1; it said: Error: Cannot find module '\/usr\/lib\/no-such/,
     );
+    // The real one, with what it starts missing.
+    const withoutNode = text.toString().replace(':/usr/bin:/bin', ':/nowhere').replace('#!/bin/sh\n', '');
+    renameSync(join(vault.root, 'usr/local/bin/node'), join(vault.root, 'node'));
+    assert.match((await asService(withoutNode)).message, /127; it said: there is no node in .* in this qube/);
+    renameSync(join(vault.root, 'node'), join(vault.root, 'usr/local/bin/node'));
+    const file = join(vault.root, 'usr/local/lib/sparsebak/sparsebak-receiver.js');
+    renameSync(file, `${file}.away`);
+    assert.match(
+      (await asService(withoutNode)).message,
+      /127; it said: there is no .*sparsebak-receiver\.js in this qube/,
+    );
+    renameSync(`${file}.away`, file);
     const mayNot = join(vault.home, 'not-executable');
     writeFileSync(mayNot, '#!/bin/sh\n', { mode: 0o644 });
     assert.match(
@@ -214,8 +226,12 @@ describe('what qrexec says by its exit code', () => {
     const { ended } = lab.start(['send', '--json'], lab.interposed(hold));
     while (!rmIfThere(reached)) await new Promise((resolve) => setTimeout(resolve, 10));
     await system.kill(VAULT);
-    const { error } = (await ended).expect(5).json(errorDocument);
-    assert.match(error.message, /the connection to qube vault broke/);
+    const { error, volumes } = (await ended).expect(5).json(sendDocument);
+    assert.match(error?.message ?? '', /the connection to qube vault broke/);
+    assert.deepEqual(
+      volumes.map(({ kind }) => kind),
+      ['failed'],
+    );
     assert.deepEqual(system.services(VAULT), []);
     await lab.send();
     await lab.compareAll();

@@ -257,3 +257,13 @@ test('stats shows what each session takes up, and what pruning it would free', a
   assert.match(stdout, /^ {2}cd+cd\S+ +S_20261123-000001 +.* 17 B$/m);
   assert.match(stdout, /^ {2}cd+cd\S+ +S_20261123-000002 +.* stays$/m);
 });
+
+test('without flock, the archive is not called damaged: the program to install is named', async (t) => {
+  const { root } = await rootWithArchive(t);
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'check', '--root', root], {
+    encoding: 'utf8',
+    env: { ...process.env, PATH: scratchFor(t) },
+  });
+  assert.notEqual(status, 4);
+  assert.match(stderr, /there is no flock here: install util-linux/);
+});

@@ -5,6 +5,7 @@
 import * as fs from 'node:fs';
 import { execa, ExecaError } from 'execa';
 import { syncFolder } from '../../../shared/durable.ts';
+import { SparsebakError, systemCode } from '../../../shared/errors.ts';
 import { isWaitedFor } from '../../../shared/lock-waiters.ts';
 import type { Patience, Space } from '../store.ts';
 import { removeFile, replaceFile } from './replace-file.ts';
@@ -135,7 +136,7 @@ export const systemDisk: Disk = {
   },
   async syncFileSystem(path) {
     // syncfs(2), which Node does not have: it writes back the whole file system and reports what failed to reach it.
-    await execa('sync', ['-f', path], { stdin: 'ignore', stdout: 'ignore' });
+    await execa('sync', ['-f', path], { stdin: 'ignore', stdout: 'ignore' }).catch(notInstalled('sync', 'coreutils'));
   },
   async lock(fd, mode, { seconds, signal }) {
     // A free lock is taken even if nobody waits any more: an agent may close its side behind its last request.
@@ -166,6 +167,14 @@ async function flock(fd: number, mode: LockMode, wait: readonly string[], signal
     return true;
   } catch (error) {
     if (error instanceof ExecaError && error.exitCode === STILL_HELD) return false;
-    throw error;
+    return notInstalled('flock', 'util-linux')(error);
   }
+}
+
+/** A missing program is no missing file of the archive. */
+function notInstalled(program: string, from: string): (error: unknown) => never {
+  return (error) => {
+    const isMissing = error instanceof ExecaError && systemCode(error) === 'ENOENT';
+    throw isMissing ? new SparsebakError('failed', `there is no ${program} here: install ${from}`) : error;
+  };
 }
