@@ -26,8 +26,6 @@ export interface PeerOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** One socket for both directions, as qrexec has it: the receiver's end and ours. */
   readonly socket?: { readonly theirs: Socket; readonly ours: Socket };
-  /** Read nothing until `read` is called. */
-  readonly deaf?: boolean;
 }
 
 export interface Ended {
@@ -55,6 +53,7 @@ export class Peer {
   readonly #messages: ReceiverMessage[] = [];
   #wake: (() => void) | undefined;
   #over = false;
+  #pause: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #id = 0;
   /** The counters of the `working` that came; they are not handed out. */
   readonly working: number[] = [];
@@ -69,7 +68,7 @@ export class Peer {
     this.output = socket?.ours ?? this.child.stdout!;
     this.input.on('error', () => undefined);
     this.ended = this.#end();
-    if (options.deaf !== true) void this.read();
+    void this.#read();
   }
 
   async #end(): Promise<Ended> {
@@ -80,13 +79,14 @@ export class Peer {
   }
 
   /** Takes what comes, until it ends. */
-  async read(): Promise<void> {
+  async #read(): Promise<void> {
     const magic = new MagicReader(MAX_BANNER);
     const reader = new FrameReader(8 * 2 ** 20);
     let found = false;
     try {
       for await (const piece of this.output as AsyncIterable<Buffer>) {
         let rest: Uint8Array | undefined = piece;
+        await this.#pause?.promise;
         if (!found) {
           rest = magic.feed(piece);
           if (rest === undefined) continue;
@@ -98,6 +98,18 @@ export class Peer {
       this.#over = true;
       this.#wake?.();
     }
+  }
+
+  /** Takes nothing, beyond the little that the stream reads ahead, until `resume`. To pause the stream itself stops no iteration. */
+  pause(): void {
+    let resolve = (): void => undefined;
+    const promise = new Promise<void>((settle) => (resolve = settle));
+    this.#pause = { promise, resolve };
+  }
+
+  resume(): void {
+    this.#pause?.resolve();
+    this.#pause = undefined;
   }
 
   #keep(message: ReceiverMessage): void {

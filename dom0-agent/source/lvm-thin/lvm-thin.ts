@@ -89,7 +89,10 @@ export class LvmThinSource implements Source {
   }
 
   async list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes> {
-    const { volumes } = await this.#report();
+    let report = await this.#report();
+    // A restore that was killed between its two renames left a volume without its name.
+    if (await healRestores(this.#place, report)) report = await this.#report();
+    const { volumes } = report;
     return { volumes: selectNames([...volumes.keys()], patterns, excludes), leftOut: [] };
   }
 
