@@ -7,7 +7,6 @@ import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
 import { decodeReceiverMessage } from '../../shared/wire/codec.ts';
 import { encodeFrame } from '../../shared/wire/encode.ts';
 import { type AgentMessage, type AgentRequest, type Grant, type ReceiverMessage } from '../../shared/wire/messages.ts';
-import { GRANTED } from '../../shared/wire/phases.ts';
 import { CAPABILITIES, PART_SIZE, PROTOCOL_VERSION, SMALL_FRAME } from '../../shared/wire/limits.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
@@ -144,25 +143,12 @@ export class ReceiverClient {
     while (this.#due.full && this.#failure === undefined) await this.#due.place();
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#over) throw new SparsebakError('failed', `${request.t} after the end of the call`);
-    this.checkGranted(request.t);
     const asked: AgentRequest = { ...request, id: this.#nextId++ };
     const answer = this.#due.expect(asked, { onItem, usefulBytes, frame: this.#frames.limit });
     // It may be rejected while its bytes are still being handed over.
     answer.catch(() => undefined);
     await this.#write(encodeFrame(asked));
     return answer;
-  }
-
-  /** @throws `refused` for a request that the receiver said it does not take in this call */
-  checkGranted(what: Request['t']): void {
-    if (GRANTED[this.#grant].has(what)) return;
-    throw new SparsebakError(
-      'refused',
-      `${this.#link.name}: this connection may not ${what}: the receiver's side fixes it to the grant "${this.#grant}"`,
-      {
-        hint: 'Prune, delete and rename on the receiver\'s computer ("sparsebak-receiver --help"), or allow it there: the --grant of its service or forced command.',
-      },
-    );
   }
 
   /** Sends a message that has no answer. Resolves when its bytes were handed over. */

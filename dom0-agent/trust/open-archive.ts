@@ -9,6 +9,7 @@ import type { OnWait } from '../link/call-watch.ts';
 import { ReceiverClient } from '../link/client.ts';
 import type { Closing } from '../link/due-answers.ts';
 import type { Purpose } from '../link/link.ts';
+import type { Grant } from '../../shared/wire/messages.ts';
 import { openLink } from '../link/open-link.ts';
 import { RELEASE } from '../../shared/release.ts';
 import type { ArchiveState } from './archive-state.ts';
@@ -62,7 +63,8 @@ export async function connect(
 
 /**
  * @param connecting a call that was begun already, while other things were done
- * @throws `not-found`, `rollback`, `integrity`, and whatever the connection fails with
+ * @throws `not-found`, `rollback`, `integrity`, `refused` where the receiver does not grant the purpose, and whatever the
+ * connection fails with
  */
 export async function openArchive(
   archive: ArchiveConfig,
@@ -72,6 +74,7 @@ export async function openArchive(
 ): Promise<OpenArchive> {
   const client = await connecting;
   try {
+    refuseUngranted(client, options.purpose);
     refuseUnfinished(archive, state);
     const rules = await openNamed(client, archive, state, options.lockWait);
     const pin = new Pin(state);
@@ -85,6 +88,25 @@ export async function openArchive(
     client.close();
     throw error;
   }
+}
+
+const NEEDS: Readonly<Record<Purpose, { readonly grants: readonly Grant[]; readonly verb: string }>> = {
+  retrieve: { grants: ['retrieve', 'receive', 'maintain', 'all'], verb: 'read the archive' },
+  receive: { grants: ['receive', 'all'], verb: 'write to the archive' },
+  maintain: { grants: ['maintain', 'all'], verb: 'prune, delete, rename or protect' },
+};
+
+/** Before anything is begun that the receiver would refuse half-way. */
+function refuseUngranted({ grant, destination }: ReceiverClient, purpose: Purpose): void {
+  const { grants, verb } = NEEDS[purpose];
+  if (grants.includes(grant)) return;
+  throw new SparsebakError(
+    'refused',
+    `${destination}: this connection may not ${verb}: the receiver's side limits it to the grant "${grant}"`,
+    {
+      hint: 'Do it on the receiver\'s computer (see "sparsebak-receiver --help"), or allow it there: --grant in its service or forced command.',
+    },
+  );
 }
 
 /** Sessions of a volume that a catalogue need not know of yet: of sends that were cut off. */
