@@ -11,6 +11,8 @@ export class TestRun {
   failed = 0;
   /** @type {TestEvent[]} */
   #ended = [];
+  /** @type {Map<string, number>} milliseconds of a file's tests and suites */
+  #files = new Map();
   /** @type {Map<string, TestEvent>} tests that began and did not end */
   #running = new Map();
   #path;
@@ -61,6 +63,11 @@ export class TestRun {
     return this.#ended.sort((a, b) => b.milliseconds - a.milliseconds).slice(0, count);
   }
 
+  /** @param {number} count @returns files and the milliseconds that they took in all passes, slowest first */
+  slowestFiles(count) {
+    return [...this.#files].sort(([, a], [, b]) => b - a).slice(0, count);
+  }
+
   #file() {
     return `${this.#path}.${this.#pass}`;
   }
@@ -93,7 +100,9 @@ export class TestRun {
     const key = `${event.file}\0${event.nesting}\0${event.name}`;
     if (event.type === 'dequeue') this.#running.set(key, event);
     else if (event.type === 'complete') this.#running.delete(key);
-    else if (event.skip !== undefined) this.skipped.push(event);
+    if (event.type !== 'pass' && event.type !== 'fail') return;
+    if (event.nesting === 0) this.#files.set(event.file, (this.#files.get(event.file) ?? 0) + event.milliseconds);
+    if (event.skip !== undefined) this.skipped.push(event);
     else if (event.isTest) {
       if (event.type === 'pass') this.passed += 1;
       else this.failed += 1;

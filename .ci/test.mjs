@@ -105,6 +105,10 @@ function showSlowest(run) {
   for (const { file, name, milliseconds } of slowest) {
     console.log(`${(milliseconds / 1000).toFixed(1).padStart(7)} s  ${relative(root, file)}: ${name}`);
   }
+  console.log('\nslowest files:');
+  for (const [file, milliseconds] of run.slowestFiles(SLOWEST_SHOWN)) {
+    console.log(`${(milliseconds / 1000).toFixed(1).padStart(7)} s  ${relative(root, file)}`);
+  }
 }
 
 /** Thousands of programs and test files start; Node keeps what it compiled of them, and stripped of types, here. */
