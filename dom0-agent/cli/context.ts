@@ -1,4 +1,5 @@
 /** What every command gets: the global options, the configuration when it asks, logs, and the signal that ends it. */
+import { formatSeconds } from '../../shared/terminal/sizes.ts';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { SparsebakError } from '../../shared/errors.ts';
 import { isJournal, priorityOf, withPriority } from '../../shared/terminal/journal.ts';
@@ -8,7 +9,7 @@ import { misplacedFolder } from '../config/own-folders.ts';
 import { openPools, type Pool } from '../config/pools.ts';
 import type { OnWait, Waiting } from '../link/call-watch.ts';
 import { mustBeAccessible } from '../trust/state-access.ts';
-import { formatSeconds, print } from './output.ts';
+import { print } from './output.ts';
 import { Progress } from './progress.ts';
 import { givenPath } from './working-folder.ts';
 

@@ -1,10 +1,10 @@
 /** What was pruned, or would be, for people. */
+import { formatBytes } from '../../shared/terminal/sizes.ts';
 import { calendar } from '../../shared/archive/calendar.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
 import { removableUnasked } from '../../shared/archive/retention.ts';
 import { escapeText } from '../../shared/text.ts';
 import type { PruneReport } from '../maintain/prune.ts';
-import { formatBytes } from './output.ts';
 import type { VolumeError } from './volume-errors.ts';
 
 export function describePrune({ dryRun, volumes, freedBytes }: PruneReport): string {

@@ -7,26 +7,6 @@ import { isJournal, withPriority } from '../../shared/terminal/journal.ts';
 import { formatTable as layOut } from '../../shared/terminal/table.ts';
 import { escapeText } from '../../shared/text.ts';
 
-/** Bytes with a binary unit, three digits. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? String(value) : value.toPrecision(3)} ${units[unit] ?? ''}`;
-}
-
-export function formatSeconds(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60
-    ? `${minutes} min ${Math.round(seconds % 60)} s`
-    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
 /**
  * Rows under headings, made to fit a terminal; `right` names the columns of numbers. What a last column without a heading says
  * about its row is never cut.

@@ -1,15 +1,12 @@
 /**
  * One line on a terminal's stderr for long work: what, how far of the whole run, how fast, how long yet. Nothing off a terminal.
  */
-import { cutMiddle } from '../../shared/terminal/cut.ts';
+import { progressLine, redraw, usableColumns } from '../../shared/terminal/progress-line.ts';
 import { Work } from '../../shared/terminal/work.ts';
 import { escapeText } from '../../shared/text.ts';
-import { formatBytes, formatSeconds } from './output.ts';
 
 /** Milliseconds between two looks. */
 const INTERVAL = 200;
-/** What is left of a name in a narrow line. */
-const SHORTEST_NAME = 16;
 
 export class Progress {
   readonly #out: NodeJS.WriteStream | undefined;
@@ -59,9 +56,9 @@ export class Progress {
     else this.#write(escapeText(text, 300));
   }
 
-  /** Takes the line away; call before anything else is printed. */
+  /** Clears the line; call before anything else is printed. */
   clear(): void {
-    this.#out?.write('\r\x1b[K');
+    this.#write('');
   }
 
   #show(): void {
@@ -69,23 +66,11 @@ export class Progress {
     this.#shown = performance.now();
     const { done, total, label } = this.#work;
     const seconds = (this.#shown - (this.#started ?? this.#shown)) / 1000;
-    const rate = seconds > 0.5 ? done / seconds : 0;
-    const figures = [
-      ...(total > 0 ? [`${Math.floor((100 * done) / total)} %`, `${formatBytes(done)} of ${formatBytes(total)}`] : []),
-      ...(rate > 0 ? [`${formatBytes(rate)}/s`, `${formatSeconds((total - done) / rate)} left`] : []),
-    ];
     const text = this.#task === '' ? label : `${this.#task} ${label}`;
-    const room = this.#columns - figures.reduce((sum, { length }) => sum + length + 2, 0);
-    this.#write([cutMiddle(text, Math.max(SHORTEST_NAME, room)), ...figures].join('  '));
-  }
-
-  /** One less than there are: a full line would wrap. */
-  get #columns(): number {
-    const columns = this.#out?.columns ?? 0;
-    return Math.max(20, (columns > 0 ? columns : 80) - 1);
+    this.#write(progressLine({ label: text, done, total, seconds }, usableColumns(this.#out)));
   }
 
   #write(line: string): void {
-    this.#out?.write(`\r\x1b[K${line.slice(0, this.#columns)}`);
+    if (this.#out !== undefined) redraw(this.#out, line);
   }
 }

@@ -1,10 +1,11 @@
+import { formatBytes } from '../../shared/terminal/sizes.ts';
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
 import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore, CheckWatcher, Damage } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive, type Troubles } from './each-archive.ts';
-import { print, showBytes, table } from './output.ts';
+import { print, table } from './output.ts';
 import { Progress } from './progress.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
@@ -67,7 +68,7 @@ async function readAll(name: ArchiveName, archive: ArchiveStore, troubles: Troub
 }
 
 function describe({ archive, files, bytes, damaged, damages }: Report): string {
-  const summary = `${archive}: ${files} files, ${showBytes(bytes)}, ${damaged === 0 ? 'no damage' : `${damaged} damaged`}\n`;
+  const summary = `${archive}: ${files} files, ${formatBytes(bytes)}, ${damaged === 0 ? 'no damage' : `${damaged} damaged`}\n`;
   return (
     summary +
     table(

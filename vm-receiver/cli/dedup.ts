@@ -1,8 +1,9 @@
+import { formatBytes } from '../../shared/terminal/sizes.ts';
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import type { ArchiveStore, Shared } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive, type Troubles } from './each-archive.ts';
-import { print, showBytes } from './output.ts';
+import { print } from './output.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
 
@@ -41,5 +42,5 @@ function describe({ archive, hasEqual, chunks, linked, savedBytes, copies, mende
     copies > 0 ? `, ${copies} stay copies (the file system takes no more links)` : '',
     mended > 0 ? `, ${mended} damaged ones mended from an equal one` : '',
   ];
-  return `${archive}: ${linked} of ${chunks} chunks linked to an equal one, ${showBytes(savedBytes)} saved${more.join('')}\n`;
+  return `${archive}: ${linked} of ${chunks} chunks linked to an equal one, ${formatBytes(savedBytes)} saved${more.join('')}\n`;
 }

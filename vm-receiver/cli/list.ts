@@ -1,9 +1,10 @@
+import { formatBytes } from '../../shared/terminal/sizes.ts';
 import { isMisleading } from '../../shared/archive/calendar.ts';
 import type { ArchiveName, SessionName } from '../../shared/archive/names.ts';
 import type { Patience, Store, VolumeSummary } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive, type Troubles } from './each-archive.ts';
-import { print, showBytes, table } from './output.ts';
+import { print, table } from './output.ts';
 import type { Settings } from './settings.ts';
 
 /** What is on the disk, as the disk has it: without a key nobody can say whether it is what dom0 sent. */
@@ -58,8 +59,8 @@ function describe(archive: ArchiveName, volumes: readonly VolumeSummary[]): stri
     sessions.map(({ session, committed, sizeBytes, storedBytes, files }) => [
       name ?? volume,
       withTime(session, isoTime(committed)),
-      showBytes(sizeBytes),
-      showBytes(storedBytes),
+      formatBytes(sizeBytes),
+      formatBytes(storedBytes),
       String(files),
     ]),
   );

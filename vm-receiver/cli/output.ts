@@ -49,13 +49,3 @@ export function table(
   const width = process.stdout.isTTY ? process.stdout.columns || 80 : undefined;
   return `${formatTable({ headings, rows, right, indent: '  ' }, width)}\n`;
 }
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-/** For people: `5.2 GiB`. */
-export function showBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  for (; value >= 1024 && unit < UNITS.length - 1; unit++) value /= 1024;
-  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit] ?? ''}`;
-}

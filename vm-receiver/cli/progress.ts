@@ -1,13 +1,10 @@
 /**
  * How far long work is, on a terminal and nowhere else.
  */
-import { cutMiddle } from '../../shared/terminal/cut.ts';
-import { showBytes } from './output.ts';
+import { progressLine, redraw, usableColumns } from '../../shared/terminal/progress-line.ts';
 
 /** Milliseconds between two looks. */
 const INTERVAL = 500;
-/** What is left of a name in a narrow line. */
-const SHORTEST_NAME = 16;
 
 export class Progress {
   readonly #name: string;
@@ -28,19 +25,12 @@ export class Progress {
     const now = performance.now();
     if (!this.#terminal || this.#total === 0 || now - this.#shown < INTERVAL) return;
     this.#shown = now;
-    const rate = bytes / ((now - this.#began) / 1000);
-    const figures = [
-      `${Math.floor((bytes / this.#total) * 100)} %`,
-      `${showBytes(bytes)} of ${showBytes(this.#total)}`,
-      ...(rate > 0 ? [`${showBytes(rate)}/s`, `${((this.#total - bytes) / rate).toFixed(0)} s left`] : []),
-    ].join('  ');
-    // A full line would wrap.
-    const columns = Math.max(20, (process.stderr.columns || 80) - 1);
-    const name = cutMiddle(this.#name, Math.max(SHORTEST_NAME, columns - figures.length - 2));
-    process.stderr.write(`\r\x1b[K${`${name}  ${figures}`.slice(0, columns)}`);
+    const seconds = (now - this.#began) / 1000;
+    const advance = { label: this.#name, done: bytes, total: this.#total, seconds };
+    redraw(process.stderr, progressLine(advance, usableColumns(process.stderr)));
   }
 
   end(): void {
-    if (this.#terminal) process.stderr.write('\r\x1b[K');
+    if (this.#terminal) redraw(process.stderr);
   }
 }

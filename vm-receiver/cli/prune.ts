@@ -1,3 +1,4 @@
+import { formatBytes } from '../../shared/terminal/sizes.ts';
 import { calendar } from '../../shared/archive/calendar.ts';
 import { bytesShort } from '../../shared/archive/low-space.ts';
 import type { ArchiveName, SessionName, VolumeId } from '../../shared/archive/names.ts';
@@ -11,7 +12,7 @@ import type { ArchiveStore, Store } from '../store/store.ts';
 import { confirm, isInteractive } from './confirm.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive } from './each-archive.ts';
-import { complain, describeError, print, showBytes } from './output.ts';
+import { complain, describeError, print } from './output.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
 
@@ -181,11 +182,11 @@ function describe({ archive, shortBytes, volumes, freedBytes }: Report, dryRun: 
   if (shortBytes === 0) return `${archive}: the disk does not run low, nothing goes\n`;
   const sessions = volumes.flatMap((volume) => volume.sessions);
   const going = sessions.filter(({ reasons, pruned }) => (dryRun ? reasons.length === 0 : pruned)).length;
-  const low = shortBytes === null ? '' : `, ${showBytes(shortBytes)} short`;
+  const low = shortBytes === null ? '' : `, ${formatBytes(shortBytes)} short`;
   if (!dryRun)
-    return `${archive}: ${going} of ${sessions.length} sessions pruned, ${showBytes(freedBytes)} freed${low}\n`;
-  const would = `${going} of ${sessions.length} sessions would go, ${showBytes(freedBytes)} would become free`;
-  const oldest = shortBytes === null ? '' : ` (the oldest of these, until there are ${showBytes(shortBytes)} more)`;
+    return `${archive}: ${going} of ${sessions.length} sessions pruned, ${formatBytes(freedBytes)} freed${low}\n`;
+  const would = `${going} of ${sessions.length} sessions would go, ${formatBytes(freedBytes)} would become free`;
+  const oldest = shortBytes === null ? '' : ` (the oldest of these, until there are ${formatBytes(shortBytes)} more)`;
   const days = calendar(volumes.map((volume) => volume.sessions));
   return `${archive}: ${would}${oldest}\n${days.map((day) => `  ${day}\n`).join('')}  + stays, - goes, ± differs by volume\n${volumes.map(most).join('')}`;
 }

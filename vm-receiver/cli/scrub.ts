@@ -1,10 +1,11 @@
+import { formatBytes } from '../../shared/terminal/sizes.ts';
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
 import { Pace } from '../scrub/pace.ts';
 import type { ArchiveStore, Harm } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive } from './each-archive.ts';
-import { print, showBytes, table } from './output.ts';
+import { print, table } from './output.ts';
 import { Progress } from './progress.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
@@ -103,7 +104,7 @@ function describe({ archive, files, bytes, mended, since, complete, remembered, 
   const rest = complete && remembered ? '' : `; ${next}`;
   const repaired = mended > 0 ? `, ${mended} mended from an equal chunk` : '';
   const found = damaged === 0 ? 'no damage' : `${damaged} damaged`;
-  const summary = `${archive}: ${files} files read, ${showBytes(bytes)}, ${found}${repaired}; ${age}${rest}\n`;
+  const summary = `${archive}: ${files} files read, ${formatBytes(bytes)}, ${found}${repaired}; ${age}${rest}\n`;
   const rows = damages.map(({ problem, volume, name, place, sessions }) => [
     problem,
     name ?? volume,

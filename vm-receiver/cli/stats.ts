@@ -1,3 +1,4 @@
+import { formatBytes } from '../../shared/terminal/sizes.ts';
 import type { ArchiveName, VolumeId } from '../../shared/archive/names.ts';
 import { isEmptyPolicy, type RetentionPolicy } from '../../shared/archive/retention.ts';
 import { goingOf, planPrune } from '../retention/plan.ts';
@@ -6,7 +7,7 @@ import { isPrunable } from '../store/rules.ts';
 import type { ArchiveStore, Space, VolumeSummary } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive, type Troubles } from './each-archive.ts';
-import { print, showBytes, table } from './output.ts';
+import { print, table } from './output.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
 
@@ -122,19 +123,19 @@ async function freedBy(archive: ArchiveStore, policy: RetentionPolicy, troubles:
 function describe(report: Report): string {
   const { archive, diskBytes, savedBytes, policyFreedBytes, freeBytes, totalBytes, volumes } = report;
   const more = [
-    savedBytes > 0 ? `, ${showBytes(savedBytes)} saved by sharing` : '',
-    policyFreedBytes === null ? '' : `, ${showBytes(policyFreedBytes)} would be freed by "prune"`,
-    `; the disk has ${showBytes(freeBytes)} of ${showBytes(totalBytes)} free`,
+    savedBytes > 0 ? `, ${formatBytes(savedBytes)} saved by sharing` : '',
+    policyFreedBytes === null ? '' : `, ${formatBytes(policyFreedBytes)} would be freed by "prune"`,
+    `; the disk has ${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free`,
   ];
   const rows = volumes.flatMap(({ id, name, unfinishedBytes, sessions }) => [
     ...sessions.map((each) => [
       name ?? id,
       each.session,
-      showBytes(each.diskBytes),
-      showBytes(each.sharedBytes),
-      each.freedBytes === null ? 'stays' : showBytes(each.freedBytes),
+      formatBytes(each.diskBytes),
+      formatBytes(each.sharedBytes),
+      each.freedBytes === null ? 'stays' : formatBytes(each.freedBytes),
     ]),
-    [name ?? id, 'else', showBytes(unfinishedBytes), '', ''],
+    [name ?? id, 'else', formatBytes(unfinishedBytes), '', ''],
   ]);
-  return `${archive}: ${showBytes(diskBytes)} on disk${more.join('')}\n${table(['volume', 'session', 'its own', 'shared', 'freed if pruned'], rows, [2, 3, 4])}`;
+  return `${archive}: ${formatBytes(diskBytes)} on disk${more.join('')}\n${table(['volume', 'session', 'its own', 'shared', 'freed if pruned'], rows, [2, 3, 4])}`;
 }

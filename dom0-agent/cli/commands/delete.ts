@@ -1,10 +1,11 @@
 /** `delete`: takes a volume out of the archive with all its sessions. */
+import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import { listedVolumes, sessionNames } from '../../restore/find-session.ts';
 import { deleteEntry, mayBeDeleted } from '../../maintain/volumes.ts';
 import { withWriter } from '../../maintain/with-writer.ts';
 import { confirm } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, print, printJson } from '../output.ts';
+import { print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
 import { writerOptions } from '../writer-options.ts';
 

@@ -1,4 +1,5 @@
 /** `list`: the volumes of the archive and their sessions. The newest head of each is proven, the others once. */
+import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import { isMisleading } from '../../../shared/archive/calendar.ts';
 import type { SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { SparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
@@ -12,7 +13,7 @@ import type { Listing, StoredSession } from '../../trust/proven-reader.ts';
 import { Unproven, provenSessions } from '../../trust/session-heads.ts';
 import { isVolumeFault, namingVolume } from '../../trust/volume-fault.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatTable, print, printJson } from '../output.ts';
+import { formatTable, print, printJson } from '../output.ts';
 import { printVolumeErrors, statusOfErrors, type VolumeError } from '../volume-errors.ts';
 import { withArchive } from '../with-archive.ts';
 

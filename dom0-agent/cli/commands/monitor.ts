@@ -1,4 +1,5 @@
 /** `monitor`: notes what changed in each volume since the last look. Sends nothing. */
+import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import type { MonitorOutcome } from '../../capture/monitor.ts';
 import type { SkippedEntry } from '../../config/pool-look.ts';
 import { selectVolumes } from '../../config/selection.ts';
@@ -6,7 +7,7 @@ import { knownToPool } from '../../config/known-volumes.ts';
 import { reportOf } from '../../../shared/errors.ts';
 import type { CommandContext } from '../context.ts';
 import { monitorPools } from '../monitor-pools.ts';
-import { formatBytes, formatHints, formatTable, print, printJson } from '../output.ts';
+import { formatHints, formatTable, print, printJson } from '../output.ts';
 import { tidy } from '../tidy.ts';
 
 export async function monitor(context: CommandContext, names: readonly string[]): Promise<number> {

@@ -1,4 +1,5 @@
 /** `restore`: a volume as it was at a session. */
+import { formatBytes, formatSeconds } from '../../../shared/terminal/sizes.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { choosePool } from '../../config/pools.ts';
 import { findSession, listedVolumes } from '../../restore/find-session.ts';
@@ -12,7 +13,7 @@ import type { OpenArchive } from '../../trust/open-archive.ts';
 import { noteProof } from '../../trust/proofs.ts';
 import type { ProvenSession } from '../../trust/proven-reader.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatSeconds, print, printJson } from '../output.ts';
+import { print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
 import { withWorkers } from '../with-workers.ts';
 import { givenPath } from '../working-folder.ts';

@@ -1,4 +1,5 @@
 /** `send --dry-run`: a monitor step, and what a send would read. Nothing leaves this computer. */
+import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import type { Pool } from '../../config/pools.ts';
 import type { Selection } from '../../config/selection.ts';
 import { reportOf, type ErrorReport } from '../../../shared/errors.ts';
@@ -7,7 +8,7 @@ import type { ArchiveState } from '../../trust/archive-state.ts';
 import { describeClock, localClock } from '../../trust/clock.ts';
 import type { CommandContext } from '../context.ts';
 import { monitorPools } from '../monitor-pools.ts';
-import { formatBytes, formatHints, formatTable, print, printJson } from '../output.ts';
+import { formatHints, formatTable, print, printJson } from '../output.ts';
 
 interface DryRunRow {
   readonly name: string;

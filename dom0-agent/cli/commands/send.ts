@@ -1,4 +1,5 @@
 /** `send`: a backup of every selected volume into the archive. */
+import { formatBytes, formatSeconds } from '../../../shared/terminal/sizes.ts';
 import { isSendingTo } from '../sending.ts';
 import { tidy } from '../tidy.ts';
 import { knownToArchive } from '../../config/known-volumes.ts';
@@ -12,7 +13,7 @@ import { Pin } from '../../trust/pin.ts';
 import { send as runSend } from '../../send/send.ts';
 import { withSkipped, type SendReport, type VolumeReport } from '../../send/report.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatHints, formatSeconds, formatTable, print, printJson } from '../output.ts';
+import { formatHints, formatTable, print, printJson } from '../output.ts';
 import { dryRun } from './send-dry-run.ts';
 import { writerOptions } from '../writer-options.ts';
 import { autoprune, autopruneStatus, describeAutopruned, mayAutoprune, type AutopruneOptions } from '../autoprune.ts';

@@ -1,4 +1,5 @@
 /** `verify`: proves that sessions can be restored, by reading and proving what a restore would write. */
+import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import { randomInt } from 'node:crypto';
 import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
 import { readContent, type ReadResult, type ReadTools } from '../../restore/read-content.ts';
@@ -19,7 +20,7 @@ import { noteProof } from '../../trust/proofs.ts';
 import type { ProvenSession } from '../../trust/proven-reader.ts';
 import { isVolumeFault, namingVolume } from '../../trust/volume-fault.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatTable, print, printJson } from '../output.ts';
+import { formatTable, print, printJson } from '../output.ts';
 import { printVolumeErrors, statusOfErrors, type VolumeError } from '../volume-errors.ts';
 import { withArchive } from '../with-archive.ts';
 import { withWorkers } from '../with-workers.ts';

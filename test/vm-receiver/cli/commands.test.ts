@@ -60,7 +60,7 @@ test('list shows what is there, as a table and as JSON, with --json before or af
   assert.deepEqual(json(receiver('--json', '--root', root, 'list', '--archive', 'laptop')), expected);
   const { status, stdout } = receiver('list', '--root', root);
   assert.equal(status, 0);
-  assert.match(stdout, /laptop\n {2}volume .*\n {2}cd+cd\S+ +S_20261123-000001 +187.5 MiB +17 B +1\n/);
+  assert.match(stdout, /laptop\n {2}volume .*\n {2}cd+cd\S+ +S_20261123-000001 +188 MiB +17 B +1\n/);
   const empty = scratchFor(t);
   assert.deepEqual(json(receiver('list', '--root', empty, '--json')), { status: 0, archives: [] });
   assert.equal(receiver('list', '--root', empty, '--archive', 'laptop').status, 1);

@@ -87,7 +87,7 @@ test('prune tells what would go, and then it goes', async (t) => {
   assert.deepEqual(JSON.parse(told.stdout), document(true));
   assert.deepEqual(sessions(), NAMES);
   const shown = receiver('prune', '--root', root, '--keep-daily', '2', '--dry-run').stdout;
-  assert.match(shown, /^laptop: 2 of 4 sessions would go, 2\.0 KiB would become free$/m);
+  assert.match(shown, /^laptop: 2 of 4 sessions would go, 1\.97 KiB would become free$/m);
   assert.match(shown, /^ {2}2026-11-01 Sun {2}-02:00:00 {2}-14:00:00$/m);
   assert.match(shown, /^ {2}2026-11-03 Tue {2}\+02:00:00$/m);
   assert.deepEqual(JSON.parse(receiver(...call).stdout), document(false));
