@@ -2,14 +2,14 @@
 # Installs the agent, the policy and the udev rule in dom0.
 usage='usage: dom0.sh [--dry-run] [--yes] [--force] [--uninstall] [--root DIR]
 
-Installs sparsebak in dom0: the program, the policy that keeps other qubes from the services of the backup qube, and the udev rule that
-keeps other programs from its snapshots. It shows what it will do, and asks.
+Installs sparsebak in dom0: the program, the policy that denies the services of the backup qube to other qubes, and the udev rule that keeps
+other programs away from snapshots. It shows what it will do, and asks.
 
-  --dry-run     only shows it
-  --yes         does not ask
-  --force       replaces, or removes, also what was changed by hand
-  --uninstall   takes away what was installed; the configuration and the keys stay
-  --root DIR    below this folder instead of /'
+  --dry-run     only show it
+  --yes         do not ask
+  --force       also replace or remove files that were changed by hand
+  --uninstall   remove what was installed; the configuration and the keys stay
+  --root DIR    install below this folder instead of /'
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/steps.sh"

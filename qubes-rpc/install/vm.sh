@@ -2,17 +2,17 @@
 # Installs the receiver and its services in a backup qube.
 usage='usage: vm.sh [--dry-run] [--yes] [--force] [--uninstall] [--type TYPE] [--user NAME] [--archives DIR] [--root DIR]
 
-Installs the part of sparsebak that keeps archives, in a backup qube or its template: the receiver, and the three services by which
-dom0 calls it. It shows what it will do, and asks.
+Installs the receiver, which stores the archives, and the three services by which dom0 calls it, in a backup qube or its template. It
+shows what it will do, and asks.
 
-  --dry-run        only shows it
-  --yes            does not ask
-  --force          replaces, or removes, also what was changed by hand
-  --uninstall      takes away what was installed; configuration and archives stay
-  --type TYPE      appvm (in /usr/local and /rw, the rest is lost when the qube stops), template, or standalone; found out by itself
-  --user NAME      who the archives belong to in the qube; "user" unless said otherwise
-  --archives DIR   where the backup disk is mounted: makes a configuration that says so, if there is none
-  --root DIR       below this folder instead of /'
+  --dry-run        only show it
+  --yes            do not ask
+  --force          also replace or remove files that were changed by hand
+  --uninstall      remove what was installed; configuration and archives stay
+  --type TYPE      appvm (installs to /usr/local and /rw, which persist), template, or standalone (default: detected)
+  --user NAME      the user in the qube that owns the archives (default: user)
+  --archives DIR   where the backup disk is mounted; creates a configuration for it if there is none
+  --root DIR       install below this folder instead of /'
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/steps.sh"
