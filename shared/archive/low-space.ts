@@ -17,9 +17,13 @@ export function isLowSpace(text: string): boolean {
   return FORM.test(text);
 }
 
+export function isSize(text: string): boolean {
+  return isLowSpace(text) && !text.endsWith('%');
+}
+
 /** Bytes of `50GiB`, `50G`, `1073741824`. @throws `usage` */
 export function parseSize(text: string): number {
-  const size = isLowSpace(text) ? parseLowSpace(text) : undefined;
+  const size = isSize(text) ? parseLowSpace(text) : undefined;
   if (size !== undefined && 'bytes' in size) return size.bytes;
   throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no size, as 50MiB`);
 }

@@ -20,7 +20,7 @@ export interface Typed {
 
 /** The agent, or another program, on a terminal of its own; gives its exit status and all that the terminal showed. */
 export async function onTerminal(
-  lab: Lab,
+  lab: Pick<Lab, 'config' | 'folder' | 'env'>,
   args: readonly string[],
   answers: readonly Typed[],
   { columns = 100, program = AGENT }: { readonly columns?: number; readonly program?: string } = {},

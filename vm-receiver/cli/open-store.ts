@@ -5,7 +5,7 @@ import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
 
 /** The archives where the configuration says that they are. */
-export function openStore({ root, requireMount, minFreeBytes, minFreeInodes, rules }: Settings): Store {
+export function openStore({ root, requireMount, minFreeBytes, minFreeInodes, rules, keeping }: Settings): Store {
   const floors = { freeBytes: minFreeBytes, freeInodes: minFreeInodes };
-  return new FilesStore(systemDisk, { root, requireMount, floors, rules, locking: LINGERING });
+  return new FilesStore(systemDisk, { root, requireMount, floors, rules, keeping, locking: LINGERING });
 }

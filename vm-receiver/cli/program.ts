@@ -7,6 +7,7 @@ import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { addHelpCommand } from '../../shared/cli/help-command.ts';
 import { type SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { GRANTS, type Grant } from '../../shared/wire/messages.ts';
+import { addKept } from './kept-options.ts';
 import { LEVELS, type Level } from './level.ts';
 import { RELEASE } from '../../shared/release.ts';
 import { addMaintenance } from './maintenance.ts';
@@ -83,6 +84,9 @@ Fields of the configuration (TOML):
   autoprune = "policy"        "policy": prune always; "space": only while the disk runs low
   low_space = "10%"           free space below which the disk runs low: a share or a size ("50GiB")
   scrub_every = "30d"         time in which scrub reads everything once
+  kept_catalogues = 32        number of newest catalogues that are kept
+  kept_days = 30              days whose last catalogue is kept, too, and how long replaced and removed slots are kept
+  kept_size = "1GiB"          the most that kept catalogues may take up
   [retention]                 what prune keeps: keep_last, keep_hourly, keep_daily, keep_weekly,
   keep_daily = 7              keep_monthly, keep_yearly = COUNT, keep_within = "30d"
 
@@ -134,6 +138,7 @@ Examples:
       }),
     );
   addMaintenance(program, runs, settings, () => program.opts<GlobalOptions>().json ?? false);
+  addKept(program, runs, settings, () => program.opts<GlobalOptions>().json ?? false);
   addHelpCommand(program);
   return program;
 }

@@ -5,13 +5,14 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { TomlError, parse } from 'smol-toml';
 import * as z from 'zod';
-import { isLowSpace, parseLowSpace, type LowSpace } from '../../shared/archive/low-space.ts';
+import { isLowSpace, isSize, parseLowSpace, parseSize, type LowSpace } from '../../shared/archive/low-space.ts';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { DURATION, parseDuration, policyOf, retentionFields } from '../../shared/archive/retention-fields.ts';
 import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
-import type { Rules } from '../store/store.ts';
+import { KEEPING } from '../store/keeping.ts';
+import type { Keeping, Rules } from '../store/store.ts';
 
 const FILES = ['/rw/config/sparsebak/receiver.toml', '/etc/sparsebak/receiver.toml'];
 
@@ -37,6 +38,9 @@ const schema = z.strictObject({
   autoprune: z.enum(['policy', 'space']).default('policy'),
   low_space: z.string().refine(isLowSpace, 'must be a share or a size, as in "10%" or "50GiB"').default('10%'),
   scrub_every: z.string().regex(DURATION, 'must be a number and m, h, d or w, as in "30d"').default('30d'),
+  kept_catalogues: z.number().int().min(1).max(10_000).default(KEEPING.catalogues),
+  kept_days: z.number().int().min(0).max(36_500).default(KEEPING.days),
+  kept_size: z.string().refine(isSize, 'must be a size, as in "1GiB"').default('1GiB'),
   retention: z.strictObject(retentionFields).default({}),
 });
 
@@ -50,6 +54,7 @@ export interface Settings {
   /** Qubes that may call, where the call comes from one. */
   readonly callers: readonly string[];
   readonly rules: Rules;
+  readonly keeping: Keeping;
   readonly retention: RetentionPolicy;
   /** When `prune` takes away what the retention lets go: always, or only while the disk runs low. */
   readonly autoprune: 'policy' | 'space';
@@ -85,6 +90,7 @@ export function loadSettings({ root, archive, config }: Given): Settings {
     minFreeInodes: fields.min_free_inodes,
     callers: fields.callers,
     rules: { minKeep: fields.min_keep, allowDelete: fields.allow_delete },
+    keeping: { catalogues: fields.kept_catalogues, days: fields.kept_days, bytes: parseSize(fields.kept_size) },
     retention: policyOf(fields.retention),
     autoprune: fields.autoprune,
     lowSpace: parseLowSpace(fields.low_space),

@@ -38,6 +38,9 @@ interface Report extends Pick<Space, 'totalBytes' | 'freeBytes'> {
   readonly diskBytes: number;
   /** What would be taken up besides if nothing were shared. */
   readonly savedBytes: number;
+  /** Catalogues and key slots that are kept, and what they take up; counted above. */
+  readonly keptFiles: number;
+  readonly keptBytes: number;
   /** What pruning by the configuration's policy would free; null where there is none. */
   readonly policyFreedBytes: number | null;
   readonly volumes: readonly VolumeReport[];
@@ -67,13 +70,16 @@ async function reportOn(
     if (report !== undefined) volumes.push(report);
   }
   const shared = await archive.sharedUsage();
+  const kept = await archive.keptUsage();
   const { totalBytes, freeBytes } = archive.space();
   return {
     archive: name,
     totalBytes,
     freeBytes,
-    diskBytes: volumes.reduce((sum, { diskBytes }) => sum + diskBytes, shared.diskBytes),
+    diskBytes: volumes.reduce((sum, { diskBytes }) => sum + diskBytes, shared.diskBytes + kept.diskBytes),
     savedBytes: shared.savedBytes,
+    keptFiles: kept.files,
+    keptBytes: kept.diskBytes,
     policyFreedBytes: isEmptyPolicy(policy) ? null : await freedBy(archive, policy, troubles),
     volumes,
   };
@@ -121,9 +127,11 @@ async function freedBy(archive: ArchiveStore, policy: RetentionPolicy, troubles:
 }
 
 function describe(report: Report): string {
-  const { archive, diskBytes, savedBytes, policyFreedBytes, freeBytes, totalBytes, volumes } = report;
+  const { archive, diskBytes, savedBytes, keptFiles, keptBytes, policyFreedBytes, freeBytes, totalBytes, volumes } =
+    report;
   const more = [
     savedBytes > 0 ? `, ${formatBytes(savedBytes)} saved by sharing` : '',
+    keptFiles > 0 ? `, ${formatBytes(keptBytes)} in ${keptFiles} kept catalogues and slots` : '',
     policyFreedBytes === null ? '' : `, ${formatBytes(policyFreedBytes)} would be freed by "prune"`,
     `; the disk has ${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free`,
   ];

@@ -144,6 +144,33 @@ export interface Rules {
   readonly allowDelete: boolean;
 }
 
+/** How much is kept of what was replaced or removed, by the receiver's own configuration. */
+export interface Keeping {
+  /** So many of the newest catalogues, at least one. */
+  readonly catalogues: number;
+  /** The last catalogue of each of so many days, and key slots that were replaced or removed for so many. */
+  readonly days: number;
+  /** Bytes of catalogues, at most. */
+  readonly bytes: number;
+}
+
+/** A catalogue or key slot as it was put. */
+export interface KeptVersion {
+  /** Grows with each put in the archive. */
+  readonly number: number;
+  /** The slot's name; undefined for a catalogue. */
+  readonly slot: string | undefined;
+  /** When it was put, by the receiver's clock, in milliseconds since 1970. */
+  readonly time: number;
+  readonly sha256: string;
+  /** 0 where only the checksum was kept. */
+  readonly bytes: number;
+  /** `current`: put last; `replaced` by a later one; `removed`: the slot was removed. */
+  readonly standing: 'current' | 'replaced' | 'removed';
+  /** When a slot that was replaced or removed goes, in milliseconds since 1970. Undefined for what stays until others come. */
+  readonly until: number | undefined;
+}
+
 export interface Space {
   readonly totalBytes: number;
   readonly freeBytes: number;
@@ -211,14 +238,28 @@ export interface ArchiveStore {
 
   /** @param onLost told of a slot that is lost or cannot be read, which is left out then. Without this it is an error */
   slots(onLost?: OnLost<string>): Iterable<Slot>;
-  /** Durable when it returns; replaces a slot of that name. @throws Refusal `bad-request` for what has not the form of a slot */
+  /** Durable when it returns; replaces a slot of that name, which is kept. @throws Refusal `bad-request` for what has not the form of a slot */
   putSlot(slot: Slot): Promise<void>;
-  /** Durable when it returns; there may be no such slot. */
+  /** Durable when it returns; there may be no such slot. It is kept. */
   dropSlot(name: string): Promise<void>;
+
+  /** What was put as slot or catalogue, and is kept: catalogues first, then slots, each oldest first. */
+  kept(): readonly KeptVersion[];
+  /**
+   * Puts a version that is kept in its place again, as if it came anew; durable when it returns.
+   * @throws Refusal `not-found` where there is no such version; `refused` where only its checksum is, or there would be too many slots
+   */
+  putBack(number: number): Promise<KeptVersion>;
+  /**
+   * Removes a version ahead of its time; durable when it returns.
+   * @throws Refusal `not-found` where there is no such version; `refused` for the current one
+   */
+  forget(number: number): Promise<void>;
 
   catalogue(): Pieces;
   /**
-   * Replaces the catalogue whose SHA-512/256 is given; durable when it returns. Succeeds when the new one is there already.
+   * Replaces the catalogue whose SHA-512/256 is given, and keeps it; durable when it returns. One that is lost, or cannot be read, counts as one
+   * without bytes. Succeeds when the new one is there already.
    * @throws Refusal `conflict` when another one is there, `bad-request` for what has not the form of a catalogue; nothing changed
    */
   putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void>;
@@ -299,6 +340,9 @@ export interface ArchiveStore {
   usage(volume: VolumeId, session: SessionName | undefined): Promise<Usage | undefined>;
 
   sharedUsage(): Promise<SharedUsage>;
+
+  /** What all that is kept takes up. */
+  keptUsage(): Promise<Usage>;
 
   /**
    * Finishes all that was cut off in the archive.

@@ -141,6 +141,9 @@ test('the configuration: its fields, all that are wrong by name, and what the co
   assert.equal(noToml.status, 2);
   assert.match(noToml.stderr, /receiver\.toml/);
   assert.equal(receiver('--config', '/nowhere.toml', 'list').status, 2);
+  const kept = withConfig(`root = "${root}"\nkept_catalogues = 0\nkept_days = -1\nkept_size = "10%"\n`, 'list');
+  for (const field of ['kept_catalogues', 'kept_days', 'kept_size'])
+    assert.match(kept.stderr, new RegExp(`${field}: `));
   const mount = withConfig(`root = "${root}"\nrequire_mount = true\n`, 'list');
   assert.equal(mount.status, 5);
   assert.match(mount.stderr, /not mounted/);
@@ -245,15 +248,25 @@ test('stats shows what each session takes up, and what pruning it would free', a
   const file = join(scratchFor(t), 'receiver.toml');
   writeFileSync(file, `root = "${root}"\n[retention]\nkeep_last = 1\n`);
   const { archives } = json(receiver('--config', file, 'stats', '--json')) as {
-    archives: { policyFreedBytes: number; volumes: { sessions: { freedBytes: number | null }[] }[] }[];
+    archives: {
+      policyFreedBytes: number;
+      keptFiles: number;
+      keptBytes: number;
+      diskBytes: number;
+      volumes: { diskBytes: number; sessions: { freedBytes: number | null }[] }[];
+    }[];
   };
   assert.equal(archives[0]?.policyFreedBytes, 17);
+  const { keptFiles, keptBytes, diskBytes, volumes } = archives[0];
+  assert.equal(keptFiles, 2);
+  assert.ok(keptBytes > 0);
+  assert.equal(diskBytes, keptBytes + (volumes[0]?.diskBytes ?? NaN));
   assert.deepEqual(
     archives[0].volumes[0]?.sessions.map(({ freedBytes }) => freedBytes),
     [17, null],
   );
   const { stdout } = receiver('stats', '--root', root);
-  assert.match(stdout, /^laptop: .* on disk; the disk has .* free$/m);
+  assert.match(stdout, /^laptop: .* on disk, .* in 2 kept catalogues and slots; the disk has .* free$/m);
   assert.match(stdout, /^ {2}cd+cd\S+ +S_20261123-000001 +.* 17 B$/m);
   assert.match(stdout, /^ {2}cd+cd\S+ +S_20261123-000002 +.* stays$/m);
 });

@@ -6,6 +6,7 @@ import type { Rules } from '../../../vm-receiver/store/store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import { Random } from '../../fixtures/random.ts';
 import { storeConformance } from './conformance.ts';
+import { keptConformance } from './kept-conformance.ts';
 import { faultyDisk, shortDisk, type Fault } from './faulty-disk.ts';
 import { lifeConformance, type WithStore } from './life-conformance.ts';
 import { inspect, live, nothingAnswered } from './history.ts';
@@ -26,8 +27,10 @@ const onMemoryDisk: WithStore = async (use, rules) => {
 const onShortDisk: WithStore = (use, rules) => use(storeOn(shortDisk(new MemoryDisk()), rules));
 
 storeConformance('files on a disk in memory', onMemoryDisk);
+keptConformance('files on a disk in memory', onMemoryDisk);
 lifeConformance('files on a disk in memory', onMemoryDisk);
 storeConformance('S3: files on a disk that takes and gives a byte at a time', onShortDisk);
+keptConformance('S3: files on a disk that takes and gives a byte at a time', onShortDisk);
 lifeConformance('S3: files on a disk that takes and gives a byte at a time', onShortDisk);
 
 /** Runs the history with one fault, then without; gives what failed, or undefined once the fault lies past the end. */

@@ -3,6 +3,7 @@ import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
 import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
 import { makeScratch } from '../../fixtures/scratch.ts';
 import { storeConformance } from './conformance.ts';
+import { keptConformance } from './kept-conformance.ts';
 import { lifeConformance, type WithStore } from './life-conformance.ts';
 
 const withStore: WithStore = async (use, rules) => {
@@ -16,4 +17,5 @@ const withStore: WithStore = async (use, rules) => {
 };
 
 storeConformance('files', withStore);
+keptConformance('files', withStore);
 lifeConformance('files', withStore);

@@ -1,6 +1,8 @@
 import { MemoryStore } from '../../../vm-receiver/store/memory/memory-store.ts';
 import { storeConformance } from './conformance.ts';
+import { keptConformance } from './kept-conformance.ts';
 import { lifeConformance } from './life-conformance.ts';
 
 storeConformance('memory', (use) => use(new MemoryStore()));
+keptConformance('memory', (use) => use(new MemoryStore()));
 lifeConformance('memory', (use, rules) => use(new MemoryStore(rules)));

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -28,11 +29,14 @@ import {
   VOLUME,
   beginSession,
   bytes,
+  catalogueOf,
   commitSession,
   impatient,
   newArchive,
   pairingId,
+  saidBy,
   sessionName,
+  slotOf,
   stored,
 } from './scene.ts';
 
@@ -91,7 +95,8 @@ const OWN = [
   `volumes/${VOLUME}/name`,
   `scrub/${VOLUME}`,
 ];
-const OF_ALL = ['scrub', 'pool'];
+const OF_ALL = ['scrub', 'pool', 'kept/keys', 'kept/catalogues'];
+const KEPT = ['kept'];
 
 const everything: ScrubRequest = {
   now: Date.now(),
@@ -136,6 +141,24 @@ async function archiveOf(root: string): Promise<ArchiveStore> {
   return archive;
 }
 
+/** What opens an archive is put and removed, whatever has become of what was kept. */
+async function putAnew(archive: ArchiveStore): Promise<void> {
+  const [one, two] = ['catalogue 1', 'catalogue 2'].map((said) => catalogueOf(said, { encrypted: false }));
+  await archive.putSlot({ name: 'passphrase', data: slotOf('other') });
+  await archive.putSlot({ name: 'recovery', data: slotOf('r') });
+  await archive.putCatalogue(createHash('sha512-256').update(one!).digest(), two!);
+  await archive.dropSlot('passphrase');
+  assert.deepEqual(
+    [...archive.slots()].map(({ data }) => saidBy(data)),
+    ['r'],
+  );
+  assert.equal(saidBy(archive.catalogue()), 'catalogue 2');
+  const kept = archive.kept();
+  const { number } = kept.find(({ slot, standing }) => slot === 'passphrase' && standing === 'removed')!;
+  await archive.putBack(number);
+  assert.equal([...archive.slots()].length, 2);
+}
+
 /** Everything that the receiver does with an archive; content is what it was. */
 async function liveWith(archive: ArchiveStore): Promise<void> {
   assert.deepEqual(
@@ -178,13 +201,14 @@ describe('S12: what the receiver writes for itself stops no command, whatever it
       const root = makeScratch('own');
       try {
         // Each volume's, and then those of all.
-        for (const some of [OWN, OF_ALL]) {
+        for (const some of [OWN, OF_ALL, KEPT]) {
           const archive = await archiveOf(join(root, String(some.length)));
           for (const own of some) {
             const path = join(root, String(some.length), LAPTOP, own);
             rmSync(path, { recursive: true, force: true });
             await make(path);
           }
+          await putAnew(archive);
           await liveWith(archive);
         }
       } finally {

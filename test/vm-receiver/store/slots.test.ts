@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { ArchiveName } from '../../../shared/archive/names.ts';
@@ -12,7 +13,7 @@ import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import type { ArchiveStore } from '../../../vm-receiver/store/store.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
-import { catalogueOf, newArchive, saidBy, slotOf } from './scene.ts';
+import { catalogueOf, newArchive, refusedAs, saidBy, slotOf } from './scene.ts';
 
 const name = 'laptop' as ArchiveName;
 const patience = { seconds: 1, signal: new AbortController().signal };
@@ -56,6 +57,11 @@ async function archiveOn(
   return { archive: await new FilesStore(disk(folder), options).open(name, patience), folder };
 }
 
+function replaceBy(folder: string, make: (path: string) => void): void {
+  rmSync(join(folder, 'catalogue'));
+  make(join(folder, 'catalogue'));
+}
+
 function given(archive: ArchiveStore): { slots: (string | undefined)[]; lost: string[] } {
   const lost: string[] = [];
   const slots = [...archive.slots((slot) => lost.push(slot))].map(({ data }) => saidBy(data));
@@ -78,17 +84,21 @@ test('a slot’s folder that is gone holds none, and is made by the next slot', 
   assert.deepEqual(given(archive), { slots: ['new'], lost: [] });
 });
 
-test('S2 a catalogue that cannot be read is replaced as one without bytes, and by that alone', async (t) => {
-  const cases: ((folder: string) => Disk)[] = [
-    (folder) => badDisk(join(folder, 'catalogue'), 'EIO'),
-    (folder) => (rmSync(join(folder, 'catalogue')), systemDisk),
-    (folder) => (writeFileSync(join(folder, 'catalogue'), Buffer.alloc(17 * 2 ** 20)), systemDisk),
+test('S2 S12 a catalogue that cannot be read is replaced as one without bytes, and by that alone', async (t) => {
+  const cases: [answer: string, disk: (folder: string) => Disk][] = [
+    ['io', (folder) => badDisk(join(folder, 'catalogue'), 'EIO')],
+    ['conflict', (folder) => (rmSync(join(folder, 'catalogue')), systemDisk)],
+    ['io', (folder) => (writeFileSync(join(folder, 'catalogue'), Buffer.alloc(17 * 2 ** 20)), systemDisk)],
+    ['io', (folder) => (replaceBy(folder, (path) => execFileSync('mkfifo', [path])), systemDisk)],
+    ['io', (folder) => (replaceBy(folder, (path) => symlinkSync(path, path)), systemDisk)],
+    ['io', (folder) => (replaceBy(folder, (path) => symlinkSync('/etc/hostname', path)), systemDisk)],
+    ['conflict', (folder) => (writeFileSync(join(folder, 'catalogue'), ''), systemDisk)],
   ];
-  for (const each of cases) {
+  for (const [answer, each] of cases) {
     const { archive, folder } = await archiveOn(t, each);
     const next = catalogueOf('next');
     const old = createHash('sha512-256').update(catalogueOf('catalogue')).digest();
-    await assert.rejects(archive.putCatalogue(old, next), (error) => (error as Refusal).answer === 'conflict');
+    await assert.rejects(archive.putCatalogue(old, next), refusedAs(answer));
     await archive.putCatalogue(EMPTY, next);
     assert.equal(saidBy(readFileSync(join(folder, 'catalogue'))), 'next');
   }

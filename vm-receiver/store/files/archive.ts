@@ -2,14 +2,15 @@
  * An archive of the layout `files`, as one connection has it open. The lock of the archive's own folder is held alone for
  * the moments in which its catalogue or a slot is replaced.
  */
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ArchiveId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
 import { MAX_CATALOGUE, mustBeCatalogue, mustBeSlot } from '../form.ts';
-import { Refusal, attempt, attemptAsync, isLoss } from '../refusal.ts';
+import { Refusal, attempt, attemptAsync } from '../refusal.ts';
 import type {
   ArchiveStore,
+  Keeping,
+  KeptVersion,
   Patience,
   Pieces,
   Hurt,
@@ -36,21 +37,23 @@ import { deleteVolume, finishDeleting } from './delete.ts';
 import type { Description } from './description.ts';
 import type { Disk } from './disk.ts';
 import { freedByPruning } from './freed.ts';
+import { forgetVersion, keptVersions, putBack } from './kept-versions.ts';
 import { MAX_INDEX, MAX_PAGE } from './lengths.ts';
 import { listHeads, listSlots, listVolumes, sessionsOf, volumeIds } from './listing.ts';
 import type { HeldLock } from './held-lock.ts';
 import { archiveLocks, type ArchiveLocks, type LockTiming } from './locks.ts';
 import { damageOf, mendPart } from './mend.ts';
-import { CATALOGUE, INDEX, KEYS, POOL, VOLUME_NAME, volumeFolder } from './paths.ts';
+import { CATALOGUE, INDEX, KEPT, KEYS, POOL, VOLUME_NAME, volumeFolder } from './paths.ts';
 import { volumePlace, type ArchivePlace, type VolumePlace } from './place.ts';
 import { resolveSend } from './resolve.ts';
 import type { FilesSend } from './send.ts';
+import { CATALOGUE_OBJECT, mustReplace, putObject, removeSlot, slotObject } from './objects.ts';
 import { Pool } from './pool.ts';
 import { finishPruning, pruneSession, tryFinishPruning } from './pruning.ts';
 import { protectSession } from './protect.ts';
 import { VolumeReaders } from './readers.ts';
 import { newestVisible } from './sessions.ts';
-import { nonEmpty, pieces, readFully, readSmall, withFile } from './small-file.ts';
+import { nonEmpty, pieces, readFully, withFile } from './small-file.ts';
 import type { Floors } from './space.ts';
 import { scrubArchive } from './scrub.ts';
 import { newTally, shareVolume, sweepPool } from './sharing.ts';
@@ -61,6 +64,7 @@ import { VolumeCheck } from './volume-check.ts';
 export interface Terms {
   readonly floors: Floors;
   readonly rules: Rules;
+  readonly keeping: Keeping;
   readonly patience: Patience;
   readonly locking: LockTiming;
 }
@@ -79,7 +83,12 @@ export class FilesArchive implements ArchiveStore {
   readonly #readers: VolumeReaders;
   readonly #sends = new Set<FilesSend>();
 
-  constructor(disk: Disk, path: string, description: Description, { floors, rules, patience, locking }: Terms) {
+  constructor(
+    disk: Disk,
+    path: string,
+    description: Description,
+    { floors, rules, keeping, patience, locking }: Terms,
+  ) {
     this.id = description.id;
     this.chunkSize = description.chunkSize;
     this.encrypted = description.encrypted;
@@ -93,10 +102,12 @@ export class FilesArchive implements ArchiveStore {
     this.#place = {
       disk,
       archive: path,
+      form: description,
       chunkSize: this.chunkSize,
       dedup: this.dedup,
       floors,
       rules,
+      keeping,
       patience,
       locks: this.#locks,
       readers: this.#readers,
@@ -108,22 +119,34 @@ export class FilesArchive implements ArchiveStore {
   }
 
   async putSlot(slot: Slot): Promise<void> {
-    const { name, data } = slot;
     mustBeSlot(this, slot);
-    await this.#alone(`write ${KEYS}/${name}`, () => {
+    await this.#alone(`write ${KEYS}/${slot.name}`, () => {
       // The folder may be lost with all slots in it.
       if (this.#disk.kindOf(this.#at(KEYS)) === undefined) {
         this.#disk.makeFolder(this.#at(KEYS));
         this.#disk.syncFolder(this.#path);
       }
-      this.#disk.replace(this.#at(`${KEYS}/${name}`), data);
+      putObject(this.#place, slotObject(slot.name), slot.data);
     });
   }
 
   async dropSlot(name: string): Promise<void> {
     await this.#alone(`remove ${KEYS}/${name}`, () => {
-      this.#disk.remove(this.#at(`${KEYS}/${name}`));
-      this.#disk.syncFolder(this.#at(KEYS));
+      removeSlot(this.#place, name);
+    });
+  }
+
+  kept(): readonly KeptVersion[] {
+    return attempt(`list ${KEPT}`, () => keptVersions(this.#place));
+  }
+
+  async putBack(number: number): Promise<KeptVersion> {
+    return await this.#alone(`put version ${number} back`, () => putBack(this.#place, number));
+  }
+
+  async forget(number: number): Promise<void> {
+    await this.#alone(`remove version ${number}`, () => {
+      forgetVersion(this.#place, number);
     });
   }
 
@@ -134,27 +157,9 @@ export class FilesArchive implements ArchiveStore {
   async putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void> {
     mustBeCatalogue(this, catalogue);
     await this.#alone(`write ${CATALOGUE}`, () => {
-      const { bytes: there, loss } = this.#catalogueThere();
-      // Put again even when it is the same: whoever put it may have been killed before it was durable.
-      const same = Buffer.compare(there, catalogue) === 0;
-      if (!same && !createHash('sha512-256').update(there).digest().equals(replaces)) {
-        throw loss ?? new Refusal('conflict', 'the catalogue to replace is not the one that is there');
-      }
-      this.#disk.replace(this.#at(CATALOGUE), catalogue);
+      mustReplace(this.#place, replaces, catalogue);
+      putObject(this.#place, CATALOGUE_OBJECT, catalogue);
     });
-  }
-
-  /** Without bytes where it is lost: dom0 has it, and puts it again. */
-  #catalogueThere(): { readonly bytes: Uint8Array; readonly loss?: Refusal } {
-    try {
-      const bytes = attempt(`read ${CATALOGUE}`, () =>
-        readSmall(this.#disk, this.#at(CATALOGUE), CATALOGUE, MAX_CATALOGUE),
-      );
-      return { bytes: bytes ?? new Uint8Array(0) };
-    } catch (error) {
-      if (!isLoss(error)) throw error;
-      return { bytes: new Uint8Array(0), loss: error };
-    }
   }
 
   volumes(onLost?: OnLost<VolumeId>): Iterable<VolumeSummary> {
@@ -253,6 +258,10 @@ export class FilesArchive implements ArchiveStore {
     });
   }
 
+  async keptUsage(): Promise<Usage> {
+    return await attemptAsync(`look at ${KEPT}`, () => usageOf(this.#disk, [this.#at(KEPT)], false));
+  }
+
   async tidy(onRefused?: OnLost<VolumeId>): Promise<number> {
     this.#mustBeWritable();
     let bytes = await finishDeleting(this.#place);
@@ -330,9 +339,9 @@ export class FilesArchive implements ArchiveStore {
     }
   }
 
-  async #alone(what: string, change: () => void): Promise<void> {
+  async #alone<T>(what: string, change: () => T): Promise<T> {
     this.#mustBeWritable();
-    await attemptAsync(what, () => this.#locks.changing.during('alone', change));
+    return await attemptAsync(what, () => this.#locks.changing.during('alone', change));
   }
 
   #mustBeWritable(): void {

@@ -57,17 +57,18 @@ export async function* inspectFolder(
     if (!sums.has(file) && !there.includes(file)) yield { file, problem: 'missing', sum: undefined };
 }
 
-/** One file, and the bytes that were read of it; `sum` is undefined where none is known of it. */
+/** One file of at most `max` bytes, and the bytes that were read of it; `sum` is undefined where none is known of it. */
 export function inspectFile(
   disk: Disk,
   path: string,
   sum: string | undefined,
+  max = maxLength(basename(path)),
 ): { readonly problem: Problem | undefined; readonly bytes: number | undefined } {
   try {
     if (disk.kindOf(path) === undefined)
       return { problem: sum === undefined ? undefined : 'missing', bytes: undefined };
     if (sum === undefined) return { problem: 'unlisted', bytes: undefined };
-    const { digest, bytes } = hashFile(disk, path, maxLength(basename(path)));
+    const { digest, bytes } = hashFile(disk, path, max);
     return { problem: digest === sum ? undefined : 'different', bytes };
   } catch (error) {
     return { problem: problemOf(error), bytes: undefined };

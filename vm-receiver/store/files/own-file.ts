@@ -56,6 +56,21 @@ export function makeOwnFolder(disk: Disk, path: string): boolean {
   return ownKind(disk, path) === 'folder';
 }
 
+/**
+ * Makes the folder where there is none that can be listed: whatever is in its place is put aside. Throws the system's error where there is
+ * none afterwards.
+ */
+export function makeUsableFolder(disk: Disk, path: string): void {
+  const isUsable = () => makeOwnFolder(disk, path) && ifPossible(() => disk.list(path)) !== undefined;
+  // Asked twice, since a disk may fail once.
+  if (isUsable() || isUsable()) return;
+  ifPossible(() => {
+    putAside(disk, path);
+  });
+  if (disk.kindOf(path) === undefined) disk.makeFolder(path);
+  disk.list(path);
+}
+
 /** Puts a file in the place of one of the receiver's own, whatever is there. */
 export function renameToOwn(disk: Disk, from: string, own: string): void {
   if (disk.kindOf(own) === 'folder') putAside(disk, own);

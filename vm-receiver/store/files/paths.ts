@@ -10,6 +10,7 @@ export const KEYS = 'keys';
 export const VOLUMES = 'volumes';
 export const POOL = 'pool';
 export const SCRUB = 'scrub';
+export const KEPT = 'kept';
 export const SENDING = 'sending';
 /** Behind the name of a link that is about to take another's place. */
 export const LINK = '.link';

@@ -3,7 +3,8 @@
  */
 import { join } from 'node:path';
 import type { VolumeId } from '../../../shared/archive/names.ts';
-import type { Patience, Rules } from '../store.ts';
+import type { FormOf } from '../form.ts';
+import type { Keeping, Patience, Rules } from '../store.ts';
 import type { ArchiveLocks } from './locks.ts';
 import type { Disk } from './disk.ts';
 import { volumeFolder } from './paths.ts';
@@ -14,10 +15,12 @@ export interface ArchivePlace {
   readonly disk: Disk;
   /** The archive's folder. */
   readonly archive: string;
+  readonly form: FormOf;
   readonly chunkSize: number;
   readonly dedup: boolean;
   readonly floors: Floors;
   readonly rules: Rules;
+  readonly keeping: Keeping;
   readonly patience: Patience;
   readonly locks: ArchiveLocks;
   readonly readers: VolumeReaders;

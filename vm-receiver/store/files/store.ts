@@ -5,11 +5,13 @@ import { join, resolve } from 'node:path';
 import { isArchiveName, isId, type ArchiveName } from '../../../shared/archive/names.ts';
 import { systemCode } from '../../../shared/errors.ts';
 import { MAX_CATALOGUE, mustBeCatalogue, mustBeSlot } from '../form.ts';
+import { KEEPING } from '../keeping.ts';
 import { Refusal, attempt, attemptAsync } from '../refusal.ts';
-import type { ArchiveStore, NewArchive, Patience, Rules, Store } from '../store.ts';
+import type { ArchiveStore, Keeping, NewArchive, Patience, Rules, Store } from '../store.ts';
 import { FilesArchive } from './archive.ts';
 import { describeArchive, readDescription } from './description.ts';
 import type { Disk } from './disk.ts';
+import { keepFirst } from './kept.ts';
 import { FolderLock } from './lock.ts';
 import { AT_ONCE, type LockTiming } from './locks.ts';
 import { ownKind } from './own-file.ts';
@@ -24,6 +26,8 @@ export interface FilesStoreOptions {
   readonly floors: Floors;
   /** One session stays and volumes may be deleted, unless this says otherwise. */
   readonly rules?: Rules;
+  /** KEEPING, unless this says otherwise. */
+  readonly keeping?: Keeping;
   /** Locks are let go of at once, unless this says otherwise. */
   readonly locking?: LockTiming;
 }
@@ -110,6 +114,7 @@ export class FilesStore implements Store {
     writeNew(this.#disk, join(draft, DESCRIPTION), Buffer.from(describeArchive(archive)));
     writeNew(this.#disk, join(draft, CATALOGUE), archive.catalogue);
     for (const { name, data } of archive.slots) writeNew(this.#disk, join(draft, KEYS, name), data);
+    keepFirst(this.#disk, draft, archive);
   }
 
   /** Archives that were being made when their maker was killed. */
@@ -134,8 +139,8 @@ export class FilesStore implements Store {
       if (this.#disk.kindOf(path) !== 'folder') throw new Refusal('not-found', `there is no archive ${name}`);
       return readDescription(this.#disk, path, name);
     });
-    const { floors, rules = RULES, locking = AT_ONCE } = this.#options;
-    return new FilesArchive(this.#disk, path, description, { floors, rules, patience, locking });
+    const { floors, rules = RULES, keeping = KEEPING, locking = AT_ONCE } = this.#options;
+    return new FilesArchive(this.#disk, path, description, { floors, rules, keeping, patience, locking });
   }
 
   archives(): ArchiveName[] {

@@ -4,10 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import type { ArchiveId, ArchiveName, SessionName, VolumeId } from '../../../shared/archive/names.ts';
+import { MAX_SLOTS } from '../../../shared/wire/limits.ts';
 import { mustBeCatalogue, mustBeSlot } from '../form.ts';
 import { Refusal } from '../refusal.ts';
 import type {
   ArchiveStore,
+  KeptVersion,
   NewArchive,
   Pieces,
   Hurt,
@@ -29,12 +31,14 @@ import type {
 } from '../store.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
 import { mustBeDeletable, mustBePrunable } from '../rules.ts';
+import { MemoryKept } from './memory-kept.ts';
 import { pruneInMemory, storedBytes } from './memory-prune.ts';
 import { MemorySend, type MemorySession, type MemoryVolume } from './memory-send.ts';
 
 interface Content {
   readonly created: NewArchive;
   readonly slots: Map<string, Uint8Array>;
+  readonly kept: MemoryKept;
   catalogue: Uint8Array;
   readonly volumes: Map<VolumeId, MemoryVolume>;
 }
@@ -57,7 +61,10 @@ export class MemoryStore implements Store {
     if (there !== undefined) return;
     const slots = new Map(archive.slots.map(({ name, data }) => [name, Uint8Array.from(data)]));
     const catalogue = Uint8Array.from(archive.catalogue);
-    this.#archives.set(archive.name, { created: archive, slots, catalogue, volumes: new Map() });
+    const kept = new MemoryKept();
+    kept.put(undefined, catalogue);
+    for (const [name, data] of slots) kept.put(name, data);
+    this.#archives.set(archive.name, { created: archive, slots, kept, catalogue, volumes: new Map() });
   }
 
   async open(name: ArchiveName): Promise<ArchiveStore> {
@@ -111,10 +118,35 @@ class MemoryArchive implements ArchiveStore {
     const { name, data } = slot;
     mustBeSlot(this, slot);
     this.#content.slots.set(name, Uint8Array.from(data));
+    this.#content.kept.put(name, Uint8Array.from(data));
   }
 
   async dropSlot(name: string): Promise<void> {
     this.#content.slots.delete(name);
+    this.#content.kept.put(name, undefined);
+  }
+
+  kept(): readonly KeptVersion[] {
+    return this.#content.kept.versions();
+  }
+
+  async putBack(number: number): Promise<KeptVersion> {
+    const { version, data } = this.#content.kept.get(number);
+    const { slot } = version;
+    if (slot !== undefined) {
+      if (!this.#content.slots.has(slot) && this.#content.slots.size >= MAX_SLOTS) {
+        throw new Refusal('refused', `the archive has ${MAX_SLOTS} key slots, and takes no more`);
+      }
+      await this.putSlot({ name: slot, data });
+    } else {
+      this.#content.catalogue = data;
+      this.#content.kept.put(undefined, data);
+    }
+    return version;
+  }
+
+  async forget(number: number): Promise<void> {
+    this.#content.kept.forget(number);
   }
 
   catalogue(): Pieces {
@@ -129,6 +161,7 @@ class MemoryArchive implements ArchiveStore {
       throw new Refusal('conflict', 'the catalogue to replace is not the one that is there');
     }
     this.#content.catalogue = Uint8Array.from(catalogue);
+    this.#content.kept.put(undefined, this.#content.catalogue);
   }
 
   *volumes(): Generator<VolumeSummary, void, undefined> {
@@ -230,6 +263,12 @@ class MemoryArchive implements ArchiveStore {
   }
 
   /** Nothing is ever cut off here. */
+  async keptUsage(): Promise<Usage> {
+    const versions = this.#content.kept.versions();
+    const bytes = versions.reduce((sum, version) => sum + version.bytes, 0);
+    return { files: versions.length, bytes, diskBytes: bytes, sharedBytes: 0 };
+  }
+
   async tidy(): Promise<number> {
     return 0;
   }
