@@ -3,6 +3,7 @@
  * The order is the point: content durable, then the name, then the folder that holds the name.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Makes a folder's entries durable (creations, renames, removals in it). */
@@ -28,6 +29,25 @@ export function writeDurably(path: string, content: Uint8Array | string, mode = 
   }
   renameSync(temporary, path);
   syncFolder(dirname(path));
+}
+
+/** The same without blocking, so that many files are made durable together. Nobody else may write this one meanwhile. */
+export async function writeDurablyAsync(path: string, content: Uint8Array | string, mode = 0o600): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await open(temporary, 'w', mode);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 /** Removes `path` durably; it may be gone already. */

@@ -86,7 +86,12 @@ async function deltaOf(source: Source, { older, newer }: SnapshotPair): Promise<
 }
 
 /** Without a delta no map can follow to the newer snapshot: all are dropped. */
-export function advance({ store }: Capture, state: PairingState, newer: SnapshotRef, delta: Delta): Advance {
+export async function advance(
+  { store }: Capture,
+  state: PairingState,
+  newer: SnapshotRef,
+  delta: Delta,
+): Promise<Advance> {
   if (delta.kind === 'unknown') {
     const dropped = state.maps.map(({ archive, pairing }) => ({ archive, pairing, reason: delta.reason }));
     return { state: { ...state, maps: [], tick: null }, changedBytes: 0, dropped };
@@ -107,7 +112,7 @@ export function advance({ store }: Capture, state: PairingState, newer: Snapshot
     const map = stored.value;
     map.noteSize(newer.size);
     for (const range of delta.ranges) map.mark(range);
-    maps.push(store.writeMap(state, { archive, pairing }, map));
+    maps.push(await store.writeMap(state, { archive, pairing }, map));
   }
   return { state: settledTick({ ...state, maps, tick: newer }), changedBytes: delta.bytes, dropped };
 }

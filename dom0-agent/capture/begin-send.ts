@@ -10,6 +10,7 @@ import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
 import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { DeltaMap } from './delta-map.ts';
+import { overlapped } from './overlapped.ts';
 import { releasedSnapshots, unpaired, type Base, type PairingState, type Pending } from './pairing.ts';
 
 export interface SendRequest {
@@ -55,9 +56,9 @@ export async function beginSend(capture: Capture, requests: readonly SendRequest
       if ('kind' in step) starts.push(step);
       else steps.push(step);
     }
-    for await (const { step, delta } of deltasSince(capture, steps)) {
-      starts.push(start(capture, step, delta, unneeded));
-    }
+    await overlapped(deltasSince(capture, steps), async ({ step, delta }) => {
+      starts.push(await start(capture, step, delta, unneeded));
+    });
     await removeSnapshots(capture, unneeded);
     return inOrderOf(
       requests.map(({ volume }) => volume),
@@ -92,23 +93,23 @@ function look(
   }
 }
 
-function start(
+async function start(
   capture: Capture,
   { request, state, newer: tock, lost }: SendStep,
   delta: Outcome<Delta>,
   unneeded: SnapshotRef[],
-): SendStart {
+): Promise<SendStart> {
   const { volume } = request;
   let unnamed = true;
   try {
     refuseTooLarge(request, tock);
     // A send can do without a delta: it compares in full.
     const known: Delta = delta.ok ? delta.value : { kind: 'unknown', reason: delta.error.message };
-    const moved = advance(capture, state, tock, known);
-    const next = joined(capture, moved.state, request, tock);
+    const moved = await advance(capture, state, tock, known);
+    const next = await joined(capture, moved.state, request, tock);
     // From here on the new state may be the durable one even if saving it fails, so neither snapshot may go then.
     unnamed = false;
-    capture.store.save(next);
+    await capture.store.save(next);
     unneeded.push(...releasedSnapshots(state, next));
     return { kind: 'begun', volume, tock, ...baseMap(capture, next, request, moved.dropped, lost) };
   } catch (error) {
@@ -132,12 +133,12 @@ function refuseUnresolved(state: PairingState, { volume, archive, pairing }: Sen
 }
 
 /** The state with the send under way in it, and its empty map where the source can serve one. */
-function joined(
+async function joined(
   { source, store }: Capture,
   state: PairingState,
   request: SendRequest,
   tock: SnapshotRef,
-): PairingState {
+): Promise<PairingState> {
   const { archive, pairing, chunkSize, base, volumeId, name, session, sequence } = request;
   const pending: Pending = {
     ...{ archive, pairing, tock, chunkSize, base, volumeId, name, session, sequence },
@@ -147,7 +148,7 @@ function joined(
   };
   const next = { ...state, missingSince: null, pending: [...state.pending, pending] };
   if (!source.frozen) return next;
-  const map = store.writeMap(state, { archive, pairing }, DeltaMap.empty(chunkSize, tock.size));
+  const map = await store.writeMap(state, { archive, pairing }, DeltaMap.empty(chunkSize, tock.size));
   return { ...next, tick: tock, maps: [...state.maps, map] };
 }
 

@@ -25,8 +25,8 @@ export async function checkpointed(
   checkpoint: Checkpoint,
   pageHashes: Uint8Array,
 ): Promise<void> {
-  await conclude(capture, send, (state, pending) => {
-    const pages = capture.store.writePages(state, send, pageHashes);
+  await conclude(capture, send, async (state, pending) => {
+    const pages = await capture.store.writePages(state, send, pageHashes);
     const earlier = (pending.progress?.checkpoints ?? []).filter(({ address }) => address < checkpoint.address);
     const progress = { ...pages, checkpoints: [...earlier, checkpoint].slice(-REMEMBERED) };
     return { ...state, pending: state.pending.map((entry) => (entry === pending ? { ...pending, progress } : entry)) };

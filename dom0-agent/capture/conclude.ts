@@ -3,8 +3,10 @@
  * pairing.json, and says again what a crash kept from being said.
  */
 import type { ArchiveId, PairingId } from '../../shared/archive/names.ts';
-import { SparsebakError } from '../../shared/errors.ts';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import type { SnapshotRef } from '../source/source.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
+import { overlapped } from './overlapped.ts';
 import { releasedSnapshots, settledTick, type MapRef, type PairingState, type Pending } from './pairing.ts';
 import type { RollingState } from './sample.ts';
 
@@ -16,14 +18,36 @@ export interface SendRef {
   readonly pairing: PairingId;
 }
 
+/** How a send ended: see `committed` and `unchanged`. */
+export interface Ending {
+  readonly kind: 'committed' | 'unchanged';
+  readonly send: SendRef;
+  readonly rolling: RollingState | undefined;
+}
+
+/** Notes how many sends ended, in one step. @returns what could not be noted, by volume */
+export async function ended(capture: Capture, endings: readonly Ending[]): Promise<Map<string, SparsebakError>> {
+  return await concludeAll(
+    capture,
+    endings.map(({ kind, send, rolling }) => ({
+      send,
+      change: kind === 'committed' ? asCommitted(send, rolling) : asUnchanged(send, rolling),
+    })),
+  );
+}
+
 /** The newest head carries the send's pairing id: the map that starts there is the archive's only one. */
 export async function committed(capture: Capture, send: SendRef, rolling?: RollingState): Promise<void> {
-  await conclude(capture, send, (state, pending) => ({
+  await conclude(capture, send, asCommitted(send, rolling));
+}
+
+function asCommitted(send: SendRef, rolling: RollingState | undefined): Change {
+  return (state, pending) => ({
     ...state,
     maps: state.maps.filter((map) => map.archive !== send.archive || map.pairing === send.pairing),
     pending: others(state, send).concat({ ...pending, outcome: 'committed', progress: null }),
     rolling: rolled(state, send, rolling),
-  }));
+  });
 }
 
 /** The newest head is another: the map of the head that did not come to be goes. */
@@ -40,7 +64,11 @@ export async function discarded(capture: Capture, send: SendRef): Promise<void> 
  * the tock takes the place of the one that starts at the base, under the base's pairing id.
  */
 export async function unchanged(capture: Capture, send: SendRef, rolling?: RollingState): Promise<void> {
-  await conclude(capture, send, (state, { base, outcome }) => {
+  await conclude(capture, send, asUnchanged(send, rolling));
+}
+
+function asUnchanged(send: SendRef, rolling: RollingState | undefined): Change {
+  return (state, { base, outcome }) => {
     if (base === null || outcome === 'committed') {
       throw new SparsebakError(
         'failed',
@@ -53,7 +81,7 @@ export async function unchanged(capture: Capture, send: SendRef, rolling?: Rolli
         ? state.maps
         : [...state.maps.filter((map) => map.archive !== send.archive), { ...fresh, pairing: base.pairing }];
     return { ...state, maps, pending: others(state, send), rolling: rolled(state, send, rolling) };
-  });
+  };
 }
 
 /**
@@ -69,12 +97,20 @@ export async function mistrusted(capture: Capture, send: SendRef): Promise<void>
   }));
 }
 
-/** The catalogue that lists the committed head is pinned: nothing is left to remember. */
-export async function settled(capture: Capture, send: SendRef): Promise<void> {
-  await conclude(capture, send, (state, { outcome }) => {
+/** The catalogue that lists the committed heads is pinned: nothing is left to remember of these sends. */
+export async function settled(capture: Capture, sends: readonly SendRef[]): Promise<void> {
+  const failures = await concludeAll(
+    capture,
+    sends.map((send) => ({ send, change: asSettled(send) })),
+  );
+  for (const error of failures.values()) throw error;
+}
+
+function asSettled(send: SendRef): Change {
+  return (state, { outcome }) => {
     if (outcome !== 'committed') throw new SparsebakError('failed', `${send.volume}: the send was not committed`);
     return { ...state, pending: others(state, send) };
-  });
+  };
 }
 
 /** The sends of this pool's volumes to one archive whose end, or whose place in the catalogue, is not known yet. */
@@ -89,18 +125,35 @@ export function unfinished(
   });
 }
 
+type Change = (state: PairingState, pending: Pending) => PairingState | Promise<PairingState>;
+
 /** Changes the state by a send under way; durable when it returns. */
-export async function conclude(
+export async function conclude(capture: Capture, send: SendRef, change: Change): Promise<void> {
+  for (const error of (await concludeAll(capture, [{ send, change }])).values()) throw error;
+}
+
+/** The same for many volumes, each once, and each of which may fail by itself. */
+async function concludeAll(
   capture: Capture,
-  send: SendRef,
-  change: (state: PairingState, pending: Pending) => PairingState,
-): Promise<void> {
+  conclusions: readonly { readonly send: SendRef; readonly change: Change }[],
+): Promise<Map<string, SparsebakError>> {
+  const failures = new Map<string, SparsebakError>();
+  if (conclusions.length === 0) return failures;
   await capture.lock.hold(async () => {
-    const state = capture.store.stateOf(capture.pool, send.volume);
-    const after = settledTick(change(state, pendingOf(state, send)));
-    capture.store.save(after);
-    await removeSnapshots(capture, releasedSnapshots(state, after));
+    const released: SnapshotRef[] = [];
+    await overlapped(conclusions, async ({ send, change }) => {
+      try {
+        const state = capture.store.stateOf(capture.pool, send.volume);
+        const after = settledTick(await change(state, pendingOf(state, send)));
+        await capture.store.save(after);
+        released.push(...releasedSnapshots(state, after));
+      } catch (error) {
+        failures.set(send.volume, asSparsebakError(error, 'io', send.volume));
+      }
+    });
+    await removeSnapshots(capture, released);
   }, 'patient');
+  return failures;
 }
 
 export function pendingOf(state: PairingState, { volume, archive, pairing }: SendRef): Pending {

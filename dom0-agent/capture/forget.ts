@@ -15,7 +15,7 @@ export async function forget(capture: Capture, volume: string, archive: ArchiveI
       pending: state.pending.filter((entry) => entry.archive !== archive),
       rolling: Object.fromEntries(Object.entries(state.rolling).filter(([id]) => id !== archive)),
     });
-    capture.store.save(after);
+    await capture.store.save(after);
     await removeSnapshots(capture, releasedSnapshots(state, after));
   });
 }
@@ -29,7 +29,7 @@ export async function giveUpResuming(capture: Capture, archive: ArchiveId): Prom
       if (!state.pending.some((entry) => entry.archive === archive && entry.tock !== null)) continue;
       const pending = state.pending.map((entry) => (entry.archive === archive ? withoutTock(entry) : entry));
       const after = settledTick({ ...state, pending });
-      capture.store.save(after);
+      await capture.store.save(after);
       await removeSnapshots(capture, releasedSnapshots(state, after));
     }
   });
@@ -55,7 +55,7 @@ export async function renamed(capture: Capture, from: string, to: string): Promi
         hint: `The next send of ${to} compares in full where it has to; ${from} is forgotten after seven days.`,
       });
     }
-    store.rename(old.state, to);
+    await store.rename(old.state, to);
     return 'moved';
   });
 }

@@ -3,6 +3,7 @@ import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
 import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
 import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
+import { overlapped } from './overlapped.ts';
 import type { Loaded } from './pairing-store.ts';
 import { releasedSnapshots, type MapRef, type PairingState } from './pairing.ts';
 
@@ -43,9 +44,9 @@ export async function monitor(capture: Capture, volumes: readonly string[]): Pro
       else outcomes.push(withoutSnapshot(state.volume, snapshot?.error));
     }
     const unneeded: SnapshotRef[] = [];
-    for await (const { step, delta } of deltasSince(capture, steps)) {
-      outcomes.push(follow(capture, step, delta, unneeded));
-    }
+    await overlapped(deltasSince(capture, steps), async ({ step, delta }) => {
+      outcomes.push(await follow(capture, step, delta, unneeded));
+    });
     await removeSnapshots(capture, unneeded);
     return inOrderOf(volumes, outcomes);
   });
@@ -64,21 +65,21 @@ function look({ store, pool }: Capture, volume: string): PairingState | MonitorO
   return loaded.state;
 }
 
-function follow(
+async function follow(
   capture: Capture,
   { state, newer }: Step,
   delta: Outcome<Delta>,
   unneeded: SnapshotRef[],
-): MonitorOutcome {
+): Promise<MonitorOutcome> {
   const { volume } = state;
   let unnamed = true;
   try {
     if (!delta.ok) throw delta.error;
-    const moved = advance(capture, state, newer, delta.value);
+    const moved = await advance(capture, state, newer, delta.value);
     const next = { ...moved.state, missingSince: null };
     // From here on the new state may be the durable one even if saving it fails, so neither snapshot may go then.
     unnamed = false;
-    capture.store.save(next);
+    await capture.store.save(next);
     unneeded.push(...releasedSnapshots(state, next));
     if (next.tick === null) unneeded.push(newer);
     if (next.maps.length === 0) return { kind: 'reset', volume, reason: reasonOf(moved.dropped) };

@@ -83,27 +83,27 @@ export class PairingStore {
   }
 
   /** Makes the state the one that counts, then removes the files that it does not name. A blank one leaves nothing. */
-  save(state: PairingState): void {
+  async save(state: PairingState): Promise<void> {
     const folder = this.#folder(state.pool, state.volume);
     const path = join(folder, PAIRING);
     if (!isBlank(state)) {
       this.#files.makeFolder(folder);
-      this.#files.write(path, encode(pairingState.parse({ ...state, generation: state.generation + 1 })));
+      await this.#files.write(path, encode(pairingState.parse({ ...state, generation: state.generation + 1 })));
     } else if (this.#files.read(path) !== undefined) this.#files.remove(path);
     this.#clean(folder, namedFiles(state));
   }
 
   /** The same state under another volume's name. A crash may leave it under both. */
-  rename(state: PairingState, volume: string): void {
+  async rename(state: PairingState, volume: string): Promise<void> {
     const renamed = { ...state, volume };
     const folder = this.#folder(state.pool, volume);
     this.#files.makeFolder(folder);
     for (const file of namedFiles(state)) {
       const content = this.#files.read(join(this.#folder(state.pool, state.volume), file));
-      if (content !== undefined) this.#files.write(join(folder, file), content);
+      if (content !== undefined) await this.#files.write(join(folder, file), content);
     }
-    this.save(renamed);
-    this.save(unpaired(state.pool, state.volume));
+    await this.save(renamed);
+    await this.save(unpaired(state.pool, state.volume));
   }
 
   /** Removes files that nothing names: a power cut may bring them back, a first save may never have come about. */
@@ -116,8 +116,8 @@ export class PairingStore {
   }
 
   /** Makes the map durable; nothing names it before a `save`. */
-  writeMap(state: PairingState, ids: FileIds, map: DeltaMap): MapRef {
-    const ref = this.#writeFile(state, ids, 'map', encodeDeltaMap(map));
+  async writeMap(state: PairingState, ids: FileIds, map: DeltaMap): Promise<MapRef> {
+    const ref = await this.#writeFile(state, ids, 'map', encodeDeltaMap(map));
     const { archive, pairing } = ids;
     return { archive, pairing, ...ref, generation: state.generation + 1, changedChunks: map.count(map.largest) };
   }
@@ -130,8 +130,8 @@ export class PairingStore {
   }
 
   /** Makes the page hashes of a send durable; nothing names them before a `save`. */
-  writePages(state: PairingState, ids: FileIds, hashes: Uint8Array): FileRef {
-    return this.#writeFile(state, ids, 'pages', hashes);
+  async writePages(state: PairingState, ids: FileIds, hashes: Uint8Array): Promise<FileRef> {
+    return await this.#writeFile(state, ids, 'pages', hashes);
   }
 
   readPages(state: PairingState, ref: FileRef): Stored<Uint8Array> {
@@ -148,11 +148,11 @@ export class PairingStore {
   }
 
   /** Under a name that no saved state has: it has the number of the save to come. */
-  #writeFile(state: PairingState, ids: FileIds, kind: 'map' | 'pages', content: Uint8Array): FileRef {
+  async #writeFile(state: PairingState, ids: FileIds, kind: 'map' | 'pages', content: Uint8Array): Promise<FileRef> {
     const folder = this.#folder(state.pool, state.volume);
     const file = `${ids.archive}-${ids.pairing}-${state.generation + 1}.${kind}`;
     this.#files.makeFolder(folder);
-    this.#files.write(join(folder, file), content);
+    await this.#files.write(join(folder, file), content);
     return { file, hash: digest(content).toString('hex') };
   }
 

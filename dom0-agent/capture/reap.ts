@@ -43,7 +43,7 @@ export async function reap(capture: Capture, options: ReapOptions): Promise<Reap
     const unneeded: SnapshotRef[] = [];
     for (const state of states) {
       const next = await judged(state, present.has(state.volume), options);
-      if (next !== state) capture.store.save(next);
+      if (next !== state) await capture.store.save(next);
       unneeded.push(...releasedSnapshots(state, next));
       if (next.missingSince !== null) missing.push({ volume: state.volume, since: next.missingSince });
       if (next.maps.length < state.maps.length) reaped.push(state.volume);

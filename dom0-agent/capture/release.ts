@@ -37,7 +37,7 @@ export async function release(capture: Capture, options: ReleaseOptions): Promis
         const next = give(state);
         const snapshots = releasedSnapshots(state, next);
         if (snapshots.length === 0) continue;
-        capture.store.save(next);
+        await capture.store.save(next);
         await removeSnapshots(capture, snapshots);
         released.add(state.volume);
       }

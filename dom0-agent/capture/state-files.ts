@@ -3,8 +3,8 @@
  * A call that throws may have done its work or not; what was there before is then either still there or replaced whole.
  */
 import { readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
-import { makeFolderDurably, removeDurably, writeDurably } from '../../shared/durable.ts';
-import { asSparsebakError, systemCode } from '../../shared/errors.ts';
+import { makeFolderDurably, removeDurably, writeDurablyAsync } from '../../shared/durable.ts';
+import { asSparsebakError, systemCode, type SparsebakError } from '../../shared/errors.ts';
 
 export interface StateFiles {
   /** The content; undefined where there is no such file. */
@@ -12,8 +12,8 @@ export interface StateFiles {
   /** Names in a folder; none where there is no such folder. */
   list(folder: string): string[];
   makeFolder(path: string): void;
-  /** Replaces the file; durable when it returns. */
-  write(path: string, content: Uint8Array | string): void;
+  /** Replaces the file; durable when it is done. Others may be written meanwhile, not this one. */
+  write(path: string, content: Uint8Array | string): Promise<void>;
   /** Removes the file; durable when it returns. */
   remove(path: string): void;
   /** Removes a file that nothing names: whether a power cut brings it back does not matter. */
@@ -26,7 +26,13 @@ export const diskFiles: StateFiles = {
   read: (path) => unlessAbsent(path, () => readFileSync(path)),
   list: (folder) => unlessAbsent(folder, () => readdirSync(folder)) ?? [],
   makeFolder: (path) => attempt(path, () => makeFolderDurably(path)),
-  write: (path, content) => attempt(path, () => writeDurably(path, content)),
+  async write(path, content) {
+    try {
+      await writeDurablyAsync(path, content);
+    } catch (error) {
+      throw failed(path, error);
+    }
+  },
   remove: (path) => attempt(path, () => removeDurably(path)),
   discard: (path) => attempt(path, () => rmSync(path, { force: true })),
   removeFolder(path) {
@@ -43,8 +49,12 @@ function attempt<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw asSparsebakError(error, 'io', `dom0's state, ${path}`);
+    throw failed(path, error);
   }
+}
+
+function failed(path: string, error: unknown): SparsebakError {
+  return asSparsebakError(error, 'io', `dom0's state, ${path}`);
 }
 
 function unlessAbsent<T>(path: string, work: () => T): T | undefined {

@@ -72,6 +72,11 @@ export function failedReport(name: string, error: SparsebakError, seconds: numbe
   return { ...blankReport(name), seconds, error: reportOf(error) };
 }
 
+/** The same, where dom0 could not note how the volume's send ended. */
+export function withFailure(report: VolumeReport, error: SparsebakError | undefined): VolumeReport {
+  return error === undefined ? report : { ...report, kind: 'failed', error: reportOf(error) };
+}
+
 /** The report, with what the configuration selects and no send takes. */
 export function withSkipped({ volumes, ...report }: SendReport, skipped: readonly SkippedEntry[]): SendReport {
   const rows = skipped.map(({ name, kind, error }): VolumeReport => ({ ...blankReport(name), kind, error }));

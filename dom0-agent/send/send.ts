@@ -7,8 +7,8 @@ import { Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { ArchiveId, VolumeId } from '../../shared/archive/names.ts';
 import { withRoom } from '../capture/make-room.ts';
-import { beginSend, type SendStart } from '../capture/begin-send.ts';
-import { committed, discarded, settled, unchanged } from '../capture/conclude.ts';
+import { beginSend, type SendRequest, type SendStart } from '../capture/begin-send.ts';
+import { committed, discarded, type SendRef } from '../capture/conclude.ts';
 import type { Pool } from '../config/pools.ts';
 import type { SelectedVolume } from '../config/pool-look.ts';
 import type { OnWait } from '../link/call-watch.ts';
@@ -22,13 +22,14 @@ import { lockArchive, refuseForeignWriter } from '../trust/writing.ts';
 import type { ArchiveConfig } from '../config/config.ts';
 import { isProtectedBy } from '../maintain/protecting-tags.ts';
 import { noteChanges } from '../maintain/unfinished-changes.ts';
+import { Endings, settleAll } from './endings.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { leftBehind, withLeftBehind } from './left-behind.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
 import { bytesOf } from './prepare.ts';
 import { readBackAll, type ToReadBack } from './read-back.ts';
 import { RepairBudget } from './repair-budget.ts';
-import { failedReport, sentReport, withResumed, type SendReport, type VolumeReport } from './report.ts';
+import { failedReport, sentReport, withFailure, withResumed, type SendReport, type VolumeReport } from './report.ts';
 import type { SendContext, SendProgress } from './context.ts';
 import { endsTheSend, streamVolume } from './stream.ts';
 import { resolve, settleUnfinished } from './unfinished.ts';
@@ -111,6 +112,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
   const heads: NewHead[] = [];
   const done: PlannedVolume[] = [];
   const readable: ToReadBack[] = [];
+  const endings = new Endings();
   let stopped: SparsebakError | undefined;
   for (const volume of planned) {
     const start = starts.get(volume.request.volume);
@@ -119,7 +121,7 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
       if (start === undefined) throw new SparsebakError('failed', 'the volume was not captured');
       if (start.kind !== 'begun') throw start.error;
       if (stopped !== undefined) throw stopped;
-      const { report, readBack } = await sendOne(context, volume, start, heads);
+      const { report, readBack } = await sendOne(context, volume, start, { heads, endings });
       reports.push({ ...report, seconds: (Date.now() - began) / 1000 });
       if (report.kind !== 'unchanged') done.push(volume);
       readable.push(readBack);
@@ -137,10 +139,14 @@ async function sendAll(options: SendOptions, context: SendContext): Promise<Send
       readable.push(asReadBack(head));
     }
   }
-  const all = withResumed(withLeftBehind(reports, running), resumedReports);
+  await endings.flush();
+  const noted = reports.map((report) => withFailure(report, endings.failures.get(report.name)));
+  const all = withResumed(withLeftBehind(noted, running), resumedReports);
   let ended: SparsebakError | undefined;
   try {
-    await listHeads(context, plan, heads, done);
+    // What could not be noted is settled by the next send.
+    const settling = done.filter(({ request }) => !endings.failures.has(request.volume));
+    await listHeads(context, plan, heads, settling);
     noteNewestOf(archive.state, plan, heads, starts);
     await readBackAll(context, lastOf([...resumed.map(({ head }) => asReadBack(head)), ...readable]), all);
     if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) ended = stopped;
@@ -267,7 +273,7 @@ async function sendOne(
   context: SendContext,
   { pool, request, base }: PlannedVolume,
   start: Extract<SendStart, { kind: 'begun' }>,
-  heads: NewHead[],
+  { heads, endings }: { readonly heads: NewHead[]; readonly endings: Endings },
 ): Promise<{ readonly report: VolumeReport; readonly readBack: ToReadBack }> {
   if (start.map === null && base.session !== undefined) {
     context.log.info({ volume: request.volume }, `compared in full: ${start.reason ?? ''}`);
@@ -282,9 +288,9 @@ async function sendOne(
     compared: false,
     rolling: pool.store.stateOf(pool.pool, request.volume).rolling[request.archive],
   });
-  const ref = { volume: request.volume, archive: request.archive, pairing: request.pairing };
+  const { rolling } = sent;
   if (sent.kind === 'unchanged') {
-    await unchanged(pool, ref, sent.rolling);
+    await endings.add(pool, { kind: 'unchanged', send: refOf(request), rolling });
     const { session, index } = sent.base;
     const { volume, head, headHash } = session;
     // A long index is fetched again rather than kept until all volumes are sent.
@@ -294,7 +300,7 @@ async function sendOne(
   }
   // Heads are listed by what the receiver has, whatever becomes of dom0's own note of it.
   heads.push(sent.head);
-  await committed(pool, ref, sent.rolling);
+  await endings.add(pool, { kind: 'committed', send: refOf(request), rolling });
   const marked = sent.compared || start.map === null ? 'all' : start.map;
   return {
     report: sentReport(request.volume, base.session === undefined ? 'full' : 'incremental', sent),
@@ -324,7 +330,9 @@ async function listHeads(
   const volumes = catalogue.volumes.map((volume) => found.get(volume.id) ?? volume);
   const current = { catalogue: { ...catalogue, volumes }, hash };
   await archive.pin.replace(archive.client, catalogueWith(current, archive.state, sequence, heads));
-  for (const { pool, request } of done) {
-    await settled(pool, { volume: request.volume, archive: request.archive, pairing: request.pairing });
-  }
+  await settleAll(done.map(({ pool, request }) => ({ pool, ref: refOf(request) })));
+}
+
+function refOf({ volume, archive, pairing }: SendRequest): SendRef {
+  return { volume, archive, pairing };
 }

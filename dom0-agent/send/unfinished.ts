@@ -4,7 +4,7 @@
  */
 import type { VolumeId } from '../../shared/archive/names.ts';
 import { mayResume, resumption, type Resumption } from '../capture/checkpoint.ts';
-import { committed, discarded, settled, unfinished } from '../capture/conclude.ts';
+import { committed, discarded, unfinished } from '../capture/conclude.ts';
 import type { Pending } from '../capture/pairing.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { objectHash } from '../content/hash.ts';
@@ -12,6 +12,7 @@ import type { Pool } from '../config/pools.ts';
 import type { OpenArchive } from '../trust/open-archive.ts';
 import { ROLLBACK_HINT } from '../trust/pin-faults.ts';
 import { namingVolume } from '../trust/volume-fault.ts';
+import { settleAll } from './endings.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { sentReport, type VolumeReport } from './report.ts';
 import type { SendContext } from './context.ts';
@@ -61,7 +62,7 @@ export async function settleUnfinished(context: SendContext, pools: readonly Poo
   const sequence = archive.state.burnSequence(archive.pin.known.catalogue.sequence);
   const heads = listed.map(({ head }) => head);
   await archive.pin.replace(archive.client, catalogueWith(archive.pin.known, archive.state, sequence, heads));
-  for (const { entry } of listed) await settled(entry.pool, refOf(entry));
+  await settleAll(listed.map(({ entry }) => ({ pool: entry.pool, ref: refOf(entry) })));
   return { resumed, unsettled };
 }
 

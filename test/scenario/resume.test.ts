@@ -153,8 +153,10 @@ test('I9 L11 a send that was killed behind a checkpoint', { skip, timeout: limit
     // A map that knows of no change but one.
     const lying = DeltaMap.empty(CHUNK, SIZE);
     lying.mark({ offset: 0, length: 1 });
-    const maps = state.maps.map((ref) => (ref.pairing === base ? store.writeMap(state, ref, lying) : ref));
-    store.save({ ...state, maps });
+    const believed = state.maps.find((ref) => ref.pairing === base)!;
+    const planted = await store.writeMap(state, believed, lying);
+    const maps = state.maps.map((ref) => (ref === believed ? planted : ref));
+    await store.save({ ...state, maps });
     const ran = (await lab.run(['send', '--json'], lab.interposed(null, trace))).expect(0);
     const volume = only(ran.json(sendDocument).volumes, 'big.img');
     assert.equal(volume.compared, true);

@@ -12,7 +12,7 @@
  * - advance: no `exists` before a delta; sizes not noted; an unknown delta taken for an empty one; only the first map
  *   marked; the marked map not written
  * - checkpoint: resumed over any newest session; resumed from any tock
- * - conclude: a committed send's new map goes; a discarded one's stays; `unchanged` takes another map; snapshots not removed
+ * - conclude: a send whose commit failed is noted as committed; a committed send's new map goes; a discarded one's stays; `unchanged` takes another map; snapshots not removed
  * - reap: leftovers stay; snapshots that only a pending send names are removed
  * - pairing-store: files cleaned before the save; a file overwritten that the saved state names
  * - delta-map: what counts as marked for its size begins one chunk later
@@ -76,6 +76,7 @@ function check(world: World, outcome: 'done' | 'failed' | 'power lost'): void {
     if (outcome === 'done') world.checkDurable();
     world.checkOrder();
   }
+  world.checkCommitted();
   if (world.machine.struck === 0) world.checkClean();
   seen.maps += world.checkMaps();
 }

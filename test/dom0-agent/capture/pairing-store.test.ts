@@ -25,21 +25,28 @@ function folderOf(stateDir: string, pool: string, volume: string): string {
   return join(stateDir, 'volumes', hash('sha256', `${pool}\0${volume}`, 'hex').slice(0, 32));
 }
 
-function oneVolume(t: TestContext): { store: PairingStore; stateDir: string; folder: string; state: PairingState } {
+interface OneVolume {
+  readonly store: PairingStore;
+  readonly stateDir: string;
+  readonly folder: string;
+  readonly state: PairingState;
+}
+
+async function oneVolume(t: TestContext): Promise<OneVolume> {
   const stateDir = scratchFor(t);
   const store = new PairingStore(stateDir);
   const blank = unpaired('main', 'work/private.img');
   const map = DeltaMap.empty(CHUNK, tick.size);
   map.mark({ offset: 0, length: 1 });
-  store.save({ ...blank, tick, maps: [store.writeMap(blank, ids, map)] });
+  await store.save({ ...blank, tick, maps: [await store.writeMap(blank, ids, map)] });
   const loaded = store.load('main', 'work/private.img');
   assert.equal(loaded.kind, 'paired');
   return { store, stateDir, folder: folderOf(stateDir, 'main', 'work/private.img'), state: loaded.state };
 }
 
 describe('the pairing store', () => {
-  it('keeps one folder a volume, closed to others', (t) => {
-    const { store, stateDir, folder, state } = oneVolume(t);
+  it('keeps one folder a volume, closed to others', async (t) => {
+    const { store, stateDir, folder, state } = await oneVolume(t);
     assert.deepEqual(readdirSync(folder).sort(), [`${ids.archive}-${ids.pairing}-1.map`, 'pairing.json']);
     for (const path of [join(stateDir, 'volumes'), folder]) assert.equal(statSync(path).mode & 0o777, 0o700);
     for (const name of readdirSync(folder)) assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600);
@@ -54,22 +61,22 @@ describe('the pairing store', () => {
     assert.deepEqual(store.load('main\0work', 'private.img'), { kind: 'none' });
   });
 
-  it('removes what the state no longer names, and everything with a blank one', (t) => {
-    const { store, stateDir, folder, state } = oneVolume(t);
+  it('removes what the state no longer names, and everything with a blank one', async (t) => {
+    const { store, stateDir, folder, state } = await oneVolume(t);
     const map = store.readMap(state, state.maps[0]!);
     assert.equal(map.kind, 'intact');
     writeFileSync(join(folder, 'pairing.json.new'), 'torn');
     writeFileSync(join(folder, 'note'), 'not ours');
-    store.save({ ...state, maps: [store.writeMap(state, ids, map.value)] });
+    await store.save({ ...state, maps: [await store.writeMap(state, ids, map.value)] });
     assert.deepEqual(readdirSync(folder).sort(), [`${ids.archive}-${ids.pairing}-2.map`, 'note', 'pairing.json']);
     rmSync(join(folder, 'note'));
-    store.save(unpaired('main', 'work/private.img'));
+    await store.save(unpaired('main', 'work/private.img'));
     assert.deepEqual(readdirSync(join(stateDir, 'volumes')), []);
-    store.save(unpaired('main', 'work/private.img'));
+    await store.save(unpaired('main', 'work/private.img'));
   });
 
-  it('sweeps files that nothing names', (t) => {
-    const { store, stateDir, folder } = oneVolume(t);
+  it('sweeps files that nothing names', async (t) => {
+    const { store, stateDir, folder } = await oneVolume(t);
     const orphan = folderOf(stateDir, 'main', 'never saved');
     mkdirSync(orphan);
     const left = `${ids.archive}-${'d'.repeat(32)}-1.map`;
@@ -79,11 +86,12 @@ describe('the pairing store', () => {
     assert.equal(readdirSync(folder).length, 2);
   });
 
-  it('never believes a map that is missing, changed, or of another generation', (t) => {
-    const { store, folder, state } = oneVolume(t);
+  it('never believes a map that is missing, changed, or of another generation', async (t) => {
+    const { store, folder, state } = await oneVolume(t);
     const ref = state.maps[0]!;
     const path = join(folder, ref.file);
     const content = readFileSync(path);
+    const { file: later } = await store.writeMap(state, ids, DeltaMap.empty(CHUNK, tick.size));
     const wrong: [string, () => void][] = [
       ['missing', () => rmSync(path)],
       ['cut short', () => writeFileSync(path, content.subarray(0, 20))],
@@ -91,8 +99,7 @@ describe('the pairing store', () => {
       [
         'a whole one, of another moment',
         () => {
-          const later = DeltaMap.empty(CHUNK, tick.size);
-          renameSync(join(folder, store.writeMap(state, ids, later).file), path);
+          renameSync(join(folder, later), path);
         },
       ],
     ];
@@ -104,8 +111,8 @@ describe('the pairing store', () => {
     }
   });
 
-  it('never believes a pairing.json with any byte changed', (t) => {
-    const { store, folder } = oneVolume(t);
+  it('never believes a pairing.json with any byte changed', async (t) => {
+    const { store, folder } = await oneVolume(t);
     const path = join(folder, 'pairing.json');
     const content = readFileSync(path);
     for (let at = 0; at < content.length - 1; at++) {
@@ -124,14 +131,14 @@ describe('the pairing store', () => {
     }
   });
 
-  it('never believes the state of another volume', (t) => {
-    const { store, stateDir, folder } = oneVolume(t);
+  it('never believes the state of another volume', async (t) => {
+    const { store, stateDir, folder } = await oneVolume(t);
     renameSync(folder, folderOf(stateDir, 'main', 'vault/private.img'));
     assert.equal(store.load('main', 'vault/private.img').kind, 'damaged');
   });
 
-  it('never believes what its own checksum covers but its schema refuses', (t) => {
-    const { store, folder, state } = oneVolume(t);
+  it('never believes what its own checksum covers but its schema refuses', async (t) => {
+    const { store, folder, state } = await oneVolume(t);
     const refused: [string, unknown][] = [
       ['maps without a tick', { ...state, tick: null }],
       ['a tick without maps', { ...state, maps: [] }],
@@ -154,19 +161,19 @@ describe('the pairing store', () => {
     assert.equal(store.load('main', 'work/private.img').kind, 'paired');
   });
 
-  it('says which file it could not read or write', (t) => {
-    const { store, folder } = oneVolume(t);
+  it('says which file it could not read or write', async (t) => {
+    const { store, folder } = await oneVolume(t);
     // A folder in its place: what no one may read, root neither.
     rmSync(join(folder, 'pairing.json'));
     mkdirSync(join(folder, 'pairing.json'));
     assert.throws(() => store.load('main', 'work/private.img'), { code: 'io', message: /pairing\.json/ });
   });
 
-  it('fails, and keeps the old state, where there is no folder to write to', (t) => {
+  it('fails, and keeps the old state, where there is no folder to write to', async (t) => {
     const stateDir = scratchFor(t);
     writeFileSync(join(stateDir, 'volumes'), 'in the way');
     const store = new PairingStore(stateDir);
     const map = () => store.writeMap(unpaired('main', 'v'), ids, DeltaMap.empty(CHUNK, 0));
-    assert.throws(map, { code: 'io' });
+    await assert.rejects(map, { code: 'io' });
   });
 });

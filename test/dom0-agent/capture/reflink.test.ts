@@ -74,7 +74,7 @@ async function backUp(fs: string, lockFolder: string, random: Random): Promise<v
     }
     head = { base: { pairing: send.pairing, session: send.session, head: '0'.repeat(64) }, chunks: held };
     await committed(capture, send);
-    await settled(capture, send);
+    await settled(capture, [send]);
     for (let look = 0; look < 2; look++) {
       // The write comes last: cut off again, it would leave nothing that a listing of extents could tell.
       if (round === 2) truncateSync(live, look === 0 ? 6 * MIB + 123 : 7 * MIB);

@@ -185,12 +185,12 @@ describe('a send', () => {
     const { capture, receiver, world } = calm();
     const send = request(receiver);
     begun((await beginSend(capture, [send]))[0]);
-    await assert.rejects(settled(capture, send), { code: 'failed' });
+    await assert.rejects(settled(capture, [send]), { code: 'failed' });
     await committed(capture, send);
     await committed(capture, send);
     assert.equal(unfinished(capture, receiver.archive)[0]?.pending.outcome, 'committed');
     await assert.rejects(unchanged(capture, send), { code: 'failed' });
-    await settled(capture, send);
+    await settled(capture, [send]);
     assert.deepEqual(unfinished(capture, receiver.archive), []);
     assert.equal(world.store.stateOf('main', WORK).maps.length, 1);
     await assert.rejects(committed(capture, send), { code: 'failed' });
@@ -254,7 +254,7 @@ describe('a cut-off send', () => {
     assert.equal((await resume(reached.address, newest)).kind, 'resumable');
     const file = world.files.paths().find((path) => path.endsWith('.pages'));
     assert.ok(file !== undefined);
-    world.files.write(file, 'x'.repeat(32));
+    await world.files.write(file, 'x'.repeat(32));
     assert.equal((await resume(reached.address, newest)).kind, 'discard');
   });
 

@@ -12,9 +12,10 @@ import { checkpointed, mayResume, resumption } from '../../../../dom0-agent/capt
 import {
   committed,
   discarded,
+  ended,
   settled,
-  unchanged,
   unfinished,
+  type Ending,
   type SendRef,
 } from '../../../../dom0-agent/capture/conclude.ts';
 import type { DeltaMap } from '../../../../dom0-agent/capture/delta-map.ts';
@@ -42,6 +43,7 @@ export const counted = {
   discarded: 0,
   resumed: 0,
   committedLate: 0,
+  together: 0,
   reaped: 0,
   released: 0,
 };
@@ -49,7 +51,7 @@ export const counted = {
 const NEVER = () => Promise.resolve(false);
 
 /** How a send ends when nothing goes wrong. */
-export type Ending = 'commit' | 'checkpoint' | 'abandon';
+export type Cut = 'commit' | 'checkpoint' | 'abandon';
 
 export class ModelAgent {
   readonly capture: Capture;
@@ -85,7 +87,7 @@ export class ModelAgent {
     counted.released += (await release(this.capture, { isEnough, isSending: NEVER })).length;
   }
 
-  async send(receiver: ModelReceiver, volumes: readonly string[], ending: Ending): Promise<void> {
+  async send(receiver: ModelReceiver, volumes: readonly string[], cut: Cut): Promise<void> {
     await this.#resolveAll(receiver);
     const requests = volumes.map((volume): SendRequest => ({
       volume,
@@ -98,11 +100,28 @@ export class ModelAgent {
       session: receiver.nextSession(volume),
       sequence: ++receiver.sequence,
     }));
+    const together = this.#random.once(2);
+    const waiting: Ending[] = [];
+    const committedNow: SendRef[] = [];
     for (const start of await beginSend(this.capture, requests)) {
       const request = requests.find(({ volume }) => volume === start.volume);
       if (start.kind !== 'begun' || request === undefined) continue;
-      await this.#transfer(receiver, request, start.tock, start.map, ending);
+      const ending = await this.#transfer(receiver, request, start.tock, start.map, cut);
+      if (ending === undefined) continue;
+      waiting.push(ending);
+      if (!together) await this.#note(waiting.splice(0), committedNow);
     }
+    await this.#note(waiting, committedNow);
+    await settled(this.capture, committedNow);
+  }
+
+  /** What could not be noted the next command settles, so it is not settled now. */
+  async #note(endings: readonly Ending[], committedNow: SendRef[]): Promise<void> {
+    const failures = await ended(this.capture, endings);
+    const noted = endings.filter(({ kind, send }) => kind === 'committed' && !failures.has(send.volume));
+    committedNow.push(...noted.map(({ send }) => send));
+    counted.together = Math.max(counted.together, noted.length);
+    for (const error of failures.values()) throw error;
   }
 
   async #resolveAll(receiver: ModelReceiver): Promise<void> {
@@ -111,7 +130,7 @@ export class ModelAgent {
       if (receiver.newest(volume)?.pairing === pending.pairing) {
         counted.committedLate += 1;
         await committed(this.capture, send);
-        await settled(this.capture, send);
+        await settled(this.capture, [send]);
       } else if (!(await this.#resume(receiver, send, pending))) {
         counted.discarded += 1;
         await discarded(this.capture, send);
@@ -129,7 +148,9 @@ export class ModelAgent {
     if (resumed.kind === 'discard') return false;
     counted.resumed += 1;
     const rest = this.#read(receiver, send.volume, resumed.tock, resumed.map).slice(reached.chunks.length);
-    await this.#finish(receiver, send, resumed.tock, [...reached.chunks, ...rest], pending.session);
+    this.#commit(receiver, send, resumed.tock, [...reached.chunks, ...rest], pending.session);
+    await committed(this.capture, send);
+    await settled(this.capture, [send]);
     return true;
   }
 
@@ -147,42 +168,40 @@ export class ModelAgent {
     send: SendRequest,
     tock: SnapshotRef,
     map: DeltaMap | null,
-    ending: Ending,
-  ): Promise<void> {
+    cut: Cut,
+  ): Promise<Ending | undefined> {
     const base = receiver.newest(send.volume);
     const chunks = this.#read(receiver, send.volume, tock, map);
     if (base?.size === tock.size && base.chunks.every((text, chunk) => text === chunks[chunk])) {
       counted.unchanged += 1;
       this.#mustEqual(receiver, send.volume, tock, chunks);
-      await unchanged(this.capture, send);
-      return;
+      return { kind: 'unchanged', send, rolling: undefined };
     }
-    if (ending !== 'commit') {
+    if (cut !== 'commit') {
       const address = CHUNKS_PER_RANGE * receiver.chunkSize;
       const done = chunks.slice(0, this.#random.int(chunks.length + 1));
       await checkpointed(this.capture, send, { address, changedBytes: 0, compared: map === null }, Buffer.alloc(32));
       this.#machine.operation('checkpoint', () =>
         receiver.checkpoint(send.volume, { pairing: send.pairing, chunks: done, address }),
       );
-      if (ending === 'abandon') await discarded(this.capture, send);
-      return;
+      if (cut === 'abandon') await discarded(this.capture, send);
+      return undefined;
     }
-    await this.#finish(receiver, send, tock, chunks, send.session);
+    this.#commit(receiver, send, tock, chunks, send.session);
+    return { kind: 'committed', send, rolling: undefined };
   }
 
-  async #finish(
+  #commit(
     receiver: ModelReceiver,
     send: SendRef,
     tock: SnapshotRef,
     chunks: readonly string[],
     session: Head['session'],
-  ): Promise<void> {
+  ): void {
     this.#mustEqual(receiver, send.volume, tock, chunks);
     this.#machine.operation('commit', () =>
       receiver.commit(send.volume, { pairing: send.pairing, session, size: tock.size, chunks }),
     );
-    await committed(this.capture, send);
-    await settled(this.capture, send);
   }
 
   #mustEqual(receiver: ModelReceiver, volume: string, tock: SnapshotRef, chunks: readonly string[]): void {

@@ -36,7 +36,7 @@ export class ModelFiles implements StateFiles {
     this.#machine.operation('rmdir');
   }
 
-  write(path: string, content: Uint8Array | string): void {
+  async write(path: string, content: Uint8Array | string): Promise<void> {
     const bytes = Buffer.from(content);
     this.#machine.operation(
       'write',

@@ -33,6 +33,7 @@ export class ModelReceiver {
   readonly chunkSize: number;
   readonly #volumes = new Map<string, { id: VolumeId; heads: Head[]; newest: SessionName | undefined }>();
   readonly #unfinished = new Map<string, Unfinished>();
+  readonly #committed = new Set<PairingId>();
   sequence = 0;
 
   constructor(chunkSize: number) {
@@ -72,7 +73,13 @@ export class ModelReceiver {
     const known = this.#of(volume);
     known.heads.push(head);
     known.newest = head.session;
+    this.#committed.add(head.pairing);
     this.#unfinished.delete(volume);
+  }
+
+  /** Whether a head with this pairing id was ever committed, rolled back since or not. */
+  everHad(pairing: PairingId): boolean {
+    return this.#committed.has(pairing);
   }
 
   /** The VM was rolled back: its newest head is the one before. */

@@ -5,7 +5,7 @@ import { PairingStore } from '../../../../dom0-agent/capture/pairing-store.ts';
 import { namedFiles, namedSnapshots, type PairingState } from '../../../../dom0-agent/capture/pairing.ts';
 import { SparsebakError } from '../../../../shared/errors.ts';
 import { Random } from '../../../fixtures/random.ts';
-import { ModelAgent, type Ending } from './agent.ts';
+import { ModelAgent, type Cut } from './agent.ts';
 import { BLOCK, chunkTexts, type Content } from './content.ts';
 import { ModelFiles } from './files.ts';
 import { Machine, PowerLoss } from './machine.ts';
@@ -29,7 +29,7 @@ export type Step =
   | { readonly kind: 'revert'; readonly volume: string; readonly blocks: readonly number[] }
   | { readonly kind: 'delete'; readonly volume: string }
   | { readonly kind: 'monitor' }
-  | { readonly kind: 'send'; readonly archive: number; readonly ending: Ending }
+  | { readonly kind: 'send'; readonly archive: number; readonly ending: Cut }
   | { readonly kind: 'rollback'; readonly archive: number; readonly volume: string }
   | { readonly kind: 'impostor'; readonly volume: string }
   | { readonly kind: 'vanish'; readonly volume: string }
@@ -107,6 +107,18 @@ export class World {
       }
     }
     return used;
+  }
+
+  /** True at any moment: what the state says was committed, the receiver has or had. */
+  checkCommitted(): void {
+    for (const { volume, maps, pending } of this.states()) {
+      const open = pending.filter(({ outcome }) => outcome === 'unknown');
+      const said = [...maps, ...pending].filter(({ pairing }) => open.every((entry) => entry.pairing !== pairing));
+      for (const { archive, pairing } of said) {
+        const receiver = this.receivers.find((each) => each.archive === archive);
+        assert.ok(receiver?.everHad(pairing) === true, `${volume}: ${pairing} is noted as committed and never was`);
+      }
+    }
   }
 
   /** True where nothing but power was lost: no state names what is not there. */

@@ -1,0 +1,51 @@
+/**
+ * How the volumes of a send ended, noted in dom0's state for some of them at a time. Until that is done the state says that the end of
+ * their sends is not known, and after a crash each is settled as any other is: by the receiver's newest head.
+ */
+import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
+import { ended, settled, type Ending, type SendRef } from '../capture/conclude.ts';
+import type { Pool } from '../config/pools.ts';
+
+/** Milliseconds that an ending waits for others, and how many wait together at most. */
+const PATIENCE = 1000;
+const TOGETHER = 64;
+
+export class Endings {
+  readonly #waiting = new Map<Pool, Ending[]>();
+  /** Why an ending could not be noted, by volume. */
+  readonly failures = new Map<string, SparsebakError>();
+  #count = 0;
+  /** When the first of those that wait was added. */
+  #since = 0;
+
+  async add(pool: Pool, ending: Ending): Promise<void> {
+    if (this.#count === 0) this.#since = performance.now();
+    this.#waiting.set(pool, [...(this.#waiting.get(pool) ?? []), ending]);
+    this.#count++;
+    if (this.#count >= TOGETHER || performance.now() - this.#since >= PATIENCE) await this.flush();
+  }
+
+  /** Durable when it returns, but for the failures; never throws. */
+  async flush(): Promise<void> {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    this.#count = 0;
+    for (const [pool, endings] of waiting) {
+      try {
+        for (const [volume, error] of await ended(pool, endings)) this.failures.set(volume, error);
+      } catch (caught) {
+        for (const { send } of endings) this.failures.set(send.volume, asSparsebakError(caught));
+      }
+    }
+  }
+}
+
+/** The catalogue that lists the heads of these sends is pinned. */
+export async function settleAll(sends: readonly { readonly pool: Pool; readonly ref: SendRef }[]): Promise<void> {
+  for (const pool of new Set(sends.map((each) => each.pool))) {
+    await settled(
+      pool,
+      sends.filter((each) => each.pool === pool).map(({ ref }) => ref),
+    );
+  }
+}
