@@ -23,7 +23,8 @@ const NAMED = {
     'test/vm-receiver/store/{faults,later-faults}.test.ts',
     // Every place and every answer of a hostile archive.
     'test/fault/{moved,hostile-receiver}.test.ts',
-    'test/scenario/large.test.ts',
+    // Large and many volumes.
+    'test/scenario/{large,many-volumes}.test.ts',
   ],
 };
 
