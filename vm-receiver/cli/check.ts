@@ -3,6 +3,7 @@ import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
 import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore, CheckWatcher, Damage } from '../store/store.ts';
+import { describeRemedies, remedyOf } from './remedy.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive, type Troubles } from './each-archive.ts';
 import { print, table } from './output.ts';
@@ -18,7 +19,7 @@ interface Report {
   files: number;
   bytes: number;
   damaged: number;
-  readonly damages: Damage[];
+  readonly damages: (Damage & { readonly remedy: string })[];
 }
 
 /** Reads every file of the archives and compares it with its checksum. */
@@ -49,11 +50,18 @@ async function readAll(name: ArchiveName, archive: ArchiveStore, troubles: Troub
       report.bytes += bytes;
       progress.show(report.bytes);
     },
-    damage(damage) {
-      report.damaged += 1;
-      if (report.damages.length < NAMED) report.damages.push(damage);
+    damage({ place, problem }) {
+      add({ place, problem, remedy: remedyOf(place, problem) });
     },
   };
+  const add = (damage: Report['damages'][number]) => {
+    report.damaged += 1;
+    if (report.damages.length < NAMED) report.damages.push(damage);
+  };
+  const objects = await archive.checkObjects((bytes) => {
+    watcher.file(bytes);
+  });
+  for (const { place, problem, remedy } of objects) add({ place, problem, remedy });
   for (const damage of lost) watcher.damage(damage);
   for (const { volume } of volumes) {
     try {
@@ -69,11 +77,6 @@ async function readAll(name: ArchiveName, archive: ArchiveStore, troubles: Troub
 
 function describe({ archive, files, bytes, damaged, damages }: Report): string {
   const summary = `${archive}: ${files} files, ${formatBytes(bytes)}, ${damaged === 0 ? 'no damage' : `${damaged} damaged`}\n`;
-  return (
-    summary +
-    table(
-      ['', ''],
-      damages.map(({ problem, place }) => [problem, place]),
-    )
-  );
+  const rows = damages.map(({ problem, place }) => [problem, place]);
+  return summary + table(['', ''], rows) + describeRemedies(damages);
 }

@@ -11,7 +11,7 @@ export function addKept(program: Command, runs: Runs, settings: () => Settings, 
   const kept = program
     .command('kept')
     .helpCommand(false)
-    .description('Catalogues and key slots that were replaced or removed lately: list them, put one back.')
+    .description('copies of catalogues and key slots: list them, put one back')
     .addHelpText(
       'after',
       `
@@ -22,7 +22,7 @@ Examples:
 
   kept
     .command('list')
-    .description('Show what is kept, with the number of each version.')
+    .description('list the versions that are kept, with their numbers')
     .addHelpText(
       'after',
       `
@@ -39,7 +39,7 @@ Examples:
 
   kept
     .command('restore')
-    .description('Put a version in its place again, after asking. What is there is kept.')
+    .description('put a version back in its place, after asking; what is there now is kept')
     .argument('<version>', 'its number in "kept list"', version)
     .option('--yes', 'do not ask')
     .addHelpText(
@@ -58,7 +58,7 @@ Examples:
 
   kept
     .command('remove')
-    .description('Remove versions before their time, after asking. What was put last stays.')
+    .description('remove versions before they expire, after asking')
     .argument('<version...>', 'their numbers in "kept list"', versions)
     .option('--yes', 'do not ask')
     .addHelpText(

@@ -79,7 +79,7 @@ export async function keptRestoreCommand(
   mustOwn(settings, name);
   const version = find(await versionsOf(store, name), name, number);
   const what = describeVersion(version);
-  const about = `${name}: ${what} takes the place of what is there, which is kept. ${consequenceOf(version)}`;
+  const about = `${name}: ${what} takes the place of what is there now, which is kept. ${consequenceOf(version)}`;
   await agree(about, `Put version ${number} back?`, yes);
   const restored = reportOf(await withArchive(store, name, (archive) => archive.putBack(number)));
   if (json) await print(`${JSON.stringify({ archive: name, restored })}\n`);
@@ -89,8 +89,11 @@ export async function keptRestoreCommand(
 
 /** What becomes of it in dom0. */
 function consequenceOf({ slot }: KeptVersion): string {
-  if (slot !== undefined) return 'Who knows its passphrase or recovery key can then open the archive with it.';
-  return 'A dom0 that knows a later one says that the archive was rolled back (exit status 4), and sends nothing before that one is back or "sparsebak send --accept-rollback" is given.';
+  if (slot !== undefined) return 'Its passphrase or recovery key then opens the archive again.';
+  return (
+    'A dom0 that knows a later catalogue then says that the archive was rolled back (exit status 4). It sends nothing until that catalogue is ' +
+    'put back, or "sparsebak send --accept-rollback" is run.'
+  );
 }
 
 /** Removes versions before their time. */
@@ -105,7 +108,7 @@ export async function keptRemoveCommand(
   const kept = await versionsOf(store, name);
   const versions = [...new Set(numbers)].map((number) => find(kept, name, number));
   const list = versions.map((version) => `${describeVersion(version)}\n`).join('');
-  await agree(`${name}: these cannot be put back then:\n${list}`, 'Remove them for good?', yes);
+  await agree(`${name}: these can then no longer be put back:\n${list}`, 'Remove them?', yes);
   await withArchive(store, name, async (archive) => {
     for (const { number } of versions) await archive.forget(number);
   });

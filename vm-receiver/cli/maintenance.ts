@@ -23,6 +23,13 @@ interface PruneFlags {
   readonly yes?: true;
 }
 
+interface ScrubFlags {
+  readonly every?: number;
+  readonly maxTime?: number;
+  readonly rate?: number;
+  readonly renewChecksums?: boolean;
+}
+
 /** `settings` are read when a command runs; `json` tells whether it was asked for. */
 export function addMaintenance(program: Command, runs: Runs, settings: () => Settings, json: () => boolean): void {
   program
@@ -93,20 +100,22 @@ Examples:
       orUsage(parseDuration),
     )
     .option('--rate <size>', 'read at most this much a second, such as 50MiB', orUsage(parseSize))
+    .option('--renew-checksums', 'make missing checksums again from the files; first run "sparsebak verify" in dom0')
     .addHelpText(
       'after',
       `
-Exit status 4 if anything is damaged. dom0's next send repairs damage to a volume's newest session, if the volume still has
+Exit status 4 if anything is damaged. A lost or corrupt catalogue or key slot is put back from its copy. dom0's next send repairs damage to a volume's newest session, if the volume still has
 the content.
 
 Examples:
   sparsebak-receiver scrub
   sparsebak-receiver scrub --max-time 2h --rate 50MiB      (from a timer, every night)`,
     )
-    .action(({ every, maxTime = Infinity, rate = Infinity }: { every?: number; maxTime?: number; rate?: number }) =>
+    .action(({ every, maxTime = Infinity, rate = Infinity, renewChecksums = false }: ScrubFlags) =>
       runs(async () => {
         const { scrubCommand } = await import('./scrub.ts');
-        return await scrubCommand(settings(), { every, maxTime, bytesPerSecond: rate }, json());
+        const options = { every, maxTime, bytesPerSecond: rate, renewChecksums };
+        return await scrubCommand(settings(), options, json());
       }),
     );
 

@@ -2,11 +2,12 @@ import { formatBytes } from '../../shared/terminal/sizes.ts';
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
 import { Pace } from '../scrub/pace.ts';
-import type { ArchiveStore, Harm } from '../store/store.ts';
+import type { ArchiveStore, Harm, ObjectHarm } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive } from './each-archive.ts';
 import { print, table } from './output.ts';
 import { Progress } from './progress.ts';
+import { describeRemedies, remedyOf } from './remedy.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-archive.ts';
 
@@ -16,6 +17,8 @@ export interface ScrubOptions {
   readonly bytesPerSecond: number;
   /** Milliseconds, for all archives together. */
   readonly maxTime: number;
+  /** Whether files without a checksum get one from what they are now. */
+  readonly renewChecksums: boolean;
 }
 
 /** Damages that are named; beyond that they are counted. */
@@ -26,6 +29,8 @@ interface Report {
   readonly files: number;
   readonly bytes: number;
   readonly mended: number;
+  /** Files that got a checksum. */
+  readonly renewed: number;
   /** Everything was read after this; null when something never was. */
   readonly since: string | null;
   /** Whether that is as lately as it should be. */
@@ -33,7 +38,13 @@ interface Report {
   /** False where what was read could not be written down. */
   readonly remembered: boolean;
   readonly damaged: number;
-  readonly damages: readonly (Omit<Harm, 'volume'> & { readonly volume: string; readonly name: string | null })[];
+  /** Of catalogue and key slots. */
+  readonly objects: readonly ObjectHarm[];
+  readonly damages: readonly (Omit<Harm, 'volume'> & {
+    readonly volume: string;
+    readonly name: string | null;
+    readonly remedy: string;
+  })[];
 }
 
 /** Reads what was not read for long, and remembers what it found. */
@@ -56,15 +67,16 @@ export async function scrubCommand(settings: Settings, options: ScrubOptions, js
 async function scrubOne(
   name: ArchiveName,
   archive: ArchiveStore,
-  { every, bytesPerSecond, until }: { every: number; bytesPerSecond: number; until: number },
+  { every, bytesPerSecond, until, renewChecksums }: Limits,
 ): Promise<Report> {
   const now = Date.now();
   const pace = new Pace(bytesPerSecond);
   const progress = new Progress(name, totalOf(archive));
   let [files, bytes] = [0, 0];
-  const { harms, mended, since, remembered } = await archive.scrub({
+  const { objects, harms, mended, renewed, since, remembered } = await archive.scrub({
     now,
     before: now - every,
+    renewChecksums,
     more: () => performance.now() < until,
     file: async (length) => {
       files += 1;
@@ -80,12 +92,23 @@ async function scrubOne(
     files,
     bytes,
     mended,
+    renewed,
     since: since === undefined ? null : new Date(since).toISOString(),
     complete: since !== undefined && since >= now - every,
     remembered,
-    damaged: harms.length,
-    damages: harms.slice(0, NAMED).map((harm) => ({ ...harm, name: names.get(harm.volume) ?? null })),
+    damaged: objects.length + harms.length,
+    objects,
+    damages: harms.slice(0, NAMED).map((harm) => ({
+      ...harm,
+      name: names.get(harm.volume) ?? null,
+      remedy: remedyOf(harm.place, harm.problem),
+    })),
   };
+}
+
+interface Limits extends Omit<ScrubOptions, 'maxTime'> {
+  readonly every: number;
+  readonly until: number;
 }
 
 /** What is lost the scrub itself tells. */
@@ -96,13 +119,17 @@ function totalOf(archive: ArchiveStore): number {
   return sessions.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
 }
 
-function describe({ archive, files, bytes, mended, since, complete, remembered, damaged, damages }: Report): string {
+function describe(report: Report): string {
+  const { archive, files, bytes, mended, renewed, since, complete, remembered, damaged, objects, damages } = report;
   const age = since === null ? 'some of it was never read' : `all was read since ${since}`;
   const next = remembered
     ? 'the next run goes on'
     : 'what was read could not be noted in scrub/: the next run begins anew';
   const rest = complete && remembered ? '' : `; ${next}`;
-  const repaired = mended > 0 ? `, ${mended} mended from an equal chunk` : '';
+  const repaired = [
+    mended > 0 ? `, ${mended} mended from an equal chunk` : '',
+    renewed > 0 ? `, ${renewed} checksums made again` : '',
+  ].join('');
   const found = damaged === 0 ? 'no damage' : `${damaged} damaged`;
   const summary = `${archive}: ${files} files read, ${formatBytes(bytes)}, ${found}${repaired}; ${age}${rest}\n`;
   const rows = damages.map(({ problem, volume, name, place, sessions }) => [
@@ -111,5 +138,12 @@ function describe({ archive, files, bytes, mended, since, complete, remembered, 
     place,
     sessions.length === 0 ? 'the whole volume' : `hurts ${sessions.join(' ')}`,
   ]);
-  return summary + table(['', '', '', ''], rows);
+  const ofArchive = objects.map((each) => [
+    each.problem,
+    'the archive',
+    each.place,
+    each.repaired ? `repaired: ${each.remedy}` : '',
+  ]);
+  const left = [...objects.filter((each) => !each.repaired), ...damages];
+  return summary + table(['', '', '', ''], [...ofArchive, ...rows]) + describeRemedies(left);
 }

@@ -114,6 +114,8 @@ export interface ScrubRequest {
   readonly more: () => boolean;
   /** Waited for behind each file. */
   readonly file: (bytes: number) => Promise<void>;
+  /** Whether files that have no checksum get one from what they are now. */
+  readonly renewChecksums?: boolean;
 }
 
 /** Something damaged, and the sessions that cannot be had whole for it. */
@@ -126,11 +128,26 @@ export interface Harm {
   readonly sessions: readonly SessionName[];
 }
 
+/** Something damaged that belongs to no volume: the catalogue, a key slot, or what is kept of them. */
+export interface ObjectHarm {
+  /** Where, within the archive. */
+  readonly place: string;
+  readonly problem: Problem;
+  /** Whether it was repaired just now. */
+  readonly repaired: boolean;
+  /** What was done, or what to do. */
+  readonly remedy: string;
+}
+
 export interface Scrubbed {
+  /** What is wrong with the archive's catalogue and key slots, and was. */
+  readonly objects: readonly ObjectHarm[];
   /** All that is known, found now or earlier. */
   readonly harms: readonly Harm[];
   /** That were damaged, and had an equal one that was not. */
   readonly mended: number;
+  /** Files that got a checksum from what they are now. */
+  readonly renewed: number;
   /** Everything was read after this (ms since 1970); undefined when something never was. */
   readonly since: number | undefined;
   /** False where what was read could not be written down: the next scrub begins anew. */
@@ -383,9 +400,12 @@ export interface ArchiveStore {
    */
   check(volume: VolumeId, watcher: CheckWatcher): Promise<void>;
 
+  /** Compares the catalogue, the key slots and what is kept of them with the checksums that were made when they came. */
+  checkObjects(after: (bytes: number) => void): Promise<readonly ObjectHarm[]>;
+
   /**
    * Reads what was not read for long, and compares it as `check` does; goes on where it was cut off. What it finds is
-   * remembered until it is sound again, and is what `damage` tells.
+   * remembered until it is sound again, and is what `damage` tells. A catalogue or slot that is damaged for certain is put back as it was put last.
    */
   scrub(request: ScrubRequest): Promise<Scrubbed>;
 

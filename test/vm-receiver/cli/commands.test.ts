@@ -68,23 +68,39 @@ test('list shows what is there, as a table and as JSON, with --json before or af
 
 test('check says that all is well, and what is not with exit status 4', async (t) => {
   const { root, session } = await rootWithArchive(t);
-  const report = { archive: 'laptop', files: 4, bytes: 17 + '196608000\n'.length, damaged: 0, damages: [] };
+  // What the session has, and the catalogue and the key slot, each with its copy.
+  const objects = 2 * (newArchive().catalogue.length + newArchive().slots[0]!.data.length);
+  const bytes = 17 + '196608000\n'.length + objects;
+  const report = { archive: 'laptop', files: 4 + 4, bytes, damaged: 0, damages: [] };
   assert.deepEqual(json(receiver('check', '--root', root, '--json')), { status: 0, archives: [report] });
-  assert.match(receiver('check', '--root', root).stdout, /^laptop: 4 files, 27 B, no damage\n$/);
+  assert.match(receiver('check', '--root', root).stdout, /^laptop: 8 files, \d+ B, no damage\n$/);
   writeFileSync(join(session, 'index'), 'rotten');
-  rmSync(join(session, '0000000000', '0000000000050000'));
   const name = `volumes/${VOLUME}/${sessionName(1)}`;
+  rmSync(join(root, 'laptop/keys/passphrase'));
+  rmSync(join(session, '0000000000/sha256'));
   const damages = [
-    { place: `${name}/index`, problem: 'different' },
-    { place: `${name}/0000000000/0000000000050000`, problem: 'missing' },
-  ];
+    ['keys/passphrase', 'missing', /"sparsebak-receiver scrub" puts back/],
+    [`${name}/index`, 'different', /the next "sparsebak send"/],
+    [
+      `${name}/0000000000/sha256`,
+      'missing',
+      /"sparsebak verify --all-sessions".*"sparsebak-receiver scrub --renew-checksums"/,
+    ],
+  ] as const;
   const broken = json(receiver('check', '--root', root, '--json')) as {
     status: number;
-    archives: { damages: unknown }[];
+    archives: { damages: { place: string; problem: string; remedy: string }[] }[];
   };
   assert.equal(broken.status, 4);
-  assert.deepEqual(broken.archives[0]?.damages, damages);
-  assert.match(receiver('check', '--root', root).stdout, /2 damaged\n {2}different +volumes/);
+  assert.equal(broken.archives[0]?.damages.length, damages.length);
+  for (const [at, [place, problem, remedy]] of damages.entries()) {
+    const damage: Record<string, string> = broken.archives[0].damages[at]!;
+    assert.deepEqual([damage.place, damage.problem], [place, problem]);
+    assert.match(damage.remedy ?? '', remedy);
+  }
+  const { stdout } = receiver('check', '--root', root);
+  assert.match(stdout, /3 damaged\n {2}missing +keys\/passphrase\n {2}different +volumes/);
+  assert.match(stdout, /\nWhat to do:\n {2}keys\/passphrase: "sparsebak-receiver scrub" puts back/);
 });
 
 test('help has examples, and a wrong call is status 2', () => {
@@ -200,7 +216,7 @@ test('scrub says what it read, what is damaged and whom that hurts, and reads it
   const scrub = (...options: string[]) =>
     json(receiver('scrub', '--root', root, '--json', ...options)) as {
       status: number;
-      archives: { since: string | null; files: number; damages: unknown[] }[];
+      archives: { since: string | null; files: number; damages: Record<string, unknown>[] }[];
     };
   const first = scrub('--max-time', '0m');
   assert.deepEqual([first.status, first.archives[0]?.since], [0, null], 'no time, nothing read');
@@ -211,6 +227,8 @@ test('scrub says what it read, what is damaged and whom that hurts, and reads it
     files: 4,
     bytes: 27,
     mended: 0,
+    renewed: 0,
+    objects: [],
     complete: true,
     remembered: true,
     damaged: 0,
@@ -222,13 +240,13 @@ test('scrub says what it read, what is damaged and whom that hurts, and reads it
   const found = scrub('--every', '0d');
   assert.equal(found.status, 4);
   const place = `${sessionName(1)}/0000000000/0000000000050000`;
-  assert.deepEqual(found.archives[0]?.damages, [
-    { volume: VOLUME, place, problem: 'different', sessions: [sessionName(1)], name: null },
-  ]);
+  const { remedy, ...damage } = found.archives[0]?.damages[0] ?? {};
+  assert.deepEqual(damage, { volume: VOLUME, place, problem: 'different', sessions: [sessionName(1)], name: null });
+  assert.match(String(remedy), /the next "sparsebak send" repairs it/);
   assert.equal(scrub().status, 4, 'remembered');
   assert.match(
     receiver('scrub', '--root', root).stdout,
-    /^laptop: 0 files read, 0 B, 1 damaged; all was read since .*\n {2}different +cd.* hurts S_20261123-000001\n$/,
+    /^laptop: 0 files read, 0 B, 1 damaged; all was read since .*\n {2}different +cd.* hurts S_20261123-000001\nWhat to do:\n {2}S_20261123-000001\/0+\/0+50000: .*\n$/,
   );
   for (const wrong of [
     ['--every', '1y'],
@@ -237,6 +255,49 @@ test('scrub says what it read, what is damaged and whom that hurts, and reads it
   ]) {
     assert.equal(receiver('scrub', '--root', root, ...wrong).status, 2);
   }
+});
+
+test('scrub puts a lost catalogue and slot back, says so with status 4, and is content from then on', async (t) => {
+  const { root } = await rootWithArchive(t);
+  const opening = ['catalogue', 'keys/passphrase'].map((place) => join(root, 'laptop', place));
+  const before = opening.map((path) => readFileSync(path));
+  writeFileSync(opening[0]!, '');
+  rmSync(opening[1]!);
+  const { status, stdout } = receiver('scrub', '--root', root);
+  assert.equal(status, 4);
+  assert.match(
+    stdout,
+    /2 damaged; .*\n {2}different +the archive +catalogue +repaired: what was put last \(version 1\) is in its place again\n/,
+  );
+  assert.match(stdout, / {2}missing +the archive +keys\/passphrase +repaired: /);
+  assert.ok(!stdout.includes('What to do'));
+  assert.deepEqual(
+    opening.map((path) => readFileSync(path)),
+    before,
+  );
+  assert.equal(receiver('scrub', '--root', root).status, 0);
+  assert.equal(receiver('check', '--root', root).status, 0);
+});
+
+test('a lost list of checksums is named with the way out, which is made again only when it is asked for', async (t) => {
+  const { root, session } = await rootWithArchive(t);
+  const list = join(session, '0000000000/sha256');
+  const before = readFileSync(list, 'utf8');
+  rmSync(list);
+  const lost = receiver('scrub', '--root', root);
+  assert.equal(lost.status, 4);
+  assert.match(
+    lost.stdout,
+    /missing .*0000000000\/sha256.*\nWhat to do:\n.*verify --all-sessions.*scrub --renew-checksums/,
+  );
+  assert.equal(receiver('scrub', '--root', root).status, 4);
+  const renewed = json(receiver('scrub', '--root', root, '--renew-checksums', '--json')) as {
+    status: number;
+    archives: { renewed: number }[];
+  };
+  assert.deepEqual([renewed.status, renewed.archives[0]?.renewed], [0, 1]);
+  assert.equal(readFileSync(list, 'utf8'), before);
+  assert.equal(receiver('check', '--root', root).status, 0);
 });
 
 test('stats shows what each session takes up, and what pruning it would free', async (t) => {

@@ -116,7 +116,7 @@ test('on a terminal kept restore and kept remove ask', { skip: terminalSkip }, a
   assert.equal((await asked('y', 'kept', 'restore', '1')).status, 0);
   assert.equal(said(root, 'catalogue'), 'catalogue 1');
   const remove = await asked('y', 'kept', 'remove', '5');
-  assert.match(remove.shown, /key slot "recovery"[^]*Remove them for good\? \[y\/N\]/);
+  assert.match(remove.shown, /key slot "recovery"[^]*Remove them\? \[y\/N\]/);
   assert.equal(remove.status, 0);
   assert.ok(!readdirSync(join(root, 'laptop/kept/keys')).some((name) => name.startsWith('00000005')));
 });

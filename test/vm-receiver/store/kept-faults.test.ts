@@ -5,7 +5,7 @@ import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import { Random } from '../../fixtures/random.ts';
 import { faultyDisk, type Fault } from './faulty-disk.ts';
-import { STEPS, inspectOpening, liveOn, makeArchive, type Done } from './kept-life.ts';
+import { STEPS, inspectOpening, liveOn, makeArchive, scrubOpening, type Done } from './kept-life.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { SURVIVALS, liveUntilCut } from './power.ts';
 import { LAPTOP } from './scene.ts';
@@ -32,6 +32,8 @@ async function pasts(): Promise<Record<string, () => MemoryDisk>> {
 const PASTS = Object.entries(await pasts());
 
 async function goOn(disk: MemoryDisk, done: Done): Promise<void> {
+  await inspectOpening(storeOn(disk), done);
+  if (random.once(2)) await scrubOpening(storeOn(disk));
   await inspectOpening(storeOn(disk), done);
   await liveOn(storeOn(disk), done);
   assert.equal(done.steps, STEPS.length);

@@ -77,6 +77,24 @@ export async function liveOn(store: Store, done: Done): Promise<void> {
   }
 }
 
+/** A scrub finds nothing wrong, and changes nothing that opens the archive. */
+export async function scrubOpening(store: Store): Promise<void> {
+  const archive = await store.open(LAPTOP, impatient);
+  try {
+    const before = openingOf(archive);
+    const { objects } = await archive.scrub({
+      now: Date.now(),
+      before: 0,
+      more: () => true,
+      file: async () => undefined,
+    });
+    assert.deepEqual(objects, [], 'repaired what is not damaged');
+    assert.deepEqual(openingOf(archive), before);
+  } finally {
+    await archive.close();
+  }
+}
+
 function openingOf(archive: ArchiveStore): Opening {
   const slots = [...archive.slots()].map(({ name, data }) => [name, saidBy(data)] as const);
   return { catalogue: saidBy(archive.catalogue()) ?? '', slots: Object.fromEntries(slots) as Record<string, string> };
@@ -96,6 +114,7 @@ export async function inspectOpening(store: Store, { steps }: Readonly<Done>): P
     const openings = [FIRST, ...STEPS.map(({ after }) => after)];
     const may = openings.slice(steps, steps + 2).map((each) => JSON.stringify(sorted(each)));
     assert.ok(may.includes(there), `after ${steps} steps there is ${there}`);
+    assert.deepEqual(await archive.checkObjects(() => undefined), [], 'taken for damage');
     const kept = archive.kept();
     const numbers = kept.map(({ number }) => number);
     assert.equal(new Set(numbers).size, numbers.length, 'a number twice');

@@ -92,16 +92,31 @@ function rot(disk: MemoryDisk, place: string): void {
   disk.close(fd);
 }
 
+interface Asked {
+  readonly now?: number;
+  readonly before?: number;
+  readonly files?: number;
+  readonly renewChecksums?: boolean;
+}
+
+function contentOf(disk: MemoryDisk, path: string): string {
+  const fd = disk.open(path, 'read');
+  const content = Buffer.alloc(disk.entryOf(fd).size);
+  disk.read(fd, content, 0, content.length);
+  disk.close(fd);
+  return content.toString();
+}
+
 /** A scrub of everything, or until `files` were read; gives what it read, too. */
 async function scrub(
   archive: ArchiveStore,
-  { now = NOW, before = now, files = Infinity }: { now?: number; before?: number; files?: number } = {},
+  { now = NOW, before = now, files = Infinity, renewChecksums = false }: Asked = {},
 ): Promise<Scrubbed & { read: number }> {
   let read = 0;
   const file = async () => {
     read += 1;
   };
-  return { ...(await archive.scrub({ now, before, file, more: () => read < files })), read };
+  return { ...(await archive.scrub({ now, before, file, renewChecksums, more: () => read < files })), read };
 }
 
 /** Files that have a checksum: those of three sessions, their chunks and pages. */
@@ -110,7 +125,10 @@ const ALL = 3 * 3 + 7 + 2 + 2;
 describe('scrubbing', () => {
   test('reads everything that is stored, and finds nothing where nothing is wrong', () =>
     withThree(async (archive) => {
-      assert.deepEqual(await scrub(archive), { harms: [], mended: 0, since: NOW, remembered: true, read: ALL });
+      assert.deepEqual(await scrub(archive), {
+        ...{ objects: [], harms: [], mended: 0, renewed: 0 },
+        ...{ since: NOW, remembered: true, read: ALL },
+      });
     }));
 
   test('names what is damaged, and the sessions that it hurts, until it is sound again', () =>
@@ -234,6 +252,38 @@ describe('scrubbing', () => {
       await archive.delete(VOLUME);
       await scrub(archive);
       assert.deepEqual(disk.list('/laptop/scrub'), []);
+    }));
+
+  test('makes checksums again where there are none, if it is asked to, and hides no damage by that', () =>
+    withThree(async (archive, disk) => {
+      const lists = [`${S1}/${R0}`, `${S1}/${R1}`, `${S1}/${R3}`, S2].map((folder) => pathOf(`${folder}/sha256`));
+      const before = lists.map((list) => contentOf(disk, list));
+      disk.remove(lists[0]!);
+      disk.replace(lists[1]!, `${before[1]!}no line of a list\n`);
+      disk.replace(lists[2]!, before[2]!.replace(/^.*page\n/m, ''));
+      disk.remove(lists[3]!);
+      // What has its checksum still is not made sound by that, and nobody can tell of what has none.
+      rot(disk, `${S1}/${R3}/${chunkName(3999)}`);
+      rot(disk, `${S1}/${R0}/${chunkName(0)}`);
+      assert.equal((await scrub(archive)).harms.length, 5);
+      const asked = await scrub(archive, { before: 0, renewChecksums: true });
+      // Two chunks and a page; none in the list that has a line too many; a page; head, index and size.
+      assert.deepEqual([asked.read, asked.renewed], [0, 3 + 0 + 1 + 3]);
+      assert.deepEqual(
+        asked.harms.map(({ place }) => place),
+        [`${S1}/${R3}/${chunkName(3999)}`],
+      );
+      assert.deepEqual(
+        lists.slice(1).map((list) => contentOf(disk, list)),
+        before.slice(1),
+      );
+      const later = await scrub(archive, { now: NOW + DAY, renewChecksums: true });
+      assert.deepEqual([later.renewed, later.harms.length], [0, 1]);
+      const found: string[] = [];
+      await archive.check(VOLUME, { damage: ({ place }) => found.push(place), file: () => undefined });
+      assert.equal(found.length, 1);
+      rot(disk, `${S1}/${R0}/${chunkName(1)}`);
+      assert.equal((await scrub(archive, { now: NOW + 2 * DAY })).harms.length, 2, 'rot is found in that folder again');
     }));
 
   test('a damaged chunk that has a sound twin in the pool is mended by it', () =>

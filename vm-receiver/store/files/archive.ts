@@ -11,6 +11,7 @@ import type {
   ArchiveStore,
   Keeping,
   KeptVersion,
+  ObjectHarm,
   Patience,
   Pieces,
   Hurt,
@@ -48,6 +49,7 @@ import { volumePlace, type ArchivePlace, type VolumePlace } from './place.ts';
 import { resolveSend } from './resolve.ts';
 import type { FilesSend } from './send.ts';
 import { CATALOGUE_OBJECT, mustReplace, putObject, removeSlot, slotObject } from './objects.ts';
+import { checkObjects, repairObjects } from './objects-check.ts';
 import { Pool } from './pool.ts';
 import { finishPruning, pruneSession, tryFinishPruning } from './pruning.ts';
 import { protectSession } from './protect.ts';
@@ -305,7 +307,14 @@ export class FilesArchive implements ArchiveStore {
   async scrub(request: ScrubRequest): Promise<Scrubbed> {
     this.#mustBeWritable();
     for (const volume of volumeIds(this.#place)) await tryFinishPruning(volumePlace(this.#place, volume));
-    return await scrubArchive(this.#place, volumeIds(this.#place), request);
+    const objects = await this.#alone('look at the catalogue and the key slots', () => repairObjects(this.#place));
+    return { objects, ...(await scrubArchive(this.#place, volumeIds(this.#place), request)) };
+  }
+
+  async checkObjects(after: (bytes: number) => void): Promise<readonly ObjectHarm[]> {
+    return await attemptAsync('look at the catalogue and the key slots', () =>
+      this.#locks.changing.during('shared', () => checkObjects(this.#place, after)),
+    );
   }
 
   async check(volume: VolumeId, watcher: CheckWatcher): Promise<void> {

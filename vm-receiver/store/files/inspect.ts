@@ -22,7 +22,7 @@ export interface Finding {
 }
 
 /** What belongs into a folder, and what must be there. */
-interface Content {
+export interface Content {
   readonly belongs: (file: string) => boolean;
   readonly required: readonly string[];
 }

@@ -117,10 +117,15 @@ export class Kept {
     return ifPossible(() => this.#disk.entryAt(this.#pathOf(file)))?.size ?? 0;
   }
 
-  /** Whether the bytes are those that were put; undefined for one that has only its name. */
-  inspect(file: KeptFile, max: number): ReturnType<typeof inspectFile>['problem'] | 'no-copy' {
-    if (this.sizeOf(file) === 0) return isRemoval(file) ? undefined : 'no-copy';
-    return inspectFile(this.#disk, this.#pathOf(file), file.sum, max).problem;
+  /** Whether a copy has the bytes that were put, and the bytes that were read of it. Of what has only its name nothing is wrong. */
+  inspect(file: KeptFile, max: number): ReturnType<typeof inspectFile> {
+    if (this.sizeOf(file) === 0) return { problem: undefined, bytes: undefined };
+    return inspectFile(this.#disk, this.#pathOf(file), file.sum, max);
+  }
+
+  /** Whether there is a copy, and it is sound. */
+  hasCopy(file: KeptFile, max: number): boolean {
+    return this.sizeOf(file) > 0 && this.inspect(file, max).problem === undefined;
   }
 
   /** What was put. @throws Refusal `io` where it has no copy, or a damaged one */
@@ -137,7 +142,7 @@ export class Kept {
     const sum = checksumOf(data);
     const last = this.newest(object);
     if (last?.sum !== sum) this.#write(this.#next(object, sum, now), data);
-    else if (this.inspect(last, data.length) !== undefined) this.#write(last, data);
+    else if (!this.hasCopy(last, data.length)) this.#write(last, data);
   }
 
   /** Notes what was put without a copy of it. Durable when it returns. */

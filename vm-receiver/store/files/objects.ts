@@ -106,14 +106,14 @@ function prepare(place: ArchivePlace, now: number): Kept {
   return kept;
 }
 
-export function expire(kept: Kept, keeping: Keeping, now: number): void {
+function expire(kept: Kept, keeping: Keeping, now: number): void {
   const gone = [...expiredCatalogues(kept.all('catalogues'), keeping), ...expiredSlots(kept.all('keys'), keeping, now)];
   // The highest number stays, so that none is used twice.
   for (const each of gone) if (each.number !== kept.highest) kept.drop(each);
 }
 
 /** Keeps what lies there, unless it is damaged or what was put last: it was put by an older receiver, or its successor never came. */
-export function keepThere(
+function keepThere(
   place: ArchivePlace,
   kept: Kept,
   object: KeptObject,
@@ -122,6 +122,15 @@ export function keepThere(
 ): void {
   if (there === undefined || formFault(place, object, there) !== undefined) return;
   if (kept.newest(object)?.sum !== checksumOf(there)) keep(place, kept, object, there, now);
+}
+
+/** The same of what is sound; and makes its copy where there was no room for one, and expires what has had its time. */
+export function copyThere(place: ArchivePlace, kept: Kept, object: KeptObject, there: Uint8Array): void {
+  const now = Date.now();
+  const newest = kept.newest(object);
+  const isCopied = newest?.sum === checksumOf(there) && kept.hasCopy(newest, there.length);
+  if (!isCopied) keep(place, kept, object, there, now);
+  expire(kept, place.keeping, now);
 }
 
 /** Undefined for what is missing, too long or unreadable: it is as good as lost. Read twice, since a disk may fail once. */

@@ -9,11 +9,13 @@ import { attemptAsync, isLoss, type Refusal } from '../refusal.ts';
 import type { Harm, Problem, ScrubRequest, Scrubbed } from '../store.ts';
 import { findChecksums } from './checksums.ts';
 import type { Disk } from './disk.ts';
-import { RANGE, SESSION, inspectFile, inspectFolder, listFolder, type Finding } from './inspect.ts';
+import { aloneIn } from './alone.ts';
+import { RANGE, SESSION, inspectFile, inspectFolder, listFolder, type Content, type Finding } from './inspect.ts';
 import { FolderLock } from './lock.ts';
 import { listOwn, makeOwnFolder, removeOwn, writeOwn } from './own-file.ts';
 import { CHECKSUMS, SCRUB, SIZE, volumeFolder } from './paths.ts';
-import type { ArchivePlace } from './place.ts';
+import { volumePlace, type ArchivePlace } from './place.ts';
+import { renewChecksums } from './renew.ts';
 import { parsePlace, sessionsHurtBy, showPlace } from './places.ts';
 import { Pool } from './pool.ts';
 import { ScrubState } from './scrub-state.ts';
@@ -24,6 +26,8 @@ import { recountStats } from './stats.ts';
 
 /** Milliseconds between two notes of how far it has come. */
 const NOTED_EVERY = 10_000;
+
+type OfVolumes = Omit<Scrubbed, 'objects'>;
 
 interface Due {
   readonly volume: VolumeId;
@@ -36,7 +40,7 @@ export async function scrubArchive(
   place: ArchivePlace,
   volumes: readonly VolumeId[],
   request: ScrubRequest,
-): Promise<Scrubbed> {
+): Promise<OfVolumes> {
   const { disk, archive, patience } = place;
   return await attemptAsync('scrub', async () => {
     const folder = join(archive, SCRUB);
@@ -71,6 +75,7 @@ class Scrub {
   readonly #lost = new Map<VolumeId, Refusal>();
   #noted = performance.now();
   #mended = 0;
+  #renewed = 0;
   #remembered = true;
 
   constructor(place: ArchivePlace, request: ScrubRequest) {
@@ -79,7 +84,7 @@ class Scrub {
     this.#pool = Pool.open(place.disk, place.archive, false);
   }
 
-  async run(volumes: readonly VolumeId[]): Promise<Scrubbed> {
+  async run(volumes: readonly VolumeId[]): Promise<OfVolumes> {
     const due: Due[] = [];
     for (const volume of volumes) due.push(...((await this.#ofVolume(volume, () => this.#dueOf(volume))) ?? []));
     due.sort((a, b) => a.since - b.since);
@@ -206,12 +211,13 @@ class Scrub {
     return size !== Infinity && writeOwn(this.#place.disk, join(session, SIZE), describeSize(size));
   }
 
-  async #result(volumes: readonly VolumeId[]): Promise<Scrubbed> {
+  async #result(volumes: readonly VolumeId[]): Promise<OfVolumes> {
     const harms: Harm[] = [];
     let since: number | undefined = this.#request.now;
     for (const volume of volumes) {
       await this.#ofVolume(volume, async () => {
         const { state, sessions } = await this.#look(volume);
+        if (this.#request.renewChecksums === true) await this.#renew(volume, state, sessions);
         for (const { session } of sessions) since = least(since, state.get(session).since);
         harms.push(...this.#harmsOf(volume, state, sessions));
         this.#save(state);
@@ -219,7 +225,27 @@ class Scrub {
     }
     if (this.#lost.size > 0) since = undefined;
     for (const volume of this.#lost.keys()) harms.push({ volume, place: '', problem: 'unreadable', sessions: [] });
-    return { harms, mended: this.#mended, since, remembered: this.#remembered };
+    return { harms, mended: this.#mended, renewed: this.#renewed, since, remembered: this.#remembered };
+  }
+
+  /** Of the folders in which a file is known to have no checksum. */
+  async #renew(volume: VolumeId, state: ScrubState, sessions: readonly StoredSession[]): Promise<void> {
+    const { disk } = this.#place;
+    const folders = new Map<string, Content>();
+    for (const known of [...state.damaged].flatMap((text) => parsePlace(text) ?? [])) {
+      const holder = sessions.find(({ session }) => session === known.session);
+      if (holder === undefined) continue;
+      const folder = known.range === undefined ? holder.path : join(holder.path, known.range);
+      const hasNone = known.file === CHECKSUMS || problemNow(disk, folder, known.file) === 'unlisted';
+      if (hasNone && disk.kindOf(folder) === 'folder') folders.set(folder, known.range === undefined ? SESSION : RANGE);
+    }
+    if (folders.size === 0) return;
+    // Nobody may put another file there meanwhile.
+    await aloneIn(volumePlace(this.#place, volume), 'make checksums again of', () => {
+      for (const [folder, content] of folders) {
+        if (disk.kindOf(folder) === 'folder') this.#renewed += renewChecksums(disk, folder, content);
+      }
+    });
   }
 
   /** What is damaged still; what was pruned away meanwhile, or is sound again, is forgotten. */

@@ -11,6 +11,7 @@ import type {
   ArchiveStore,
   KeptVersion,
   NewArchive,
+  ObjectHarm,
   Pieces,
   Hurt,
   Resolution,
@@ -313,9 +314,13 @@ class MemoryArchive implements ArchiveStore {
     return Promise.resolve();
   }
 
+  async checkObjects(): Promise<readonly ObjectHarm[]> {
+    return Promise.resolve([]);
+  }
+
   /** Nor needs reading again. */
   async scrub({ now }: ScrubRequest): Promise<Scrubbed> {
-    return { harms: [], mended: 0, since: now, remembered: true };
+    return { objects: [], harms: [], mended: 0, renewed: 0, since: now, remembered: true };
   }
 
   async close(): Promise<void> {
