@@ -8,7 +8,7 @@ import { faultyDisk, type Fault } from './faulty-disk.ts';
 import { STEPS, inspectOpening, liveOn, makeArchive, scrubOpening, type Done } from './kept-life.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { SURVIVALS, liveUntilCut } from './power.ts';
-import { LAPTOP } from './scene.ts';
+import { LAPTOP, impatient } from './scene.ts';
 
 function storeOn(disk: Disk): FilesStore {
   return new FilesStore(disk, { root: '/', requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
@@ -85,6 +85,30 @@ describe('key slots and catalogues, and each operation of the disk fails in turn
         }
         console.log(`${name}: ${fired} faults`);
         assert.ok(fired > 5);
+      });
+    }
+  }
+});
+
+describe('a scrub that cannot write what it keeps goes on without', () => {
+  for (const code of ['EROFS', 'ENOSPC', 'EIO', 'EACCES']) {
+    for (const [past, make] of PASTS) {
+      test(`S1, S2, S5: ${code}, in ${past}`, async () => {
+        const real = make();
+        const only = ['write', 'makeFolder', 'rename', 'remove', 'replace'] as const;
+        const { disk } = faultyDisk(real, { at: 1, code, forever: true, only });
+        await scrubOpening(storeOn(disk));
+        // What cannot be put back is named still.
+        real.remove(`/${LAPTOP}/keys/passphrase`);
+        real.replace(`/${LAPTOP}/catalogue`, 'garbage');
+        const archive = await storeOn(disk).open(LAPTOP, impatient);
+        const request = { now: Date.now(), before: 0, more: () => true, file: async () => undefined };
+        const { objects } = await archive.scrub(request);
+        await archive.close();
+        const places = objects.map(({ place, repaired }) => [place, repaired]);
+        assert.deepEqual(places[0], ['catalogue', false]);
+        if (past === 'an archive') assert.deepEqual(places[1], ['keys/passphrase', false]);
+        assert.equal(real.openFiles, 0);
       });
     }
   }

@@ -10,6 +10,7 @@ import { checksumOf } from './checksums.ts';
 import { isRemoval, type KeptFile } from './kept-name.ts';
 import { Kept, type KeptObject } from './kept.ts';
 import { CATALOGUE_OBJECT, copyThere, formFault, maxOf, placeOf, slotObject } from './objects.ts';
+import { ifPossible } from './own-file.ts';
 import { KEPT, KEYS } from './paths.ts';
 import type { ArchivePlace } from './place.ts';
 import { problemOf } from './problem.ts';
@@ -31,14 +32,23 @@ export function checkObjects(place: ArchivePlace, after: (bytes: number) => void
   return new Examination(place, after).found.map(({ harm }) => ({ ...harm, repaired: false }));
 }
 
-/** Under the archive's lock: puts back what is damaged for certain, and copies what has no copy yet. */
+/**
+ * Under the archive's lock: puts back what is damaged for certain, and copies what has no copy yet. What the disk does not let be done
+ * (it is full, or read-only) is left, and named as `checkObjects` does.
+ */
 export function repairObjects(place: ArchivePlace): ObjectHarm[] {
-  const kept = Kept.prepare(place.disk, place.archive);
+  const kept = ifPossible(() => Kept.prepare(place.disk, place.archive));
   const { found, sound } = new Examination(place, () => undefined, kept);
-  const harms = found.map(({ harm, repair }) =>
-    repair === undefined ? { ...harm, repaired: false } : { ...harm, remedy: repair(), repaired: true },
-  );
-  for (const { object, data } of sound) copyThere(place, kept, object, data);
+  const harms = found.map(({ harm, repair }) => {
+    const done = repair === undefined ? undefined : ifPossible(repair);
+    return done === undefined ? { ...harm, repaired: false } : { ...harm, remedy: done, repaired: true };
+  });
+  if (kept === undefined) return harms;
+  for (const { object, data } of sound) {
+    ifPossible(() => {
+      copyThere(place, kept, object, data);
+    });
+  }
   return harms;
 }
 
