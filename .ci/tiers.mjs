@@ -23,19 +23,32 @@ const NAMED = {
     'test/vm-receiver/store/{faults,later-faults}.test.ts',
     // Every place and every answer of a hostile archive.
     'test/fault/{moved,hostile-receiver}.test.ts',
-    // Large and many volumes.
-    'test/scenario/{large,many-volumes}.test.ts',
+    // Large and many volumes; links and file systems of their own.
+    'test/scenario/{large,many-volumes,ssh}.test.ts',
+    'test/scenario/qubes/link.test.ts',
+    'test/fault/flipped.test.ts',
+    'test/dom0-agent/source/reflink-edits.test.ts',
   ],
 };
 
+/** Scenarios that are about something else than the link: the long tier runs them once, over the stand-in for qrexec. */
+const OVER_QREXEC = [
+  'test/scenario/{clock,forks,new-disk,nobody-left-out,one-volume,others-folder}.test.ts',
+  'test/scenario/{repair,restore-to-pool,running-qubes,selection,slots,state}.test.ts',
+];
+
+/** Scenarios that have a link of their own, or look at what is the same over each: never over the stand-in. */
+const NOT_OVER_QREXEC = ['test/scenario/{ssh,large,many-volumes}.test.ts'];
+
 export const TIERS = /** @type {const} */ (['short', 'guest', 'long']);
+
+/** @param {string} file @param {readonly string[]} patterns */
+const isAmong = (file, patterns) => patterns.some((pattern) => matchesGlob(file, pattern));
 
 /** @param {string} file relative to the checkout @returns {Tier} */
 export function tierOf(file) {
-  for (const tier of /** @type {const} */ (['guest', 'long'])) {
-    if (NAMED[tier].some((pattern) => matchesGlob(file, pattern))) return tier;
-  }
-  return 'short';
+  if (isAmong(file, NAMED.guest)) return 'guest';
+  return isAmong(file, NAMED.long) || isAmong(file, OVER_QREXEC) ? 'long' : 'short';
 }
 
 /**
@@ -45,12 +58,14 @@ export function tierOf(file) {
  */
 export function passesOf(tier, root) {
   const all = globSync('test/**/*.test.ts', { cwd: root }).sort();
-  const unused = Object.values(NAMED)
-    .flat()
-    .filter((pattern) => !all.some((file) => matchesGlob(file, pattern)));
+  const patterns = [...NAMED.guest, ...NAMED.long, ...OVER_QREXEC, ...NOT_OVER_QREXEC];
+  const unused = patterns.filter((pattern) => !all.some((file) => matchesGlob(file, pattern)));
   if (unused.length > 0) throw new Error(`.ci/tiers.mjs names what is not there: ${unused.join(', ')}`);
-  const own = { name: tier, files: all.filter((file) => tierOf(file) === tier), env: {} };
-  if (tier !== 'long') return [own];
-  const scenarios = all.filter((file) => matchesGlob(file, 'test/scenario/*.test.ts'));
-  return [own, { name: 'long, over the stand-in for qrexec', files: scenarios, env: { SPARSEBAK_LINK: 'qubes' } }];
+  const own = all.filter((file) => tierOf(file) === tier && !isAmong(file, OVER_QREXEC));
+  const pass = { name: tier, files: own, env: {} };
+  if (tier !== 'long') return [pass];
+  const scenarios = all.filter(
+    (file) => matchesGlob(file, 'test/scenario/*.test.ts') && !isAmong(file, NOT_OVER_QREXEC),
+  );
+  return [pass, { name: 'long, over the stand-in for qrexec', files: scenarios, env: { SPARSEBAK_LINK: 'qubes' } }];
 }
