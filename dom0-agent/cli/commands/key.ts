@@ -84,7 +84,7 @@ export async function keyRemove(
         { hint: 'Add another first, with "key add".' },
       );
     }
-    const about = `Nobody can then open the archive with the ${kindOf(slot)} of slot "${name}".`;
+    const about = `Nobody can then open the archive with the ${kindOf(slot)} of slot "${name}". The receiver keeps a copy of the slot for some time, 30 days by default ("sparsebak-receiver kept").`;
     await confirm(isUsable(slot) ? about : `${slot.fault.message}.`, `Remove slot ${name}?`, yes);
     await archive.client.request({ t: 'drop-slot', name });
     report(context, name, 'removed', undefined);
