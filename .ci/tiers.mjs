@@ -14,11 +14,10 @@ const NAMED = {
   guest: ['test/guest/**'],
   long: [
     // Random histories.
-    'test/scenario/{histories,life-model}.test.ts',
     'test/vm-receiver/store/life.property.test.ts',
     'test/dom0-agent/capture/crash.test.ts',
     // Kills and cuts.
-    'test/scenario/{killed,life-cut,resume}.test.ts',
+    'test/scenario/killed.test.ts',
     'test/scenario/qubes/killed.test.ts',
     'test/vm-receiver/store/{faults,later-faults}.test.ts',
     // Every place and every answer of a hostile archive.
@@ -34,6 +33,7 @@ const NAMED = {
 /** Scenarios that are about something else than the link: the long tier runs them once, over the stand-in for qrexec. */
 const OVER_QREXEC = [
   'test/scenario/{clock,forks,new-disk,nobody-left-out,one-volume,others-folder}.test.ts',
+  'test/scenario/{histories,life-cut,life-model,resume}.test.ts',
   'test/scenario/{repair,restore-to-pool,running-qubes,selection,slots,state}.test.ts',
 ];
 
