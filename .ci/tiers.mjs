@@ -19,7 +19,8 @@ const NAMED = {
     // Kills and cuts.
     'test/scenario/killed.test.ts',
     'test/scenario/qubes/killed.test.ts',
-    'test/vm-receiver/store/{faults,later-faults}.test.ts',
+    'test/vm-receiver/service/endings.test.ts',
+    'test/vm-receiver/store/{faults,kept-faults,later-faults}.test.ts',
     // Every place and every answer of a hostile archive.
     'test/fault/{moved,hostile-receiver}.test.ts',
     // Large and many volumes; links and file systems of their own.
@@ -33,7 +34,7 @@ const NAMED = {
 /** Scenarios that are about something else than the link: the long tier runs them once, over the stand-in for qrexec. */
 const OVER_QREXEC = [
   'test/scenario/{clock,forks,new-disk,nobody-left-out,one-volume,others-folder}.test.ts',
-  'test/scenario/{histories,life-cut,life-model,resume}.test.ts',
+  'test/scenario/{histories,life,life-cut,life-model,processes,resume}.test.ts',
   'test/scenario/{repair,restore-to-pool,running-qubes,selection,slots,state}.test.ts',
 ];
 
