@@ -225,6 +225,7 @@ describe('an archive or a state folder that lies in a pool', { skip: plain.skip 
       pools: [{ name: 'main', type: 'file', path: lab.root }],
       root: lab.root,
       archive: 'new',
+      link: 'local',
     });
     const made = await other.run(['init', '--passphrase-file', join(other.folder, 'passphrase')]);
     assert.match(made.expect(0).stderr, /nothing can be sent/);
