@@ -2,7 +2,7 @@
 //
 //   short   npm test              what a person runs before each commit
 //   guest   npm run test:guest    thin pools of LVM, in a virtual machine without KVM
-//   long    npm run test:long     random histories, kills, and every scenario over the stand-in for qrexec
+//   long    npm run test:long     random histories, kills, and the scenarios over the stand-in for qrexec
 
 import { globSync } from 'node:fs';
 import { matchesGlob } from 'node:path';

@@ -9,7 +9,8 @@ import type { OnWait } from '../link/call-watch.ts';
 import { ReceiverClient } from '../link/client.ts';
 import type { Closing } from '../link/due-answers.ts';
 import type { Purpose } from '../link/link.ts';
-import type { Grant } from '../../shared/wire/messages.ts';
+import type { AgentRequest } from '../../shared/wire/messages.ts';
+import { GRANTED } from '../../shared/wire/phases.ts';
 import { openLink } from '../link/open-link.ts';
 import { RELEASE } from '../../shared/release.ts';
 import type { ArchiveState } from './archive-state.ts';
@@ -90,16 +91,17 @@ export async function openArchive(
   }
 }
 
-const NEEDS: Readonly<Record<Purpose, { readonly grants: readonly Grant[]; readonly verb: string }>> = {
-  retrieve: { grants: ['retrieve', 'receive', 'maintain', 'all'], verb: 'read the archive' },
-  receive: { grants: ['receive', 'all'], verb: 'write to the archive' },
-  maintain: { grants: ['maintain', 'all'], verb: 'prune, delete, rename or protect' },
+/** A request without which a purpose is none, and what the purpose is in words. */
+const NEEDS: Readonly<Record<Purpose, { readonly request: AgentRequest['t']; readonly verb: string }>> = {
+  retrieve: { request: 'get-volumes', verb: 'read the archive' },
+  receive: { request: 'put-catalogue', verb: 'write to the archive' },
+  maintain: { request: 'protect', verb: 'prune, delete, rename or protect' },
 };
 
 /** Before anything is begun that the receiver would refuse half-way. */
 function refuseUngranted({ grant, destination }: ReceiverClient, purpose: Purpose): void {
-  const { grants, verb } = NEEDS[purpose];
-  if (grants.includes(grant)) return;
+  const { request, verb } = NEEDS[purpose];
+  if (GRANTED[grant].has(request)) return;
   throw new SparsebakError(
     'refused',
     `${destination}: this connection may not ${verb}: the receiver's side limits it to the grant "${grant}"`,

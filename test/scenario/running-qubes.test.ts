@@ -16,7 +16,7 @@ const xfs = ground('xfs');
 const SAVED = [
   'appvms/dvm/private.img',
   'appvms/keep/private.img',
-  'appvms/work/private.img',
+  'appvms/office/private.img',
   'vm-templates/debian/private.img',
   'vm-templates/debian/root.img',
 ];
@@ -27,37 +27,37 @@ async function qubesLab(t: TestContext, more?: string) {
   const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path, volumes, ...(more && { more }) }] });
   const qubes = new ReflinkQubes(path);
   const debian = qubes.template('debian');
-  const work = qubes.app('work', 'debian');
+  const office = qubes.app('office', 'debian');
   const dvm = qubes.app('dvm', 'debian');
   // Qubes keeps no revisions of it, and renames its only file.
   const keep = qubes.app('keep', 'debian', -1);
   const disposable = qubes.disposable('disp12', 'dvm', 'debian');
   await lab.init('--chunk-size', '64K');
-  return { lab, debian, work, dvm, keep, disposable, file: (name: string) => join(path, name) };
+  return { lab, debian, office, dvm, keep, disposable, file: (name: string) => join(path, name) };
 }
 
 describe('running qubes', { skip: xfs.skip }, () => {
   test('are saved as they run unless told otherwise, and nothing but what Qubes saves is (L9)', async (t) => {
-    const { lab, work, keep, disposable, debian, file } = await qubesLab(t);
+    const { lab, office, keep, disposable, debian, file } = await qubesLab(t);
     const random = new Random('running qubes');
     const names = ({ volumes }: { volumes: readonly { name: string }[] }) => volumes.map(({ name }) => name);
     const stateOf = async (name: string) => (await lab.list(name)).volumes[0]?.sessions.at(-1)?.state;
     assert.deepEqual(names(await lab.send('--full')), SAVED);
 
-    for (const qube of [work, keep, disposable]) {
+    for (const qube of [office, keep, disposable]) {
       qube.start();
       qube.write('private', 100_000, random.bytes(5000));
       qube.write('root', 100_000, random.bytes(5000));
     }
     await lab.monitor();
-    for (const qube of [work, keep]) qube.write('private', 500_000, random.bytes(5000));
+    for (const qube of [office, keep]) qube.write('private', 500_000, random.bytes(5000));
     const sent = await lab.ask(sendDocument, ['send']);
     assert.deepEqual(names(sent), SAVED);
     assert.deepEqual(
       sent.volumes.map(({ kind, compared, running }) => [kind, compared, running]),
-      SAVED.map((name) => [/work|keep/.test(name) ? 'incremental' : 'unchanged', false, undefined]),
+      SAVED.map((name) => [/office|keep/.test(name) ? 'incremental' : 'unchanged', false, undefined]),
     );
-    for (const qube of ['work', 'keep']) {
+    for (const qube of ['office', 'keep']) {
       const volume = `appvms/${qube}/private.img`;
       assert.ok((await lab.restore(volume)).equals(readFileSync(file(`appvms/${qube}/private-dirty.img`))));
       assert.equal(await stateOf(volume), 'running');
@@ -68,7 +68,7 @@ describe('running qubes', { skip: xfs.skip }, () => {
     debian.write('root', 0, random.bytes(70_000));
     assert.deepEqual(names(await lab.ask(sendDocument, ['send'])), SAVED);
     assert.equal(await stateOf('vm-templates/debian/root.img'), 'running');
-    for (const qube of [work, keep, disposable, debian]) qube.stop();
+    for (const qube of [office, keep, disposable, debian]) qube.stop();
     const after = await lab.ask(sendDocument, ['send']);
     assert.deepEqual(
       after.volumes.map(({ name, compared }) => [name, compared]),
@@ -81,13 +81,13 @@ describe('running qubes', { skip: xfs.skip }, () => {
   for (const more of ['state = "stopped"', undefined] as const) {
     const where = more === undefined ? 'a pool of files' : 'a pool of stopped states';
     test(`in ${where}: every send says of which volumes it lacks a running qube's work`, async (t) => {
-      const { lab, work, file } = await qubesLab(t, 'state = "stopped"');
+      const { lab, office, file } = await qubesLab(t, 'state = "stopped"');
       const [pool] = lab.pools;
       if (more === undefined) lab.configure('', undefined, [{ ...pool!, type: 'file', more: '' }]);
-      const volume = 'appvms/work/private.img';
+      const volume = 'appvms/office/private.img';
       assert.ok((await lab.send('--full')).volumes.every(({ running }) => running === undefined));
-      work.start();
-      work.write('private', 0, Buffer.from('not saved'));
+      office.start();
+      office.write('private', 0, Buffer.from('not saved'));
       const sent = await lab.ask(sendDocument, ['send']);
       assert.deepEqual(
         sent.volumes.filter(({ running }) => running === true).map(({ name, kind }) => [name, kind]),
@@ -97,7 +97,7 @@ describe('running qubes', { skip: xfs.skip }, () => {
       assert.match(text, /private\.img +unchanged.* its qube runs: what that wrote is not in the archive/);
       const { volumes } = await lab.ask(statusDocument, ['status', volume]);
       assert.equal(volumes[0]?.running, true);
-      work.stop();
+      office.stop();
       const after = await lab.ask(sendDocument, ['send']);
       assert.deepEqual(
         [only(after.volumes, volume).kind, only(after.volumes, volume).running],

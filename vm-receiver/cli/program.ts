@@ -7,7 +7,7 @@ import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { addHelpCommand } from '../../shared/cli/help-command.ts';
 import { type SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { GRANTS, type Grant } from '../../shared/wire/messages.ts';
-import { addKept } from './kept-options.ts';
+import { addKept } from './kept-commands.ts';
 import { LEVELS, type Level } from './level.ts';
 import { RELEASE } from '../../shared/release.ts';
 import { addMaintenance } from './maintenance.ts';

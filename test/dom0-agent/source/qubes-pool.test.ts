@@ -16,7 +16,7 @@ const SAVED = [
   'appvms/alone/root.img',
   'appvms/dvm/private.img',
   'appvms/keep/private.img',
-  'appvms/work/private.img',
+  'appvms/office/private.img',
   'vm-templates/debian/private.img',
   'vm-templates/debian/root.img',
 ];
@@ -44,7 +44,7 @@ describe('a reflink pool of Qubes', { skip: loopFsSkip('xfs') }, () => {
     const qubes = new ReflinkQubes(folder);
     return {
       debian: qubes.template('debian', revisions),
-      work: qubes.app('work', 'debian', revisions),
+      office: qubes.app('office', 'debian', revisions),
       dvm: qubes.app('dvm', 'debian', revisions),
       keep: qubes.app('keep', 'debian', -1),
       alone: qubes.standalone('alone'),
@@ -63,7 +63,7 @@ describe('a reflink pool of Qubes', { skip: loopFsSkip('xfs') }, () => {
   for (const revisions of [0, 1, 2]) {
     it(`has the same volumes whichever qubes run, with ${revisions} revisions`, async (t) => {
       const folder = folderFor(t);
-      const { debian, work, dvm, keep, alone, disposable } = qubesIn(folder, revisions);
+      const { debian, office, dvm, keep, alone, disposable } = qubesIn(folder, revisions);
       const check = async (when: string) => {
         for (const patterns of [['**'], ['*/*/*.img'], ['appvms/**', 'vm-templates/*/*']]) {
           assert.deepEqual(await listIn(running(folder), ...patterns), all, `${when}: ${patterns.join(' ')}`);
@@ -74,20 +74,20 @@ describe('a reflink pool of Qubes', { skip: loopFsSkip('xfs') }, () => {
         });
       };
       await check('before any start');
-      for (const qube of [work, keep, alone, disposable]) qube.start();
+      for (const qube of [office, keep, alone, disposable]) qube.start();
       await check('while they run');
-      writeFileSync(join(folder, 'appvms/work/private-import.img'), 'an import');
-      writeFileSync(join(folder, 'appvms/work/private-dirty.img~77'), 'half made');
+      writeFileSync(join(folder, 'appvms/office/private-import.img'), 'an import');
+      writeFileSync(join(folder, 'appvms/office/private-dirty.img~77'), 'half made');
       await check('while something is imported');
       debian.start();
       await check('while their template runs, too');
       debian.stop();
-      for (const qube of [work, keep, alone, disposable]) qube.stop();
+      for (const qube of [office, keep, alone, disposable]) qube.stop();
       await check('after the stop');
       disposable.start();
       disposable.stop();
-      work.start();
-      work.stop();
+      office.start();
+      office.stop();
       await check('after another');
       if (revisions === 0) return;
       // From its first stop on it has a revision, which only a volume of its own can have.
@@ -121,9 +121,9 @@ describe('a reflink pool of Qubes', { skip: loopFsSkip('xfs') }, () => {
 
   it('does not take a hard link of a running qube, not even by its full name', async (t) => {
     const folder = folderFor(t);
-    const { work, disposable } = qubesIn(folder);
-    for (const qube of [work, disposable]) qube.start();
-    const names = ['appvms/disp12/private.img', 'appvms/work/root.img'];
+    const { office, disposable } = qubesIn(folder);
+    for (const qube of [office, disposable]) qube.start();
+    const names = ['appvms/disp12/private.img', 'appvms/office/root.img'];
     const { volumes, leftOut } = await listIn(running(folder), ...names);
     assert.deepEqual([volumes, leftOut.map(({ name }) => name)], [[], names]);
     assert.match(leftOut[0]!.reason, /hard link to the image of appvms\/dvm\/private\.img/);
@@ -155,10 +155,10 @@ describe('a reflink pool of Qubes', { skip: loopFsSkip('xfs') }, () => {
 
   it('takes the state that is asked for where there are two', async (t) => {
     const folder = folderFor(t);
-    const { work } = qubesIn(folder);
-    const volume = 'appvms/work/private.img';
-    work.start();
-    work.write('private', 0, Buffer.from('while it runs'));
+    const { office } = qubesIn(folder);
+    const volume = 'appvms/office/private.img';
+    office.start();
+    office.write('private', 0, Buffer.from('while it runs'));
     const startOf = async (source: Source) => {
       const snapshot = await snapshotOf(source, volume);
       return [snapshot.state, (await contentOf(source, snapshot)).toString('latin1', 0, 13)];
@@ -181,9 +181,9 @@ describe('a reflink pool of Qubes', { skip: loopFsSkip('xfs') }, () => {
 
   it('in a pool of files says that it cannot take an image that its qube has renamed', async (t) => {
     const folder = folderFor(t);
-    const { keep, work } = qubesIn(folder);
+    const { keep, office } = qubesIn(folder);
     const source = openSource({ type: 'file', path: folder, live: false });
-    for (const qube of [keep, work]) qube.start();
+    for (const qube of [keep, office]) qube.start();
     const { volumes, leftOut } = await listIn(source, '**');
     assert.deepEqual(
       volumes,
@@ -194,7 +194,7 @@ describe('a reflink pool of Qubes', { skip: loopFsSkip('xfs') }, () => {
       ['appvms/keep/private.img'],
     );
     assert.match(leftOut[0]!.reason, /its qube runs/);
-    assert.deepEqual([...(await source.running!(volumes))], ['appvms/work/private.img']);
+    assert.deepEqual([...(await source.running!(volumes))], ['appvms/office/private.img']);
   });
 });
 
