@@ -21,12 +21,12 @@ const NAMED = {
     'test/scenario/qubes/killed.test.ts',
     'test/vm-receiver/service/endings.test.ts',
     'test/vm-receiver/store/{faults,kept-faults,later-faults}.test.ts',
-    // Every place and every answer of a hostile archive.
-    'test/fault/{moved,hostile-receiver}.test.ts',
+    // Every place and every answer of a hostile archive; whatever the receiver's own files became.
+    'test/fault/{flipped,moved,hostile-receiver}.test.ts',
+    'test/vm-receiver/store/own-files.test.ts',
     // Large and many volumes; links and file systems of their own.
     'test/scenario/{large,many-volumes,ssh}.test.ts',
     'test/scenario/qubes/link.test.ts',
-    'test/fault/flipped.test.ts',
     'test/dom0-agent/source/reflink-edits.test.ts',
   ],
 };
@@ -34,8 +34,8 @@ const NAMED = {
 /** Scenarios that are about something else than the link: the long tier runs them once, over the stand-in for qrexec. */
 const OVER_QREXEC = [
   'test/scenario/{clock,forks,new-disk,nobody-left-out,one-volume,others-folder}.test.ts',
-  'test/scenario/{histories,life,life-cut,life-model,processes,resume}.test.ts',
-  'test/scenario/{repair,restore-to-pool,running-qubes,selection,slots,state}.test.ts',
+  'test/scenario/{histories,keys,life,life-cut,life-model,processes,resume}.test.ts',
+  'test/scenario/{repair,restore-to-pool,running-qubes,selection,slots,state,unauthenticated}.test.ts',
 ];
 
 /** Scenarios that have a link of their own, or look at what is the same over each: never over the stand-in. */
