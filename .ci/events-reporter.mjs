@@ -13,7 +13,14 @@ import { resolve } from 'node:path';
  * @property {number} milliseconds
  * @property {boolean} isTest false for a suite, and for a file itself
  * @property {string | undefined} skip the reason, empty where none was given
+ * @property {string | undefined} error of a test that failed: its message
  */
+
+/** @param {Error} error of node:test, which wraps what the test threw */
+function messageOf(error) {
+  const { cause } = error;
+  return cause instanceof Error ? (cause.stack ?? cause.message) : error.message;
+}
 
 /** @param {AsyncIterable<import('node:test/reporters').TestEvent>} events */
 export default async function* lines(events) {
@@ -32,6 +39,7 @@ export default async function* lines(events) {
       // A file without a test of its own passes under its own name: that is no test.
       isTest: details?.type !== 'suite' && resolve(data.name) !== data.file,
       skip: skip === undefined ? undefined : typeof skip === 'string' ? skip : '',
+      error: type === 'test:fail' ? messageOf(data.details.error) : undefined,
     };
     yield `${JSON.stringify(event)}\n`;
   }

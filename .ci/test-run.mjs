@@ -8,7 +8,8 @@ export class TestRun {
   /** @type {TestEvent[]} */
   skipped = [];
   passed = 0;
-  failed = 0;
+  /** @type {TestEvent[]} */
+  failures = [];
   /** @type {TestEvent[]} */
   #ended = [];
   /** @type {Map<string, number>} milliseconds of a file's tests and suites */
@@ -28,7 +29,7 @@ export class TestRun {
   }
 
   get executed() {
-    return this.passed + this.failed;
+    return this.passed + this.failures.length;
   }
 
   /** Begins a pass. @returns the file that its reporter writes to */
@@ -105,7 +106,7 @@ export class TestRun {
     if (event.skip !== undefined) this.skipped.push(event);
     else if (event.isTest) {
       if (event.type === 'pass') this.passed += 1;
-      else this.failed += 1;
+      else this.failures.push(event);
       this.#ended.push(event);
     }
   }

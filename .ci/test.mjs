@@ -4,13 +4,14 @@
 //
 //   --tier=short|guest|long  which of the tiers of tiers.mjs (short)
 //   SPARSEBAK_TEST_SILENCE   minutes in which no test begins or ends, after which a run is stopped (10)
+//   SPARSEBAK_TEST_FAILURES  a file to which the failed tests are written, for whoever runs several tiers
 //   CI                       when set, a skipped test is a failure: what runs there must run everything
 //
 // No run has a limit of its own: a slow machine is no fault. A run ends when no test began or ended for ten minutes.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, globSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -25,6 +26,7 @@ const SILENCE_MINUTES = Number(process.env.SPARSEBAK_TEST_SILENCE ?? 10);
 /** For one test, unless it asks for more itself; times the slowness of the machine. */
 const TEST_MINUTES = 3;
 const SLOWEST_SHOWN = 20;
+const FAILURE_LINES = 12;
 
 /** @param {string} pattern */
 function filesOf(pattern) {
@@ -111,6 +113,19 @@ function showSlowest(run) {
   }
 }
 
+/** @param {TestRun} run prints the failed tests once more, after everything else */
+function showFailures(run) {
+  if (run.failures.length === 0) return;
+  const lines = run.failures.map(({ file, line, name, error }) => {
+    const message = (error ?? '').split('\n').slice(0, FAILURE_LINES).join('\n    ');
+    return `  ${relative(root, file)}:${line}: ${name}\n    ${message}\n`;
+  });
+  const text = `\nfailed tests:\n${lines.join('')}`;
+  console.log(text);
+  const path = process.env.SPARSEBAK_TEST_FAILURES;
+  if (path !== undefined) appendFileSync(path, text);
+}
+
 /** Thousands of programs and test files start; Node keeps what it compiled of them, and stripped of types, here. */
 const COMPILE_CACHE = join(root, 'node_modules/.cache/compile');
 
@@ -145,9 +160,10 @@ async function main() {
   rmSync(scratch, { recursive: true, force: true });
   sweepScratch();
   showSlowest(run);
+  showFailures(run);
   const complete = isComplete(run);
   console.log(`\n${((Date.now() - began) / 60_000).toFixed(1)} minutes`);
-  console.log(`${run.passed} passed, ${run.failed} failed, ${run.skipped.length} skipped`);
+  console.log(`${run.passed} passed, ${run.failures.length} failed, ${run.skipped.length} skipped`);
   return failed || !complete ? 1 : 0;
 }
 
