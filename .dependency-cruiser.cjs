@@ -29,10 +29,10 @@ module.exports = {
       to: { path: '^dom0-agent/' },
     },
     {
-      name: 'agent-starts-processes-only-in-source-and-link',
-      comment: 'Every command that dom0 runs as root is in these two folders, to be read there.',
+      name: 'agent-starts-processes-only-in-process',
+      comment: 'Every program that dom0 runs as root is started in dom0-agent/process, to be read there.',
       severity: 'error',
-      from: { path: '^dom0-agent/', pathNot: '^dom0-agent/(source|link)/' },
+      from: { path: '^dom0-agent/', pathNot: '^dom0-agent/process/' },
       to: { path: ['^(node:)?(child_process|cluster)$', '(^|/)node_modules/execa/'] },
     },
     {

@@ -52,6 +52,11 @@ export class SparsebakError extends Error {
   }
 }
 
+/** Whether something stored is not what dom0 made: corrupt, missing, or in another's place. */
+export function isIntegrity(error: unknown): error is SparsebakError {
+  return error instanceof SparsebakError && error.code === 'integrity';
+}
+
 /** The same error if it is ours, else wrapped with the given code, in plain words; the cause is always kept. */
 export function asSparsebakError(error: unknown, code: ErrorCode = 'failed', context?: string): SparsebakError {
   return error instanceof SparsebakError

@@ -10,7 +10,7 @@ import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
 import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { DeltaMap } from './delta-map.ts';
-import { overlapped } from './overlapped.ts';
+import { overlapped } from './run-overlapped.ts';
 import { releasedSnapshots, unpaired, type Base, type PairingState, type Pending } from './pairing.ts';
 
 export interface SendRequest {

@@ -1,7 +1,7 @@
 /** What every step of capture works with, for one pool. */
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
 import type { SnapshotRef, Source } from '../source/source.ts';
-import type { StateLock } from './lock.ts';
+import type { StateLock } from './state-lock.ts';
 import type { PairingStore } from './pairing-store.ts';
 
 export interface Capture {

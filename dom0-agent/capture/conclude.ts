@@ -6,7 +6,7 @@ import type { ArchiveId, PairingId } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { SnapshotRef } from '../source/source.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
-import { overlapped } from './overlapped.ts';
+import { overlapped } from './run-overlapped.ts';
 import { releasedSnapshots, settledTick, type MapRef, type PairingState, type Pending } from './pairing.ts';
 import type { RollingState } from './sample.ts';
 

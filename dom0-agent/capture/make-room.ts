@@ -4,7 +4,7 @@
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { Capture } from './capture.ts';
-import { release, type ReleaseOptions } from './release.ts';
+import { release, type ReleaseOptions } from './release-snapshots.ts';
 
 export async function withRoom<T>(
   capture: Capture,

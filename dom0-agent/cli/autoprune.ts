@@ -1,8 +1,8 @@
 /** `send --autoprune`: what the configuration's retention policy lets go, without a question. */
 import { isEmptyPolicy } from '../../shared/archive/retention.ts';
 import { EXIT_STATUS, SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../shared/errors.ts';
-import type { PruneReport } from '../maintain/prune.ts';
-import type { CommandContext } from './context.ts';
+import type { PruneReport } from '../maintain/prune-archive.ts';
+import type { CommandContext } from './command-context.ts';
 import { describePrune, pruneStatus } from './describe-prune.ts';
 import { formatHints } from './output.ts';
 import { writerOptions } from './writer-options.ts';
@@ -43,7 +43,7 @@ export async function autoprune(
 ): Promise<Autopruned | undefined> {
   const { autoprune: mode, retention: policy, lowSpace: low } = context.config;
   if (options.autoprune !== true || options.acceptRollback === true) return undefined;
-  const { pruneArchive } = await import('../maintain/prune.ts');
+  const { pruneArchive } = await import('../maintain/prune-archive.ts');
   const { withWriter } = await import('../maintain/with-writer.ts');
   const request = {
     names: [],

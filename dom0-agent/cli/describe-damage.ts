@@ -1,11 +1,11 @@
 /** What a send found damaged in the archive, for people; and the exit status that comes of it. */
 import { EXIT_STATUS } from '../../shared/errors.ts';
-import type { Damage, SendReport, VolumeReport } from '../send/report.ts';
+import type { RepairCounts, SendReport, VolumeReport } from '../send/send-report.ts';
 import type { VolumeError } from './volume-errors.ts';
 
-export function describeDamage({ mended, lost, left = 0 }: Damage): string {
+export function describeDamage({ repaired, lost, left = 0 }: RepairCounts): string {
   const parts = [
-    ...(mended > 0 ? [`${mended} repaired`] : []),
+    ...(repaired > 0 ? [`${repaired} repaired`] : []),
     ...(lost > 0 ? [`${lost} lost`] : []),
     ...(left > 0 ? [`${left} left to repair`] : []),
   ];

@@ -1,5 +1,5 @@
 /** The line that is noted on paper, and compared by `key unlock`. */
-import type { ArchiveLine } from '../trust/line.ts';
+import type { ArchiveLine } from '../proven-archive/archive-line.ts';
 
 export function describeLine({ id, sequence, hash }: ArchiveLine): string {
   return `${id}  ${sequence}  ${hash}`;

@@ -4,7 +4,7 @@ import { calendar } from '../../shared/archive/calendar.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
 import { removableUnasked } from '../../shared/archive/retention.ts';
 import { escapeText } from '../../shared/text.ts';
-import type { PruneReport } from '../maintain/prune.ts';
+import type { PruneReport } from '../maintain/prune-archive.ts';
 import type { VolumeError } from './volume-errors.ts';
 
 export function describePrune({ dryRun, volumes, freedBytes }: PruneReport): string {

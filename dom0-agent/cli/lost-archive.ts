@@ -4,10 +4,10 @@
  */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { giveUpResuming } from '../capture/forget.ts';
-import type { ArchiveState } from '../trust/archive-state.ts';
-import { connect } from '../trust/open-archive.ts';
-import { setAside, type SetAside } from '../trust/set-aside.ts';
-import type { CommandContext } from './context.ts';
+import type { ArchiveState } from '../proven-archive/archive-state.ts';
+import { connect } from '../proven-archive/open-archive.ts';
+import { setAside, type SetAside } from '../proven-archive/set-aside.ts';
+import type { CommandContext } from './command-context.ts';
 
 /** @throws `failed` where the destination has the archive, `rollback` where it has another one of that name */
 export async function setAsideLost(context: CommandContext, state: ArchiveState): Promise<SetAside> {

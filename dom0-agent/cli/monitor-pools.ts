@@ -1,12 +1,12 @@
 /** A monitor step for the selected volumes of all pools. What fails in one pool is told of its volumes, and the others go on. */
 import { withRoom } from '../capture/make-room.ts';
-import { monitor, type MonitorOutcome } from '../capture/monitor.ts';
-import type { SelectedVolume } from '../config/pool-look.ts';
-import type { Pool } from '../config/pools.ts';
-import { missingVolume, type Selection } from '../config/selection.ts';
+import { monitor, type MonitorOutcome } from '../capture/monitor-volumes.ts';
+import type { SelectedVolume } from '../capture/pool-look.ts';
+import type { Pool } from '../capture/pools.ts';
+import { missingVolume, type Selection } from '../capture/selection.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import type { CommandContext } from './context.ts';
-import { isSendingTo } from './sending.ts';
+import type { CommandContext } from './command-context.ts';
+import { isSendingTo } from '../proven-archive/is-sending.ts';
 
 export interface MonitorRun {
   /** By name; one for each selected volume. */

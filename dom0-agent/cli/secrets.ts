@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
 import { equalBytes } from '../content/bytes.ts';
 import { passphraseOf, type Passphrase } from '../content/passphrase.ts';
-import { passphraseFrom } from '../link/passphrase-command.ts';
+import { passphraseFrom } from '../process/passphrase-command.ts';
 import { givenPath } from './working-folder.ts';
 
 export interface PassphraseOptions {

@@ -1,8 +1,8 @@
 /** Commands that make no session: the archive is opened, compared with the pin, and the call ended in order. */
 import type { Purpose } from '../link/link.ts';
-import { ArchiveState } from '../trust/archive-state.ts';
-import { openArchive, type OpenArchive } from '../trust/open-archive.ts';
-import type { CommandContext } from './context.ts';
+import { ArchiveState } from '../proven-archive/archive-state.ts';
+import { openArchive, type OpenArchive } from '../proven-archive/open-archive.ts';
+import type { CommandContext } from './command-context.ts';
 
 export interface Opening {
   readonly purpose: Purpose;

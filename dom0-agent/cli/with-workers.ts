@@ -1,10 +1,10 @@
 /** Workers for a command that reads chunks, ended with it. */
-import { PipelinePool } from '../pipeline/pool.ts';
-import type { ArchiveState } from '../trust/archive-state.ts';
+import { WorkerGroup } from '../pipeline/worker-group.ts';
+import type { ArchiveState } from '../proven-archive/archive-state.ts';
 
-export async function withWorkers<T>(state: ArchiveState, work: (pool: PipelinePool) => Promise<T>): Promise<T> {
+export async function withWorkers<T>(state: ArchiveState, work: (pool: WorkerGroup) => Promise<T>): Promise<T> {
   const { codec, level } = state.settings;
-  const pool = new PipelinePool(state.content.chunkContent(level, codec));
+  const pool = new WorkerGroup(state.content.chunkContent(level, codec));
   try {
     return await work(pool);
   } finally {

@@ -1,7 +1,7 @@
 /** What commands that change the archive share. */
 import type { WriterOptions } from '../maintain/writer.ts';
-import { ArchiveState } from '../trust/archive-state.ts';
-import type { CommandContext } from './context.ts';
+import { ArchiveState } from '../proven-archive/archive-state.ts';
+import type { CommandContext } from './command-context.ts';
 
 export function writerOptions(context: CommandContext): WriterOptions {
   const { archive, config, lockWait, signal, log } = context;

@@ -10,7 +10,7 @@ import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { policyOf, retentionFields } from '../../shared/archive/retention-fields.ts';
 import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
-import { isLvName } from '../source/lvm-thin/names.ts';
+import { isLvName } from '../source/lvm-thin/lvm-names.ts';
 import { parseDestination, type Destination } from '../link/destination.ts';
 import { QUBES_CLIENTS, type QubesClient } from '../link/qubes-client.ts';
 

@@ -8,13 +8,13 @@ import { SparsebakError } from '../../shared/errors.ts';
 import { OBJECT_TYPE, catalogueAad, headAad, indexAad, pageAad, type ObjectType } from './aad.ts';
 import { MAX_CATALOGUE_LENGTH, decodeCatalogue, encodeCatalogue, type Catalogue } from './catalogue.ts';
 import type { ChunkContent } from './chunk.ts';
-import type { Codec } from './codec.ts';
-import { integrityFault } from './fault.ts';
+import type { Codec } from './compression.ts';
+import { integrityError } from './integrity-error.ts';
 import { equalBytes, isZeroBytes, plain } from './bytes.ts';
 import { indexHash, objectHash, pageHash } from './hash.ts';
 import { MAX_HEAD_LENGTH, decodeHead, encodeHead, type Head } from './head.ts';
 import { workingKeys, type WorkingKeys, type WrappedRecord } from './keys.ts';
-import { ENTRY_LENGTH, entryAt, entryCount, newEntries, withoutTrailingZeros } from './node.ts';
+import { ENTRY_LENGTH, entryAt, entryCount, newEntries, withoutTrailingZeros } from './entries.ts';
 import { SEALED_OVERHEAD, seal, unsealPlain } from './sealed.ts';
 import { Signer } from './signed.ts';
 import { Xaes256Gcm } from './xaes.ts';
@@ -91,9 +91,9 @@ export class ArchiveContent {
     if (count < 1 || count > CHUNKS_PER_RANGE) throw new RangeError(`a page of ${count} entries`);
     if (isZeroBytes(hash)) return newEntries(count);
     const what = `page ${range} of volume ${volume}`;
-    if (stored === undefined) throw integrityFault(what, 'missing');
+    if (stored === undefined) throw integrityError(what, 'missing');
     const entries = this.#pageEntries(volume, range, count, stored, what);
-    if (!equalBytes(pageHash(range, entries), hash)) throw integrityFault(what, 'not the page that its index names');
+    if (!equalBytes(pageHash(range, entries), hash)) throw integrityError(what, 'not the page that its index names');
     return entries;
   }
 
@@ -116,7 +116,7 @@ export class ArchiveContent {
   #pageEntries(volume: VolumeId, range: number, count: number, stored: Uint8Array, what: string): Uint8Array {
     const entries = this.#openNode(OBJECT_TYPE.page, pageAad(this.archive, volume, range), count, stored, what);
     if (entryCount(entries) !== count)
-      throw integrityFault(what, `${entries.length} bytes, where ${count} entries belong`);
+      throw integrityError(what, `${entries.length} bytes, where ${count} entries belong`);
     return entries;
   }
 
@@ -145,10 +145,10 @@ export class ArchiveContent {
     const entries = this.#openNode(OBJECT_TYPE.index, indexAad(this.archive, volume), rangeCount, stored, what);
     const count = entryCount(entries);
     if (!Number.isInteger(count) || count > rangeCount) {
-      throw integrityFault(what, `${entries.length} bytes, where at most ${rangeCount} entries belong`);
+      throw integrityError(what, `${entries.length} bytes, where at most ${rangeCount} entries belong`);
     }
-    if (count > 0 && isZeroBytes(entryAt(entries, count - 1))) throw integrityFault(what, 'it ends in a zero hash');
-    if (!equalBytes(indexHash(entries), hash)) throw integrityFault(what, 'not the index that its head names');
+    if (count > 0 && isZeroBytes(entryAt(entries, count - 1))) throw integrityError(what, 'it ends in a zero hash');
+    if (!equalBytes(indexHash(entries), hash)) throw integrityError(what, 'not the index that its head names');
     const hashes = newEntries(rangeCount);
     hashes.set(entries);
     return hashes;
@@ -176,7 +176,7 @@ export class ArchiveContent {
     const wrong = (['archive', 'volume', 'session', 'chunkSize'] as const).find(
       (field) => head[field] !== { archive: this.archive, volume, session, chunkSize: this.chunkSize }[field],
     );
-    if (wrong !== undefined) throw integrityFault(what, `its ${wrong} is another one`);
+    if (wrong !== undefined) throw integrityError(what, `its ${wrong} is another one`);
     return head;
   }
 
@@ -200,7 +200,7 @@ export class ArchiveContent {
       what,
     );
     const catalogue = decodeCatalogue(payload, what);
-    if (catalogue.archive !== this.archive) throw integrityFault(what, 'its archive is another one');
+    if (catalogue.archive !== this.archive) throw integrityError(what, 'its archive is another one');
     return catalogue;
   }
 
@@ -218,7 +218,7 @@ export class ArchiveContent {
   #openNode(type: ObjectType, aad: Uint8Array, maxCount: number, stored: Uint8Array, what: string): Uint8Array {
     const maxLength = maxCount * ENTRY_LENGTH + (this.encrypted ? SEALED_OVERHEAD : 0);
     if (this.encrypted) return plain(unsealPlain(this.#cipher, type, aad, stored, maxLength, what));
-    if (stored.length > maxLength) throw integrityFault(what, `${stored.length} bytes are too many`);
+    if (stored.length > maxLength) throw integrityError(what, `${stored.length} bytes are too many`);
     return plain(stored);
   }
 

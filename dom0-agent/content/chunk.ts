@@ -6,8 +6,8 @@ import { createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:c
 import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { OBJECT_TYPE, chunkAadPrefix } from './aad.ts';
-import { decompress, gzip, isIncompressible, isLevel, zstd, type Codec } from './codec.ts';
-import { integrityFault } from './fault.ts';
+import { decompress, gzip, isIncompressible, isLevel, zstd, type Codec } from './compression.ts';
+import { integrityError } from './integrity-error.ts';
 import { IDENTITY_LENGTH, Identifier, isZeroIdentity } from './identity.ts';
 import { copyBytes, equalBytes, freeBytes } from './bytes.ts';
 import type { WorkingKeys } from './keys.ts';
@@ -151,7 +151,7 @@ export class ChunkOpener {
       ? this.#openSealed(stored, aad, plaintextLength)
       : this.#openPlain(stored, aad, plaintextLength);
     if (!equalBytes(identifier.ofData(plaintext), identity))
-      throw integrityFault('chunk', 'not the content its page names');
+      throw integrityError('chunk', 'not the content its page names');
     if (target === undefined) return plaintext;
     copyBytes(plaintext, target, targetOffset);
     return target.subarray(targetOffset, targetOffset + plaintextLength);
@@ -162,16 +162,16 @@ export class ChunkOpener {
     const { codec, payload } = unseal(this.#crypto.cipher, OBJECT_TYPE.chunk, aad, stored, cap, 'chunk');
     const plaintext = decompress(codec, payload, plaintextLength);
     if (plaintext !== payload) freeBytes(payload);
-    if (plaintext === undefined) throw integrityFault('chunk', `it does not hold ${plaintextLength} bytes`);
+    if (plaintext === undefined) throw integrityError('chunk', `it does not hold ${plaintextLength} bytes`);
     return plaintext;
   }
 
   #openPlain(stored: Uint8Array, aad: Uint8Array, plaintextLength: number): Uint8Array {
     if (stored.length > maxPlainStored(plaintextLength)) {
-      throw integrityFault('chunk', `${stored.length} bytes are too many`);
+      throw integrityError('chunk', `${stored.length} bytes are too many`);
     }
     const opened = readPlainChunk(this.#crypto.content.codec, this.#crypto.signer, aad, stored, plaintextLength);
-    if ('fault' in opened) throw integrityFault('chunk', opened.fault);
+    if ('fault' in opened) throw integrityError('chunk', opened.fault);
     return opened.plaintext;
   }
 }

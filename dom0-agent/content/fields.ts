@@ -11,7 +11,7 @@ import {
 } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { decodeMap, encodeMap } from '../../shared/wire/msgpack.ts';
-import { integrityFault } from './fault.ts';
+import { integrityError } from './integrity-error.ts';
 import { plain } from './bytes.ts';
 import { HASH_LENGTH } from './hash.ts';
 
@@ -72,12 +72,12 @@ export function decodeFields<T extends object>(schema: z.ZodType<T>, encoded: Ui
   try {
     map = decodeMap(encoded);
   } catch (error) {
-    throw integrityFault(what, 'not in the form of its type', error);
+    throw integrityError(what, 'not in the form of its type', error);
   }
   const { v, ...fields } = map;
-  if (v !== MAP_VERSION) throw integrityFault(what, 'of a version that this program does not know');
+  if (v !== MAP_VERSION) throw integrityError(what, 'of a version that this program does not know');
   const checked = schema.safeParse(fields);
-  if (!checked.success) throw integrityFault(what, describe(checked.error));
+  if (!checked.success) throw integrityError(what, describe(checked.error));
   return checked.data;
 }
 

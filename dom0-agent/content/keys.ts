@@ -2,7 +2,7 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import { isArchiveName, type ArchiveId, type ArchiveName } from '../../shared/archive/names.ts';
-import { CODECS, type Codec } from './codec.ts';
+import { CODECS, type Codec } from './compression.ts';
 import { archiveId, bytes, chunkSize, decodeFields, encodeFields } from './fields.ts';
 import { plain } from './bytes.ts';
 import { KEY_LENGTH } from './xaes.ts';

@@ -3,7 +3,7 @@
  * (docs/format.md, section 6).
  */
 import { copyBytes, freeBytes } from './bytes.ts';
-import { decompress, gzip, isIncompressible, zstd, zstdBound, type Codec } from './codec.ts';
+import { decompress, gzip, isIncompressible, zstd, zstdBound, type Codec } from './compression.ts';
 import type { Signer } from './signed.ts';
 
 export const PLAIN_MAC_LENGTH = 16;

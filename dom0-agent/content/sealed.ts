@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { FORMAT_VERSION, type ObjectType } from './aad.ts';
-import { codecOf, codecNumber, type Codec } from './codec.ts';
-import { integrityFault } from './fault.ts';
+import { codecOf, codecNumber, type Codec } from './compression.ts';
+import { integrityError } from './integrity-error.ts';
 import { NONCE_LENGTH, TAG_LENGTH, type Xaes256Gcm } from './xaes.ts';
 
 const NONCE_AT = 2;
@@ -67,20 +67,20 @@ export function unseal(
   maxLength: number,
   what: string,
 ): Unsealed {
-  if (stored.length > maxLength) throw integrityFault(what, `${stored.length} bytes are too many`);
-  if (stored.length < SEALED_OVERHEAD) throw integrityFault(what, `cut short: ${stored.length} bytes`);
-  if (stored[0] !== FORMAT_VERSION) throw integrityFault(what, `unknown format version ${String(stored[0])}`);
-  if (stored[1] !== type) throw integrityFault(what, 'an object of another type is in its place');
+  if (stored.length > maxLength) throw integrityError(what, `${stored.length} bytes are too many`);
+  if (stored.length < SEALED_OVERHEAD) throw integrityError(what, `cut short: ${stored.length} bytes`);
+  if (stored[0] !== FORMAT_VERSION) throw integrityError(what, `unknown format version ${String(stored[0])}`);
+  if (stored[1] !== type) throw integrityError(what, 'an object of another type is in its place');
   const opened = cipher.decrypt(stored.subarray(NONCE_AT, CIPHERTEXT_AT), aad, stored.subarray(CIPHERTEXT_AT));
-  if (opened === undefined) throw integrityFault(what, 'damaged, or made for another place or with another key');
+  if (opened === undefined) throw integrityError(what, 'damaged, or made for another place or with another key');
   const codec = codecOf(opened.readUInt8(0));
-  if (codec === undefined) throw integrityFault(what, `unknown codec ${opened.readUInt8(0)}`);
+  if (codec === undefined) throw integrityError(what, `unknown codec ${opened.readUInt8(0)}`);
   return { codec, payload: opened.subarray(1) };
 }
 
 /** The payload of an object that is never compressed: all but chunks. */
 export function unsealPlain(...args: Parameters<typeof unseal>): Uint8Array {
   const { codec, payload } = unseal(...args);
-  if (codec !== 'none') throw integrityFault(args[5], `codec ${codec} is not for this type of object`);
+  if (codec !== 'none') throw integrityError(args[5], `codec ${codec} is not for this type of object`);
   return payload;
 }

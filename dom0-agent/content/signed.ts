@@ -4,7 +4,7 @@
  */
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { FORMAT_VERSION, type ObjectType } from './aad.ts';
-import { integrityFault } from './fault.ts';
+import { integrityError } from './integrity-error.ts';
 
 const PAYLOAD_AT = 3;
 const MAC_LENGTH = 32;
@@ -46,11 +46,11 @@ export class Signer {
    * @throws SparsebakError `integrity`
    */
   open(type: ObjectType, aad: Uint8Array, stored: Uint8Array, maxLength: number, what: string): Uint8Array {
-    if (stored.length > maxLength) throw integrityFault(what, `${stored.length} bytes are too many`);
+    if (stored.length > maxLength) throw integrityError(what, `${stored.length} bytes are too many`);
     const payload = signedPayload(type, stored, what);
     const end = stored.length - MAC_LENGTH;
     if (!this.verify(aad, stored.subarray(0, end), stored.subarray(end))) {
-      throw integrityFault(what, 'damaged, or signed for another place or with another key');
+      throw integrityError(what, 'damaged, or signed for another place or with another key');
     }
     return payload;
   }
@@ -58,9 +58,9 @@ export class Signer {
 
 /** What an object of this type says, whoever wrote it: nobody looks at the MAC. @throws SparsebakError `integrity` */
 export function signedPayload(type: ObjectType, stored: Uint8Array, what: string): Uint8Array {
-  if (stored.length < SIGNED_OVERHEAD) throw integrityFault(what, `cut short: ${stored.length} bytes`);
-  if (stored[0] !== FORMAT_VERSION) throw integrityFault(what, `unknown format version ${String(stored[0])}`);
-  if (stored[1] !== type) throw integrityFault(what, 'an object of another type is in its place');
-  if (stored[2] !== 0) throw integrityFault(what, 'it has a codec, which this type of object never has');
+  if (stored.length < SIGNED_OVERHEAD) throw integrityError(what, `cut short: ${stored.length} bytes`);
+  if (stored[0] !== FORMAT_VERSION) throw integrityError(what, `unknown format version ${String(stored[0])}`);
+  if (stored[1] !== type) throw integrityError(what, 'an object of another type is in its place');
+  if (stored[2] !== 0) throw integrityError(what, 'it has a codec, which this type of object never has');
   return stored.subarray(PAYLOAD_AT, stored.length - MAC_LENGTH);
 }

@@ -8,7 +8,7 @@ import type { ArchiveId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { OBJECT_TYPE, slotAad, slotParameters } from './aad.ts';
 import { archiveId, bytes, decodeFields, encodeFields, uint } from './fields.ts';
-import { integrityFault } from './fault.ts';
+import { integrityError } from './integrity-error.ts';
 import { equalBytes, plain } from './bytes.ts';
 import { decodeRecord, encodeRecord, type WrappedRecord } from './keys.ts';
 import type { Passphrase } from './passphrase.ts';
@@ -80,19 +80,19 @@ export function inspectSlot(stored: Uint8Array): { readonly kind: SlotKind; read
 export async function openSlot(stored: Uint8Array, secret: SlotSecret, archive?: ArchiveId): Promise<WrappedRecord> {
   const slot = readSlot(stored);
   if (archive !== undefined && slot.archive !== archive)
-    throw integrityFault('the key slot', 'it is of another archive');
+    throw integrityError('the key slot', 'it is of another archive');
   if (slot.kind !== secret.kind)
     throw wrongSecret(`this slot takes a ${slot.kind === 'recovery' ? 'recovery key' : 'passphrase'}`);
   const record = decodeRecord(await unsealedBy(slot, stretchedFrom(secret)));
-  if (record.archive !== slot.archive) throw integrityFault('the key slot', 'it holds the key of another archive');
+  if (record.archive !== slot.archive) throw integrityError('the key slot', 'it holds the key of another archive');
   return record;
 }
 
 function readSlot(stored: Uint8Array): Slot {
-  if (stored.length > MAX_SLOT_LENGTH) throw integrityFault('the key slot', `${stored.length} bytes are too many`);
+  if (stored.length > MAX_SLOT_LENGTH) throw integrityError('the key slot', `${stored.length} bytes are too many`);
   const slot = decodeFields(schema, stored, 'the key slot');
   // Of all fields, since anything changed would otherwise look like a wrong passphrase. Not a proof: the receiver can make it.
-  if (!equalBytes(checkOf(slot), slot.check)) throw integrityFault('the key slot', 'damaged');
+  if (!equalBytes(checkOf(slot), slot.check)) throw integrityError('the key slot', 'damaged');
   checkParameters(slot);
   return slot;
 }
@@ -108,7 +108,7 @@ function checkParameters({ kind, n, r, p }: Slot): void {
         p >= 1 &&
         128 * n * r * p <= SCRYPT_BOUNDS.highestCost;
   if (!allowed)
-    throw integrityFault('the key slot', `scrypt with N=${n}, r=${r}, p=${p} is outside what is ever written`);
+    throw integrityError('the key slot', `scrypt with N=${n}, r=${r}, p=${p} is outside what is ever written`);
 }
 
 /** What a slot's key is made from: of a passphrase the form that is sealed with, then an older one. */

@@ -4,7 +4,7 @@
  */
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
-import { decodeReceiverMessage } from '../../shared/wire/codec.ts';
+import { decodeReceiverMessage } from '../../shared/wire/message-codec.ts';
 import { encodeFrame } from '../../shared/wire/encode.ts';
 import { type AgentMessage, type AgentRequest, type Grant, type ReceiverMessage } from '../../shared/wire/messages.ts';
 import { CAPABILITIES, PART_SIZE, PROTOCOL_VERSION, SMALL_FRAME } from '../../shared/wire/limits.ts';

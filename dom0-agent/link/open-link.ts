@@ -8,7 +8,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import type { Destination } from './destination.ts';
 import { describeEnd, NOTHING_LOST } from './describe-end.ts';
 import type { Link, Purpose } from './link.ts';
-import { openProcessLink, type ProcessLinkOptions } from './process-link.ts';
+import { openProcessLink, type ProcessLinkOptions } from '../process/receiver-process.ts';
 import type { QubesClient } from './qubes-client.ts';
 
 export interface CallOptions {
@@ -28,7 +28,8 @@ export async function openLink(destination: Destination, options: CallOptions): 
       return openProcessLink(sshReceiver(destination));
     }
     case 'qubes': {
-      const { startQube, qubesReceiver } = await import('./qubes.ts');
+      const { startQube } = await import('../process/start-qube.ts');
+      const { qubesReceiver } = await import('./qubes.ts');
       const { vm } = destination;
       const { purpose, archive, qubesClient: client, signal } = options;
       await startQube(vm, signal);

@@ -4,12 +4,12 @@
  * Policy is not evaluated for calls that dom0 makes: which service is called decides what the receiver lets us do.
  */
 import { constants } from 'node:os';
-import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { systemCode } from '../../shared/errors.ts';
 import type { ArchiveName } from '../../shared/archive/names.ts';
-import { escapeText } from '../../shared/text.ts';
 import { describeEnd, NOTHING_LOST } from './describe-end.ts';
 import type { LinkEnd, Purpose } from './link.ts';
-import type { ProcessLinkOptions } from './process-link.ts';
+import type { ProcessLinkOptions } from '../process/receiver-process.ts';
+import { notInDom0 } from '../process/start-qube.ts';
 import type { QubesClient } from './qubes-client.ts';
 
 export interface QubesCall {
@@ -28,42 +28,6 @@ const SERVICES: Readonly<Record<Purpose, string>> = {
 
 /** Seconds for the qube to take the call; it runs already. */
 const CONNECT = 30;
-
-/** A qube that starts may first wait for another one, or for its disk's check. */
-const START_SECONDS = 300;
-
-/** qrexec-client starts no qube. @throws `unreachable`, `interrupted` */
-export async function startQube(vm: string, signal: AbortSignal): Promise<void> {
-  const { execa } = await import('execa');
-  const started = await execa('qvm-start', ['--skip-if-running', vm], {
-    stdin: 'ignore',
-    stdout: 'ignore',
-    maxBuffer: 64 * 1024,
-    timeout: START_SECONDS * 1000,
-    cancelSignal: signal,
-    reject: false,
-  });
-  if (!started.failed) return;
-  if (signal.aborted) throw new SparsebakError('interrupted', 'interrupted');
-  if (started.code === 'ENOENT') {
-    const { message, hint } = missing('qvm-start');
-    throw new SparsebakError('unreachable', `qubes://${vm}: ${message}`, { hint, cause: started.cause });
-  }
-  const said = escapeText(started.stderr.trim().split('\n').at(-1) ?? '', 500);
-  const why = started.timedOut
-    ? `it took more than ${START_SECONDS} s`
-    : said || `exit status ${String(started.exitCode)}`;
-  throw new SparsebakError('unreachable', `qubes://${vm}: the qube could not be started: ${why}`, {
-    hint: `See "qvm-ls ${vm}", and start it by hand: "qvm-start ${vm}".`,
-  });
-}
-
-function missing(program: string): Explanation {
-  return {
-    message: `there is no ${program} here`,
-    hint: 'A "qubes://" destination works in dom0 alone; elsewhere use "ssh://" or "local:".',
-  };
-}
 
 export function qubesReceiver(call: QubesCall): ProcessLinkOptions {
   const { vm, client, purpose, archive } = call;
@@ -93,7 +57,7 @@ function explain({ vm, client }: QubesCall, service: string, end: LinkEnd): Expl
   const how = describeEnd(end);
   const { status } = end;
   if (end.startError !== undefined) {
-    if (systemCode(end.startError) === 'ENOENT') return missing(client);
+    if (systemCode(end.startError) === 'ENOENT') return notInDom0(client);
     return { message: `${client} ${how}`, hint: NOTHING_LOST };
   }
   if (status === null) return { message: `${client} was ended (${how})`, hint: NOTHING_LOST };

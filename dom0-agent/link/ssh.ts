@@ -6,7 +6,7 @@ import { systemCode } from '../../shared/errors.ts';
 import { describeEnd, NOTHING_LOST } from './describe-end.ts';
 import type { Destination } from './destination.ts';
 import type { LinkEnd } from './link.ts';
-import type { ProcessLinkOptions } from './process-link.ts';
+import type { ProcessLinkOptions } from '../process/receiver-process.ts';
 
 type SshDestination = Extract<Destination, { kind: 'ssh' }>;
 

@@ -6,11 +6,11 @@ import { sessionTime, type SessionName, type VolumeId } from '../../shared/archi
 import { removableUnasked, retain, type Reason, type RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
-import { listedVolumes, newestFault } from '../restore/find-session.ts';
-import type { OpenArchive } from '../trust/open-archive.ts';
-import { newestHead } from '../trust/newest-head.ts';
-import type { Listing, StoredSession } from '../trust/proven-reader.ts';
-import { isVolumeFault } from '../trust/volume-fault.ts';
+import { listedVolumes, newestFault } from '../proven-archive/find-session.ts';
+import type { OpenArchive } from '../proven-archive/open-archive.ts';
+import { newestHead } from '../proven-archive/newest-head.ts';
+import type { Listing, StoredSession } from '../proven-archive/proven-reader.ts';
+import { isVolumeError } from '../proven-archive/volume-error.ts';
 import { isProtectedBy } from './protecting-tags.ts';
 import { sessionTimes } from './session-times.ts';
 
@@ -97,7 +97,7 @@ async function damagedNewest(
         await newestHead(open, entry);
         return [];
       } catch (error) {
-        if (!isVolumeFault(error, open.client)) throw error;
+        if (!isVolumeError(error, open.client)) throw error;
         return [[entry.id, error] as const];
       }
     }),

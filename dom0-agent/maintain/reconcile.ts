@@ -6,11 +6,11 @@ import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
 import { forget, renamed } from '../capture/forget.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
-import { deleteVolume, protect, renameVolume } from '../link/maintenance.ts';
-import type { StoredSession } from '../trust/proven-reader.ts';
-import { successorOf } from '../trust/succession.ts';
+import { deleteVolume, protect, renameVolume } from '../link/maintenance-requests.ts';
+import type { StoredSession } from '../proven-archive/proven-reader.ts';
+import { successorOf } from '../proven-archive/succession.ts';
 import { isProtectedBy } from './protecting-tags.ts';
-import { noteChanges, strikeOutChanges, unfinishedChanges, type Change } from './unfinished-changes.ts';
+import { noteChanges, strikeOutChanges, unfinishedChanges, type Change } from '../proven-archive/unfinished-changes.ts';
 import type { Writer } from './writer.ts';
 
 export interface Reconciled {

@@ -3,9 +3,9 @@
  * later names say that future. What was proven once is taken from memory.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
-import { KnownHeads } from '../trust/known-heads.ts';
-import type { OpenArchive } from '../trust/open-archive.ts';
-import type { StoredSession } from '../trust/proven-reader.ts';
+import { KnownHeads } from '../proven-archive/known-heads.ts';
+import type { OpenArchive } from '../proven-archive/open-archive.ts';
+import type { StoredSession } from '../proven-archive/proven-reader.ts';
 
 /** Sessions that one `get-heads` may name. */
 const HEADS_AT_ONCE = 1024;

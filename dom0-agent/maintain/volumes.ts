@@ -2,10 +2,10 @@
 import type { SessionName } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { MAX_TAGS, type CatalogueVolume } from '../content/catalogue.ts';
-import { listedVolumes, sessionNames } from '../restore/find-session.ts';
+import { listedVolumes, sessionNames } from '../proven-archive/find-session.ts';
 import { isProtectedBy } from './protecting-tags.ts';
 import { changeCatalogue, type Reconciled } from './reconcile.ts';
-import type { Change } from './unfinished-changes.ts';
+import type { Change } from '../proven-archive/unfinished-changes.ts';
 import type { Writer } from './writer.ts';
 
 export interface TagRequest {

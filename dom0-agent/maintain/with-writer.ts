@@ -4,8 +4,8 @@
  */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { ReceiverClient } from '../link/client.ts';
-import { openArchive } from '../trust/open-archive.ts';
-import { lockArchive, refuseForeignWriter } from '../trust/writing.ts';
+import { openArchive } from '../proven-archive/open-archive.ts';
+import { lockArchive, refuseForeignWriter } from '../proven-archive/write-lock.ts';
 import { finishChanges } from './reconcile.ts';
 import type { Writer, WriterOptions } from './writer.ts';
 

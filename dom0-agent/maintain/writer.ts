@@ -1,9 +1,9 @@
 /** What a change to an archive, one that is no send, works with. */
-import type { Pool } from '../config/pools.ts';
+import type { Pool } from '../capture/pools.ts';
 import type { OnWait } from '../link/call-watch.ts';
 import type { ReceiverClient } from '../link/client.ts';
-import type { OpenArchive } from '../trust/open-archive.ts';
-import type { LockOptions } from '../trust/writing.ts';
+import type { OpenArchive } from '../proven-archive/open-archive.ts';
+import type { LockOptions } from '../proven-archive/write-lock.ts';
 
 export interface WriterOptions extends LockOptions {
   readonly pools: readonly Pool[];

@@ -1,18 +1,18 @@
 /**
  * What the main thread and its workers say to one another. Bulk data never goes through messages: it lies in the
- * job's slot, a SharedArrayBuffer that both sides map, written by one side at a time.
+ * job's buffer, a SharedArrayBuffer that both sides map, written by one side at a time.
  */
 import { statSync } from 'node:fs';
 import type { ChunkContent } from '../content/chunk.ts';
 
-/** Bytes of volume that one job takes at most (but at least one chunk): few messages, and slots that stay in the cache. */
+/** Bytes of volume that one job takes at most (but at least one chunk): few messages, and buffers that stay in the cache. */
 const JOB_BYTES = 1024 * 1024;
 
 export function chunksPerJob(chunkSize: number): number {
   return Math.max(1, Math.floor(JOB_BYTES / chunkSize));
 }
 
-/** Identities of 32 bytes each come first in a slot, data behind them. */
+/** Identities of 32 bytes each come first in a buffer, data behind them. */
 export const IDENTITY = 32;
 
 /** A file that jobs read or write. */
@@ -52,7 +52,7 @@ export interface SealJob {
 
 export interface SealResult {
   readonly kind: 'sealed';
-  /** Bytes of encoded frames (chunks and zero runs, in order of address) behind the identities in the slot. */
+  /** Bytes of encoded frames (chunks and zero runs, in order of address) behind the identities in the buffer. */
   readonly frameBytes: number;
   readonly chunks: number;
   readonly zeroChunks: number;
@@ -66,12 +66,12 @@ export interface OpenItem {
   readonly address: number;
   /** Bytes of plaintext that it must give. */
   readonly length: number;
-  /** Where the stored bytes lie in the slot's data. */
+  /** Where the stored bytes lie in the buffer's data. */
   readonly offset: number;
   readonly storedLength: number;
 }
 
-/** Authenticates, decompresses and identifies stored chunks (identities: in the slot, in order), and writes them. */
+/** Authenticates, decompresses and identifies stored chunks (identities: in the buffer, in order), and writes them. */
 export interface OpenJob {
   readonly kind: 'open';
   readonly items: readonly OpenItem[];
@@ -99,14 +99,14 @@ export type Job = SealJob | OpenJob | CloseJob;
 export type JobResult = SealResult | OpenResult | CloseResult;
 
 export interface JobMessage {
-  readonly slot: number;
+  readonly buffer: number;
   readonly job: Job;
 }
 
 export type ResultMessage =
-  | { readonly slot: number; readonly ok: true; readonly result: JobResult }
+  | { readonly buffer: number; readonly ok: true; readonly result: JobResult }
   | {
-      readonly slot: number;
+      readonly buffer: number;
       readonly ok: false;
       readonly code: string;
       readonly message: string;
@@ -116,6 +116,6 @@ export type ResultMessage =
 export interface WorkerSetup {
   readonly role: 'sparsebak-pipeline';
   readonly content: ChunkContent;
-  /** One per slot: identities, then data. */
-  readonly slots: readonly SharedArrayBuffer[];
+  /** One per buffer: identities, then data. */
+  readonly buffers: readonly SharedArrayBuffer[];
 }

@@ -1,6 +1,6 @@
 /**
  * A pipeline worker: reads or writes the volume, and does all work on chunks. It holds one buffer for plaintext and
- * maps the slots; nothing else grows.
+ * maps the buffers; nothing else grows.
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -34,8 +34,8 @@ export function runPipelineWorker(): void {
   const port = parentPort;
   if (port === null || !isSetup(workerData)) throw new SparsebakError('failed', 'not a pipeline worker');
   const worker = new PipelineWorker(workerData);
-  port.on('message', ({ slot, job }: JobMessage) => {
-    port.postMessage(worker.run(slot, job));
+  port.on('message', ({ buffer, job }: JobMessage) => {
+    port.postMessage(worker.run(buffer, job));
   });
 }
 
@@ -47,7 +47,7 @@ function describe(error: unknown, job: JobMessage['job']): SparsebakError {
 
 class PipelineWorker {
   readonly #chunkSize: number;
-  readonly #slots: readonly Uint8Array[];
+  readonly #buffers: readonly Uint8Array[];
   readonly #identityBytes: number;
   readonly #plain: Uint8Array;
   readonly #sealer: ChunkSealer;
@@ -57,7 +57,7 @@ class PipelineWorker {
   constructor(setup: WorkerSetup) {
     const { content } = setup;
     this.#chunkSize = content.chunkSize;
-    this.#slots = setup.slots.map((slot) => new Uint8Array(slot));
+    this.#buffers = setup.buffers.map((buffer) => new Uint8Array(buffer));
     const chunks = chunksPerJob(content.chunkSize);
     this.#identityBytes = chunks * IDENTITY;
     this.#plain = Buffer.allocUnsafeSlow(chunks * content.chunkSize);
@@ -65,16 +65,16 @@ class PipelineWorker {
     this.#opener = new ChunkOpener(content);
   }
 
-  run(slot: number, job: JobMessage['job']): ResultMessage {
+  run(buffer: number, job: JobMessage['job']): ResultMessage {
     try {
-      if (job.kind === 'close') return { slot, ok: true, result: this.#close() };
-      const memory = this.#slots[slot];
-      if (memory === undefined) throw new SparsebakError('failed', `no slot ${slot}`);
-      return { slot, ok: true, result: job.kind === 'seal' ? this.#seal(memory, job) : this.#open(memory, job) };
+      if (job.kind === 'close') return { buffer, ok: true, result: this.#close() };
+      const memory = this.#buffers[buffer];
+      if (memory === undefined) throw new SparsebakError('failed', `no buffer ${buffer}`);
+      return { buffer, ok: true, result: job.kind === 'seal' ? this.#seal(memory, job) : this.#open(memory, job) };
     } catch (error) {
       const known = describe(error, job);
       const { code, message, hint } = known;
-      return { slot, ok: false, code, message, ...(hint === undefined ? {} : { hint }) };
+      return { buffer, ok: false, code, message, ...(hint === undefined ? {} : { hint }) };
     }
   }
 
@@ -134,7 +134,7 @@ class PipelineWorker {
       }
       if (job.target !== null) this.#write(job.target, item.address, plain);
       bytes += plain.length;
-      // Of a plain archive's uncompressed chunk it is the slot itself, which is shared memory and stays.
+      // Of a plain archive's uncompressed chunk it is the buffer itself, which is shared memory and stays.
       freeBytes(plain);
     });
     return { kind: 'opened', bytes, bad };

@@ -4,7 +4,7 @@
  */
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
 import { ended, settled, type Ending, type SendRef } from '../capture/conclude.ts';
-import type { Pool } from '../config/pools.ts';
+import type { Pool } from '../capture/pools.ts';
 
 /** Milliseconds that an ending waits for others, and how many wait together at most. */
 const PATIENCE = 1000;

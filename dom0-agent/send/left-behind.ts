@@ -1,10 +1,10 @@
 /** Running qubes whose work a send does not have: of their volumes it took what they were when the qube started. */
 import type { SendStart } from '../capture/begin-send.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
-import { capturesRunning } from '../config/pools.ts';
+import { capturesRunning } from '../capture/pools.ts';
 import type { PlannedVolume } from './planned-volumes.ts';
-import type { SendContext } from './context.ts';
-import type { VolumeReport } from './report.ts';
+import type { SendContext } from './send-context.ts';
+import type { VolumeReport } from './send-report.ts';
 
 /** The names of the volumes. To be asked right after their snapshots were made. */
 export async function leftBehind(

@@ -1,8 +1,8 @@
 /** The catalogue that lists what a send has committed. */
 import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import type { Catalogue, CatalogueVolume } from '../content/catalogue.ts';
-import type { ArchiveState } from '../trust/archive-state.ts';
-import { successorOf, type HashedCatalogue } from '../trust/succession.ts';
+import type { ArchiveState } from '../proven-archive/archive-state.ts';
+import { successorOf, type HashedCatalogue } from '../proven-archive/succession.ts';
 
 /** A head that the receiver has committed. */
 export interface NewHead {

@@ -3,14 +3,14 @@
  * What a cut-off send left to the base below its checkpoint must be there, or it begins anew.
  */
 import type { Geometry } from '../../shared/archive/address.ts';
-import { SparsebakError } from '../../shared/errors.ts';
-import { newEntries } from '../content/node.ts';
+import { isIntegrity, SparsebakError } from '../../shared/errors.ts';
+import { newEntries } from '../content/entries.ts';
 import { PageIndex } from '../content/page-index.ts';
-import { readContent } from '../restore/read-content.ts';
+import { readContent } from '../reading/read-content.ts';
 import type { OpenSnapshot } from '../source/source.ts';
-import { forgetDamage, foundDamage } from '../trust/found-damage.ts';
-import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
-import type { SendContext, StreamRequest } from './context.ts';
+import { forgetDamage, foundDamage } from '../proven-archive/found-damage.ts';
+import type { ProvenReader, ProvenSession } from '../proven-archive/proven-reader.ts';
+import type { SendContext, StreamRequest } from './send-context.ts';
 import { repair, type Repaired } from './repair.ts';
 import type { VolumeContent } from './volume-content.ts';
 
@@ -21,7 +21,7 @@ export interface OpenBase {
   readonly repaired: Repaired;
 }
 
-const NOTHING: Repaired = { mended: 0, lost: 0, left: 0, lostPages: new Set() };
+const NOTHING: Repaired = { repaired: 0, lost: 0, left: 0, lostPages: new Set() };
 
 /** @param onFault damage that nobody knew of */
 export async function openBase(
@@ -33,7 +33,7 @@ export async function openBase(
   const { base: session, name, resume } = request;
   if (session === undefined) return { base: undefined, lostPages: new Set(), repaired: NOTHING };
   const base = await baseOf(context.archive.reader, session, onFault);
-  if (base.isLost) {
+  if (base.isMissing) {
     // Which of the base's pages are lost nobody can tell, and what the checkpoint covers may lean on them.
     if (resume !== undefined && !isAllSent(resume)) throw leansOnLost();
     return { base, lostPages: everyRange(session.geometry), repaired: NOTHING };
@@ -45,22 +45,22 @@ export async function openBase(
 
 /**
  * Ranges that verify or the read-back found damaged in the base, whatever the receiver knows of them. They are read again: a disk
- * that was away for a moment, or what was mended since, costs no send of everything.
+ * that was away for a moment, or what was repaired since, costs no send of everything.
  */
 async function foundBefore(
   context: SendContext,
   { name, resume }: StreamRequest,
   base: ProvenSession,
 ): Promise<ReadonlySet<number>> {
-  const { archive, workers: pool, signal, log } = context;
+  const { archive, workers, signal, log } = context;
   const { folder } = archive.state;
   const found = foundDamage(folder, base.volume, base.head.session);
   if (found.size === 0) return found;
-  const tools = { client: archive.client, reader: archive.reader, pool, signal, onProgress: () => undefined };
-  const still = await readContent({ session: base, target: null, ranges: found }, tools).then(
+  const services = { client: archive.client, reader: archive.reader, workers, signal, onProgress: () => undefined };
+  const still = await readContent({ session: base, target: null, ranges: found }, services).then(
     ({ badRanges }) => badRanges,
     (error: unknown) => {
-      if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+      if (!isIntegrity(error)) throw error;
       return found;
     },
   );
@@ -78,7 +78,7 @@ interface FoundBase {
   readonly session: ProvenSession;
   readonly index: Uint8Array;
   /** Nothing is known of its content: all of the volume is sent anew. */
-  readonly isLost: boolean;
+  readonly isMissing: boolean;
 }
 
 async function baseOf(
@@ -89,11 +89,11 @@ async function baseOf(
   try {
     const { hashes, fault } = await reader.index(session);
     if (fault !== undefined) onFault(fault);
-    return { session, index: hashes, isLost: false };
+    return { session, index: hashes, isMissing: false };
   } catch (error) {
-    if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+    if (!isIntegrity(error)) throw error;
     onFault(error);
-    return { session, index: newEntries(session.geometry.rangeCount), isLost: true };
+    return { session, index: newEntries(session.geometry.rangeCount), isMissing: true };
   }
 }
 
@@ -103,15 +103,15 @@ function everyRange({ rangeCount }: Geometry): ReadonlySet<number> {
 
 /** What the receiver's scrub found is offered again, where the snapshot still has it; the send goes on whatever comes of it. */
 async function repairKnown(
-  { archive, workers: pool, signal, log, repairs: budget }: SendContext,
+  { archive, workers, signal, log, repairs: budget }: SendContext,
   name: string,
   what: Parameters<typeof repair>[0],
 ): Promise<Repaired> {
   const { client, reader, state } = archive;
   const { content } = state;
-  const { lostPages, ...counts } = await repair(what, { client, reader, content, pool, signal, budget });
+  const { lostPages, ...counts } = await repair(what, { client, reader, content, workers, signal, budget });
   // The report says it to people: once, however many volumes there are.
-  if (counts.mended + counts.lost + counts.left > 0)
+  if (counts.repaired + counts.lost + counts.left > 0)
     log.info({ volume: name, ...counts }, `${name}: damage was repaired`);
   return { lostPages, ...counts };
 }

@@ -1,9 +1,9 @@
 /** The plan with the base's page of each range, fetched a window ahead so that no range waits for the receiver. */
-import { SparsebakError } from '../../shared/errors.ts';
+import { isIntegrity, SparsebakError } from '../../shared/errors.ts';
 import { IDENTITY } from '../pipeline/jobs.ts';
-import type { ProvenReader } from '../trust/proven-reader.ts';
+import type { ProvenReader } from '../proven-archive/proven-reader.ts';
 import { PageIndex } from '../content/page-index.ts';
-import { plan, type PlanInput, type PlanStep } from './plan.ts';
+import { plan, type PlanInput, type PlanStep } from './read-plan.ts';
 import type { VolumeContent } from './volume-content.ts';
 
 /** Pages asked for ahead of the range that needs them. */
@@ -35,7 +35,7 @@ export async function* plannedPages(
     try {
       return { step, old: await basePage(what, reader, index, step.range) };
     } catch (error) {
-      if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+      if (!isIntegrity(error)) throw error;
       onFault(error);
       return planAnew(input, step.range);
     }

@@ -3,14 +3,14 @@ import { randomBytes } from 'node:crypto';
 import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
 import type { SendRequest } from '../capture/begin-send.ts';
-import type { Pool } from '../config/pools.ts';
-import type { SelectedVolume } from '../config/pool-look.ts';
-import { missingVolume } from '../config/selection.ts';
+import type { Pool } from '../capture/pools.ts';
+import type { SelectedVolume } from '../capture/pool-look.ts';
+import { missingVolume } from '../capture/selection.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
-import { clockReport, newestOf, type ClockReport, type NewestSession } from '../trust/clock.ts';
-import type { OpenArchive } from '../trust/open-archive.ts';
-import { standingOf, type Base, type Standing } from './base.ts';
-import { blankReport, failedReport, type VolumeReport } from './report.ts';
+import { clockReport, newestOf, type ClockReport, type NewestSession } from '../proven-archive/clock-report.ts';
+import type { OpenArchive } from '../proven-archive/open-archive.ts';
+import { standingOf, type Base, type Standing } from './volume-bases.ts';
+import { blankReport, failedReport, type VolumeReport } from './send-report.ts';
 
 /** A volume that will be sent, with what the archive has of it. */
 export interface PlannedVolume {

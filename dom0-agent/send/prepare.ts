@@ -7,11 +7,11 @@ import { SparsebakError } from '../../shared/errors.ts';
 import { mistrusted } from '../capture/conclude.ts';
 import { chooseSample, type RollingState } from '../capture/sample.ts';
 import type { OpenSnapshot } from '../source/source.ts';
-import type { MarkedChunks } from './plan.ts';
+import type { MarkedChunks } from './read-plan.ts';
 import { leansOn, leansOnLost, openBase } from './open-base.ts';
 import type { Repaired } from './repair.ts';
 import { compareSample } from './sampled.ts';
-import type { SendContext, StreamRequest } from './context.ts';
+import type { SendContext, StreamRequest } from './send-context.ts';
 import type { VolumeContent } from './volume-content.ts';
 
 /** Bytes of marked chunks that are read sooner than a source has told which of them have anything in them. */
@@ -29,7 +29,7 @@ export interface Prepared {
 
 /**
  * What is read: by the delta map where it is believed, else everything that is mapped.
- * @param onFault damage to the base: what it hurts is sent anew
+ * @param onFault damage to the base: what it affects is sent again
  */
 export async function prepare(
   context: SendContext,
@@ -55,7 +55,7 @@ export async function prepare(
     lostPages,
     ...(resume === undefined ? {} : { resume: resumeOf(resume, geometry) }),
   };
-  if (base?.isLost !== true && leansOn(content, lostPages)) throw leansOnLost();
+  if (base?.isMissing !== true && leansOn(content, lostPages)) throw leansOnLost();
   context.progress.start(request.name, workOf(content));
   const prepared = { content, rolling: undefined, distrusted: false, repaired };
   if (base === undefined || request.map === undefined) return prepared;
@@ -68,8 +68,8 @@ export async function prepare(
     budget: budgetNow(request.rolling, context.rereadPerDay),
   });
   const comparable = sample.ranges.filter(({ range }) => !lostPages.has(range));
-  const tools = { pool: workers, reader: archive.reader, signal, onFault };
-  const { agrees, lost } = await compareSample({ ...content, base }, comparable, tools);
+  const services = { workers, reader: archive.reader, signal, onFault };
+  const { agrees, lost } = await compareSample({ ...content, base }, comparable, services);
   if (agrees) {
     if (leansOn(content, new Set(lost))) throw leansOnLost();
     return {

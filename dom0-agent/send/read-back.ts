@@ -8,15 +8,15 @@ import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError, asSparsebakError, reportOf } from '../../shared/errors.ts';
 import { PageIndex } from '../content/page-index.ts';
-import { readContent, type ReadResult } from '../restore/read-content.ts';
-import { noteDamage } from '../trust/found-damage.ts';
-import { noteProofs, type Proof } from '../trust/proofs.ts';
-import type { ProvenSession } from '../trust/proven-reader.ts';
-import { isVolumeFault, namingVolume } from '../trust/volume-fault.ts';
-import type { SendContext } from './context.ts';
-import type { MarkedChunks } from './plan.ts';
+import { readContent, type ReadResult } from '../reading/read-content.ts';
+import { noteDamage } from '../proven-archive/found-damage.ts';
+import { noteProofs, type Proof } from '../proven-archive/proofs.ts';
+import type { ProvenSession } from '../proven-archive/proven-reader.ts';
+import { isVolumeError, namingVolume } from '../proven-archive/volume-error.ts';
+import type { SendContext } from './send-context.ts';
+import type { MarkedChunks } from './read-plan.ts';
 import { ReadBackTurns, type Turn } from './read-back-turns.ts';
-import type { VolumeReport } from './report.ts';
+import type { VolumeReport } from './send-report.ts';
 
 /** A volume whose newest session is read back. */
 export interface ToReadBack {
@@ -95,7 +95,7 @@ async function readBack(context: SendContext, what: ToReadBack, turn: Turn): Pro
     if (bad !== undefined) throw new SparsebakError('integrity', `chunk at ${bad.address}: ${bad.reason}`);
     return { chunks: results.reduce((sum, { chunks }) => sum + chunks, 0) };
   } catch (caught) {
-    if (signal.aborted || !isVolumeFault(caught, archive.client) || caught.code !== 'integrity') {
+    if (signal.aborted || !isVolumeError(caught, archive.client) || caught.code !== 'integrity') {
       // It is committed, and that is what a send is for.
       log.warn({ volume: name }, `${name}: could not be read back: ${asSparsebakError(caught).message}`);
       return { chunks: 0 };
@@ -146,7 +146,7 @@ async function readTurn(
       return true;
     };
     const request = { session, target: null, index, ranges: new Set([range]), wanted };
-    results.push(await readContent(request, toolsOf(context)));
+    results.push(await readContent(request, servicesOf(context)));
   }
   turn.from = first < geometry.chunkCount ? first : 0;
   return results;
@@ -160,11 +160,11 @@ async function readDrawn(
   if (chunks.size === 0) return [];
   const ranges = new Set([...chunks].map((chunk) => session.geometry.rangeOf(chunk)));
   const wanted = (chunk: number): boolean => chunks.has(chunk);
-  return [await readContent({ session, target: null, index, ranges, wanted }, toolsOf(context))];
+  return [await readContent({ session, target: null, index, ranges, wanted }, servicesOf(context))];
 }
 
-function toolsOf({ archive: { client, reader }, workers: pool, signal }: SendContext) {
-  return { client, reader, pool, signal, onProgress: () => undefined };
+function servicesOf({ archive: { client, reader }, workers, signal }: SendContext) {
+  return { client, reader, workers, signal, onProgress: () => undefined };
 }
 
 /** Some of the chunks that were just sent; where that is all of a volume, they lie in few ranges. */

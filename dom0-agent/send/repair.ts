@@ -5,15 +5,15 @@
  */
 import { randomInt } from 'node:crypto';
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
-import { SparsebakError } from '../../shared/errors.ts';
+import { isIntegrity } from '../../shared/errors.ts';
 import { CHUNK_HEADER } from '../../shared/wire/chunk-frame.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
 import { PageIndex } from '../content/page-index.ts';
 import type { ReceiverClient } from '../link/client.ts';
-import { knownDamage, mendChunk, mendPage } from '../link/maintenance.ts';
+import { damagedParts, repairChunk, repairPage } from '../link/maintenance-requests.ts';
 import { IDENTITY, jobFile, type JobFile } from '../pipeline/jobs.ts';
-import type { PipelinePool } from '../pipeline/pool.ts';
-import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
+import type { WorkerGroup } from '../pipeline/worker-group.ts';
+import type { ProvenReader, ProvenSession } from '../proven-archive/proven-reader.ts';
 import type { RepairBudget } from './repair-budget.ts';
 
 export interface RepairRequest {
@@ -24,18 +24,18 @@ export interface RepairRequest {
   readonly size: number;
 }
 
-export interface RepairTools {
+export interface RepairServices {
   readonly client: ReceiverClient;
   readonly content: ArchiveContent;
   readonly reader: ProvenReader;
-  readonly pool: PipelinePool;
+  readonly workers: WorkerGroup;
   readonly signal: AbortSignal;
   readonly budget: RepairBudget;
 }
 
 export interface Repaired {
   /** Chunks and pages that are sound again. */
-  readonly mended: number;
+  readonly repaired: number;
   /** Chunks and pages that the snapshot does not hold any more. */
   readonly lost: number;
   /** Chunks and pages beyond the send's budget. */
@@ -45,15 +45,15 @@ export interface Repaired {
 }
 
 /** @throws what the connection fails with */
-export async function repair(request: RepairRequest, tools: RepairTools): Promise<Repaired> {
-  const { addresses, pages } = await knownDamage(tools.client, request.base.session.volume);
-  const mending = new Mending(request, tools);
-  return await tools.budget.during(async (isInTime) => {
+export async function repair(request: RepairRequest, services: RepairServices): Promise<Repaired> {
+  const { addresses, pages } = await damagedParts(services.client, request.base.session.volume);
+  const repairing = new Repair(request, services);
+  return await services.budget.during(async (isInTime) => {
     let left = 0;
     // Chunks are compared with their page, so that comes first.
-    for (const range of fromAnywhere(pages)) if (!isInTime() || !(await mending.page(range))) left++;
-    for (const address of fromAnywhere(addresses)) if (!isInTime() || !(await mending.chunk(address))) left++;
-    return { ...mending.result, left };
+    for (const range of fromAnywhere(pages)) if (!isInTime() || !(await repairing.page(range))) left++;
+    for (const address of fromAnywhere(addresses)) if (!isInTime() || !(await repairing.chunk(address))) left++;
+    return { ...repairing.result, left };
   });
 }
 
@@ -64,19 +64,19 @@ function fromAnywhere(rising: readonly number[]): readonly number[] {
   return [...rising.slice(first), ...rising.slice(0, first)];
 }
 
-class Mending {
-  readonly #tools: RepairTools;
+class Repair {
+  readonly #services: RepairServices;
   readonly #session: ProvenSession;
   readonly #index: PageIndex;
   readonly #file: JobFile;
   readonly #size: number;
   readonly #lostPages = new Set<number>();
   #page: { readonly range: number; readonly entries: Uint8Array } | undefined;
-  #mended = 0;
+  #repaired = 0;
   #lost = 0;
 
-  constructor({ base, path, size }: RepairRequest, tools: RepairTools) {
-    this.#tools = tools;
+  constructor({ base, path, size }: RepairRequest, services: RepairServices) {
+    this.#services = services;
     this.#session = base.session;
     this.#index = new PageIndex(base.index);
     this.#file = jobFile(path, base.session.head.name);
@@ -84,7 +84,7 @@ class Mending {
   }
 
   get result(): Omit<Repaired, 'left'> {
-    return { mended: this.#mended, lost: this.#lost, lostPages: this.#lostPages };
+    return { repaired: this.#repaired, lost: this.#lost, lostPages: this.#lostPages };
   }
 
   get #geometry(): Geometry {
@@ -93,26 +93,26 @@ class Mending {
 
   /** @returns false beyond the budget */
   async page(range: number): Promise<boolean> {
-    this.#tools.signal.throwIfAborted();
+    this.#services.signal.throwIfAborted();
     const expected = this.#index.hash(range);
     if (range >= this.#geometry.rangeCount || this.#index.isZero(range)) return true;
-    if (!this.#tools.budget.take(this.#geometry.entriesOf(range) * this.#geometry.chunkSize)) return false;
+    if (!this.#services.budget.take(this.#geometry.entriesOf(range) * this.#geometry.chunkSize)) return false;
     const entries = await this.#identitiesOf(range);
     const { volume, head } = this.#session;
-    const made = entries === undefined ? undefined : this.#tools.content.sealPage(volume, range, entries);
+    const made = entries === undefined ? undefined : this.#services.content.sealPage(volume, range, entries);
     if (made?.stored === undefined || Buffer.compare(made.hash, expected) !== 0) {
       this.#lostPages.add(range);
       this.#lost++;
-    } else if (await mendPage(this.#tools.client, volume, head.session, range, made.stored)) this.#mended++;
+    } else if (await repairPage(this.#services.client, volume, head.session, range, made.stored)) this.#repaired++;
     return true;
   }
 
   /** @returns false beyond the budget */
   async chunk(address: number): Promise<boolean> {
-    this.#tools.signal.throwIfAborted();
+    this.#services.signal.throwIfAborted();
     const chunk = address / this.#geometry.chunkSize;
     if (!Number.isInteger(chunk) || chunk >= this.#geometry.chunkCount) return true;
-    if (!this.#tools.budget.take(this.#geometry.chunkSize)) return false;
+    if (!this.#services.budget.take(this.#geometry.chunkSize)) return false;
     const identity = await this.#identity(chunk);
     const made = this.#isThere(chunk, 1) ? await this.#seal(chunk) : undefined;
     if (identity === undefined || made === undefined || Buffer.compare(made.identity, identity) !== 0) {
@@ -120,7 +120,7 @@ class Mending {
       return true;
     }
     const { volume, head } = this.#session;
-    if (await mendChunk(this.#tools.client, volume, head.session, address, made.stored)) this.#mended++;
+    if (await repairChunk(this.#services.client, volume, head.session, address, made.stored)) this.#repaired++;
     return true;
   }
 
@@ -140,9 +140,9 @@ class Mending {
   /** Undefined where it is lost as well, though the receiver did not know. */
   async #pageOf(range: number): Promise<Uint8Array | undefined> {
     try {
-      return await this.#tools.reader.page(this.#session, range, this.#index.hash(range));
+      return await this.#services.reader.page(this.#session, range, this.#index.hash(range));
     } catch (error) {
-      if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+      if (!isIntegrity(error)) throw error;
       this.#lostPages.add(range);
       this.#lost++;
       return undefined;
@@ -155,7 +155,7 @@ class Mending {
     const count = this.#geometry.entriesOf(range);
     if (!this.#isThere(first, count)) return undefined;
     const entries = new Uint8Array(count * IDENTITY);
-    const step = this.#tools.pool.chunksPerJob;
+    const step = this.#services.workers.chunksPerJob;
     for (let done = 0; done < count; done += step) {
       const part = Math.min(step, count - done);
       await this.#read(first + done, part, (identities) => {
@@ -183,7 +183,7 @@ class Mending {
     count: number,
     use: (identities: Uint8Array, frames: Uint8Array, allZeros: boolean) => T,
   ): Promise<T> {
-    const { pool } = this.#tools;
+    const { workers: pool } = this.#services;
     const slot = await pool.acquire();
     try {
       // The session's size, not the snapshot's: the last chunk is cut where it was.

@@ -1,13 +1,13 @@
 /** The check on every delta: chunks that it leaves out are read again, and must still be what the base has. */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
-import { SparsebakError } from '../../shared/errors.ts';
+import { isIntegrity, SparsebakError } from '../../shared/errors.ts';
 import type { ChunkRun } from '../capture/delta-map.ts';
 import type { RangeSample } from '../capture/sample.ts';
 import { IDENTITY, jobFile, type SealJob } from '../pipeline/jobs.ts';
-import type { PipelinePool } from '../pipeline/pool.ts';
+import type { WorkerGroup } from '../pipeline/worker-group.ts';
 import { PageIndex } from '../content/page-index.ts';
-import type { ProvenSession } from '../trust/proven-reader.ts';
-import type { VolumeContent, VolumeTools } from './volume-content.ts';
+import type { ProvenSession } from '../proven-archive/proven-reader.ts';
+import type { VolumeContent, VolumeServices } from './volume-content.ts';
 
 /** What came of it; `lost`: ranges of the sample whose page the archive has lost, so that nothing can be said of them. */
 export interface SampleResult {
@@ -19,34 +19,34 @@ export interface SampleResult {
 export async function compareSample(
   what: VolumeContent & { readonly base: NonNullable<VolumeContent['base']> },
   samples: readonly RangeSample[],
-  tools: Pick<VolumeTools, 'pool' | 'reader' | 'signal' | 'onFault'>,
+  services: Pick<VolumeServices, 'workers' | 'reader' | 'signal' | 'onFault'>,
 ): Promise<SampleResult> {
   const index = new PageIndex(what.base.index);
   const file = jobFile(what.path, what.name);
   const { size } = what.geometry;
   const lost: number[] = [];
   for (const { range, chunks } of samples) {
-    const page = await pageOrFault(tools, what.base.session, range, index.hash(range));
+    const page = await pageOrFault(services, what.base.session, range, index.hash(range));
     if (page === undefined) {
       lost.push(range);
       continue;
     }
     const same = await Promise.all(
-      runsOf(chunks, tools.pool.chunksPerJob).map(async ({ first, count }) => {
+      runsOf(chunks, services.workers.chunksPerJob).map(async ({ first, count }) => {
         const at = (first - range * CHUNKS_PER_RANGE) * IDENTITY;
         const known = page.slice(at, at + count * IDENTITY);
         if (known.length !== count * IDENTITY) throw new SparsebakError('failed', 'a sample lies past the base');
-        return isSame(tools.pool, { kind: 'seal', file, size, firstChunk: first, count, known });
+        return isSame(services.workers, { kind: 'seal', file, size, firstChunk: first, count, known });
       }),
     );
-    tools.signal.throwIfAborted();
+    services.signal.throwIfAborted();
     if (same.includes(false)) return { agrees: false, lost };
   }
   return { agrees: true, lost };
 }
 
 async function pageOrFault(
-  { reader, onFault }: Pick<VolumeTools, 'reader' | 'onFault'>,
+  { reader, onFault }: Pick<VolumeServices, 'reader' | 'onFault'>,
   session: ProvenSession,
   range: number,
   expected: Uint8Array,
@@ -54,19 +54,19 @@ async function pageOrFault(
   try {
     return await reader.page(session, range, expected);
   } catch (error) {
-    if (!(error instanceof SparsebakError) || error.code !== 'integrity') throw error;
+    if (!isIntegrity(error)) throw error;
     onFault(error);
     return undefined;
   }
 }
 
-async function isSame(pool: PipelinePool, job: SealJob): Promise<boolean> {
-  const slot = await pool.acquire();
+async function isSame(workers: WorkerGroup, job: SealJob): Promise<boolean> {
+  const buffer = await workers.acquire();
   try {
-    const { chunks, zeroChunks } = await pool.seal(slot, job);
+    const { chunks, zeroChunks } = await workers.seal(buffer, job);
     return chunks + zeroChunks === 0;
   } finally {
-    pool.release(slot);
+    workers.release(buffer);
   }
 }
 

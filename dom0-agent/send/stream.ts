@@ -3,11 +3,11 @@
  * closed (a source that cannot freeze says here whether the content moved), and signed.
  */
 import { SparsebakError } from '../../shared/errors.ts';
-import { checkpointed } from '../capture/checkpoint.ts';
+import { checkpointed } from '../capture/resumption.ts';
 import type { RollingState } from '../capture/sample.ts';
 import type { SnapshotRef } from '../source/source.ts';
-import { namingVolume } from '../trust/volume-fault.ts';
-import type { SendContext, StreamRequest } from './context.ts';
+import { namingVolume } from '../proven-archive/volume-error.ts';
+import type { SendContext, StreamRequest } from './send-context.ts';
 import type { NewHead } from './new-catalogue.ts';
 import { Outgoing, type CheckpointState } from './outgoing.ts';
 import { prepare } from './prepare.ts';
@@ -24,7 +24,7 @@ export interface StreamCounts {
   readonly sentBytes: number;
   readonly rolling: RollingState | undefined;
   readonly repaired: Repaired;
-  /** Damage to the base: what it hurt was sent anew. */
+  /** Damage to the base: what it affects was sent again. */
   readonly fault: SparsebakError | undefined;
 }
 
@@ -58,14 +58,20 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
     const { content, rolling, distrusted, repaired } = await prepare(context, request, snapshot, onFault);
     compared ||= distrusted;
     const { signal } = context;
-    const tools = { content: archive.state.content, reader: archive.reader, pool: context.workers, outgoing, signal };
+    const services = {
+      content: archive.state.content,
+      reader: archive.reader,
+      workers: context.workers,
+      outgoing,
+      signal,
+    };
     const onProgress = (bytes: number) => {
       context.progress.add(bytes);
     };
     const onSkipped = (bytes: number) => {
       context.progress.skip(bytes);
     };
-    const sent = await sendContent(content, { ...tools, onProgress, onSkipped, onFault });
+    const sent = await sendContent(content, { ...services, onProgress, onSkipped, onFault });
     context.progress.finish();
     await context.workers.closeFiles();
     await snapshot.close();
@@ -99,7 +105,9 @@ class BaseFaults {
     if (this.#first === undefined) return undefined;
     const { code, message } = this.#first;
     const more = this.#count > 1 ? `, and ${this.#count - 1} more like it` : '';
-    const error = new SparsebakError(code, `${message}${more}; what that hurts was sent anew`, { cause: this.#first });
+    const error = new SparsebakError(code, `${message}${more}; what that affects was sent again`, {
+      cause: this.#first,
+    });
     const hint = `The newest session is whole again. "sparsebak verify ${name} --all-sessions" tells which older ones are.`;
     return namingVolume(error, { id: pending.volumeId, name, session: base?.head.session, hint });
   }

@@ -3,11 +3,11 @@ import type { Geometry } from '../../shared/archive/address.ts';
 import type { VolumeId } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
-import type { PipelinePool } from '../pipeline/pool.ts';
+import type { WorkerGroup } from '../pipeline/worker-group.ts';
 import type { Mapped } from '../source/source.ts';
-import type { ProvenReader, ProvenSession } from '../trust/proven-reader.ts';
+import type { ProvenReader, ProvenSession } from '../proven-archive/proven-reader.ts';
 import type { Outgoing } from './outgoing.ts';
-import type { MarkedChunks } from './plan.ts';
+import type { MarkedChunks } from './read-plan.ts';
 
 export interface VolumeContent {
   readonly volume: VolumeId;
@@ -25,10 +25,10 @@ export interface VolumeContent {
   readonly resume?: { readonly range: number; readonly index: Uint8Array; readonly changedBytes: number };
 }
 
-export interface VolumeTools {
+export interface VolumeServices {
   readonly content: ArchiveContent;
   readonly reader: ProvenReader;
-  readonly pool: PipelinePool;
+  readonly workers: WorkerGroup;
   readonly outgoing: Outgoing;
   /** Bytes of volume that were read. */
   readonly onProgress: (bytes: number) => void;

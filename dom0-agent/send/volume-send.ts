@@ -7,11 +7,11 @@ import { asSparsebakError } from '../../shared/errors.ts';
 import { isZeroBytes } from '../content/bytes.ts';
 import { IDENTITY, jobFile, type JobFile, type SealResult } from '../pipeline/jobs.ts';
 import { OrderedQueue } from '../pipeline/ordered-queue.ts';
-import type { Slot } from '../pipeline/pool.ts';
+import type { JobBuffer } from '../pipeline/worker-group.ts';
 import { PageIndex } from '../content/page-index.ts';
 import { plannedPages } from './planned-pages.ts';
-import type { RangeStep } from './plan.ts';
-import type { VolumeContent, VolumeTools } from './volume-content.ts';
+import type { RangeStep } from './read-plan.ts';
+import type { VolumeContent, VolumeServices } from './volume-content.ts';
 
 export interface VolumeSent {
   /** The whole new index. */
@@ -31,7 +31,7 @@ interface OpenRange {
 type Step =
   | {
       readonly kind: 'sealed';
-      readonly slot: Slot;
+      readonly buffer: JobBuffer;
       readonly result: Promise<SealResult>;
       readonly at: number;
       readonly count: number;
@@ -41,10 +41,10 @@ type Step =
   | { readonly kind: 'unmapped'; readonly bytes: number }
   | { readonly kind: 'range-end'; readonly open: OpenRange };
 
-/** Steps that wait at most: jobs are bounded by their slots, the pages between them by this. */
+/** Steps that wait at most: jobs are bounded by their buffers, the pages between them by this. */
 const QUEUED_STEPS = 64;
 
-export async function sendContent(what: VolumeContent, tools: VolumeTools): Promise<VolumeSent> {
+export async function sendContent(what: VolumeContent, services: VolumeServices): Promise<VolumeSent> {
   const index = new PageIndex(what.base?.index);
   if (what.resume !== undefined) {
     for (let range = 0; range < what.resume.range; range++) {
@@ -53,7 +53,7 @@ export async function sendContent(what: VolumeContent, tools: VolumeTools): Prom
   }
   const totals = { changedBytes: what.resume?.changedBytes ?? 0, chunks: 0, zeroChunks: 0 };
   const queue = new OrderedQueue<Step>(QUEUED_STEPS);
-  const produced = produce(what, tools, queue).then(
+  const produced = produce(what, services, queue).then(
     () => {
       queue.end();
     },
@@ -63,17 +63,17 @@ export async function sendContent(what: VolumeContent, tools: VolumeTools): Prom
   );
   try {
     for (let step = await queue.shift(); step !== undefined; step = await queue.shift()) {
-      tools.signal.throwIfAborted();
-      await consume(step, what, tools, index, totals);
+      services.signal.throwIfAborted();
+      await consume(step, what, services, index, totals);
     }
   } finally {
-    // Slots of jobs that nobody waits for any more go back when their worker is done with them.
+    // Buffers of jobs that nobody waits for any more go back when their worker is done with them.
     for (const step of queue.abort()) {
       if (step.kind === 'sealed')
         await step.result
           .catch(() => undefined)
           .then(() => {
-            tools.pool.release(step.slot);
+            services.workers.release(step.buffer);
           });
     }
     await produced;
@@ -82,9 +82,9 @@ export async function sendContent(what: VolumeContent, tools: VolumeTools): Prom
 }
 
 /** Walks the plan and starts the work, as far ahead as slots and queue allow. */
-async function produce(what: VolumeContent, tools: VolumeTools, queue: OrderedQueue<Step>): Promise<void> {
+async function produce(what: VolumeContent, services: VolumeServices, queue: OrderedQueue<Step>): Promise<void> {
   const file = jobFile(what.path, what.name);
-  for await (const { step, old } of plannedPages(what, tools.reader, tools.onFault)) {
+  for await (const { step, old } of plannedPages(what, services.reader, services.onFault)) {
     if (step.kind === 'unmapped-ranges') {
       const first = step.first * CHUNKS_PER_RANGE;
       const count = Math.min(what.geometry.chunkCount, (step.first + step.count) * CHUNKS_PER_RANGE) - first;
@@ -95,7 +95,7 @@ async function produce(what: VolumeContent, tools: VolumeTools, queue: OrderedQu
     entries.set(old.subarray(0, entries.length));
     const open: OpenRange = { range: step.range, old, entries };
     for (const part of step.steps) {
-      if (!(await produceStep(part, open, what, tools, file, queue))) return;
+      if (!(await produceStep(part, open, what, services, file, queue))) return;
     }
     if (!(await queue.push({ kind: 'range-end', open }))) return;
   }
@@ -105,7 +105,7 @@ async function produceStep(
   step: RangeStep,
   open: OpenRange,
   what: VolumeContent,
-  tools: VolumeTools,
+  services: VolumeServices,
   file: JobFile,
   queue: OrderedQueue<Step>,
 ): Promise<boolean> {
@@ -116,10 +116,10 @@ async function produceStep(
   for (let first = step.first; first < end;) {
     // A job's chunks are all known, or none is: those past the base's end are always sent.
     const limit = first < known ? Math.min(end, known) : end;
-    const count = Math.min(tools.pool.chunksPerJob, limit - first);
+    const count = Math.min(services.workers.chunksPerJob, limit - first);
     const at = (first - open.range * CHUNKS_PER_RANGE) * IDENTITY;
-    const slot = await tools.pool.acquire();
-    const result = tools.pool.seal(slot, {
+    const buffer = await services.workers.acquire();
+    const result = services.workers.seal(buffer, {
       kind: 'seal',
       file,
       size: geometry.size,
@@ -127,9 +127,9 @@ async function produceStep(
       count,
       known: first < known ? knownIdentities(what, open, at, count) : null,
     });
-    if (!(await queue.push({ kind: 'sealed', slot, result, at, count, open }))) {
+    if (!(await queue.push({ kind: 'sealed', buffer, result, at, count, open }))) {
       await result.catch(() => undefined);
-      tools.pool.release(slot);
+      services.workers.release(buffer);
       return false;
     }
     first += count;
@@ -175,7 +175,7 @@ async function produceUnmapped(
 async function consume(
   step: Step,
   what: VolumeContent,
-  tools: VolumeTools,
+  services: VolumeServices,
   index: PageIndex,
   totals: { changedBytes: number; chunks: number; zeroChunks: number },
 ): Promise<void> {
@@ -183,29 +183,29 @@ async function consume(
     case 'sealed': {
       try {
         const result = await step.result;
-        step.open.entries.set(step.slot.identities.subarray(0, step.count * IDENTITY), step.at);
-        if (result.frameBytes > 0) await tools.outgoing.frames(step.slot.data.subarray(0, result.frameBytes));
+        step.open.entries.set(step.buffer.identities.subarray(0, step.count * IDENTITY), step.at);
+        if (result.frameBytes > 0) await services.outgoing.frames(step.buffer.data.subarray(0, result.frameBytes));
         totals.changedBytes += result.changedBytes;
         totals.chunks += result.chunks;
         totals.zeroChunks += result.zeroChunks;
-        tools.onProgress(result.readBytes);
+        services.onProgress(result.readBytes);
       } finally {
-        tools.pool.release(step.slot);
+        services.workers.release(step.buffer);
       }
       return;
     }
     case 'zeros': {
-      await tools.outgoing.zeros(what.geometry.address(step.first), step.count);
+      await services.outgoing.zeros(what.geometry.address(step.first), step.count);
       totals.zeroChunks += step.count;
       totals.changedBytes += zeroBytesChanged(step, what.geometry);
       return;
     }
     case 'unmapped':
       // Without marks only what is mapped counts as work.
-      if (what.marked !== undefined) tools.onSkipped(step.bytes);
+      if (what.marked !== undefined) services.onSkipped(step.bytes);
       return;
     case 'range-end':
-      await endRange(step.open, what, tools, index, totals.changedBytes);
+      await endRange(step.open, what, services, index, totals.changedBytes);
   }
 }
 
@@ -216,19 +216,19 @@ function zeroBytesChanged({ first, count }: { first: number; count: number }, ge
 async function endRange(
   open: OpenRange,
   what: VolumeContent,
-  tools: VolumeTools,
+  services: VolumeServices,
   index: PageIndex,
   changedBytes: number,
 ): Promise<void> {
   if (Buffer.compare(open.entries, open.old) !== 0) {
-    const { stored, hash } = tools.content.sealPage(what.volume, open.range, open.entries);
+    const { stored, hash } = services.content.sealPage(what.volume, open.range, open.entries);
     // An all-zero page is not stored; it may even be all that changed (a volume cut short), so the send begins with it.
-    if (stored === undefined) await tools.outgoing.ready();
-    else await tools.outgoing.page(open.range, stored);
+    if (stored === undefined) await services.outgoing.ready();
+    else await services.outgoing.page(open.range, stored);
     index.set(open.range, hash);
   }
   const next = open.range + 1;
-  await tools.outgoing.checkpointIfDue(next * what.geometry.rangeBytes, () => ({
+  await services.outgoing.checkpointIfDue(next * what.geometry.rangeBytes, () => ({
     hashes: index.below(next),
     changedBytes,
   }));

@@ -5,7 +5,7 @@
  * and neither is written in place. So equal physical addresses are proof of equality; everything else counts as changed.
  */
 import { SparsebakError } from '../../shared/errors.ts';
-import { RangeList } from './ranges.ts';
+import { RangeList } from './byte-ranges.ts';
 import type { ByteRange } from './source.ts';
 
 /** Takes extents in the order of their offsets, none overlapping. */

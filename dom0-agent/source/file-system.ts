@@ -1,6 +1,6 @@
 /** Which file system a folder lies on. */
 import { SparsebakError } from '../../shared/errors.ts';
-import { runProgram } from './process.ts';
+import { runProgram } from '../process/run.ts';
 
 export interface FileSystem {
   readonly uuid: string;

@@ -13,7 +13,7 @@ import { observeDevice, openDeviceInPlace } from './live-device.ts';
 import { changesOf, lookInPlace, openInPlace, settledState } from './live-file.ts';
 import { isRunning, runningAmong } from './live-volume.ts';
 import { withPool, type OpenPool, type PoolFolder } from './open-pool.ts';
-import { occupiedBytes } from './occupied.ts';
+import { occupiedBytes } from './disk-usage.ts';
 import { ownershipOf } from './ownership.ts';
 import { checkVolumeName, specialKind, unreadable, type Judgement } from './pool-folder.ts';
 import { restoreFile } from './restored-file.ts';

@@ -19,9 +19,9 @@ import { listVolumes } from './list-volumes.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';
 import { checkPoolFolder } from './pool-folder.ts';
 import { judgeLiveVolume, openLiveVolume, runningAmong, type LiveVolume } from './live-volume.ts';
-import { occupiedBytes } from './occupied.ts';
+import { occupiedBytes } from './disk-usage.ts';
 import { ownershipOf } from './ownership.ts';
-import { bytesIn, clip } from './ranges.ts';
+import { bytesIn, clip } from './byte-ranges.ts';
 import { restoreFile } from './restored-file.ts';
 import { fileName, isSnapshotFile, SnapshotFolder } from './snapshot-folder.ts';
 import type {

@@ -8,7 +8,7 @@ import { newFile, type PutAside } from './new-file.ts';
 import { ownershipOf } from './ownership.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';
 import { checkMounted, checkVolumeName, replacedName } from './pool-folder.ts';
-import { checkSpace } from './space.ts';
+import { checkSpace } from './check-space.ts';
 import { hintForTaken, type NewVolume, type Target } from './target.ts';
 
 /** @throws `target` where it cannot be made, or the one that it replaces is in use */

@@ -2,7 +2,7 @@
  * The moments of an archive: the names that any volume has a session of, newest first, and when each was. Their order is that of
  * the names. Their times come from a clock, which may have been wrong: then the two disagree.
  */
-import { UNLIKELY_STEP } from './clock.ts';
+import { UNLIKELY_STEP } from './clock-doubt.ts';
 import { sessionTime, type SessionName } from './names.ts';
 
 export interface TimedSession {

@@ -3,7 +3,7 @@
  * A name that came from the other side is used only after it passed here.
  */
 import { SparsebakError } from '../errors.ts';
-import { LATEST_CLOCK } from './clock.ts';
+import { LATEST_CLOCK } from './clock-doubt.ts';
 
 declare const brand: unique symbol;
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { ArchiveName } from '../../shared/archive/names.ts';
-import { ArchiveState } from '../../dom0-agent/trust/archive-state.ts';
+import { ArchiveState } from '../../dom0-agent/proven-archive/archive-state.ts';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import { writeSessions } from '../fixtures/written-sessions.ts';
 import { measured } from './measured.ts';

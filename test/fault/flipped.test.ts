@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openSlot } from '../../dom0-agent/content/slot.ts';
 import { parseRecoveryKey } from '../../dom0-agent/content/recovery-key.ts';
-import type { OpenArchive } from '../../dom0-agent/trust/open-archive.ts';
-import { Pin } from '../../dom0-agent/trust/pin.ts';
+import type { OpenArchive } from '../../dom0-agent/proven-archive/open-archive.ts';
+import { Pin } from '../../dom0-agent/proven-archive/pin.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
-import { Ground, MODES, type Place } from './ground.ts';
+import { Ground, MODES, type Place } from './tampered-archive.ts';
 
 /** Places in a file: all of a short one, else its ends and some in between. */
 function offsets({ random }: Ground, length: number, most: number): number[] {

@@ -8,7 +8,8 @@ import { pathToFileURL } from 'node:url';
 import { test } from 'node:test';
 import { listDocument, sendDocument, verifyDocument } from '../scenario/documents.ts';
 import { interposedAgent, type Ran, type RunOptions } from '../scenario/program.ts';
-import { Ground, MODES } from './ground.ts';
+import { Ground, MODES } from './tampered-archive.ts';
+import { limit } from '../fixtures/limits.ts';
 import { limit } from '../fixtures/limits.ts';
 
 /** Bytes of memory that the agent may ever hold (I7). */
@@ -65,7 +66,7 @@ class Court {
     const ran = await lab.run(args, { ...this.#options, env: { ...this.#options.env, LIE: lie, LIE_WITH: given } });
     lab.configure('initial = "full"');
     const took = Date.now() - began;
-    assert.ok(took < LIMIT, `${lie}: ${took} ms; ${ran.describe()}`);
+    assert.ok(took < limit(LIMIT), `${lie}: ${took} ms; ${ran.describe()}`);
     assert.notEqual(ran.status, null, ran.describe());
     assert.doesNotMatch(ran.stderr, UNFIT, `W12 ${lie}`);
     assert.doesNotMatch(ran.stdout, UNFIT, `W12 ${lie}`);

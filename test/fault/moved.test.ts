@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, r
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { CHUNK, Ground, MODES, type Kind, type Outcome } from './ground.ts';
+import { CHUNK, Ground, MODES, type Kind, type Outcome } from './tampered-archive.ts';
 import { limit } from '../fixtures/limits.ts';
 
 interface Case {

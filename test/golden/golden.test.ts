@@ -1,5 +1,5 @@
 // Archives that earlier programs made must be readable for as long as this program is. A test that fails here is never
-// mended by making the archive again: somebody's only copy looks just like it.
+// repaired by making the archive again: somebody's only copy looks just like it.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -112,7 +112,7 @@ const allInOneProcess: Plugin = {
   setup(setup) {
     const places = [
       { from: 'dom0-agent/link/open-link.ts', filter: /^\.\/process-link\.ts$/, to: 'receiver.ts' },
-      { from: 'dom0-agent/pipeline/pool.ts', filter: /^node:worker_threads$/, to: 'threads.ts' },
+      { from: 'dom0-agent/pipeline/worker-group.ts', filter: /^node:worker_threads$/, to: 'threads.ts' },
     ];
     for (const { from, filter, to } of places)
       setup.onResolve({ filter }, ({ importer }) =>

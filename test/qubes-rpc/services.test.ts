@@ -12,8 +12,8 @@ import { QubesSystem, pause } from '../fixtures/qubes/system.ts';
 import { SERVICES, configureVault, installVault, type Receiver } from '../fixtures/qubes/vault.ts';
 import { makeScratch } from '../fixtures/scratch.ts';
 import { Peer, type PeerOptions } from '../vm-receiver/peer.ts';
-import { CHUNK, VOLUME, bytes, sessionName, slotOf } from '../vm-receiver/store/scene.ts';
-import { CREATE, OPEN, begin } from '../vm-receiver/wire-scene.ts';
+import { CHUNK, VOLUME, bytes, sessionName, slotOf } from '../vm-receiver/store/small-volumes.ts';
+import { CREATE, OPEN, begin } from '../vm-receiver/wire-session.ts';
 
 const client = fileURLToPath(import.meta.resolve('../fixtures/qubes/qrexec-client.ts'));
 const impatient = fileURLToPath(import.meta.resolve('../vm-receiver/fixtures/impatient.ts'));

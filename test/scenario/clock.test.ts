@@ -9,8 +9,8 @@ import { nextSessionName, type SessionName } from '../../shared/archive/names.ts
 import { clockAt, clockSkip } from '../fixtures/clock.ts';
 import { Random } from '../fixtures/random.ts';
 import { dryRunDocument, errorDocument, pruneDocument, statusDocument } from './documents.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 import { RECEIVER } from './program.ts';
 
 const plain = ground('plain');

@@ -31,8 +31,8 @@ import {
   verifyDocument,
 } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 import { LINK } from './link.ts';
 import { AGENT, run, type Ran } from './program.ts';
 

@@ -37,7 +37,7 @@ export const sentVolume = z.strictObject({
   sentBytes: uint,
   seconds: z.number().min(0),
   running: z.literal(true).optional(),
-  damage: z.strictObject({ mended: uint, lost: uint, left: uint.optional() }).optional(),
+  damage: z.strictObject({ repaired: uint, lost: uint, left: uint.optional() }).optional(),
   error: error.optional(),
 });
 export type SentVolume = z.infer<typeof sentVolume>;

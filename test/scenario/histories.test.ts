@@ -8,7 +8,7 @@ import { loopFsSkip, mountLoopFs } from '../fixtures/loop-fs.ts';
 import { Random } from '../fixtures/random.ts';
 import { makeScratch } from '../fixtures/scratch.ts';
 import { editAtRandom } from './edits.ts';
-import { Lab } from './lab.ts';
+import { Lab } from './backup-system.ts';
 
 const MIB = 2 ** 20;
 

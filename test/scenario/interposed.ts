@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { decodeAgentMessage, decodeReceiverMessage } from '../../shared/wire/codec.ts';
+import { decodeAgentMessage, decodeReceiverMessage } from '../../shared/wire/message-codec.ts';
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
 import { MAX_CHUNK_SIZE } from '../../shared/archive/address.ts';

@@ -16,8 +16,8 @@ import {
   verifyDocument,
 } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 
 const plain = ground('plain');
 const changed = z.looseObject({ slot: z.string(), recoveryKey: z.string().optional() });

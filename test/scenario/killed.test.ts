@@ -8,9 +8,9 @@ import { test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { writeAt } from './edits.ts';
 import { sendDocument } from './documents.ts';
-import { ground } from './ground.ts';
+import { ground } from './mounts.ts';
 import type { Interposition } from './interposed.ts';
-import { Lab, only } from './lab.ts';
+import { Lab, only } from './backup-system.ts';
 import { BOTH_LINKS, LINK } from './link.ts';
 import { limit } from '../fixtures/limits.ts';
 

@@ -12,8 +12,8 @@ import type { ByteRange } from '../../dom0-agent/source/source.ts';
 import { Random } from '../fixtures/random.ts';
 import { sendDocument } from './documents.ts';
 import { fallocate, writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const MIB = 2 ** 20;

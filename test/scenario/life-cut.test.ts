@@ -10,9 +10,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../fixtures/random.ts';
 import { deleteDocument, pruneDocument, renameDocument, tagDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
+import { ground } from './mounts.ts';
 import type { Interposition } from './interposed.ts';
-import { Lab, only } from './lab.ts';
+import { Lab, only } from './backup-system.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const btrfs = ground('btrfs');

@@ -8,8 +8,8 @@ import { test } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { deleteDocument, pruneDocument, renameDocument, tagDocument } from './documents.ts';
 import { editAtRandom } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const btrfs = ground('btrfs');

@@ -17,8 +17,8 @@ import {
   unlockDocument,
 } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground, type Ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground, type Ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 
 const plain = ground('plain');
 const btrfs = ground('btrfs');

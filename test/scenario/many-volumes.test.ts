@@ -4,14 +4,14 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ArchiveState } from '../../dom0-agent/trust/archive-state.ts';
+import { ArchiveState } from '../../dom0-agent/proven-archive/archive-state.ts';
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { limit } from '../fixtures/limits.ts';
 import { Random } from '../fixtures/random.ts';
 import { writeSessions } from '../fixtures/written-sessions.ts';
 import { listDocument, sendDocument, verifyDocument } from './documents.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 
 const plain = ground('plain');
 const VOLUMES = 400;

@@ -8,8 +8,8 @@ import { test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { errorDocument, initDocument, listDocument, unlockDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 
 const plain = ground('plain');
 const btrfs = ground('btrfs');

@@ -14,8 +14,8 @@ import {
   verifyDocument,
   type SendDocument,
 } from './documents.ts';
-import { ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 
 const xfs = ground('xfs');
 const plain = ground('plain');

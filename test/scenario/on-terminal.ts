@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { limit } from '../fixtures/limits.ts';
-import type { Lab } from './lab.ts';
+import type { Lab } from './backup-system.ts';
 import { AGENT } from './program.ts';
 
 /** To the start of the line, and nothing behind it. */

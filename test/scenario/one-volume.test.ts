@@ -7,8 +7,8 @@ import { test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { listDocument, pruneDocument, sendDocument, verifyDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 
 const plain = ground('plain');
 const CHUNK = 64 * 1024;

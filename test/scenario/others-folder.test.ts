@@ -22,8 +22,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { restoreDocument, sendDocument } from './documents.ts';
-import { ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 import type { Ran } from './program.ts';
 
 const plain = ground('plain');

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 
 const grounds = { file: ground('plain'), reflink: ground('xfs') };
 const strace = spawnSync('strace', ['-V']).status === 0 ? false : 'machine: no strace';

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 
 const plain = ground('plain');
 const CHUNK = 64 * 1024;

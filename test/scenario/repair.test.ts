@@ -8,9 +8,9 @@ import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
+import { ground } from './mounts.ts';
 import { listDocument, sendDocument, verifyDocument } from './documents.ts';
-import { Lab, only } from './lab.ts';
+import { Lab, only } from './backup-system.ts';
 import { RECEIVER } from './program.ts';
 
 const plain = ground('plain');
@@ -57,7 +57,7 @@ test('A13 I9 rotten and lost chunks and pages are made again from the volume, by
   rmSync(pages[1]!);
   assert.equal(receiver(lab, 'scrub'), 4);
   const { volumes } = await lab.send();
-  assert.deepEqual(only(volumes, 'a.img').damage, { mended: 5, lost: 0 });
+  assert.deepEqual(only(volumes, 'a.img').damage, { repaired: 5, lost: 0 });
   assert.equal(only(volumes, 'a.img').kind, 'unchanged');
   assert.equal(receiver(lab, 'check'), 0);
   await lab.compareAll();
@@ -76,7 +76,7 @@ test('A13 what the volume has no more is said to be lost; the new session is who
   writeAt(lab.path('a.img'), RANGE + 21 * CHUNK, random.bytes(10));
   const report = (await lab.run(['--json', 'send'])).expect(4).json(sendDocument);
   const volume = only(report.volumes, 'a.img');
-  assert.deepEqual([volume.kind, volume.damage], ['incremental', { mended: 1, lost: 2 }]);
+  assert.deepEqual([volume.kind, volume.damage], ['incremental', { repaired: 1, lost: 2 }]);
   assert.ok((await lab.restore('a.img', report.session!)).equals(readFileSync(lab.path('a.img'))));
   const older = await lab.run(['restore', 'a.img', '--session', [...lab.kept.get('a.img')!.keys()][0]!, '--to', 'x']);
   older.expect(4);

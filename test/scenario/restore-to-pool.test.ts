@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { restoreDocument } from './documents.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 import type { Ran } from './program.ts';
 
 const CHUNK = 64 * 1024;

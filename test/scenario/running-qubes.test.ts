@@ -8,8 +8,8 @@ import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { ReflinkQubes } from '../fixtures/qubes/reflink-images.ts';
 import { sendDocument, statusDocument } from './documents.ts';
-import { ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 
 const xfs = ground('xfs');
 

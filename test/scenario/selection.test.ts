@@ -26,8 +26,8 @@ import {
   type SendDocument,
 } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 
 const btrfs = ground('btrfs');
 const plain = ground('plain');

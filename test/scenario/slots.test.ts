@@ -12,8 +12,8 @@ import { sealSlot } from '../../dom0-agent/content/slot.ts';
 import { decodeMap, encodeMap } from '../../shared/wire/msgpack.ts';
 import { execFileSync } from 'node:child_process';
 import { errorDocument, slotsDocument, verifyDocument } from './documents.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 
 const plain = ground('plain');
 

@@ -12,8 +12,8 @@ import { Random } from '../fixtures/random.ts';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import { writeAt } from './edits.ts';
 import { errorDocument } from './documents.ts';
-import { ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 import { RECEIVER } from './program.ts';
 
 const plain = ground('plain');

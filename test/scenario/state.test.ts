@@ -22,8 +22,8 @@ import { PairingStore } from '../../dom0-agent/capture/pairing-store.ts';
 import { Random } from '../fixtures/random.ts';
 import { sendDocument, type SentVolume } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab, only } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab, only } from './backup-system.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const xfs = ground('xfs');

@@ -7,8 +7,8 @@ import { test } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { statusDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 
 const xfs = ground('xfs');
 const CHUNK = 64 * 1024;

@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
-import { ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 import { CLEAR, onTerminal, terminalSkip as skip, type Typed } from './on-terminal.ts';
 
 const plain = ground('plain');

@@ -7,8 +7,8 @@ import { closeSync, fstatSync, openSync, readFileSync, truncateSync, writeFileSy
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
-import { ground, type Ground } from './ground.ts';
-import { Lab } from './lab.ts';
+import { ground, type Ground } from './mounts.ts';
+import { Lab } from './backup-system.ts';
 import { CLEAR, onTerminal, terminalSkip } from './on-terminal.ts';
 import { AGENT, RECEIVER } from './program.ts';
 

@@ -6,9 +6,9 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { stateLock } from '../../dom0-agent/capture/lock.ts';
-import { systemDisk } from '../../vm-receiver/store/files/disk.ts';
-import { HeldLock } from '../../vm-receiver/store/files/held-lock.ts';
+import { stateLock } from '../../dom0-agent/capture/state-lock.ts';
+import { systemDisk } from '../../vm-receiver/store/files/disk/disk.ts';
+import { HeldLock } from '../../vm-receiver/store/files/disk/held-lock.ts';
 
 /** How often the lock must have gone from one process to the other. */
 const CHANGES = 6;

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { decodeReceiverMessage } from '../../shared/wire/codec.ts';
+import { decodeReceiverMessage } from '../../shared/wire/message-codec.ts';
 import { encodeFrame } from '../../shared/wire/encode.ts';
 import { FrameReader } from '../../shared/wire/frame.ts';
 import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';

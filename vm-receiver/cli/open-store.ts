@@ -1,6 +1,6 @@
-import { systemDisk } from '../store/files/disk.ts';
-import { LINGERING } from '../store/files/locks.ts';
-import { FilesStore } from '../store/files/store.ts';
+import { systemDisk } from '../store/files/disk/disk.ts';
+import { LINGERING } from '../store/files/disk/archive-locks.ts';
+import { FilesStore } from '../store/files/files-store.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
 

@@ -7,10 +7,10 @@ import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { addHelpCommand } from '../../shared/cli/help-command.ts';
 import { type SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { GRANTS, type Grant } from '../../shared/wire/messages.ts';
-import { addKept } from './kept-commands.ts';
+import { addKept } from './kept-options.ts';
 import { LEVELS, type Level } from './level.ts';
 import { RELEASE } from '../../shared/release.ts';
-import { addMaintenance } from './maintenance.ts';
+import { addMaintenance } from './maintenance-options.ts';
 import { complain, describeError } from './output.ts';
 import { loadSettings, type Settings } from './settings.ts';
 
@@ -112,7 +112,7 @@ Examples:
     )
     .action(({ grant }: { grant: Grant }) =>
       runs(async () => {
-        const { serveCommand } = await import('./serve.ts');
+        const { serveCommand } = await import('./serve-command.ts');
         return await serveCommand(settings(), grant, program.opts<GlobalOptions>().logLevel);
       }),
     );
@@ -122,7 +122,7 @@ Examples:
     .addHelpText('after', '\nExamples:\n  sparsebak-receiver list\n  sparsebak-receiver list --archive laptop --json')
     .action(() =>
       runs(async () => {
-        const { listCommand } = await import('./list.ts');
+        const { listCommand } = await import('./list-command.ts');
         return await listCommand(settings(), program.opts<GlobalOptions>().json ?? false);
       }),
     );
@@ -133,7 +133,7 @@ Examples:
     .addHelpText('after', '\nExamples:\n  sparsebak-receiver check\n  sparsebak-receiver check --archive laptop --json')
     .action(() =>
       runs(async () => {
-        const { checkCommand } = await import('./check.ts');
+        const { checkCommand } = await import('./check-command.ts');
         return await checkCommand(settings(), program.opts<GlobalOptions>().json ?? false);
       }),
     );

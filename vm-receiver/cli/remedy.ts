@@ -3,7 +3,7 @@
  */
 import { basename } from 'node:path';
 import { CHUNK_FILE_NAME } from '../../shared/archive/address.ts';
-import type { Problem } from '../store/store.ts';
+import type { DamageKind } from '../store/store.ts';
 
 const CHECKSUMS =
   'nothing here shows whether the files without a checksum are what was stored: run "sparsebak verify --all-sessions" in dom0, ' +
@@ -28,9 +28,9 @@ const UNREADABLE =
   'it cannot be read: see whether something else lies in its place, and in the kernel’s log ("dmesg") whether the disk fails';
 
 /** @param place within the archive or a volume; what is damaged is its last part */
-export function remedyOf(place: string, problem: Problem): string {
+export function remedyOf(place: string, kind: DamageKind): string {
   const file = basename(place);
-  if (problem === 'unlisted') return CHECKSUMS;
+  if (kind === 'unlisted') return CHECKSUMS;
   return BY_FILE.get(file) ?? (file === 'page' || CHUNK_FILE_NAME.test(file) ? CONTENT : UNREADABLE);
 }
 

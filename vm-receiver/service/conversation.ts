@@ -3,7 +3,7 @@
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
-import { decodeAgentMessage } from '../../shared/wire/codec.ts';
+import { decodeAgentMessage } from '../../shared/wire/message-codec.ts';
 import { encodeFrame } from '../../shared/wire/encode.ts';
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import type { Capability } from '../../shared/wire/limits.ts';
@@ -11,8 +11,8 @@ import { MAGIC, MagicReader } from '../../shared/wire/magic.ts';
 import type { AgentMessage, Grant, ReceiverMessage, RemoteError } from '../../shared/wire/messages.ts';
 import { GRANTED, LEGAL, type Phase } from '../../shared/wire/phases.ts';
 import { Refusal } from '../store/refusal.ts';
-import type { Input } from './input.ts';
-import type { Output } from './output.ts';
+import type { Input } from './byte-input.ts';
+import type { Output } from './byte-output.ts';
 import type { Timing } from './timing.ts';
 
 /** Characters of an error's message on the wire. */

@@ -42,9 +42,9 @@ async function change(archive: ArchiveStore, request: Maintaining): Promise<Chan
     case 'rename':
       return done(await archive.rename(volume, request.name));
     case 'mend-chunk':
-      return done(await archive.mend(volume, request.session, { address: request.address }, request.data));
+      return done(await archive.repair(volume, request.session, { address: request.address }, request.data));
     case 'mend-page':
-      return done(await archive.mend(volume, request.session, { page: request.range }, request.data));
+      return done(await archive.repair(volume, request.session, { page: request.range }, request.data));
   }
 }
 

@@ -6,7 +6,7 @@ import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
 import { SMALL_FRAME, FRAME_MARGIN } from '../../shared/wire/limits.ts';
 import { STORED_HEADER, writeStoredHeader } from '../../shared/wire/chunk-frame.ts';
 import { isLoss, type Refusal } from '../store/refusal.ts';
-import type { ArchiveStore, Hurt, OnLost, Pieces } from '../store/store.ts';
+import type { ArchiveStore, DamagedParts, OnLost, Pieces } from '../store/store.ts';
 import type { Conversation } from './conversation.ts';
 import { freed } from './maintaining.ts';
 
@@ -148,12 +148,12 @@ export class Answers {
     for (const { name, why } of lost.take()) await this.#conversation.lost(re, name, why);
   }
 
-  async #damage(re: number, hurt: Hurt | undefined): Promise<void> {
-    if (hurt === undefined) {
+  async #damage(re: number, damaged: DamagedParts | undefined): Promise<void> {
+    if (damaged === undefined) {
       await this.#conversation.answer({ t: 'absent', re });
       return;
     }
-    const { addresses, pages } = hurt;
+    const { addresses, pages } = damaged;
     for (let from = 0; from < Math.max(addresses.length, pages.length); from += DAMAGES_AT_ONCE) {
       const upTo = from + DAMAGES_AT_ONCE;
       await this.#conversation.answer({

@@ -73,12 +73,12 @@ export interface VolumeSummary {
 }
 
 /** `missing`: listed, and not there. `different`: not the bytes that were stored. `unlisted`: there, and not listed. */
-export type Problem = 'missing' | 'different' | 'unreadable' | 'unlisted';
+export type DamageKind = 'missing' | 'corrupt' | 'unreadable' | 'unlisted';
 
 export interface Damage {
   /** Where, within the archive. */
   readonly place: string;
-  readonly problem: Problem;
+  readonly kind: DamageKind;
 }
 
 export interface CheckWatcher {
@@ -119,20 +119,20 @@ export interface ScrubRequest {
 }
 
 /** Something damaged, and the sessions that cannot be had whole for it. */
-export interface Harm {
+export interface VolumeDamage {
   readonly volume: VolumeId;
   /** Where, within the volume; empty for all of it. */
   readonly place: string;
-  readonly problem: Problem;
+  readonly kind: DamageKind;
   /** Oldest first. */
   readonly sessions: readonly SessionName[];
 }
 
 /** Something damaged that belongs to no volume: the catalogue, a key slot, or what is kept of them. */
-export interface ObjectHarm {
+export interface ArchiveDamage {
   /** Where, within the archive. */
   readonly place: string;
-  readonly problem: Problem;
+  readonly kind: DamageKind;
   /** Whether it was repaired just now. */
   readonly repaired: boolean;
   /** What was done, or what to do. */
@@ -141,11 +141,11 @@ export interface ObjectHarm {
 
 export interface Scrubbed {
   /** What is wrong with the archive's catalogue and key slots, and was. */
-  readonly objects: readonly ObjectHarm[];
+  readonly objects: readonly ArchiveDamage[];
   /** All that is known, found now or earlier. */
-  readonly harms: readonly Harm[];
+  readonly damages: readonly VolumeDamage[];
   /** That were damaged, and had an equal one that was not. */
-  readonly mended: number;
+  readonly repaired: number;
   /** Files that got a checksum from what they are now. */
   readonly renewed: number;
   /** Everything was read after this (ms since 1970); undefined when something never was. */
@@ -196,13 +196,13 @@ export interface Space {
 }
 
 /** What of a volume's newest session cannot be had as it was stored; both rise, and are bounded by the wire's limit. */
-export interface Hurt {
+export interface DamagedParts {
   readonly addresses: readonly number[];
   readonly pages: readonly number[];
 }
 
 /** What deduplication came to. */
-export interface Shared {
+export interface DedupCounts {
   /** That were looked at. */
   readonly chunks: number;
   /** That share their bytes with another since now, and the bytes that are saved. */
@@ -210,7 +210,7 @@ export interface Shared {
   readonly savedBytes: number;
   /** That stay copies, since the file system allows no more links, or none. */
   readonly copies: number;
-  readonly mended: number;
+  readonly repaired: number;
 }
 
 /** Where a chunk or a page belongs: a chunk by its address, a page by its range's number. */
@@ -345,10 +345,10 @@ export interface ArchiveStore {
 
   /**
    * Stores equal chunks once where it can: bytes are compared first, and no content changes. What is damaged of one and
-   * sound of another is mended by that. Of an encrypted archive that was made without deduplication no two are equal.
+   * sound of another is repaired by that. Of an encrypted archive that was made without deduplication no two are equal.
    * @param onRefused told of a volume that refuses; the others are deduplicated all the same. Without this it is an error
    */
-  deduplicate(onRefused?: OnLost<VolumeId>): Promise<Shared>;
+  deduplicate(onRefused?: OnLost<VolumeId>): Promise<DedupCounts>;
 
   /**
    * What a session takes up; without a name, what the volume has besides its sessions. Undefined when there is no such
@@ -384,15 +384,15 @@ export interface ArchiveStore {
    */
   delete(volume: VolumeId): Promise<number>;
 
-  /** What is known to be hurt of the newest session: looked at again now. Undefined when there is no such volume. */
-  damage(volume: VolumeId): Promise<Hurt | undefined>;
+  /** What is known to be damaged of the newest session: looked at again now. Undefined when there is no such volume. */
+  damage(volume: VolumeId): Promise<DamagedParts | undefined>;
 
   /**
    * Puts a sound chunk or page where the session's is damaged or missing: for all sessions that have it from there.
    * Where it is sound nothing is done. Durable when it returns; no bytes stand for a chunk of zeros.
    * @returns whether there is such a session, and something is stored there
    */
-  mend(volume: VolumeId, session: SessionName, part: Part, data: Uint8Array): Promise<boolean>;
+  repair(volume: VolumeId, session: SessionName, part: Part, data: Uint8Array): Promise<boolean>;
 
   /**
    * Reads everything of a volume and compares it with the checksums that were made when it came. It needs no key, and
@@ -401,7 +401,7 @@ export interface ArchiveStore {
   check(volume: VolumeId, watcher: CheckWatcher): Promise<void>;
 
   /** Compares the catalogue, the key slots and what is kept of them with the checksums that were made when they came. */
-  checkObjects(after: (bytes: number) => void): Promise<readonly ObjectHarm[]>;
+  checkObjects(after: (bytes: number) => void): Promise<readonly ArchiveDamage[]>;
 
   /**
    * Reads what was not read for long, and compares it as `check` does; goes on where it was cut off. What it finds is

@@ -1,8 +1,8 @@
 /** `adopt`: this dom0 becomes the one that writes to the archive. */
-import { adoptArchive } from '../../maintain/adopt.ts';
+import { adoptArchive } from '../../maintain/adopt-archive.ts';
 import { withWriter } from '../../maintain/with-writer.ts';
 import { confirm } from '../confirm.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { print, printJson } from '../output.ts';
 import { writerOptions } from '../writer-options.ts';
 

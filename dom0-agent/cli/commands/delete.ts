@@ -1,10 +1,10 @@
 /** `delete`: takes a volume out of the archive with all its sessions. */
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
-import { listedVolumes, sessionNames } from '../../restore/find-session.ts';
+import { listedVolumes, sessionNames } from '../../proven-archive/find-session.ts';
 import { deleteEntry, mayBeDeleted } from '../../maintain/volumes.ts';
 import { withWriter } from '../../maintain/with-writer.ts';
 import { confirm } from '../confirm.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
 import { writerOptions } from '../writer-options.ts';

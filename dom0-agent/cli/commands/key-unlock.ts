@@ -1,14 +1,14 @@
 /** `key unlock`: takes in an archive on a dom0 that does not know it, or knows another line of it. */
 import { SparsebakError } from '../../../shared/errors.ts';
 import type { WrappedRecord } from '../../content/keys.ts';
-import { ArchiveState } from '../../trust/archive-state.ts';
-import { lineOf, type ArchiveLine } from '../../trust/line.ts';
-import { connect, openArchive } from '../../trust/open-archive.ts';
-import { setAside, type SetAside } from '../../trust/set-aside.ts';
-import { fetchSlots } from '../../trust/slots.ts';
-import { describeKind, unlockedRecord } from '../../trust/unlock.ts';
+import { ArchiveState } from '../../proven-archive/archive-state.ts';
+import { lineOf, type ArchiveLine } from '../../proven-archive/archive-line.ts';
+import { connect, openArchive } from '../../proven-archive/open-archive.ts';
+import { setAside, type SetAside } from '../../proven-archive/set-aside.ts';
+import { fetchSlots } from '../../proven-archive/stored-slots.ts';
+import { describeKind, unlockedRecord } from '../../proven-archive/unlock.ts';
 import { confirm } from '../confirm.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { describeLine } from '../describe-line.ts';
 import { print, printJson } from '../output.ts';
 import { givenSecret, type KeyOptions } from '../slot-secrets.ts';

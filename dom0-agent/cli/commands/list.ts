@@ -4,15 +4,21 @@ import { isMisleading } from '../../../shared/archive/calendar.ts';
 import type { SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { SparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
 import type { CatalogueVolume } from '../../content/catalogue.ts';
-import { newestFault, tooManySessions } from '../../restore/find-session.ts';
-import type { OpenArchive } from '../../trust/open-archive.ts';
-import { KnownHeads, type KnownHead } from '../../trust/known-heads.ts';
-import { asProofs, describeProofs, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
-import { newestHeadLost } from '../../trust/newest-head.ts';
-import type { Listing, StoredSession } from '../../trust/proven-reader.ts';
-import { Unproven, provenSessions } from '../../trust/session-heads.ts';
-import { isVolumeFault, namingVolume } from '../../trust/volume-fault.ts';
-import type { CommandContext } from '../context.ts';
+import { newestFault, tooManySessions } from '../../proven-archive/find-session.ts';
+import type { OpenArchive } from '../../proven-archive/open-archive.ts';
+import { KnownHeads, type KnownHead } from '../../proven-archive/known-heads.ts';
+import {
+  asProofs,
+  describeProofs,
+  readProofs,
+  type ShownProofs,
+  type VolumeProofs,
+} from '../../proven-archive/proofs.ts';
+import { newestHeadLost } from '../../proven-archive/newest-head.ts';
+import type { Listing, StoredSession } from '../../proven-archive/proven-reader.ts';
+import { Unproven, provenSessions } from '../../proven-archive/session-heads.ts';
+import { isVolumeError, namingVolume } from '../../proven-archive/volume-error.ts';
+import type { CommandContext } from '../command-context.ts';
 import { formatTable, print, printJson } from '../output.ts';
 import { printVolumeErrors, statusOfErrors, type VolumeError } from '../volume-errors.ts';
 import { withArchive } from '../with-archive.ts';
@@ -131,7 +137,7 @@ async function lookAt(archive: OpenArchive, { id, entry, stored, known, proofs }
       }
     }
   } catch (error) {
-    if (!isVolumeFault(error, archive.client)) throw error;
+    if (!isVolumeError(error, archive.client)) throw error;
     fault ??= error;
   }
   const sizeBytes = sessions.flatMap(({ session }) => heads.get(session)?.size ?? []).at(-1) ?? 0;

@@ -1,14 +1,14 @@
 /** `monitor`: notes what changed in each volume since the last look. Sends nothing. */
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
-import type { MonitorOutcome } from '../../capture/monitor.ts';
-import type { SkippedEntry } from '../../config/pool-look.ts';
-import { selectVolumes } from '../../config/selection.ts';
-import { knownToPool } from '../../config/known-volumes.ts';
+import type { MonitorOutcome } from '../../capture/monitor-volumes.ts';
+import type { SkippedEntry } from '../../capture/pool-look.ts';
+import { selectVolumes } from '../../capture/selection.ts';
+import { knownToPool } from '../../capture/known-volumes.ts';
 import { reportOf } from '../../../shared/errors.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { monitorPools } from '../monitor-pools.ts';
 import { formatHints, formatTable, print, printJson } from '../output.ts';
-import { tidy } from '../tidy.ts';
+import { tidy } from '../cleanup.ts';
 
 export async function monitor(context: CommandContext, names: readonly string[]): Promise<number> {
   const pools = await context.poolsToRead();

@@ -3,10 +3,10 @@ import { isSessionName, type SessionName } from '../../../shared/archive/names.t
 import { isEmptyPolicy, type RetentionPolicy } from '../../../shared/archive/retention.ts';
 import { SparsebakError, reportOf } from '../../../shared/errors.ts';
 import { goingOf, planPrune, type PruneChoice, type VolumePlan } from '../../maintain/prune-plan.ts';
-import { pruneArchive, unchanged, weigh, type PruneReport } from '../../maintain/prune.ts';
+import { pruneArchive, unchanged, weigh, type PruneReport } from '../../maintain/prune-archive.ts';
 import { withWriter } from '../../maintain/with-writer.ts';
 import { confirm } from '../confirm.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { describePrune, pruneErrors, pruneStatus } from '../describe-prune.ts';
 import { printVolumeErrors } from '../volume-errors.ts';
 import { print, printJson } from '../output.ts';

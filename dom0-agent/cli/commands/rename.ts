@@ -1,7 +1,7 @@
 /** `rename`: another name for a volume of the archive; its sessions stay what they are. */
 import { renameEntry } from '../../maintain/volumes.ts';
 import { withWriter } from '../../maintain/with-writer.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { print, printJson } from '../output.ts';
 import { writerOptions } from '../writer-options.ts';
 

@@ -1,9 +1,9 @@
 /** `restore --unauthenticated`: for whoever has a plain archive and has lost its key. */
 import { formatBytes, formatSeconds } from '../../../shared/terminal/sizes.ts';
-import { ownPlaces } from '../../restore/own-places.ts';
-import { restoreUnauthenticated as run } from '../../restore/unauthenticated.ts';
-import { connect } from '../../trust/open-archive.ts';
-import type { CommandContext } from '../context.ts';
+import { ownPlaces } from '../../config/own-places.ts';
+import { restoreUnauthenticated as run } from '../../restore/without-key.ts';
+import { connect } from '../../proven-archive/open-archive.ts';
+import type { CommandContext } from '../command-context.ts';
 import { print, printJson } from '../output.ts';
 
 export async function restoreUnauthenticated(

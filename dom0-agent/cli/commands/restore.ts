@@ -1,18 +1,18 @@
 /** `restore`: a volume as it was at a session. */
 import { formatBytes, formatSeconds } from '../../../shared/terminal/sizes.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
-import { choosePool } from '../../config/pools.ts';
-import { findSession, listedVolumes } from '../../restore/find-session.ts';
-import { occupiedBytes } from '../../restore/occupied.ts';
-import { ownPlaces } from '../../restore/own-places.ts';
-import { restore as runRestore, type Restored } from '../../restore/restore.ts';
-import { openTarget } from '../../restore/target.ts';
+import { choosePool } from '../../capture/pools.ts';
+import { findSession, listedVolumes } from '../../proven-archive/find-session.ts';
+import { occupiedBytes } from '../../reading/stored-size.ts';
+import { ownPlaces } from '../../config/own-places.ts';
+import { restore as runRestore, type Restored } from '../../restore/restore-session.ts';
+import { openTarget } from '../../restore/open-target.ts';
 import type { Target } from '../../source/target.ts';
-import { archivedOwnership } from '../../trust/archived-ownership.ts';
-import type { OpenArchive } from '../../trust/open-archive.ts';
-import { noteProof } from '../../trust/proofs.ts';
-import type { ProvenSession } from '../../trust/proven-reader.ts';
-import type { CommandContext } from '../context.ts';
+import { archivedOwnership } from '../../proven-archive/archived-ownership.ts';
+import type { OpenArchive } from '../../proven-archive/open-archive.ts';
+import { noteProof } from '../../proven-archive/proofs.ts';
+import type { ProvenSession } from '../../proven-archive/proven-reader.ts';
+import type { CommandContext } from '../command-context.ts';
 import { print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
 import { withWorkers } from '../with-workers.ts';
@@ -54,7 +54,7 @@ export async function restore(context: CommandContext, name: string, options: Re
       context.progress.begin('restoring');
       context.progress.start(name, session.head.size);
       const restored = await runRestore(session, target, {
-        ...{ client: archive.client, reader: archive.reader, pool, signal: context.signal },
+        ...{ client: archive.client, reader: archive.reader, workers: pool, signal: context.signal },
         onProgress: (bytes) => {
           context.progress.add(bytes);
         },

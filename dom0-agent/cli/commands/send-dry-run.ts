@@ -1,12 +1,12 @@
 /** `send --dry-run`: a monitor step, and what a send would read. Nothing leaves this computer. */
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
-import type { Pool } from '../../config/pools.ts';
-import type { Selection } from '../../config/selection.ts';
+import type { Pool } from '../../capture/pools.ts';
+import type { Selection } from '../../capture/selection.ts';
 import { reportOf, type ErrorReport } from '../../../shared/errors.ts';
-import type { MonitorOutcome } from '../../capture/monitor.ts';
-import type { ArchiveState } from '../../trust/archive-state.ts';
-import { describeClock, localClock } from '../../trust/clock.ts';
-import type { CommandContext } from '../context.ts';
+import type { MonitorOutcome } from '../../capture/monitor-volumes.ts';
+import type { ArchiveState } from '../../proven-archive/archive-state.ts';
+import { describeClock, localClock } from '../../proven-archive/clock-report.ts';
+import type { CommandContext } from '../command-context.ts';
 import { monitorPools } from '../monitor-pools.ts';
 import { formatHints, formatTable, print, printJson } from '../output.ts';
 

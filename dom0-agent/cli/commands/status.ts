@@ -4,16 +4,22 @@
  */
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import type { PairingState } from '../../capture/pairing.ts';
-import { capturesRunning, type Pool } from '../../config/pools.ts';
-import { knownToArchive } from '../../config/known-volumes.ts';
-import type { SelectedVolume } from '../../config/pool-look.ts';
-import { missingVolume, selectVolumes } from '../../config/selection.ts';
-import { ArchiveState } from '../../trust/archive-state.ts';
-import { describeClock, localClock } from '../../trust/clock.ts';
-import { lineOf } from '../../trust/line.ts';
-import { Pin } from '../../trust/pin.ts';
-import { asProofs, describeProofs, readProofs, type ShownProofs, type VolumeProofs } from '../../trust/proofs.ts';
-import type { CommandContext } from '../context.ts';
+import { capturesRunning, type Pool } from '../../capture/pools.ts';
+import { knownToArchive } from '../../capture/known-volumes.ts';
+import type { SelectedVolume } from '../../capture/pool-look.ts';
+import { missingVolume, selectVolumes } from '../../capture/selection.ts';
+import { ArchiveState } from '../../proven-archive/archive-state.ts';
+import { describeClock, localClock } from '../../proven-archive/clock-report.ts';
+import { lineOf } from '../../proven-archive/archive-line.ts';
+import { Pin } from '../../proven-archive/pin.ts';
+import {
+  asProofs,
+  describeProofs,
+  readProofs,
+  type ShownProofs,
+  type VolumeProofs,
+} from '../../proven-archive/proofs.ts';
+import type { CommandContext } from '../command-context.ts';
 import { asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
 import { formatHints, formatTable, print, printJson } from '../output.ts';
 

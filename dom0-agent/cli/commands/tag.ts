@@ -4,7 +4,7 @@ import { SparsebakError } from '../../../shared/errors.ts';
 import { checkTags } from '../../maintain/check-tags.ts';
 import { tagSession } from '../../maintain/volumes.ts';
 import { withWriter } from '../../maintain/with-writer.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { print, printJson } from '../output.ts';
 import { writerOptions } from '../writer-options.ts';
 

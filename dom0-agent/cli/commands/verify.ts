@@ -2,7 +2,7 @@
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import { randomInt } from 'node:crypto';
 import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
-import { readContent, type ReadResult, type ReadTools } from '../../restore/read-content.ts';
+import { readContent, type ReadResult, type ReadServices } from '../../reading/read-content.ts';
 import {
   SEE_CHECK,
   failedRow,
@@ -11,15 +11,15 @@ import {
   withoutPruned,
   type VerifiedSession,
   type VolumeToVerify,
-} from '../../restore/verify-sessions.ts';
-import { damagedFiles, type DamagedFile } from '../../trust/archive-files.ts';
-import { forgetDamage, noteDamage } from '../../trust/found-damage.ts';
-import { KnownHeads } from '../../trust/known-heads.ts';
-import type { OpenArchive } from '../../trust/open-archive.ts';
-import { noteProof } from '../../trust/proofs.ts';
-import type { ProvenSession } from '../../trust/proven-reader.ts';
-import { isVolumeFault, namingVolume } from '../../trust/volume-fault.ts';
-import type { CommandContext } from '../context.ts';
+} from '../../reading/sessions-to-verify.ts';
+import { damagedFiles, type ArchiveFileDamage } from '../../proven-archive/archive-files.ts';
+import { forgetDamage, noteDamage } from '../../proven-archive/found-damage.ts';
+import { KnownHeads } from '../../proven-archive/known-heads.ts';
+import type { OpenArchive } from '../../proven-archive/open-archive.ts';
+import { noteProof } from '../../proven-archive/proofs.ts';
+import type { ProvenSession } from '../../proven-archive/proven-reader.ts';
+import { isVolumeError, namingVolume } from '../../proven-archive/volume-error.ts';
+import type { CommandContext } from '../command-context.ts';
 import { formatTable, print, printJson } from '../output.ts';
 import { printVolumeErrors, statusOfErrors, type VolumeError } from '../volume-errors.ts';
 import { withArchive } from '../with-archive.ts';
@@ -42,8 +42,8 @@ export async function verify(
   }
   return withArchive(context, { purpose: 'retrieve', reportsCatalogue: true }, (archive) =>
     withWorkers(archive.state, async (pool) => {
-      const tools: ReadTools = {
-        ...{ client: archive.client, reader: archive.reader, pool, signal: context.signal },
+      const services: ReadServices = {
+        ...{ client: archive.client, reader: archive.reader, workers: pool, signal: context.signal },
         onProgress: (bytes) => {
           context.progress.add(bytes);
         },
@@ -52,7 +52,7 @@ export async function verify(
         },
       };
       const files = await damagedFiles(archive);
-      const { results, ended } = await verifyAll({ context, archive, options, tools }, names);
+      const { results, ended } = await verifyAll({ context, archive, options, services }, names);
       context.progress.clear();
       const error = ended === undefined ? {} : { error: reportOf(ended) };
       if (context.json) printJson({ sessions: results, files: files.map(asFinding), ...error });
@@ -70,7 +70,7 @@ interface Verifying {
   readonly context: CommandContext;
   readonly archive: OpenArchive;
   readonly options: VerifyOptions;
-  readonly tools: ReadTools;
+  readonly services: ReadServices;
 }
 
 /** What was proven before an error that ends the command is told all the same. */
@@ -105,7 +105,7 @@ async function verifyAll(
 }
 
 /** A slot, or the archive's catalogue. */
-function asFinding({ file, fault: { code, message, hint } }: DamagedFile): unknown {
+function asFinding({ file, fault: { code, message, hint } }: ArchiveFileDamage): unknown {
   return { file, error: { code, message, ...(hint === undefined ? {} : { hint }) } };
 }
 
@@ -125,7 +125,7 @@ function announce({ progress }: CommandContext, { state }: OpenArchive, chosen: 
 }
 
 async function verifyOne(
-  { context, archive, options: { sample }, tools }: Verifying,
+  { context, archive, options: { sample }, services }: Verifying,
   session: ProvenSession,
 ): Promise<VerifiedSession> {
   const volume = archive.pinned.catalogue.volumes.find(({ id }) => id === session.volume);
@@ -135,7 +135,7 @@ async function verifyOne(
   try {
     context.progress.start(`${name} ${of}`, size);
     const wanted = sample === undefined ? {} : { wanted: drawnFrom(sample) };
-    const result = await readContent({ session, target: null, ...wanted }, tools);
+    const result = await readContent({ session, target: null, ...wanted }, services);
     const isNewest = of === volume?.session;
     noteFinding(archive.state.folder, session, result, { isNewest, isSample: sample !== undefined });
     const { chunks, bytes, badChunks, bad, indexFault } = result;
@@ -144,7 +144,7 @@ async function verifyOne(
     return indexFault === undefined ? found : { ...found, error: reportOf(namingVolume(indexFault, place)) };
   } catch (caught) {
     // Damage is a finding, and the next session may be whole; anything else ends what is done for the volume.
-    if (!isVolumeFault(caught, archive.client)) throw caught;
+    if (!isVolumeError(caught, archive.client)) throw caught;
     return failedRow(name, of, namingVolume(caught, place));
   }
 }

@@ -10,8 +10,8 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { makeFolderDurably } from '../../../shared/durable.ts';
 import { asSparsebakError, SparsebakError } from '../../../shared/errors.ts';
-import { bytesIn, clip } from '../ranges.ts';
-import { readOutput } from '../process.ts';
+import { bytesIn, clip } from '../byte-ranges.ts';
+import { readOutput } from '../../process/run.ts';
 import type {
   Delta,
   FoundVolumes,
@@ -36,9 +36,9 @@ import {
   snapshotName,
   snapshotTag,
   stateOfTags,
-} from './names.ts';
+} from './lvm-names.ts';
 import { openDevice } from './open-device.ts';
-import { identityOf, readReport, type PoolReport, type ThinVolume } from './report.ts';
+import { identityOf, readReport, type PoolReport, type ThinVolume } from './lvm-report.ts';
 import { healRestores, restoreVolume, type Place } from './restored-volume.ts';
 import { ThinDeltaReader } from './thin-delta.ts';
 import { ThinDumpReader, type ThinDevice, type ThinDump } from './thin-dump.ts';

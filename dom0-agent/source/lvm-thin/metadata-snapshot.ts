@@ -13,8 +13,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { removeDurably, writeDurably } from '../../../shared/durable.ts';
 import { SparsebakError, systemCode } from '../../../shared/errors.ts';
-import { acquireLock, type Lock } from '../../link/flock.ts';
-import { deviceName } from './names.ts';
+import { acquireLock, type Lock } from '../../process/flock.ts';
+import { deviceName } from './lvm-names.ts';
 import { poolStatus, sendToPool } from './pool-status.ts';
 
 /** Another of our runs compares its volumes and is done soon. */

@@ -6,7 +6,7 @@ import { SparsebakError, systemCode } from '../../../shared/errors.ts';
 import { deviceNumber, deviceSize } from '../block-device.ts';
 import type { OpenSnapshot } from '../source.ts';
 import { activate, deactivate, type VolumeIdentity } from './lvm.ts';
-import { deviceName } from './names.ts';
+import { deviceName } from './lvm-names.ts';
 
 /** Where udev makes the nodes, they may come late. Milliseconds. */
 const LATEST = 10_000;

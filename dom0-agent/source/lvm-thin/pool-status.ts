@@ -7,7 +7,7 @@
  * (`-` without one), and how the pool does.
  */
 import { SparsebakError } from '../../../shared/errors.ts';
-import { runProgram } from '../process.ts';
+import { runProgram } from '../../process/run.ts';
 
 export interface PoolStatus {
   /** Where the reserved copy of the metadata begins; null: none is reserved. */

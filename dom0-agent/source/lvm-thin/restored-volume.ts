@@ -14,7 +14,7 @@ import { rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolderDurably } from '../../../shared/durable.ts';
 import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
-import { acquireLock } from '../../link/flock.ts';
+import { acquireLock } from '../../process/flock.ts';
 import { hintForTaken, type Finished, type NewVolume, type Target } from '../target.ts';
 import { WriteBack } from '../write-back.ts';
 import { changeVolume, createVolume, deactivate, removeVolumes, renameVolume, type VolumeIdentity } from './lvm.ts';
@@ -29,9 +29,9 @@ import {
   replacedName,
   restoreOfTags,
   runningName,
-} from './names.ts';
+} from './lvm-names.ts';
 import { openToWrite, type WritableDevice } from './open-device.ts';
-import { identityOf, type PoolReport, type ThinVolume } from './report.ts';
+import { identityOf, type PoolReport, type ThinVolume } from './lvm-report.ts';
 import { ZeroEdges } from './zero-edges.ts';
 
 export interface Place {

@@ -15,7 +15,7 @@
  * anywhere, is refused.
  */
 import { SparsebakError } from '../../../shared/errors.ts';
-import { RangeList } from '../ranges.ts';
+import { RangeList } from '../byte-ranges.ts';
 import type { ByteRange } from '../source.ts';
 import { strange, TagReader, type Attributes, type Tag } from './metadata-xml.ts';
 import { blockSizeOf } from './superblock.ts';

@@ -12,7 +12,7 @@
  * and `ref` for what devices share; a listing of one device needs none.)
  */
 import { SparsebakError } from '../../../shared/errors.ts';
-import { RangeList } from '../ranges.ts';
+import { RangeList } from '../byte-ranges.ts';
 import type { ByteRange } from '../source.ts';
 import { strange, TagReader, type Attributes, type Tag } from './metadata-xml.ts';
 import { blockSizeOf } from './superblock.ts';

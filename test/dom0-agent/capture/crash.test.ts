@@ -21,7 +21,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { counted } from './model/agent.ts';
 import type { Fault } from './model/machine.ts';
-import { World, type Sabotage, type Step } from './model/world.ts';
+import { World, type Sabotage, type Step } from './model/two-archives.ts';
 
 const HISTORIES = Number(process.env.HISTORIES ?? 2);
 const SEED = Number(process.env.SEED ?? 1);

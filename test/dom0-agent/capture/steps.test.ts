@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { beginSend, type SendRequest, type SendStart } from '../../../dom0-agent/capture/begin-send.ts';
-import { checkpointed, mayResume, resumption } from '../../../dom0-agent/capture/checkpoint.ts';
+import { checkpointed, mayResume, resumption } from '../../../dom0-agent/capture/resumption.ts';
 import {
   committed,
   discarded,
@@ -12,13 +12,13 @@ import {
   unfinished,
 } from '../../../dom0-agent/capture/conclude.ts';
 import { forget, renamed } from '../../../dom0-agent/capture/forget.ts';
-import { monitor } from '../../../dom0-agent/capture/monitor.ts';
+import { monitor } from '../../../dom0-agent/capture/monitor-volumes.ts';
 import { reap } from '../../../dom0-agent/capture/reap.ts';
-import { release } from '../../../dom0-agent/capture/release.ts';
+import { release } from '../../../dom0-agent/capture/release-snapshots.ts';
 import type { ArchiveId, PairingId } from '../../../shared/archive/names.ts';
 import { BLOCK } from './model/content.ts';
 import { newId, type ModelReceiver } from './model/receiver.ts';
-import { VOLUMES, World } from './model/world.ts';
+import { VOLUMES, World } from './model/two-archives.ts';
 
 const [WORK, VAULT] = VOLUMES as [string, string];
 const DAY = 24 * 60 * 60 * 1000;

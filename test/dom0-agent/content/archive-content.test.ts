@@ -6,7 +6,7 @@ import { OBJECT_TYPE, catalogueAad, headAad } from '../../../dom0-agent/content/
 import { ArchiveContent } from '../../../dom0-agent/content/archive-content.ts';
 import { objectHash, pageHash } from '../../../dom0-agent/content/hash.ts';
 import { workingKeys } from '../../../dom0-agent/content/keys.ts';
-import { entryAt, isZeroEntry, newEntries, setEntry } from '../../../dom0-agent/content/node.ts';
+import { entryAt, isZeroEntry, newEntries, setEntry } from '../../../dom0-agent/content/entries.ts';
 import { seal } from '../../../dom0-agent/content/sealed.ts';
 import { Xaes256Gcm } from '../../../dom0-agent/content/xaes.ts';
 import {

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { ArchiveId } from '../../../shared/archive/names.ts';
 import { OBJECT_TYPE, chunkAadPrefix } from '../../../dom0-agent/content/aad.ts';
 import { ChunkOpener, ChunkSealer, maxStoredLength } from '../../../dom0-agent/content/chunk.ts';
-import { gzip, zstd, type Codec } from '../../../dom0-agent/content/codec.ts';
+import { gzip, zstd, type Codec } from '../../../dom0-agent/content/compression.ts';
 import { SEALED_OVERHEAD, sealInto } from '../../../dom0-agent/content/sealed.ts';
 import { Xaes256Gcm } from '../../../dom0-agent/content/xaes.ts';
 import { Random } from '../../fixtures/random.ts';

@@ -5,7 +5,7 @@ import { SparsebakError, type ErrorCode } from '../../../shared/errors.ts';
 import { ArchiveContent } from '../../../dom0-agent/content/archive-content.ts';
 import type { Catalogue } from '../../../dom0-agent/content/catalogue.ts';
 import { ChunkOpener, ChunkSealer, maxStoredLength, type ChunkContent } from '../../../dom0-agent/content/chunk.ts';
-import type { Codec } from '../../../dom0-agent/content/codec.ts';
+import type { Codec } from '../../../dom0-agent/content/compression.ts';
 import type { Head } from '../../../dom0-agent/content/head.ts';
 import type { WrappedRecord } from '../../../dom0-agent/content/keys.ts';
 import { openSlot, sealSlot } from '../../../dom0-agent/content/slot.ts';

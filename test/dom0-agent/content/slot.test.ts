@@ -59,7 +59,6 @@ describe('passphrase slots', async () => {
   });
 
   it('A10 with scrypt parameters that are huge, zero or odd are refused before anything is computed', async () => {
-    const began = performance.now();
     for (const changes of [
       { n: 0 },
       { n: 1 },
@@ -77,9 +76,9 @@ describe('passphrase slots', async () => {
       { p: 2 ** 32 - 1 },
     ]) {
       const bad = forged(stored, changes);
-      await assert.rejects(openSlot(bad, passphrase('correct horse')), fault('integrity'), JSON.stringify(changes));
+      // With a key computed from these it would not open either, and would be told of its passphrase.
+      await assert.rejects(openSlot(bad, passphrase('correct horse')), /is outside what is ever written/);
     }
-    assert.ok(performance.now() - began < 200, 'something was computed');
   });
 
   it('of before, made from bytes as they were given, open with the same words still', async () => {

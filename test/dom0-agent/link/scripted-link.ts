@@ -1,7 +1,7 @@
 // A link without a process: the test is the receiver.
 
 import type { Link, LinkEnd } from '../../../dom0-agent/link/link.ts';
-import { decodeAgentMessage } from '../../../shared/wire/codec.ts';
+import { decodeAgentMessage } from '../../../shared/wire/message-codec.ts';
 import { encodeFrame } from '../../../shared/wire/encode.ts';
 import { FrameReader, maxFrame } from '../../../shared/wire/frame.ts';
 import { MAGIC, MagicReader } from '../../../shared/wire/magic.ts';

@@ -23,7 +23,7 @@ import { loopFsSkip, withLoopFs } from '../../fixtures/loop-fs.ts';
 import { Random } from '../../fixtures/random.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 import { contentOf, snapshotOf } from './conformance.ts';
-import { withFake } from './fake-program.ts';
+import { withFake } from '../process/fake-program.ts';
 import { FolderPool, run } from './folder-pool.ts';
 import { limit } from '../../fixtures/limits.ts';
 

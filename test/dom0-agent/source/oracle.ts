@@ -1,7 +1,7 @@
 // What a delta must hold, found by looking at every byte.
 
 import assert from 'node:assert/strict';
-import { clip } from '../../../dom0-agent/source/ranges.ts';
+import { clip } from '../../../dom0-agent/source/byte-ranges.ts';
 import type { ByteRange, Delta, Mapped } from '../../../dom0-agent/source/source.ts';
 
 const STEP = 512;

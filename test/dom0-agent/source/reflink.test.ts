@@ -18,7 +18,7 @@ import { loopFsSkip, mountLoopFs, withLoopFs, type LoopFs } from '../../fixtures
 import { Random } from '../../fixtures/random.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 import { contentOf, snapshotOf } from './conformance.ts';
-import { withFake } from './fake-program.ts';
+import { withFake } from '../process/fake-program.ts';
 import { FolderPool, run } from './folder-pool.ts';
 import { assertCovers } from './oracle.ts';
 import { limit } from '../../fixtures/limits.ts';

@@ -2,13 +2,13 @@
 
 import { pino } from 'pino';
 import type { Link, LinkEnd } from '../../../dom0-agent/link/link.ts';
-import type { ProcessLinkOptions } from '../../../dom0-agent/link/process-link.ts';
+import type { ProcessLinkOptions } from '../../../dom0-agent/process/receiver-process.ts';
 import { asSparsebakError } from '../../../shared/errors.ts';
 import { RELEASE } from '../../../shared/release.ts';
 import { openStore } from '../../../vm-receiver/cli/open-store.ts';
 import { loadSettings } from '../../../vm-receiver/cli/settings.ts';
 import { Conversation } from '../../../vm-receiver/service/conversation.ts';
-import type { Input } from '../../../vm-receiver/service/input.ts';
+import type { Input } from '../../../vm-receiver/service/byte-input.ts';
 import { serve } from '../../../vm-receiver/service/serve.ts';
 import { TIMING } from '../../../vm-receiver/service/timing.ts';
 

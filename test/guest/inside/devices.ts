@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { contentOf, snapshotOf } from '../../dom0-agent/source/conformance.ts';
-import { withFake } from '../../dom0-agent/source/fake-program.ts';
+import { withFake } from '../../dom0-agent/process/fake-program.ts';
 import { Random } from '../../fixtures/random.ts';
 import { noise } from './noise.ts';
 import { ThinPool } from './thin-pool.ts';

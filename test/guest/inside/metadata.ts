@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { assertCovers } from '../../dom0-agent/source/oracle.ts';
 import { contentOf, snapshotOf } from '../../dom0-agent/source/conformance.ts';
-import { withFake } from '../../dom0-agent/source/fake-program.ts';
+import { withFake } from '../../dom0-agent/process/fake-program.ts';
 import { Random } from '../../fixtures/random.ts';
 import { lvs, run } from './commands.ts';
 import { noise } from './noise.ts';

@@ -10,8 +10,8 @@ import { placesOf, type Places } from '../../fixtures/qubes/places.ts';
 import type { QubesSystem } from '../../fixtures/qubes/system.ts';
 import { errorDocument, sendDocument } from '../documents.ts';
 import { writeAt } from '../edits.ts';
-import { ground } from '../ground.ts';
-import { Lab, only } from '../lab.ts';
+import { ground } from '../mounts.ts';
+import { Lab, only } from '../backup-system.ts';
 import { VAULT } from '../link.ts';
 
 const plain = ground('plain');

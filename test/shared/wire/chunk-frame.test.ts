@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { MAX_VOLUME_SIZE } from '../../../shared/archive/address.ts';
 import { CHUNK_HEADER, STORED_HEADER, writeChunkHeader, writeStoredHeader } from '../../../shared/wire/chunk-frame.ts';
-import { decodeAgentMessage, decodeReceiverMessage } from '../../../shared/wire/codec.ts';
+import { decodeAgentMessage, decodeReceiverMessage } from '../../../shared/wire/message-codec.ts';
 import { FrameReader } from '../../../shared/wire/frame.ts';
 import { isError } from './expect.ts';
 

@@ -3,13 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import { encodeFrame } from '../../../shared/wire/encode.ts';
 import { MAGIC } from '../../../shared/wire/magic.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 import { MAIN } from '../peer.ts';
-import { CHUNK, VOLUME, commitSession, impatient, newArchive, sessionName } from '../store/scene.ts';
+import { CHUNK, VOLUME, commitSession, impatient, newArchive, sessionName } from '../store/small-volumes.ts';
 
 interface Result {
   readonly status: number | null;
@@ -80,7 +80,7 @@ test('check says that all is well, and what is not with exit status 4', async (t
   rmSync(join(session, '0000000000/sha256'));
   const damages = [
     ['keys/passphrase', 'missing', /"sparsebak-receiver scrub" puts back/],
-    [`${name}/index`, 'different', /the next "sparsebak send"/],
+    [`${name}/index`, 'corrupt', /the next "sparsebak send"/],
     [
       `${name}/0000000000/sha256`,
       'missing',
@@ -191,7 +191,7 @@ test('serve takes files for standard input and output', async (t) => {
 
 test('dedup says what it saved, and where there is nothing to link', async (t) => {
   const { root } = await rootWithArchive(t);
-  const nothing = { chunks: 0, linked: 0, savedBytes: 0, copies: 0, mended: 0 };
+  const nothing = { chunks: 0, linked: 0, savedBytes: 0, copies: 0, repaired: 0 };
   assert.deepEqual(json(receiver('dedup', '--root', root, '--json')), {
     status: 0,
     archives: [{ archive: 'laptop', hasEqual: false, ...nothing }],
@@ -226,7 +226,7 @@ test('scrub says what it read, what is damaged and whom that hurts, and reads it
     archive: 'laptop',
     files: 4,
     bytes: 27,
-    mended: 0,
+    repaired: 0,
     renewed: 0,
     objects: [],
     complete: true,
@@ -241,7 +241,7 @@ test('scrub says what it read, what is damaged and whom that hurts, and reads it
   assert.equal(found.status, 4);
   const place = `${sessionName(1)}/0000000000/0000000000050000`;
   const { remedy, ...damage } = found.archives[0]?.damages[0] ?? {};
-  assert.deepEqual(damage, { volume: VOLUME, place, problem: 'different', sessions: [sessionName(1)], name: null });
+  assert.deepEqual(damage, { volume: VOLUME, place, kind: 'corrupt', sessions: [sessionName(1)], name: null });
   assert.match(String(remedy), /the next "sparsebak send" repairs it/);
   assert.equal(scrub().status, 4, 'remembered');
   assert.match(

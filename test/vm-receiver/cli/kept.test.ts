@@ -4,13 +4,13 @@ import { createHash } from 'node:crypto';
 import { chownSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import type { ArchiveStore } from '../../../vm-receiver/store/store.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 import { onTerminal, terminalSkip } from '../../scenario/on-terminal.ts';
 import { MAIN } from '../peer.ts';
-import { catalogueOf, impatient, newArchive, saidBy, slotOf } from '../store/scene.ts';
+import { catalogueOf, impatient, newArchive, saidBy, slotOf } from '../store/small-volumes.ts';
 
 interface Result {
   readonly status: number | null;

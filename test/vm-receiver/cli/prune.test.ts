@@ -4,11 +4,11 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { nextSessionName, type SessionName } from '../../../shared/archive/names.ts';
-import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 import { MAIN } from '../peer.ts';
-import { CHUNK, VOLUME, bytes, impatient, newArchive, pairingId } from '../store/scene.ts';
+import { CHUNK, VOLUME, bytes, impatient, newArchive, pairingId } from '../store/small-volumes.ts';
 
 const TIMES = ['2026-11-01T02:00:00Z', '2026-11-01T14:00:00Z', '2026-11-02T02:00:00Z', '2026-11-03T02:00:00Z'];
 const NAMES = TIMES.map((time) => nextSessionName(Date.parse(time), undefined));

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pruneAll, pruneWhileLow } from '../../../vm-receiver/retention/carry-out.ts';
-import { planPrune } from '../../../vm-receiver/retention/plan.ts';
-import { MemoryStore } from '../../../vm-receiver/store/memory/memory-store.ts';
+import { planPrune } from '../../../vm-receiver/retention/prune-plan.ts';
+import { MemoryStore } from '../../fixtures/memory-store/memory-store.ts';
 import type { ArchiveStore, Store } from '../../../vm-receiver/store/store.ts';
 import {
   LAPTOP,
@@ -14,7 +14,7 @@ import {
   refusedAs,
   sessionName,
   visible,
-} from '../store/scene.ts';
+} from '../store/small-volumes.ts';
 
 /** Two volumes of six sessions; each writes the same 1000 bytes again. */
 async function sixOfTwo(): Promise<{ archive: ArchiveStore; asked: string[] }> {

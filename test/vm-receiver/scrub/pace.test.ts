@@ -12,7 +12,6 @@ test('no more bytes a second than allowed, however they come', async () => {
 
 test('as fast as it goes where nothing is said', async () => {
   const pace = new Pace(Infinity);
-  const began = performance.now();
-  for (let file = 0; file < 10_000; file++) await pace.spend(2 ** 30);
-  assert.ok(performance.now() - began < 5_000);
+  // With the shortest wait for each file this would take longer than a test may.
+  for (let file = 0; file < 100_000; file++) await pace.spend(2 ** 30);
 });

@@ -3,8 +3,8 @@ import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 import { scratchFor } from '../../fixtures/scratch.ts';
-import { CHUNK, RANGE, VOLUME, bytes, pairingId } from '../store/scene.ts';
-import { begin, open, withReceivers } from '../wire-scene.ts';
+import { CHUNK, RANGE, VOLUME, bytes, pairingId } from '../store/small-volumes.ts';
+import { begin, open, withReceivers } from '../wire-session.ts';
 
 test('I2: chunks are taken while a checkpoint is made durable, and nothing is answered before it is', (t) =>
   withReceivers(async ({ root, start }) => {

@@ -16,9 +16,9 @@ import {
   sessionName,
   slotOf,
   text,
-} from '../store/scene.ts';
+} from '../store/small-volumes.ts';
 import type { Peer } from '../peer.ts';
-import { CREATE, OPEN, begin, open, sendFirst, withReceivers } from '../wire-scene.ts';
+import { CREATE, OPEN, begin, open, sendFirst, withReceivers } from '../wire-session.ts';
 
 test('a call from the magic to bye: create, send, read, send again, read', () =>
   withReceivers(async ({ root, start }) => {

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { OTHER_VOLUME, VOLUME, pairingId, sessionName, slotOf } from '../store/scene.ts';
-import { OPEN, SESSION, begin, open, say, withReceivers } from '../wire-scene.ts';
+import { OTHER_VOLUME, VOLUME, pairingId, sessionName, slotOf } from '../store/small-volumes.ts';
+import { OPEN, SESSION, begin, open, say, withReceivers } from '../wire-session.ts';
 import type { Peer } from '../peer.ts';
 
 /** An archive of two volumes with two sessions each. */

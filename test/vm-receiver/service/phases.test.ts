@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { GRANTS, type AgentMessage, type Grant } from '../../../shared/wire/messages.ts';
 import { MAGIC } from '../../../shared/wire/magic.ts';
 import { GRANTED, LEGAL, type Phase } from '../../../shared/wire/phases.ts';
-import { OTHER_VOLUME, VOLUME, bytes, pairingId, sessionName, slotOf } from '../store/scene.ts';
+import { OTHER_VOLUME, VOLUME, bytes, pairingId, sessionName, slotOf } from '../store/small-volumes.ts';
 import type { Peer } from '../peer.ts';
-import { CREATE, OPEN, begin, open, withReceivers, type Receivers } from '../wire-scene.ts';
+import { CREATE, OPEN, begin, open, withReceivers, type Receivers } from '../wire-session.ts';
 import { limit } from '../../fixtures/limits.ts';
 
 const ID = 1000;

@@ -6,9 +6,9 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { CHUNK, VOLUME, bytes, pairingId, sessionName } from '../store/scene.ts';
+import { CHUNK, VOLUME, bytes, pairingId, sessionName } from '../store/small-volumes.ts';
 import type { Peer } from '../peer.ts';
-import { OPEN, begin, open, sendFirst, withReceivers } from '../wire-scene.ts';
+import { OPEN, begin, open, sendFirst, withReceivers } from '../wire-session.ts';
 
 const program = fileURLToPath(import.meta.resolve('../fixtures/impatient.ts'));
 

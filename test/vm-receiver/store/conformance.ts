@@ -30,7 +30,7 @@ import {
   visible,
   wholeOf,
   type SessionPlan,
-} from './scene.ts';
+} from './small-volumes.ts';
 
 /** `use` gets an empty store, which is gone when it is done. */
 export type WithStore = (use: (store: Store) => Promise<void>) => Promise<void>;

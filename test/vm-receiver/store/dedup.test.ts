@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { VolumeId } from '../../../shared/archive/names.ts';
-import { systemDisk, type Disk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk, type Disk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import type { ArchiveStore } from '../../../vm-receiver/store/store.ts';
 import { loopFsSkip, withLoopFs } from '../../fixtures/loop-fs.ts';
 import { MemoryDisk } from './memory-disk.ts';
@@ -23,7 +23,7 @@ import {
   takeSteps,
   visible,
   type Step,
-} from './scene.ts';
+} from './small-volumes.ts';
 
 const THIRD_VOLUME = 'cf'.repeat(16) as VolumeId;
 
@@ -176,7 +176,7 @@ describe('equal chunks', () => {
     await archive.close();
   });
 
-  test('S16: damage to more names than one sound chunk may have is mended by copies of it', async () => {
+  test('S16: damage to more names than one sound chunk may have is repaired by copies of it', async () => {
     const disk = new MemoryDisk();
     disk.maxLinks = 4;
     const archive = await openOn(disk);
@@ -186,8 +186,8 @@ describe('equal chunks', () => {
     const rotten = steps.map(({ chunk }) => chunkPath(chunk)).find((path) => disk.entryAt(path)?.inode !== inode);
     rot(disk, rotten!, 'sama');
     await commitSession(archive, first(steps, OTHER_VOLUME));
-    const { mended } = await archive.deduplicate();
-    assert.ok(mended >= 3, `${mended} names of what rotted`);
+    const { repaired } = await archive.deduplicate();
+    assert.ok(repaired >= 3, `${repaired} names of what rotted`);
     for (let chunk = 0; chunk < 4; chunk++) assert.equal(await stored(archive, 1, chunk), 'same');
     await archive.close();
   });
@@ -200,9 +200,9 @@ describe('equal chunks', () => {
     await commitSession(archive, first([{ chunk: 0, data: 'same' }], OTHER_VOLUME));
     assert.equal(await stored(archive, 1, 0, OTHER_VOLUME), 'same', 'bytes are compared before they are linked');
     assert.equal(inodes(disk, poolPath('same'), chunkPath(0, 1, OTHER_VOLUME)), 1);
-    const { mended } = await archive.deduplicate();
-    assert.equal(mended, 1);
-    assert.equal(await stored(archive, 1, 0), 'same', 'and what is sound mends what is not');
+    const { repaired } = await archive.deduplicate();
+    assert.equal(repaired, 1);
+    assert.equal(await stored(archive, 1, 0), 'same', 'and what is sound repairs what is not');
     await archive.close();
   });
 
@@ -224,7 +224,7 @@ describe('equal chunks', () => {
       linked: 4,
       savedBytes: 'samesamesameother'.length,
       copies: 0,
-      mended: 0,
+      repaired: 0,
     });
     const { chunks, linked, savedBytes } = await archive.deduplicate();
     assert.deepEqual([chunks, linked, savedBytes], [6, 0, 0], 'again');

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { VOLUME, sessionName, slotOf } from './scene.ts';
-import { CREATE, OPEN, SESSION, begin, say, withReceivers } from '../wire-scene.ts';
+import { VOLUME, sessionName, slotOf } from './small-volumes.ts';
+import { CREATE, OPEN, SESSION, begin, say, withReceivers } from '../wire-session.ts';
 
 const skip = spawnSync('strace', ['-V']).status === 0 ? false : 'machine: no strace';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Disk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import type { Disk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import type { Rules } from '../../../vm-receiver/store/store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import { Random } from '../../fixtures/random.ts';
@@ -10,7 +10,7 @@ import { keptConformance } from './kept-conformance.ts';
 import { faultyDisk, shortDisk, type Fault } from './faulty-disk.ts';
 import { lifeConformance, type WithStore } from './life-conformance.ts';
 import { inspect, live, nothingAnswered } from './history.ts';
-import { VOLUME, pairingId } from './scene.ts';
+import { VOLUME, pairingId } from './small-volumes.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { SURVIVALS, liveUntilCut } from './power.ts';
 

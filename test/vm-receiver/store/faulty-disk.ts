@@ -1,6 +1,6 @@
 // A disk whose nth operation fails.
 
-import type { Disk } from '../../../vm-receiver/store/files/disk.ts';
+import type { Disk } from '../../../vm-receiver/store/files/disk/disk.ts';
 
 export interface Fault {
   /** Which operation fails, counted from 1. */

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
-import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import { makeScratch } from '../../fixtures/scratch.ts';
 import { storeConformance } from './conformance.ts';
 import { keptConformance } from './kept-conformance.ts';

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 import {
   LAPTOP,
@@ -20,7 +20,7 @@ import {
   stored,
   textOf,
   visible,
-} from './scene.ts';
+} from './small-volumes.ts';
 import { limit } from '../../fixtures/limits.ts';
 
 const FIRST = {
@@ -210,7 +210,7 @@ test('the receiver finds what rots: a changed, lost, added or unreadable file', 
     const found: string[] = [];
     let files = 0;
     await archive.check(VOLUME, {
-      damage: ({ place, problem }) => found.push(`${problem} ${place.split('/').slice(3).join('/')}`),
+      damage: ({ place, kind: problem }) => found.push(`${problem} ${place.split('/').slice(3).join('/')}`),
       file: () => (files += 1),
     });
     await archive.close();

@@ -11,8 +11,8 @@ import { passphraseOf } from '../../../dom0-agent/content/passphrase.ts';
 import { newRecoveryKey } from '../../../dom0-agent/content/recovery-key.ts';
 import { sealSlot } from '../../../dom0-agent/content/slot.ts';
 import { catalogueFault, slotFault } from '../../../vm-receiver/store/form.ts';
-import { CREATE, open, withReceivers } from '../wire-scene.ts';
-import { VOLUME, catalogueOf, newArchive, saidBy, slotOf } from './scene.ts';
+import { CREATE, open, withReceivers } from '../wire-session.ts';
+import { VOLUME, catalogueOf, newArchive, saidBy, slotOf } from './small-volumes.ts';
 
 const record = (encrypted: boolean) =>
   newRecord({ name: 'laptop' as ArchiveName, encrypted, codec: 'zstd', chunkSize: 2 ** 18, dedup: false });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
-import type { ArchiveStore, Store } from '../../../vm-receiver/store/store.ts';
+import type { ArchiveStore, Damage, Store } from '../../../vm-receiver/store/store.ts';
 import {
   LAPTOP,
   VOLUME,
@@ -21,7 +21,7 @@ import {
   textOf,
   type SessionPlan,
   type Step,
-} from './scene.ts';
+} from './small-volumes.ts';
 
 const PLANS: readonly SessionPlan[] = [
   {
@@ -147,7 +147,7 @@ export async function inspect(store: Store, answered: Readonly<Answered>): Promi
       assert.deepEqual(found, EXPECTED[index], `I4: session ${String(index + 1)}`);
     }
     const damages: string[] = [];
-    const damage = ({ place, problem }: { place: string; problem: string }) => damages.push(`${problem} ${place}`);
+    const damage = ({ place, kind }: Damage) => damages.push(`${kind} ${place}`);
     await archive.check(VOLUME, { damage, file: () => undefined });
     assert.deepEqual(damages, []);
   } finally {

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { MAX_SLOTS } from '../../../shared/wire/limits.ts';
 import type { ArchiveStore, KeptVersion } from '../../../vm-receiver/store/store.ts';
 import type { WithStore } from './conformance.ts';
-import { LAPTOP, catalogueOf, impatient, newArchive, refusedAs, saidBy, slotOf } from './scene.ts';
+import { LAPTOP, catalogueOf, impatient, newArchive, refusedAs, saidBy, slotOf } from './small-volumes.ts';
 
 const hash = (data: Uint8Array) => createHash('sha512-256').update(data).digest();
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Disk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import type { Disk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import { Random } from '../../fixtures/random.ts';
 import { faultyDisk, type Fault } from './faulty-disk.ts';
 import { STEPS, inspectOpening, liveOn, makeArchive, scrubOpening, type Done } from './kept-life.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { SURVIVALS, liveUntilCut } from './power.ts';
-import { LAPTOP, impatient } from './scene.ts';
+import { LAPTOP, impatient } from './small-volumes.ts';
 
 function storeOn(disk: Disk): FilesStore {
   return new FilesStore(disk, { root: '/', requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });

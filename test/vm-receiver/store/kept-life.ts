@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { ArchiveStore, Store } from '../../../vm-receiver/store/store.ts';
-import { checksumOf } from '../../../vm-receiver/store/files/checksums.ts';
-import { LAPTOP, catalogueOf, impatient, newArchive, saidBy, slotOf } from './scene.ts';
+import { checksumOf } from '../../../vm-receiver/store/files/layout/checksums.ts';
+import { LAPTOP, catalogueOf, impatient, newArchive, saidBy, slotOf } from './small-volumes.ts';
 
 /** What opens the archive: the catalogue and the slots, by what they say. */
 interface Opening {

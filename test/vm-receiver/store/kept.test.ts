@@ -4,14 +4,19 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Space } from '../../../vm-receiver/store/store.ts';
-import { checksumOf } from '../../../vm-receiver/store/files/checksums.ts';
-import { expiredCatalogues, expiredSlots } from '../../../vm-receiver/store/files/kept-expiry.ts';
-import { formatKept, parseKept, type KeptFile, type KeptKind } from '../../../vm-receiver/store/files/kept-name.ts';
-import { MAX_KEPT_SLOTS } from '../../../vm-receiver/store/files/objects.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { checksumOf } from '../../../vm-receiver/store/files/layout/checksums.ts';
+import { expiredCatalogues, expiredSlots } from '../../../vm-receiver/store/files/kept/kept-expiry.ts';
+import {
+  formatKept,
+  parseKept,
+  type KeptFile,
+  type KeptKind,
+} from '../../../vm-receiver/store/files/kept/kept-name.ts';
+import { MAX_KEPT_SLOTS } from '../../../vm-receiver/store/files/kept/objects.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import type { ArchiveStore, Keeping } from '../../../vm-receiver/store/store.ts';
 import { MemoryDisk } from './memory-disk.ts';
-import { LAPTOP, bytes, catalogueOf, impatient, newArchive, refusedAs, saidBy, slotOf } from './scene.ts';
+import { LAPTOP, bytes, catalogueOf, impatient, newArchive, refusedAs, saidBy, slotOf } from './small-volumes.ts';
 
 const DAY = 86_400_000;
 const KEEPING: Keeping = { catalogues: 3, days: 4, bytes: 2 ** 30 };

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
-import type { ArchiveStore, Store } from '../../../vm-receiver/store/store.ts';
+import type { ArchiveStore, Damage, Store } from '../../../vm-receiver/store/store.ts';
 import {
   LAPTOP,
   OTHER_VOLUME,
@@ -18,7 +18,7 @@ import {
   textOf,
   visible,
   type SessionPlan,
-} from './scene.ts';
+} from './small-volumes.ts';
 
 /** Data written again, zeros over data, a range of one session alone, an end that comes down and goes up again. */
 const PAST: readonly SessionPlan[] = [
@@ -154,7 +154,7 @@ export async function inspectLater(store: Store, asked: Readonly<Asked>): Promis
     await readAll(archive, asked);
     for (const { volume } of archive.volumes()) {
       const damages: string[] = [];
-      const damage = ({ place, problem }: { place: string; problem: string }) => damages.push(`${problem} ${place}`);
+      const damage = ({ place, kind }: Damage) => damages.push(`${kind} ${place}`);
       await archive.check(volume, { damage, file: () => undefined });
       assert.deepEqual(damages, []);
     }

@@ -22,7 +22,7 @@ import {
   textOf,
   visible,
   type SessionPlan,
-} from './scene.ts';
+} from './small-volumes.ts';
 
 /** `use` gets an empty store with these rules, which is gone when it is done. */
 export type WithStore = (use: (store: Store) => Promise<void>, rules?: Rules) => Promise<void>;

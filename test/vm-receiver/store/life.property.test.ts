@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { chunkFileName, rangeFolderName } from '../../../shared/archive/address.ts';
 import type { VolumeId } from '../../../shared/archive/names.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
-import { MemoryStore } from '../../../vm-receiver/store/memory/memory-store.ts';
-import type { ArchiveStore, Store } from '../../../vm-receiver/store/store.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
+import { MemoryStore } from '../../fixtures/memory-store/memory-store.ts';
+import type { ArchiveStore, Damage, Store } from '../../../vm-receiver/store/store.ts';
 import { Random } from '../../fixtures/random.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import {
@@ -23,7 +23,7 @@ import {
   takeSteps,
   textOf,
   visible,
-} from './scene.ts';
+} from './small-volumes.ts';
 import { NOTHING, change, pageOf, rangesOf, type Change, type State } from './volume-model.ts';
 
 /** Five ranges: enough for some that a session has and its neighbours have not. */
@@ -224,12 +224,12 @@ class World {
       assert.equal(
         await stored(this.archive, newest.number, at, id),
         data,
-        'what rots is found, or mended by its twin',
+        'what rots is found, or repaired by its twin',
       );
       return true;
     }
-    assert.ok(await this.archive.mend(id, sessionName(newest.number), { address }, bytes(data)));
-    // What shared the rotten bytes is mended by what is sound now.
+    assert.ok(await this.archive.repair(id, sessionName(newest.number), { address }, bytes(data)));
+    // What shared the rotten bytes is repaired by what is sound now.
     await this.#scrub(Infinity);
     assert.deepEqual(await this.archive.damage(id), { addresses: [], pages: [] });
     return true;
@@ -287,7 +287,7 @@ class World {
   async conclude(): Promise<void> {
     for (const { volume: id, sessions } of this.archive.volumes()) {
       const damages: string[] = [];
-      const damage = ({ place, problem }: { place: string; problem: string }) => damages.push(`${problem} ${place}`);
+      const damage = ({ place, kind }: Damage) => damages.push(`${kind} ${place}`);
       await this.archive.check(id, { damage, file: () => undefined });
       assert.deepEqual(damages, []);
       for (const { session, files, storedBytes } of this.disk === undefined ? [] : sessions) {

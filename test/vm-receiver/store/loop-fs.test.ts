@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import type { ArchiveStore } from '../../../vm-receiver/store/store.ts';
 import { loopFsSkip, withLoopFs, type LoopFsOptions } from '../../fixtures/loop-fs.ts';
 import {
@@ -19,7 +19,7 @@ import {
   sessionName,
   stored,
   visible,
-} from './scene.ts';
+} from './small-volumes.ts';
 
 const MIB = 2 ** 20;
 const skip = loopFsSkip('ext4');

@@ -2,7 +2,7 @@
 // rest. Stricter than real ones, which at least keep the order of what happens in one folder.
 
 import { basename, dirname } from 'node:path';
-import type { Disk, Entry, Kind, LockMode, OpenMode } from '../../../vm-receiver/store/files/disk.ts';
+import type { Disk, Entry, Kind, LockMode, OpenMode } from '../../../vm-receiver/store/files/disk/disk.ts';
 import type { Space } from '../../../vm-receiver/store/store.ts';
 import type { Random } from '../../fixtures/random.ts';
 

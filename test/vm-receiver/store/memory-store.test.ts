@@ -1,4 +1,4 @@
-import { MemoryStore } from '../../../vm-receiver/store/memory/memory-store.ts';
+import { MemoryStore } from '../../fixtures/memory-store/memory-store.ts';
 import { storeConformance } from './conformance.ts';
 import { keptConformance } from './kept-conformance.ts';
 import { lifeConformance } from './life-conformance.ts';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MemoryStore } from '../../../vm-receiver/store/memory/memory-store.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { MemoryStore } from '../../fixtures/memory-store/memory-store.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import type { Store } from '../../../vm-receiver/store/store.ts';
 import { Random } from '../../fixtures/random.ts';
 import { MemoryDisk } from './memory-disk.ts';
-import { LAPTOP, beginSession, bytes, impatient, newArchive, stored, takeSteps, type Step } from './scene.ts';
+import { LAPTOP, beginSession, bytes, impatient, newArchive, stored, takeSteps, type Step } from './small-volumes.ts';
 
 /** Ten ranges: enough for runs that are looked up by what exists, and for those that are not. */
 const MOST = 10_000;

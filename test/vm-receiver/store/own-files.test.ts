@@ -18,8 +18,8 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import type { ArchiveStore, ScrubRequest } from '../../../vm-receiver/store/store.ts';
 import { makeScratch } from '../../fixtures/scratch.ts';
 import {
@@ -38,7 +38,7 @@ import {
   sessionName,
   slotOf,
   stored,
-} from './scene.ts';
+} from './small-volumes.ts';
 
 /** Some bytes that are the same for the same text. */
 const chunkData = (text: string) => text.repeat(20);
@@ -172,7 +172,7 @@ async function liveWith(archive: ArchiveStore): Promise<void> {
   await archive.usage(VOLUME, sessionName(2));
   await archive.sharedUsage();
   await archive.check(VOLUME, { damage: () => undefined, file: () => undefined });
-  const { harms } = await archive.scrub(everything);
+  const { damages: harms } = await archive.scrub(everything);
   assert.ok(harms.every(({ volume }) => volume === VOLUME));
   assert.notEqual(await archive.damage(VOLUME), undefined);
   await archive.deduplicate();
@@ -185,7 +185,7 @@ async function liveWith(archive: ArchiveStore): Promise<void> {
   assert.notEqual(await archive.prune(VOLUME, sessionName(1)), undefined);
   assert.notEqual(await archive.prune(VOLUME, sessionName(2)), undefined);
   await archive.tidy();
-  await archive.mend(VOLUME, sessionName(4), { address: 7 * CHUNK }, bytes(chunkData('seven')));
+  await archive.repair(VOLUME, sessionName(4), { address: 7 * CHUNK }, bytes(chunkData('seven')));
   for (const [chunk, data] of Object.entries({ 0: 'zero', 5: 'new', 6: 'six', 7: 'seven' })) {
     assert.equal(await stored(archive, 4, Number(chunk)), chunkData(data), `chunk ${chunk}`);
   }
@@ -229,7 +229,7 @@ test('what was in the place of one of its own files is kept, and what can be kno
     mkdirSync(join(session, 'stats/inner'), { recursive: true });
     const lost = [...archive.volumes()][0]!.sessions[1]!;
     assert.deepEqual([lost.sizeBytes, lost.files, lost.storedBytes], [before.sizeBytes, 0, 0]);
-    assert.deepEqual((await archive.scrub(everything)).harms, []);
+    assert.deepEqual((await archive.scrub(everything)).damages, []);
     // When it was committed nothing else knows.
     const counted = { ...before, committed: undefined };
     assert.deepEqual([...archive.volumes()][0]!.sessions[1], counted, 'counted again');
@@ -237,8 +237,8 @@ test('what was in the place of one of its own files is kept, and what can be kno
     assert.equal(aside.length, 1);
     assert.ok(existsSync(join(session, aside[0]!, 'inner')), 'what somebody put there is not deleted');
     writeFileSync(join(session, 'size'), '17\n');
-    const { harms, mended } = await archive.scrub(everything);
-    assert.deepEqual([harms, mended], [[], 1]);
+    const { damages: harms, repaired } = await archive.scrub(everything);
+    assert.deepEqual([harms, repaired], [[], 1]);
     assert.equal(readFileSync(join(session, 'size'), 'latin1'), `${String(3000 * CHUNK)}\n`);
     await archive.close();
   } finally {

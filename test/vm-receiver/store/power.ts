@@ -1,6 +1,6 @@
 // A power cut, or a killed receiver, at the nth operation of a disk.
 
-import type { Disk } from '../../../vm-receiver/store/files/disk.ts';
+import type { Disk } from '../../../vm-receiver/store/files/disk/disk.ts';
 import { operationOf } from './faulty-disk.ts';
 import type { MemoryDisk, Survival } from './memory-disk.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { HeldLock, NO_LINGERING, type Lingering } from '../../../vm-receiver/store/files/held-lock.ts';
-import { VolumeReaders } from '../../../vm-receiver/store/files/readers.ts';
-import { OTHER_VOLUME, VOLUME, CHUNK, impatient, refusedAs, sessionName } from './scene.ts';
+import { HeldLock, NO_LINGERING, type Lingering } from '../../../vm-receiver/store/files/disk/held-lock.ts';
+import { VolumeReaders } from '../../../vm-receiver/store/files/layout/readers.ts';
+import { OTHER_VOLUME, VOLUME, CHUNK, impatient, refusedAs, sessionName } from './small-volumes.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
 function diskWithVolumes(): MemoryDisk {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import type { ArchiveStore, Scrubbed } from '../../../vm-receiver/store/store.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import {
@@ -17,7 +17,7 @@ import {
   stored,
   textOf,
   type SessionPlan,
-} from './scene.ts';
+} from './small-volumes.ts';
 
 const DAY = 86_400_000;
 const NOW = Date.parse('2026-12-01T00:00:00Z');
@@ -126,7 +126,7 @@ describe('scrubbing', () => {
   test('reads everything that is stored, and finds nothing where nothing is wrong', () =>
     withThree(async (archive) => {
       assert.deepEqual(await scrub(archive), {
-        ...{ objects: [], harms: [], mended: 0, renewed: 0 },
+        ...{ objects: [], harms: [], repaired: 0, renewed: 0 },
         ...{ since: NOW, remembered: true, read: ALL },
       });
     }));
@@ -142,23 +142,23 @@ describe('scrubbing', () => {
       disk.remove(pathOf(`${S3}/${R0}/sha256`));
       disk.close(disk.open(pathOf(`${S2}/${R0}/${chunkName(7)}`), 'new'));
       const harms = [
-        { place: `${S1}/${R0}/${chunkName(0)}`, problem: 'different', sessions: [S1, S2] },
-        { place: `${S1}/${R0}/${chunkName(1)}`, problem: 'different', sessions: [S1] },
-        { place: `${S1}/${R1}/${chunkName(1024)}`, problem: 'missing', sessions: [S1, S2, S3] },
-        { place: `${S1}/${R1}/page`, problem: 'missing', sessions: [S1, S2, S3] },
+        { place: `${S1}/${R0}/${chunkName(0)}`, kind: 'corrupt', sessions: [S1, S2] },
+        { place: `${S1}/${R0}/${chunkName(1)}`, kind: 'corrupt', sessions: [S1] },
+        { place: `${S1}/${R1}/${chunkName(1024)}`, kind: 'missing', sessions: [S1, S2, S3] },
+        { place: `${S1}/${R1}/page`, kind: 'missing', sessions: [S1, S2, S3] },
         // The last session ends below it.
-        { place: `${S1}/${R3}/${chunkName(3999)}`, problem: 'different', sessions: [S1, S2] },
-        { place: `${S2}/${R0}/${chunkName(7)}`, problem: 'unlisted', sessions: [S2, S3] },
-        { place: `${S2}/index`, problem: 'different', sessions: [S2] },
-        { place: `${S3}/${R0}/sha256`, problem: 'missing', sessions: [S3] },
+        { place: `${S1}/${R3}/${chunkName(3999)}`, kind: 'corrupt', sessions: [S1, S2] },
+        { place: `${S2}/${R0}/${chunkName(7)}`, kind: 'unlisted', sessions: [S2, S3] },
+        { place: `${S2}/index`, kind: 'corrupt', sessions: [S2] },
+        { place: `${S3}/${R0}/sha256`, kind: 'missing', sessions: [S3] },
       ].map((harm) => ({ volume: VOLUME, ...harm }));
-      assert.deepEqual((await scrub(archive)).harms, harms);
+      assert.deepEqual((await scrub(archive)).damages, harms);
       const later = await scrub(archive, { before: NOW - DAY });
       assert.equal(later.read, 0, 'all was read a moment ago');
-      assert.deepEqual(later.harms, harms, 'and what was found is still so');
+      assert.deepEqual(later.damages, harms, 'and what was found is still so');
       disk.replace(pathOf(`${S2}/index`), 'index 2');
       assert.deepEqual(
-        (await scrub(archive, { before: NOW - DAY })).harms,
+        (await scrub(archive, { before: NOW - DAY })).damages,
         harms.filter(({ place }) => place !== `${S2}/index`),
       );
     }));
@@ -175,7 +175,7 @@ describe('scrubbing', () => {
       }
       assert.equal(read, ALL);
       assert.ok(runs >= 5, `${runs} runs`);
-      const { since, harms } = await scrub(archive, { before: 0 });
+      const { since, damages: harms } = await scrub(archive, { before: 0 });
       // As old as the beginning of the reading that took several runs.
       assert.equal(since, NOW);
       assert.equal(harms.length, 1);
@@ -200,11 +200,11 @@ describe('scrubbing', () => {
       await scrub(archive, { now: NOW });
       rot(disk, `${S1}/${R1}/${chunkName(1024)}`);
       rot(disk, `${S1}/index`);
-      assert.equal((await scrub(archive, { now: NOW + DAY })).harms.length, 2);
+      assert.equal((await scrub(archive, { now: NOW + DAY })).damages.length, 2);
       await archive.prune(VOLUME, S1);
       const place = `${S2}/${R1}/${chunkName(1024)}`;
-      const { harms, since, read } = await scrub(archive, { now: NOW + 2 * DAY, before: NOW });
-      assert.deepEqual(harms, [{ volume: VOLUME, place, problem: 'different', sessions: [S2, S3] }]);
+      const { damages: harms, since, read } = await scrub(archive, { now: NOW + 2 * DAY, before: NOW });
+      assert.deepEqual(harms, [{ volume: VOLUME, place, kind: 'corrupt', sessions: [S2, S3] }]);
       assert.deepEqual([since, read], [NOW + DAY, 0]);
       // One that was never read makes what takes it over so.
       await commitSession(archive, { base: 3, session: 4, size: 3000, steps: [{ chunk: 9, data: 'd9' }] });
@@ -265,12 +265,12 @@ describe('scrubbing', () => {
       // What has its checksum still is not made sound by that, and nobody can tell of what has none.
       rot(disk, `${S1}/${R3}/${chunkName(3999)}`);
       rot(disk, `${S1}/${R0}/${chunkName(0)}`);
-      assert.equal((await scrub(archive)).harms.length, 5);
+      assert.equal((await scrub(archive)).damages.length, 5);
       const asked = await scrub(archive, { before: 0, renewChecksums: true });
       // Two chunks and a page; none in the list that has a line too many; a page; head, index and size.
       assert.deepEqual([asked.read, asked.renewed], [0, 3 + 0 + 1 + 3]);
       assert.deepEqual(
-        asked.harms.map(({ place }) => place),
+        asked.damages.map(({ place }) => place),
         [`${S1}/${R3}/${chunkName(3999)}`],
       );
       assert.deepEqual(
@@ -278,15 +278,19 @@ describe('scrubbing', () => {
         before.slice(1),
       );
       const later = await scrub(archive, { now: NOW + DAY, renewChecksums: true });
-      assert.deepEqual([later.renewed, later.harms.length], [0, 1]);
+      assert.deepEqual([later.renewed, later.damages.length], [0, 1]);
       const found: string[] = [];
       await archive.check(VOLUME, { damage: ({ place }) => found.push(place), file: () => undefined });
       assert.equal(found.length, 1);
       rot(disk, `${S1}/${R0}/${chunkName(1)}`);
-      assert.equal((await scrub(archive, { now: NOW + 2 * DAY })).harms.length, 2, 'rot is found in that folder again');
+      assert.equal(
+        (await scrub(archive, { now: NOW + 2 * DAY })).damages.length,
+        2,
+        'rot is found in that folder again',
+      );
     }));
 
-  test('a damaged chunk that has a sound twin in the pool is mended by it', () =>
+  test('a damaged chunk that has a sound twin in the pool is repaired by it', () =>
     withThree(async (archive, disk) => {
       const twin = { ...PLANS[0]!, volume: OTHER_VOLUME, steps: [{ chunk: 0, data: 'a0' }] };
       await commitSession(archive, twin);
@@ -294,8 +298,8 @@ describe('scrubbing', () => {
       disk.remove(damaged);
       disk.close(disk.open(damaged, 'new'));
       disk.remove(pathOf(`${S1}/${R1}/${chunkName(1024)}`));
-      const { harms, mended } = await scrub(archive);
-      assert.deepEqual([harms, mended], [[], 2]);
+      const { damages: harms, repaired } = await scrub(archive);
+      assert.deepEqual([harms, repaired], [[], 2]);
       assert.equal(await stored(archive, 1, 0), 'a0');
       assert.equal(await stored(archive, 3, 1024), 'a1024');
     }, true));
@@ -322,16 +326,16 @@ describe('damage to the newest session', () => {
       assert.deepEqual(await archive.damage(VOLUME), { addresses: [0, 1024 * CHUNK], pages: [1] });
     }));
 
-  test('is mended for all sessions that have it from there', () =>
+  test('is repaired for all sessions that have it from there', () =>
     withThree(async (archive, disk) => {
       rot(disk, `${S1}/${R1}/${chunkName(1024)}`);
       rot(disk, `${S1}/${R1}/page`);
       disk.remove(pathOf(`${S3}/${R0}/${chunkName(0)}`));
       await scrub(archive);
       const address = 1024 * CHUNK;
-      assert.ok(await archive.mend(VOLUME, S3, { address }, bytes('sealed anew')));
-      assert.ok(await archive.mend(VOLUME, S3, { page: 1 }, bytes('page sealed anew')));
-      assert.ok(await archive.mend(VOLUME, S3, { address: 0 }, bytes('')));
+      assert.ok(await archive.repair(VOLUME, S3, { address }, bytes('sealed anew')));
+      assert.ok(await archive.repair(VOLUME, S3, { page: 1 }, bytes('page sealed anew')));
+      assert.ok(await archive.repair(VOLUME, S3, { address: 0 }, bytes('')));
       for (const session of [1, 2, 3]) {
         assert.equal(await stored(archive, session, 1024), 'sealed anew');
         assert.equal(textOf(await archive.page(VOLUME, sessionName(session), 1)), 'page sealed anew');
@@ -339,30 +343,30 @@ describe('damage to the newest session', () => {
       assert.equal(await stored(archive, 3, 0), '');
       assert.equal(await stored(archive, 2, 0), 'a0');
       assert.deepEqual(await archive.damage(VOLUME), { addresses: [], pages: [] });
-      assert.deepEqual((await scrub(archive, { now: NOW + DAY })).harms, []);
+      assert.deepEqual((await scrub(archive, { now: NOW + DAY })).damages, []);
     }));
 
   test('nothing that is sound is replaced, and nothing is put where nothing was', () =>
     withThree(async (archive) => {
-      assert.ok(await archive.mend(VOLUME, S3, { address: CHUNK }, bytes('forged')));
+      assert.ok(await archive.repair(VOLUME, S3, { address: CHUNK }, bytes('forged')));
       assert.equal(await stored(archive, 3, 1), 'b1');
-      assert.ok(await archive.mend(VOLUME, S1, { page: 0 }, bytes('forged')));
+      assert.ok(await archive.repair(VOLUME, S1, { page: 0 }, bytes('forged')));
       assert.equal(textOf(await archive.page(VOLUME, S1, 0)), 'page a0');
-      assert.equal(await archive.mend(VOLUME, S3, { address: 9 * CHUNK }, bytes('forged')), false);
-      assert.equal(await archive.mend(VOLUME, S3, { page: 2 }, bytes('forged')), false);
-      assert.equal(await archive.mend(VOLUME, sessionName(9), { address: 0 }, bytes('forged')), false);
-      assert.equal(await archive.mend(OTHER_VOLUME, S1, { address: 0 }, bytes('forged')), false);
+      assert.equal(await archive.repair(VOLUME, S3, { address: 9 * CHUNK }, bytes('forged')), false);
+      assert.equal(await archive.repair(VOLUME, S3, { page: 2 }, bytes('forged')), false);
+      assert.equal(await archive.repair(VOLUME, sessionName(9), { address: 0 }, bytes('forged')), false);
+      assert.equal(await archive.repair(OTHER_VOLUME, S1, { address: 0 }, bytes('forged')), false);
       assert.equal(await stored(archive, 3, 9), undefined);
     }));
 
-  test('what mends one shared chunk mends the others with the next scrub', () =>
+  test('what repairs one shared chunk repairs the others with the next scrub', () =>
     withThree(async (archive, disk) => {
       await commitSession(archive, { ...PLANS[0]!, volume: OTHER_VOLUME, steps: [{ chunk: 0, data: 'a0' }] });
       rot(disk, `${S1}/${R0}/${chunkName(0)}`);
-      assert.equal((await scrub(archive)).harms.length, 2, 'they are one file');
-      assert.ok(await archive.mend(OTHER_VOLUME, S1, { address: 0 }, bytes('a0')));
-      const { harms, mended } = await scrub(archive, { now: NOW + DAY });
-      assert.deepEqual([harms, mended], [[], 1]);
+      assert.equal((await scrub(archive)).damages.length, 2, 'they are one file');
+      assert.ok(await archive.repair(OTHER_VOLUME, S1, { address: 0 }, bytes('a0')));
+      const { damages: harms, repaired } = await scrub(archive, { now: NOW + DAY });
+      assert.deepEqual([harms, repaired], [[], 1]);
       assert.equal(await stored(archive, 1, 0), 'a0');
     }, true));
 });

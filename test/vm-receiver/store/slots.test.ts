@@ -8,12 +8,12 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSyn
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { ArchiveName } from '../../../shared/archive/names.ts';
-import { systemDisk, type Disk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk, type Disk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import { Refusal } from '../../../vm-receiver/store/refusal.ts';
 import type { ArchiveStore } from '../../../vm-receiver/store/store.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
-import { catalogueOf, newArchive, refusedAs, saidBy, slotOf } from './scene.ts';
+import { catalogueOf, newArchive, refusedAs, saidBy, slotOf } from './small-volumes.ts';
 
 const name = 'laptop' as ArchiveName;
 const patience = { seconds: 1, signal: new AbortController().signal };

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { systemDisk } from '../../../vm-receiver/store/files/disk.ts';
-import { FilesStore } from '../../../vm-receiver/store/files/store.ts';
+import { systemDisk } from '../../../vm-receiver/store/files/disk/disk.ts';
+import { FilesStore } from '../../../vm-receiver/store/files/files-store.ts';
 import { makeScratch } from '../../fixtures/scratch.ts';
 import {
   CHUNK,
@@ -16,7 +16,7 @@ import {
   impatient,
   newArchive,
   sessionName,
-} from './scene.ts';
+} from './small-volumes.ts';
 
 const LENGTH = 40_000;
 

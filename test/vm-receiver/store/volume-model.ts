@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { CHUNKS_PER_RANGE } from '../../../shared/archive/address.ts';
-import type { Step } from './scene.ts';
+import type { Step } from './small-volumes.ts';
 
 /** A volume's chunks by number; those that are not there are zeros. */
 export type Content = ReadonlyMap<number, string>;

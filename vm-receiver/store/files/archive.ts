@@ -11,10 +11,10 @@ import type {
   ArchiveStore,
   Keeping,
   KeptVersion,
-  ObjectHarm,
+  ArchiveDamage,
   Patience,
   Pieces,
-  Hurt,
+  DamagedParts,
   OnLost,
   Resolution,
   Part,
@@ -25,42 +25,42 @@ import type {
   SendRequest,
   VolumeSummary,
   CheckWatcher,
-  Shared,
+  DedupCounts,
   SharedUsage,
   Slot,
   Space,
   StoredHead,
   Usage,
 } from '../store.ts';
-import { aloneIn } from './alone.ts';
-import { beginSend } from './begin.ts';
-import { deleteVolume, finishDeleting } from './delete.ts';
-import type { Description } from './description.ts';
-import type { Disk } from './disk.ts';
-import { freedByPruning } from './freed.ts';
-import { forgetVersion, keptVersions, putBack } from './kept-versions.ts';
-import { MAX_INDEX, MAX_PAGE } from './lengths.ts';
-import { listHeads, listSlots, listVolumes, sessionsOf, volumeIds } from './listing.ts';
-import type { HeldLock } from './held-lock.ts';
-import { archiveLocks, type ArchiveLocks, type LockTiming } from './locks.ts';
-import { damageOf, mendPart } from './mend.ts';
-import { CATALOGUE, INDEX, KEPT, KEYS, POOL, VOLUME_NAME, volumeFolder } from './paths.ts';
-import { volumePlace, type ArchivePlace, type VolumePlace } from './place.ts';
-import { resolveSend } from './resolve.ts';
-import type { FilesSend } from './send.ts';
-import { CATALOGUE_OBJECT, mustReplace, putObject, removeSlot, slotObject } from './objects.ts';
-import { checkObjects, repairObjects } from './objects-check.ts';
-import { Pool } from './pool.ts';
-import { finishPruning, pruneSession, tryFinishPruning } from './pruning.ts';
-import { protectSession } from './protect.ts';
-import { VolumeReaders } from './readers.ts';
-import { newestVisible } from './sessions.ts';
-import { nonEmpty, pieces, readFully, withFile } from './small-file.ts';
-import type { Floors } from './space.ts';
-import { scrubArchive } from './scrub.ts';
-import { newTally, shareVolume, sweepPool } from './sharing.ts';
-import { sharedUsageOf, usageOf } from './usage.ts';
-import { VolumeCheck } from './volume-check.ts';
+import { withExclusiveLock } from './disk/exclusive-lock.ts';
+import { beginSend } from './send/start-send.ts';
+import { deleteVolume, finishDeleting } from './delete-volume.ts';
+import type { Description } from './layout/description.ts';
+import type { Disk } from './disk/disk.ts';
+import { freedByPruning } from './prune/prune-estimate.ts';
+import { removeVersion, keptVersions, putBack } from './kept/kept-versions.ts';
+import { MAX_INDEX, MAX_PAGE } from './layout/max-lengths.ts';
+import { listHeads, listSlots, listVolumes, sessionsOf, volumeIds } from './layout/list-archive.ts';
+import type { HeldLock } from './disk/held-lock.ts';
+import { archiveLocks, type ArchiveLocks, type LockTiming } from './disk/archive-locks.ts';
+import { damagedPartsOf, repairPart } from './check/repair-volume.ts';
+import { CATALOGUE, INDEX, KEPT, KEYS, DEDUP_STORE, VOLUME_NAME, volumeFolder } from './layout/paths.ts';
+import { volumePlace, type ArchivePlace, type VolumePlace } from './layout/volume-place.ts';
+import { resolveSend } from './send/resolve-send.ts';
+import type { FilesSend } from './send/new-session.ts';
+import { CATALOGUE_OBJECT, mustReplace, putObject, removeSlot, slotObject } from './kept/objects.ts';
+import { checkObjects, repairObjects } from './check/check-objects.ts';
+import { DedupStore } from './dedup/dedup-store.ts';
+import { finishPruning, pruneSession, tryFinishPruning } from './prune/prune-session.ts';
+import { protectSession } from './layout/protection.ts';
+import { VolumeReaders } from './layout/readers.ts';
+import { newestVisible } from './layout/sessions.ts';
+import { nonEmpty, pieces, readFully, withFile } from './disk/small-file.ts';
+import type { Floors } from './disk/free-space.ts';
+import { scrubArchive } from './check/scrub.ts';
+import { newTally, dedupVolume, sweepDedupStore } from './dedup/dedup.ts';
+import { sharedUsageOf, usageOf } from './layout/usage.ts';
+import { VolumeCheck } from './check/check-volume.ts';
 
 /** What an archive is opened with. */
 export interface Terms {
@@ -148,7 +148,7 @@ export class FilesArchive implements ArchiveStore {
 
   async forget(number: number): Promise<void> {
     await this.#alone(`remove version ${number}`, () => {
-      forgetVersion(this.#place, number);
+      removeVersion(this.#place, number);
     });
   }
 
@@ -230,13 +230,13 @@ export class FilesArchive implements ArchiveStore {
     return await freedByPruning(volumePlace(this.#place, volume), sessions);
   }
 
-  async deduplicate(onRefused?: OnLost<VolumeId>): Promise<Shared> {
+  async deduplicate(onRefused?: OnLost<VolumeId>): Promise<DedupCounts> {
     this.#mustBeWritable();
     const tally = newTally();
-    const pool = attempt('open the pool', () => Pool.open(this.#disk, this.#path, true));
-    if (pool === undefined) throw new Refusal('io', `the folder ${POOL} cannot be made`);
-    await this.#eachVolume(onRefused, (place) => shareVolume(place, pool, tally));
-    await sweepPool(this.#disk, pool);
+    const pool = attempt('open the pool', () => DedupStore.open(this.#disk, this.#path, true));
+    if (pool === undefined) throw new Refusal('io', `the folder ${DEDUP_STORE} cannot be made`);
+    await this.#eachVolume(onRefused, (place) => dedupVolume(place, pool, tally));
+    await sweepDedupStore(this.#disk, pool);
     return tally;
   }
 
@@ -249,13 +249,13 @@ export class FilesArchive implements ArchiveStore {
       if (session === undefined ? sessions.length === 0 : own === undefined) return undefined;
       const all = this.#disk.list(this.#at(name)).map((each) => join(this.#at(name), each));
       const paths = own === undefined ? all.filter((path) => !visible.includes(path)) : [own];
-      return await usageOf(this.#disk, paths, Pool.open(this.#disk, this.#path, false) !== undefined);
+      return await usageOf(this.#disk, paths, DedupStore.open(this.#disk, this.#path, false) !== undefined);
     });
   }
 
   async sharedUsage(): Promise<SharedUsage> {
     return await attemptAsync('look at the pool', async () => {
-      const pool = Pool.open(this.#disk, this.#path, false);
+      const pool = DedupStore.open(this.#disk, this.#path, false);
       return pool === undefined ? { diskBytes: 0, savedBytes: 0 } : await sharedUsageOf(this.#disk, pool);
     });
   }
@@ -282,7 +282,7 @@ export class FilesArchive implements ArchiveStore {
     this.#mustBeWritable();
     if (this.encrypted) throw new Refusal('bad-request', 'a volume’s name in the clear, for an encrypted archive');
     const place = volumePlace(this.#place, volume);
-    const done = await aloneIn(place, 'rename', () => {
+    const done = await withExclusiveLock(place, 'rename', () => {
       if (newestVisible(sessionsOf(this.#place, volume)) === undefined) return false;
       this.#disk.replace(join(place.volume, VOLUME_NAME), `${name}\n`);
       return true;
@@ -295,13 +295,13 @@ export class FilesArchive implements ArchiveStore {
     return await deleteVolume(volumePlace(this.#place, volume));
   }
 
-  async damage(volume: VolumeId): Promise<Hurt | undefined> {
-    return await damageOf(volumePlace(this.#place, volume));
+  async damage(volume: VolumeId): Promise<DamagedParts | undefined> {
+    return await damagedPartsOf(volumePlace(this.#place, volume));
   }
 
-  async mend(volume: VolumeId, session: SessionName, part: Part, data: Uint8Array): Promise<boolean> {
+  async repair(volume: VolumeId, session: SessionName, part: Part, data: Uint8Array): Promise<boolean> {
     this.#mustBeWritable();
-    return await mendPart(volumePlace(this.#place, volume), session, part, data);
+    return await repairPart(volumePlace(this.#place, volume), session, part, data);
   }
 
   async scrub(request: ScrubRequest): Promise<Scrubbed> {
@@ -311,7 +311,7 @@ export class FilesArchive implements ArchiveStore {
     return { objects, ...(await scrubArchive(this.#place, volumeIds(this.#place), request)) };
   }
 
-  async checkObjects(after: (bytes: number) => void): Promise<readonly ObjectHarm[]> {
+  async checkObjects(after: (bytes: number) => void): Promise<readonly ArchiveDamage[]> {
     return await attemptAsync('look at the catalogue and the key slots', () =>
       this.#locks.changing.during('shared', () => checkObjects(this.#place, after)),
     );

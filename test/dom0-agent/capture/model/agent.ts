@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict';
 import { beginSend, type SendRequest } from '../../../../dom0-agent/capture/begin-send.ts';
 import type { Capture } from '../../../../dom0-agent/capture/capture.ts';
-import { checkpointed, mayResume, resumption } from '../../../../dom0-agent/capture/checkpoint.ts';
+import { checkpointed, mayResume, resumption } from '../../../../dom0-agent/capture/resumption.ts';
 import {
   committed,
   discarded,
@@ -19,10 +19,10 @@ import {
   type SendRef,
 } from '../../../../dom0-agent/capture/conclude.ts';
 import type { DeltaMap } from '../../../../dom0-agent/capture/delta-map.ts';
-import { monitor } from '../../../../dom0-agent/capture/monitor.ts';
+import { monitor } from '../../../../dom0-agent/capture/monitor-volumes.ts';
 import type { Pending } from '../../../../dom0-agent/capture/pairing.ts';
 import { reap } from '../../../../dom0-agent/capture/reap.ts';
-import { release } from '../../../../dom0-agent/capture/release.ts';
+import { release } from '../../../../dom0-agent/capture/release-snapshots.ts';
 import { CHUNKS_PER_RANGE } from '../../../../shared/archive/address.ts';
 import type { PairingId } from '../../../../shared/archive/names.ts';
 import type { SnapshotRef } from '../../../../dom0-agent/source/source.ts';

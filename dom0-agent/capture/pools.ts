@@ -1,0 +1,79 @@
+/** The configured pools as things to work with. */
+import { stateLock } from './state-lock.ts';
+import type { Capture } from './capture.ts';
+import { PairingStore } from './pairing-store.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import { openSource } from '../source/open-source.ts';
+import type { Config, PoolConfig } from '../config/config.ts';
+
+export interface Pool extends Capture {
+  readonly config: PoolConfig;
+}
+
+/** Whether of a running qube's volumes that is captured which the qube writes to. */
+export function capturesRunning({ config }: Pool): boolean {
+  return config.type !== 'file' && config.state === 'running';
+}
+
+export interface PoolOptions {
+  /** Seconds to wait for another process that holds dom0's state. */
+  readonly lockWait: number;
+  readonly warn: (message: string) => void;
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
+}
+
+export function openPools(config: Config, options: PoolOptions): Pool[] {
+  const store = new PairingStore(config.stateDir);
+  const lock = stateLock(config.stateDir, {
+    waitSeconds: options.lockWait,
+    signal: options.signal,
+    onWait: () => {
+      options.warn("waiting for another sparsebak that holds dom0's state");
+    },
+  });
+  return config.pools.map((pool) => ({
+    config: pool,
+    pool: pool.name,
+    source: openSource(pool.type === 'lvm-thin' ? { ...pool, stateDir: config.stateDir } : pool),
+    store,
+    lock,
+    warn: (error) => {
+      options.warn(error.message);
+    },
+  }));
+}
+
+/**
+ * The pool that a volume is restored to: the one that is named, the only one, or the one that has the volume.
+ * @throws `usage` where that is not clear
+ */
+export async function choosePool(pools: readonly Pool[], volume: string, name: string | undefined): Promise<Pool> {
+  const known = listSome(pools.map(({ pool }) => pool));
+  if (name !== undefined) {
+    const named = pools.find(({ pool }) => pool === name);
+    if (named !== undefined) return named;
+    throw new SparsebakError('usage', `there is no pool "${name}"`, { hint: `There are: ${known || 'none'}.` });
+  }
+  const [first, ...others] = pools;
+  if (first !== undefined && others.length === 0) return first;
+  const having: Pool[] = [];
+  for (const pool of pools) if (await hasVolume(pool, volume)) having.push(pool);
+  const [only, ...more] = having;
+  if (only !== undefined && more.length === 0) return only;
+  const why = only === undefined ? `no configured pool has ${volume} now` : `several pools have ${volume}`;
+  throw new SparsebakError('usage', why, {
+    hint: known === '' ? 'Restore with --to PATH.' : `Say which is meant with --pool: ${known}.`,
+  });
+}
+
+/** A pool that cannot be looked at does not have it, as far as this goes: who means that one names it. */
+async function hasVolume({ source }: Pool, volume: string): Promise<boolean> {
+  const found = await source.list([volume], []).catch(() => undefined);
+  return found?.volumes.includes(volume) === true;
+}
+
+/** For an error's text. */
+export function listSome(names: readonly string[]): string {
+  return names.length <= 8 ? names.join(', ') : `${names.slice(0, 8).join(', ')} and ${names.length - 8} more`;
+}

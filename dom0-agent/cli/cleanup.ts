@@ -1,0 +1,29 @@
+/**
+ * What every whole run does at its end: removes what killed runs left, and says which volumes have gone missing. What fails here costs
+ * only space, and never what the run has to tell.
+ */
+import { reap } from '../capture/reap.ts';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import type { Pool } from '../capture/pools.ts';
+import type { CommandContext } from './command-context.ts';
+import { isSendingTo } from '../proven-archive/is-sending.ts';
+
+export async function tidy(context: CommandContext, pools: readonly Pool[]): Promise<void> {
+  for (const pool of pools) {
+    const told = await reap(pool, { now: Date.now(), isSending: isSendingTo(context.config) }).catch((error: unknown) =>
+      asSparsebakError(error),
+    );
+    if (told instanceof SparsebakError) {
+      context.log.warn(`pool ${pool.pool}: what earlier runs left was not looked for: ${told.message}`);
+      continue;
+    }
+    const { missing, reaped } = told;
+    for (const { volume, since } of missing) {
+      const day = new Date(since).toISOString().slice(0, 10);
+      context.log.warn({ volume }, `${volume} is not there (first missed on ${day}); its sessions stay in the archive`);
+    }
+    for (const volume of reaped) {
+      context.log.warn({ volume }, `${volume} was missing for a week: its snapshot and change record were removed`);
+    }
+  }
+}

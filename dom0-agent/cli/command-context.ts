@@ -1,0 +1,117 @@
+/** What every command gets: the global options, the configuration when it asks, logs, and the signal that ends it. */
+import { formatSeconds } from '../../shared/terminal/sizes.ts';
+import { pino, type DestinationStream, type Logger } from 'pino';
+import { SparsebakError } from '../../shared/errors.ts';
+import { isJournal, priorityOf, withPriority } from '../../shared/terminal/journal.ts';
+import { escapeText } from '../../shared/text.ts';
+import { DEFAULT_CONFIG, chooseArchive, readConfig, type ArchiveConfig, type Config } from '../config/config.ts';
+import { misplacedFolder } from '../capture/misplaced-folder.ts';
+import { openPools, type Pool } from '../capture/pools.ts';
+import type { OnWait, Waiting } from '../link/call-watch.ts';
+import { mustBeAccessible } from '../proven-archive/state-access.ts';
+import { print } from './output.ts';
+import { Progress } from './progress.ts';
+import { givenPath } from './working-folder.ts';
+
+export interface GlobalOptions {
+  readonly config?: string;
+  readonly archive?: string;
+  readonly json?: boolean;
+  readonly logLevel?: string;
+  readonly lockWait?: number;
+}
+
+export class CommandContext {
+  readonly options: GlobalOptions;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly progress: Progress;
+  #config: Config | undefined;
+
+  constructor(options: GlobalOptions, signal: AbortSignal) {
+    this.options = options;
+    this.signal = signal;
+    this.progress = new Progress(options.json === true);
+    this.log = openLog(options.logLevel ?? 'warn', this.progress);
+  }
+
+  get json(): boolean {
+    return this.options.json === true;
+  }
+
+  /** Seconds. */
+  get lockWait(): number {
+    return this.options.lockWait ?? 60;
+  }
+
+  get config(): Config {
+    this.#config ??= readConfig(givenPath(this.options.config ?? DEFAULT_CONFIG));
+    return this.#config;
+  }
+
+  get archive(): ArchiveConfig {
+    return chooseArchive(this.config, this.options.archive);
+  }
+
+  pools(): Pool[] {
+    mustBeAccessible(this.config.stateDir);
+    return openPools(this.config, {
+      lockWait: this.lockWait,
+      signal: this.signal,
+      warn: (message) => {
+        this.log.warn(message);
+      },
+    });
+  }
+
+  /** What the receiver is waited for, in the place of the progress that there is not. */
+  readonly onWait: OnWait = (waiting) => {
+    this.progress.wait(waiting === undefined ? undefined : describeWaiting(waiting));
+  };
+
+  /** The pools, for a command that looks for volumes in them. @throws `config` where one holds the archive or dom0's state */
+  async poolsToRead(): Promise<Pool[]> {
+    const error = await misplacedFolder(this.config);
+    if (error !== undefined) throw error;
+    return this.pools();
+  }
+
+  throwIfInterrupted(): void {
+    if (this.signal.aborted) throw new SparsebakError('interrupted', 'interrupted');
+  }
+}
+
+function logStream(progress: Progress): DestinationStream {
+  const levelOf = (line: string) => JSON.parse(line) as { level: number; msg?: string };
+  if (process.stderr.isTTY) {
+    return {
+      write: (line) => {
+        progress.clear();
+        const { level, msg = '' } = levelOf(line);
+        print(`${level >= 50 ? 'error: ' : level >= 40 ? 'warning: ' : ''}${escapeText(msg, 2000)}`, 2);
+      },
+    };
+  }
+  if (!isJournal(2)) return pino.destination({ fd: 2, sync: true });
+  return {
+    write: (line) => {
+      print(withPriority(line.trimEnd(), priorityOf(levelOf(line).level)), 2);
+    },
+  };
+}
+
+function describeWaiting({ destination, task, seconds, secondsLeft }: Waiting): string {
+  return `waiting for ${destination} to ${task}  ${formatSeconds(seconds)}, at most ${formatSeconds(secondsLeft)} more`;
+}
+
+/** JSON lines on stderr, with their priority where that is the journal; on a terminal one plain line each. */
+function openLog(level: string, progress: Progress): Logger {
+  try {
+    return pino({ level, base: null }, logStream(progress));
+  } catch (error) {
+    throw new SparsebakError('usage', `"${level}" is not a log level`, {
+      hint: 'Use one of: silent, error, warn, info, debug.',
+      cause: error,
+    });
+  }
+}

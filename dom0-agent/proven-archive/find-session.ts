@@ -1,0 +1,118 @@
+/** From the names that a user gives to a proven session. */
+import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
+import { isSessionName } from '../../shared/archive/names.ts';
+import { SparsebakError } from '../../shared/errors.ts';
+import type { CatalogueVolume } from '../content/catalogue.ts';
+import type { Listing, Surplus } from './stored-listing.ts';
+import type { OpenArchive } from './open-archive.ts';
+import type { ProvenSession } from './proven-reader.ts';
+import { isVolumeError, namingVolume } from './volume-error.ts';
+
+/** Volumes that the catalogue lists, by name; all without names. @throws `not-found` for a name that it does not list */
+export function listedVolumes({ pinned }: OpenArchive, names: readonly string[]): CatalogueVolume[] {
+  const active = pinned.catalogue.volumes.filter((volume) => volume.state === 'active');
+  if (names.length === 0) return active.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return names.map((name) => {
+    const found = active.find((volume) => volume.name === name);
+    if (found !== undefined) return found;
+    throw new SparsebakError('not-found', `the archive has no volume "${name}"`, { hint: 'See "sparsebak list".' });
+  });
+}
+
+/** Names of all sessions of one volume, oldest first, as the receiver lists them. It lists all volumes for it: for one volume a command only. */
+export async function sessionNames({ reader }: OpenArchive, volume: VolumeId): Promise<SessionName[]> {
+  return (await reader.volumes()).names(volume);
+}
+
+/**
+ * One session of a volume, the newest unless it is named.
+ * @throws `not-found` for a session that is not there, `rollback` where the newest is not the catalogue's
+ */
+export async function findSession(
+  archive: OpenArchive,
+  volume: CatalogueVolume,
+  session: string | undefined,
+): Promise<ProvenSession> {
+  const listing = await archive.reader.volumes();
+  const names = listing.names(volume.id);
+  const wanted = session ?? volume.session;
+  if (wanted === null) {
+    throw new SparsebakError('not-found', `volume "${volume.name}" has no session`, { hint: 'See "sparsebak list".' });
+  }
+  if (!isSessionName(wanted)) {
+    throw noSessionName(wanted);
+  }
+  if (!names.includes(wanted)) {
+    throw session === undefined ? newestMissing(volume.name, wanted, names) : noSuchSession(volume.name, wanted, names);
+  }
+  try {
+    const isNewest = wanted === volume.session;
+    return await archive.reader.head(volume.id, wanted, isNewest ? (volume.head ?? undefined) : undefined);
+  } catch (error) {
+    if (!isVolumeError(error, archive.client)) throw error;
+    const { code, message } = error;
+    const { id, name } = volume;
+    const hint = `The session cannot be restored. Others may be whole: restore one with --session: ${newestOf(names, wanted)}.`;
+    throw namingVolume(new SparsebakError(code, message, { cause: error }), { id, name, session: wanted, hint });
+  }
+}
+
+/** Other sessions than one that cannot be used. */
+function newestOf(names: readonly string[], but: string): string {
+  return (
+    names
+      .filter((name) => name !== but)
+      .slice(-8)
+      .join(', ') || 'there is none'
+  );
+}
+
+/**
+ * Why the newest session that the catalogue lists is not in the listing.
+ * @returns undefined where it is
+ */
+export function newestFault(
+  { id, name, session }: Pick<CatalogueVolume, 'id' | 'name' | 'session'>,
+  listing: Listing,
+): SparsebakError | undefined {
+  const names = listing.names(id);
+  if (session === null || names.includes(session)) return undefined;
+  const lost = listing.lost.get(id);
+  if (lost === undefined) return newestMissing(name, session, names);
+  return new SparsebakError(
+    'integrity',
+    `the receiver cannot list the sessions of ${name}, ${session} the newest: ${lost}`,
+    {
+      hint: `Look at volumes/${id} on the backup disk, and see "sparsebak-receiver check".`,
+    },
+  );
+}
+
+/** A receiver that lists more sessions than the archive ever had made them up. */
+export function tooManySessions(name: string, { count, oldest }: Surplus): SparsebakError {
+  return new SparsebakError(
+    'integrity',
+    `the archive lists ${count} more sessions of ${name} than can exist (from ${oldest} on): they are left out`,
+    { hint: 'The backup VM made them up, or folders were copied there; see "sparsebak-receiver list".' },
+  );
+}
+
+export function noSessionName(text: string): SparsebakError {
+  return new SparsebakError('usage', `"${text}" is not the name of a session`, {
+    hint: 'Sessions are named like S_20261123-020000; see "sparsebak list".',
+  });
+}
+
+export function noSuchSession(name: string, session: SessionName, there: readonly string[]): SparsebakError {
+  const newest = there.slice(-8).join(', ');
+  return new SparsebakError('not-found', `volume "${name}" has no session ${session}`, {
+    hint: there.length > 8 ? `Its newest are: ${newest}; see "sparsebak list".` : `It has: ${newest || 'none'}.`,
+  });
+}
+
+/** The signed catalogue lists a session that the receiver does not show. */
+export function newestMissing(name: string, session: string, there: readonly string[]): SparsebakError {
+  return new SparsebakError('rollback', `the newest session of ${name}, ${session}, is not in the archive`, {
+    hint: `The backup VM lost it or withholds it. Older ones can be restored with --session: ${newestOf(there, session)}.`,
+  });
+}

@@ -1,0 +1,50 @@
+/** What the parts of a send work with: one send's context, and one volume's request. */
+import type { Logger } from 'pino';
+import type { Resumption } from '../capture/resumption.ts';
+import type { DeltaMap } from '../capture/delta-map.ts';
+import type { Pending } from '../capture/pairing.ts';
+import type { RollingState } from '../capture/sample.ts';
+import type { Pool } from '../capture/pools.ts';
+import type { WorkerGroup } from '../pipeline/worker-group.ts';
+import type { SnapshotRef } from '../source/source.ts';
+import type { OpenArchive } from '../proven-archive/open-archive.ts';
+import type { ProvenSession } from '../proven-archive/proven-reader.ts';
+import type { RepairBudget } from './repair-budget.ts';
+
+/** What all volumes of a send share. */
+export interface SendContext {
+  readonly archive: OpenArchive;
+  readonly workers: WorkerGroup;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly tags: readonly string[];
+  /** Bytes per volume and day of the rolling re-read. */
+  readonly rereadPerDay: number;
+  readonly progress: SendProgress;
+  readonly repairs: RepairBudget;
+}
+
+/** How far the whole send is, in bytes that are read. */
+export interface SendProgress {
+  /** A volume that is still to come; `bytes` as far as is known. */
+  expect(volume: string, bytes: number): void;
+  start(volume: string, bytes: number): void;
+  add(bytes: number): void;
+  /** So many bytes of the volume turned out to be holes. */
+  skip(bytes: number): void;
+  finish(): void;
+}
+
+export interface StreamRequest {
+  readonly pool: Pool;
+  readonly name: string;
+  readonly pending: Pick<Pending, 'archive' | 'pairing' | 'volumeId' | 'name' | 'session' | 'sequence' | 'time'>;
+  readonly tock: SnapshotRef;
+  readonly base: ProvenSession | undefined;
+  /** undefined: everything is looked at. */
+  readonly map: DeltaMap | undefined;
+  /** Everything was already looked at before an interruption. */
+  readonly compared: boolean;
+  readonly rolling?: RollingState | undefined;
+  readonly resume?: Extract<Resumption, { kind: 'resumable' }>;
+}

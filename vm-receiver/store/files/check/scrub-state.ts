@@ -1,0 +1,93 @@
+/**
+ * What scrubbing remembers of a volume, in `scrub/<volume id>`: since when everything of a session was read, how far the
+ * reading of it has come, and what was found damaged. Losing it costs reading again and nothing else.
+ */
+import { join } from 'node:path';
+import * as z from 'zod';
+import { isSessionName, type SessionName, type VolumeId } from '../../../../shared/archive/names.ts';
+import { MAX_DAMAGE } from '../../../../shared/wire/limits.ts';
+import type { Disk } from '../disk/disk.ts';
+import { readOwn, writeOwn } from '../disk/own-file.ts';
+import { SCRUB } from '../layout/paths.ts';
+
+const time = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const session = z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value));
+const known = z.object({
+  /** Everything that the session has was read after this (ms since 1970). */
+  since: time.optional(),
+  /** When the reading that is under way began, and the range that is next: a folder's name, '' for the first. */
+  began: time.optional(),
+  next: z.string().max(10).optional(),
+});
+const schema = z.object({
+  sessions: z.record(session, known),
+  /** `session/file` and `session/range/file`. */
+  damaged: z.array(z.string().max(64)).max(MAX_DAMAGE),
+});
+
+/** A file of 65,536 damages of 56 bytes, and a few thousand sessions. */
+const MAX_STATE = 8 * 2 ** 20;
+
+export type Known = z.infer<typeof known>;
+
+export class ScrubState {
+  readonly #disk: Disk;
+  readonly #path: string;
+  readonly #sessions: Map<SessionName, Known>;
+  readonly damaged: Set<string>;
+
+  private constructor(disk: Disk, path: string, sessions: Map<SessionName, Known>, damaged: Set<string>) {
+    this.#disk = disk;
+    this.#path = path;
+    this.#sessions = sessions;
+    this.damaged = damaged;
+  }
+
+  static load(disk: Disk, archive: string, volume: VolumeId): ScrubState {
+    const path = join(archive, SCRUB, volume);
+    const { sessions, damaged } = read(disk, path);
+    return new ScrubState(disk, path, new Map(Object.entries(sessions) as [SessionName, Known][]), new Set(damaged));
+  }
+
+  get(name: SessionName): Known {
+    return this.#sessions.get(name) ?? {};
+  }
+
+  set(name: SessionName, value: Known): void {
+    this.#sessions.set(name, value);
+  }
+
+  /**
+   * Follows what became of the sessions: one that is gone was taken over by the next newer one that is there, which thus has
+   * something that was not read since. `present`: oldest first.
+   */
+  follow(present: readonly SessionName[]): void {
+    for (const [name, { since }] of [...this.#sessions]) {
+      if (present.includes(name)) continue;
+      this.#sessions.delete(name);
+      const heir = present.find((each) => each > name);
+      if (heir === undefined) continue;
+      const before = this.get(heir).since;
+      this.set(heir, since === undefined || before === undefined ? {} : { since: Math.min(since, before) });
+    }
+    for (const name of present) if (!this.#sessions.has(name)) this.set(name, {});
+  }
+
+  /** Durable when it returns; gives whether it could be written. */
+  save(): boolean {
+    const sessions = Object.fromEntries(this.#sessions);
+    const damaged = [...this.damaged].sort().slice(0, MAX_DAMAGE);
+    return writeOwn(this.#disk, this.#path, `${JSON.stringify({ sessions, damaged })}\n`);
+  }
+}
+
+function read(disk: Disk, path: string): z.infer<typeof schema> {
+  const nothing = { sessions: {}, damaged: [] };
+  const bytes = readOwn(disk, path, MAX_STATE);
+  if (bytes === undefined) return nothing;
+  try {
+    return schema.safeParse(JSON.parse(Buffer.from(bytes).toString())).data ?? nothing;
+  } catch {
+    return nothing;
+  }
+}

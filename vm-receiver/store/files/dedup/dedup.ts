@@ -1,0 +1,89 @@
+/**
+ * Deduplication of what is stored: range by range, by the checksums that lie beside the chunks.
+ */
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { CHUNK_FILE_NAME } from '../../../../shared/archive/address.ts';
+import { attemptAsync } from '../../refusal.ts';
+import type { DedupCounts } from '../../store.ts';
+import { withExclusiveLock } from '../disk/exclusive-lock.ts';
+import { EMPTY_SUM, findChecksums } from '../layout/checksums.ts';
+import type { Disk } from '../disk/disk.ts';
+import { ifPossible, removeOwn } from '../disk/own-file.ts';
+import { LINK } from '../layout/paths.ts';
+import type { VolumePlace } from '../layout/volume-place.ts';
+import { rangesOf } from '../layout/range-folders.ts';
+import type { DedupStore } from './dedup-store.ts';
+import { listSessions } from '../layout/sessions.ts';
+
+/** Milliseconds for which others have to wait in one go. */
+const TURN = 2_000;
+
+export type Tally = { -readonly [K in keyof DedupCounts]: DedupCounts[K] };
+
+export function newTally(): Tally {
+  return { chunks: 0, linked: 0, savedBytes: 0, copies: 0, repaired: 0 };
+}
+
+/** All that a session's folder holds, which nobody else may touch meanwhile. */
+export async function dedupSession(disk: Disk, pool: DedupStore, session: string, tally: Tally): Promise<void> {
+  for (const folder of rangesOf(disk, session)) {
+    shareRange(disk, pool, folder, tally);
+    await nextTurn();
+  }
+}
+
+/** All that a volume's sessions hold. */
+export async function dedupVolume(place: VolumePlace, pool: DedupStore, tally: Tally): Promise<void> {
+  const { disk, volume, volumeName } = place;
+  let last = '';
+  const turn = async (): Promise<boolean> => {
+    const until = performance.now() + TURN;
+    for (const { path } of listSessions(disk, volume, volumeName)) {
+      for (const folder of rangesOf(disk, path).sort()) {
+        if (folder <= last) continue;
+        if (performance.now() > until) return false;
+        shareRange(disk, pool, folder, tally);
+        last = folder;
+        await nextTurn();
+      }
+    }
+    return true;
+  };
+  while ((await withExclusiveLock(place, 'deduplicate', turn)) === false) await nextTurn();
+}
+
+function shareRange(disk: Disk, pool: DedupStore, folder: string, tally: Tally): void {
+  const sums = findChecksums(disk, folder)?.sums;
+  for (const name of disk.list(folder)) {
+    // Of a link that was cut off before it took its place.
+    if (name.endsWith(LINK)) removeOwn(disk, join(folder, name));
+    const sum = sums?.get(name);
+    if (sum === undefined || sum === EMPTY_SUM || !CHUNK_FILE_NAME.test(name)) continue;
+    const shared = pool.share(sum, join(folder, name));
+    tally.chunks += 1;
+    if (shared.kind === 'linked') {
+      tally.linked += 1;
+      tally.savedBytes += shared.bytes;
+    }
+    if (shared.kind === 'copy') tally.copies += 1;
+    if (shared.kind === 'repaired') tally.repaired += 1;
+  }
+}
+
+/** Takes out of the pool what no session has any more: what a send or a removal that was cut off left there. */
+export async function sweepDedupStore(disk: Disk, pool: DedupStore): Promise<number> {
+  return await attemptAsync('sweep the pool', async () => {
+    let bytes = 0;
+    for (const paths of pool.entries()) {
+      for (const path of paths) {
+        const entry = ifPossible(() => disk.entryAt(path));
+        if (entry?.kind !== 'file' || entry.links > 1) continue;
+        bytes += entry.size;
+        removeOwn(disk, path);
+      }
+      await nextTurn();
+    }
+    return bytes;
+  });
+}

@@ -1,0 +1,68 @@
+/**
+ * Taking a volume away: one rename puts it out of sight, and what is left is removed by whoever comes next.
+ */
+import { join } from 'node:path';
+import { Refusal, attemptAsync } from '../refusal.ts';
+import { mustBeDeletable } from '../rules.ts';
+import { withExclusiveLock } from './disk/exclusive-lock.ts';
+import type { Disk } from './disk/disk.ts';
+import { VOLUMES, deletedFolder, isDeleted, isDropped, pairingOf, sessionOf } from './layout/paths.ts';
+import type { ArchivePlace, VolumePlace } from './layout/volume-place.ts';
+import { DedupStore } from './dedup/dedup-store.ts';
+import { isProtected } from './layout/protection.ts';
+import { removeSession, unlessRemoved } from './disk/removal.ts';
+import { listSessions } from './layout/sessions.ts';
+import { UnfinishedSend } from './send/unfinished-sends.ts';
+
+/** Bytes of stored files that are gone, 0 when there is no such volume. @throws Refusal `refused` */
+export async function deleteVolume(place: VolumePlace): Promise<number> {
+  const { disk, id, volume, volumeName, rules } = place;
+  await attemptAsync(`delete ${volumeName}`, async () => {
+    const standing = () =>
+      listSessions(disk, volume, volumeName).map(({ session, path }) => ({
+        session,
+        protected: isProtected(disk, path),
+      }));
+    mustBeDeletable(id, standing(), rules);
+    if (disk.kindOf(volume) === undefined) return;
+    for await (const send of UnfinishedSend.claimAll(place)) await send.discard();
+    await withExclusiveLock(place, 'delete', () => {
+      mustBeDeletable(id, standing(), rules);
+      if (disk.list(volume).some((folder) => pairingOf(folder) !== undefined)) {
+        throw new Refusal('locked', `a send of ${volumeName} has begun meanwhile`, {
+          hint: 'Wait for it, and try again.',
+        });
+      }
+      disk.rename(volume, join(place.archive, VOLUMES, deletedFolder(id)));
+    });
+  });
+  return await finishDeleting(place);
+}
+
+/** Removes what volumes that were deleted have left; gives the bytes of stored files that are gone. */
+export async function finishDeleting({ disk, archive }: ArchivePlace): Promise<number> {
+  return await attemptAsync('remove a deleted volume', async () => {
+    const volumes = join(archive, VOLUMES);
+    // Whoever renamed it may have been killed before that was durable.
+    disk.syncFolder(volumes);
+    const pool = DedupStore.open(disk, archive, false);
+    let bytes = 0;
+    for (const folder of disk.list(volumes).filter(isDeleted)) {
+      const path = join(volumes, folder);
+      if (disk.kindOf(path) !== 'folder') continue;
+      bytes += (await unlessRemoved(disk, path, () => removeVolume(disk, path, pool))) ?? 0;
+    }
+    return bytes;
+  });
+}
+
+async function removeVolume(disk: Disk, volume: string, pool: DedupStore | undefined): Promise<number> {
+  let bytes = 0;
+  for (const folder of disk.list(volume)) {
+    const path = join(volume, folder);
+    if ((sessionOf(folder) === undefined && !isDropped(folder)) || disk.kindOf(path) !== 'folder') continue;
+    bytes += await removeSession(disk, path, pool);
+  }
+  await disk.removeTree(volume);
+  return bytes;
+}

@@ -1,0 +1,158 @@
+/**
+ * Taking a session away, in the steps of docs/format.md, section 11. Each may be cut off and done again, by whoever comes
+ * next. Of what it costs the number of other sessions is no part.
+ */
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
+import type { SessionName } from '../../../../shared/archive/names.ts';
+import { Refusal, attempt, attemptAsync } from '../../refusal.ts';
+import { mustBePrunable } from '../../rules.ts';
+import { withExclusiveLock } from '../disk/exclusive-lock.ts';
+import { findChecksums } from '../layout/checksums.ts';
+import { inspectFile } from '../check/inspect-folder.ts';
+import { HEAD, droppedFolder, firstAddressOf, hiddenFolder, isDropped, sessionOf } from '../layout/paths.ts';
+import type { VolumePlace } from '../layout/volume-place.ts';
+import { DedupStore } from '../dedup/dedup-store.ts';
+import { isProtected } from '../layout/protection.ts';
+import { RangeHandover, type Successors } from './range-handover.ts';
+import { amountIn, removeSession, unlessRemoved } from '../disk/removal.ts';
+import { listSessions, type StoredSession } from '../layout/sessions.ts';
+import { readSize } from '../layout/size-file.ts';
+import { absorbStats } from '../layout/session-stats.ts';
+import { Unsynced } from '../disk/unsynced.ts';
+
+/** Milliseconds for which others have to wait in one go. */
+const TURN = 5_000;
+
+/** Bytes of stored files that are gone; undefined when there is no such session. @throws Refusal `refused` */
+export async function pruneSession(place: VolumePlace, session: SessionName): Promise<number | undefined> {
+  const isHidden = await withExclusiveLock(place, `prune ${session} of`, () => hide(place, session));
+  const bytes = await finishPruning(place);
+  return isHidden === true ? bytes : undefined;
+}
+
+/** Step 1: out of everybody's sight, and still under its successor. Gives whether there is such a session. */
+function hide(place: VolumePlace, session: SessionName): boolean {
+  const { disk, volume, volumeName, id, rules } = place;
+  const sessions = listSessions(disk, volume, volumeName);
+  const found = sessions.find((each) => each.session === session);
+  if (found === undefined || found.hidden) return found !== undefined;
+  const visible = sessions.filter(({ hidden }) => !hidden);
+  const standing = visible.map((each) => ({ session: each.session, protected: isProtected(disk, each.path) }));
+  mustBePrunable(id, standing, [session], rules);
+  mustHaveNewestHead(place, visible);
+  // Better now than when there is no way back.
+  heirsOf(place, visible, visible.indexOf(found));
+  disk.rename(found.path, join(volume, hiddenFolder(session)));
+  disk.syncFolder(volume);
+  return true;
+}
+
+/** What stays is to be of use: without its newest head a volume has nothing but what would go. */
+function mustHaveNewestHead({ disk, volumeName }: VolumePlace, visible: readonly StoredSession[]): void {
+  const newest = visible.at(-1);
+  if (newest === undefined) return;
+  const { kind } = inspectFile(disk, join(newest.path, HEAD), findChecksums(disk, newest.path)?.sums.get(HEAD));
+  // Where its checksum is lost it may be sound.
+  const mayBeSound = kind === undefined || kind === 'unlisted';
+  if (mayBeSound && disk.kindOf(join(newest.path, HEAD)) !== undefined) return;
+  throw new Refusal(
+    'refused',
+    `${volumeName}/${newest.session}/${HEAD}, the head of the newest session, is damaged or lost`,
+    {
+      hint: 'Nothing older is taken away until it is there again, or its session moved out of the archive.',
+    },
+  );
+}
+
+/** Finishes what was cut off, and what was just begun; gives the bytes of stored files that are gone. */
+export async function finishPruning(place: VolumePlace): Promise<number> {
+  if (!hasRemains(place)) return 0;
+  while ((await withExclusiveLock(place, 'prune', () => handOver(place))) === false) await nextTurn();
+  return await removeDropped(place);
+}
+
+/** The same, for those who have something else to do: what cannot be finished now is no reason not to; the next prune says why. */
+export async function tryFinishPruning(place: VolumePlace): Promise<void> {
+  try {
+    await finishPruning(place);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+  }
+}
+
+function hasRemains({ disk, volume, volumeName }: VolumePlace): boolean {
+  return attempt(`list ${volumeName}`, () => {
+    if (disk.kindOf(volume) !== 'folder') return false;
+    return disk.list(volume).some((folder) => sessionOf(folder)?.hidden === true || isDropped(folder));
+  });
+}
+
+/** Steps 2 and 3 for the newest session that is hidden; gives whether there was none left. */
+async function handOver(place: VolumePlace): Promise<boolean> {
+  const { disk, volume, volumeName } = place;
+  const sessions = listSessions(disk, volume, volumeName);
+  const index = sessions.findLastIndex(({ hidden }) => hidden);
+  const pruned = sessions[index];
+  if (pruned === undefined) return true;
+  const heirs = heirsOf(place, sessions, index);
+  if (!(await move(heirs, performance.now() + TURN))) return false;
+  absorbStats(disk, heirs, pruned.session, await amountIn(disk, pruned.path));
+  disk.rename(pruned.path, join(volume, droppedFolder(pruned.session)));
+  // Half of it may be gone after a power cut, and what is left must not look like a session that is to be handed over.
+  disk.syncFolder(volume);
+  return false;
+}
+
+/** The session at that place of the list, and the one after it. */
+function heirsOf(
+  { disk, chunkSize, volumeName }: VolumePlace,
+  sessions: readonly StoredSession[],
+  index: number,
+): Successors {
+  const pruned = sessions[index];
+  const successor = sessions[index + 1];
+  if (pruned === undefined || successor === undefined) {
+    throw new Refusal('io', `the newest session of ${volumeName} is hidden, as if it were being pruned`, {
+      hint: 'Take ".pruning" off its folder’s name if it is to be the newest again.',
+    });
+  }
+  const size = readSize(disk, successor.path);
+  return { disk, chunkSize, pruned: pruned.path, successor: successor.path, size, isOldest: index === 0 };
+}
+
+/** Gives whether all is done, and durable; what is left when the time is up is for another turn. */
+async function move(heirs: Successors, until: number): Promise<boolean> {
+  const { disk, pruned, successor, size } = heirs;
+  const folders = disk.list(pruned).filter((name) => RANGE_FOLDER_NAME.test(name) && firstAddressOf(name) < size);
+  const unsynced = new Unsynced(disk);
+  for (const folder of folders) {
+    new RangeHandover(heirs, folder).prepare(unsynced);
+    await nextTurn();
+  }
+  // A file is never moved ahead of its line, nor into a folder that a power cut could take away.
+  await unsynced.sync(successor);
+  for (const path of [pruned, successor]) unsynced.add(path);
+  for (const folder of folders) {
+    if (performance.now() > until) return false;
+    new RangeHandover(heirs, folder).move(unsynced);
+    await nextTurn();
+  }
+  await unsynced.sync(successor);
+  return true;
+}
+
+/** Step 4. Nothing of these is under anything any more, so nobody has to wait. */
+async function removeDropped({ disk, archive, volume, volumeName }: VolumePlace): Promise<number> {
+  return await attemptAsync(`remove what was pruned of ${volumeName}`, async () => {
+    const pool = DedupStore.open(disk, archive, false);
+    let bytes = 0;
+    for (const folder of disk.kindOf(volume) === 'folder' ? disk.list(volume).filter(isDropped) : []) {
+      const path = join(volume, folder);
+      if (disk.kindOf(path) !== 'folder') continue;
+      bytes += (await unlessRemoved(disk, path, () => removeSession(disk, path, pool))) ?? 0;
+    }
+    return bytes;
+  });
+}

@@ -1,0 +1,42 @@
+/**
+ * A send's checkpoint: all below its address is durable. It also says which send it belongs to, so that one is not gone
+ * on with as another. It is made durable after the data and removed durably before the data.
+ */
+import { join } from 'node:path';
+import * as z from 'zod';
+import { isSessionName, type SessionName } from '../../../../shared/archive/names.ts';
+import type { SendRequest } from '../../store.ts';
+import type { Disk } from '../disk/disk.ts';
+import { readOwn } from '../disk/own-file.ts';
+import { CHECKPOINT } from '../layout/paths.ts';
+
+const session = z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value));
+const schema = z.strictObject({
+  address: z.number().int().min(0),
+  base: session.nullable(),
+  session,
+  size: z.number().int().min(0),
+});
+
+export type Checkpoint = z.infer<typeof schema>;
+
+/** Undefined where there is none, or none that can be read: then there is nothing to go on with. */
+export function readCheckpoint(disk: Disk, folder: string): Checkpoint | undefined {
+  const bytes = readOwn(disk, join(folder, CHECKPOINT), 4096);
+  if (bytes === undefined) return undefined;
+  try {
+    return schema.safeParse(JSON.parse(Buffer.from(bytes).toString())).data;
+  } catch {
+    return undefined;
+  }
+}
+
+export function writeCheckpoint(disk: Disk, folder: string, request: SendRequest, address: number): void {
+  const { base, session, size } = request;
+  const checkpoint: Checkpoint = { address, base, session, size };
+  disk.replace(join(folder, CHECKPOINT), `${JSON.stringify(checkpoint)}\n`);
+}
+
+export function isOf(checkpoint: Checkpoint, { base, session, size }: SendRequest): boolean {
+  return checkpoint.base === base && checkpoint.session === session && checkpoint.size === size;
+}
