@@ -1,6 +1,6 @@
-// Who may import whom. `npm run check -- imports` runs these rules and makes sure that every source was really looked at;
-// test/check/import-rules.test.ts plants a breach of each and sees it found.
-// Two more rules are eslint's, since they look at names and not at modules: ciphers, and zod's whole namespace.
+// Who may import whom. `npm run check -- imports` runs these rules and makes sure that every source was really looked
+// at; test/check/import-rules.test.ts plants a breach of each and sees it found. Two more rules are eslint's, since
+// they look at names and not at modules: ciphers, and zod's whole namespace.
 
 const product = '^(shared|dom0-agent|vm-receiver|qubes-rpc)/';
 

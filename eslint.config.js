@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import ts from 'typescript-eslint';
 
-/** The names of node:crypto that encrypt, authenticate, sign or make keys. Hashes, random bytes and comparing are for all. */
+/** The names of node:crypto that encrypt, authenticate, sign or make keys. Hashes and random bytes are for all. */
 const cipherNames = [
   'default',
   'Cipheriv',
@@ -69,6 +69,7 @@ export default defineConfig(
     },
     rules: {
       eqeqeq: 'error',
+      'max-len': ['error', { code: 120, ignoreRegExpLiterals: true, ignoreUrls: true }],
       'no-restricted-syntax': ['error', wholeNamespace],
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/switch-exhaustiveness-check': [
@@ -128,6 +129,11 @@ export default defineConfig(
         },
       ],
       '@typescript-eslint/no-non-null-assertion': 'off',
+      // Titles of tests and scripts for other programs stay in one piece.
+      'max-len': [
+        'error',
+        { code: 120, ignoreRegExpLiterals: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreUrls: true },
+      ],
     },
   },
   {

@@ -30,12 +30,15 @@ const bundles = [
 
 // CommonJS packages inside an ES module still call require() for Node's own modules.
 const requireForCommonJs =
-  "import { createRequire as sparsebakCreateRequire } from 'node:module'; const require = sparsebakCreateRequire(import.meta.url);";
+  "import { createRequire as sparsebakCreateRequire } from 'node:module'; " +
+  'const require = sparsebakCreateRequire(import.meta.url);';
 
 // A file that runs as CommonJS and as an ES module, whichever Node takes it for: alone, or below this package.json.
 const eitherWay = {
   begin:
-    "(async () => { const load = typeof require === 'function' ? require : (await import('node:module')).createRequire('/'); ((require, module, exports) => {",
+    '(async () => { ' +
+    "const load = typeof require === 'function' ? require : (await import('node:module')).createRequire('/'); " +
+    '((require, module, exports) => {',
   end: '})(load, { exports: {} }, {}); })();',
 };
 
@@ -77,8 +80,11 @@ function packagesIn(metafile) {
   });
 }
 
-/** What enters a bundle is trusted as our own code is, so it must be what can be read: no install scripts, no native code.
- * @param {{ folder: string, manifest: any }[]} packages */
+/**
+ * What enters a bundle is trusted as our own code is, so it must be what can be read: no install scripts, no native
+ * code.
+ * @param {{ folder: string, manifest: any }[]} packages
+ */
 function refuseUnreadable(packages) {
   for (const { folder, manifest } of packages) {
     const scripts = ['preinstall', 'install', 'postinstall'].filter((name) => manifest.scripts?.[name] !== undefined);

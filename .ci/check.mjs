@@ -15,13 +15,33 @@ const folders = [...productFolders, 'qubes-rpc', 'test', '.ci'];
 
 /** @typedef {{ ok: boolean, text: string, remark?: string }} Outcome */
 
-/** @type {Record<string, { about: string, run: () => Promise<Outcome> }>} */
+/** @type {Record<string, { about: string, explained: string, run: () => Promise<Outcome> }>} */
 const checks = {
-  types: { about: 'tsc', run: () => tool('typescript/bin/tsc', ['--project', '.']) },
-  lint: { about: 'eslint', run: () => tool('eslint/bin/eslint.js', ['--max-warnings=0', '.']) },
-  format: { about: 'prettier', run: () => tool('prettier/bin/prettier.cjs', ['--check', '--log-level=warn', '.']) },
-  imports: { about: 'dependency-cruiser', run: importRules },
-  unused: { about: 'knip', run: () => tool('knip/bin/knip.js', ['--no-progress', '--no-config-hints']) },
+  types: {
+    about: 'tsc',
+    explained: 'tsconfig.json has the options; "tsc --explainFiles" says why a file is looked at',
+    run: () => tool('typescript/bin/tsc', ['--project', '.']),
+  },
+  lint: {
+    about: 'eslint',
+    explained: "the rule's name ends each line: eslint.config.js gives the reasons for ours, eslint.org the rest",
+    run: () => tool('eslint/bin/eslint.js', ['--max-warnings=0', '.']),
+  },
+  format: {
+    about: 'prettier',
+    explained: 'run "npx prettier --write ." (.prettierrc.json)',
+    run: () => tool('prettier/bin/prettier.cjs', ['--check', '--log-level=warn', '.']),
+  },
+  imports: {
+    about: 'dependency-cruiser',
+    explained: '.dependency-cruiser.cjs has the rules, docs/architecture.md what each folder is for',
+    run: importRules,
+  },
+  unused: {
+    about: 'knip',
+    explained: 'remove what nothing uses, or the word "export" where only its own file uses it',
+    run: () => tool('knip/bin/knip.js', ['--no-progress', '--no-config-hints']),
+  },
 };
 
 /** @param {string} script @param {string[]} args @returns {Promise<Outcome & { stdout: string }>} */
@@ -57,8 +77,11 @@ function exists(folder) {
   return readdirSync(root).includes(folder);
 }
 
-/** dependency-cruiser reports success when it could read nothing (with a TypeScript it does not know, for one), so what
- * it says counts only together with proof that it saw every source and the imports in them. @returns {Promise<Outcome>} */
+/**
+ * dependency-cruiser reports success when it could read nothing (with a TypeScript it does not know, for one), so what
+ * it says counts only together with proof that it saw every source and the imports in them.
+ * @returns {Promise<Outcome>}
+ */
 async function importRules() {
   const present = folders.filter(exists);
   const { stdout, text } = await tool('dependency-cruiser/bin/dependency-cruise.mjs', [
@@ -72,9 +95,11 @@ async function importRules() {
   } catch {
     return { ok: false, text };
   }
+  const comments = new Map(result.summary.ruleSetUsed?.forbidden?.map(({ name, comment }) => [name, comment]));
   const problems = result.summary.violations.map(({ rule, from, to, cycle }) => {
     const path = cycle?.map(({ name }) => name) ?? [to];
-    return `${rule.name}: ${[from, ...path].join(' -> ')}`;
+    const comment = comments.get(rule.name);
+    return `${rule.name}: ${[from, ...path].join(' -> ')}${comment === undefined ? '' : `\n  ${comment}`}`;
   });
   const seen = new Set(result.modules.map(({ source }) => source));
   const unseen = present.flatMap(sourcesIn).filter((source) => !seen.has(source));
@@ -101,8 +126,10 @@ async function worker() {
     const started = Date.now();
     const { ok, text, remark } = await check.run();
     const seconds = ((Date.now() - started) / 1000).toFixed(1);
-    const line = `${ok ? 'ok    ' : 'FAILED'} ${name.padEnd(8)} ${check.about}, ${remark === undefined ? '' : `${remark}, `}${seconds} s`;
-    console.log(ok ? line : `${line}\n${text.trimEnd().replaceAll(/^/gm, '    ')}`);
+    const line =
+      `${ok ? 'ok    ' : 'FAILED'} ${name.padEnd(8)} ${check.about}, ` +
+      `${remark === undefined ? '' : `${remark}, `}${seconds} s`;
+    console.log(ok ? line : `${line}\n${text.trimEnd().replaceAll(/^/gm, '    ')}\n    → ${check.explained}`);
     if (!ok) failed += 1;
   }
 }

@@ -1,5 +1,5 @@
-// A reporter for node:test beside the one that people read: each event that the runner of the run needs, a JSON document a
-// line. `dequeue` and `complete` come at once; `pass` and `fail` wait until it is their file's turn.
+// A reporter for node:test beside the one that people read: each event that the runner of the run needs, a JSON
+// document a line. `dequeue` and `complete` come at once; `pass` and `fail` wait until it is their file's turn.
 
 import { resolve } from 'node:path';
 

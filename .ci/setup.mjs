@@ -1,7 +1,7 @@
 // What a fresh clone needs before a task can run: the packages, the programs that tests call, the bundles. Then it runs
 // the task on the development Node. Needs nothing but Node 20, since it runs before anything is installed; when all is
-// in place it only looks at a few dates. With SPARSEBAK_NO_APT set it says what it would have installed, and installs no
-// programs.
+// in place it only looks at a few dates. With SPARSEBAK_NO_APT set it says what it would have installed, and installs
+// no programs.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';

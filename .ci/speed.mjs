@@ -8,7 +8,10 @@ const REFERENCE = 130;
 /** A machine that is slower than this hangs, for all that a test can tell. */
 const SLOWEST = 30;
 
-/** Hashing and compressing, as the programs do it. @returns {number} 1 for a machine like the reference or faster, 3 for a third of its speed */
+/**
+ * Hashing and compressing, as the programs do it. @returns {number} 1 for a machine like the reference or faster, 3 for
+ * a third of its speed
+ */
 export function measureSlowness() {
   const began = performance.now();
   const block = Buffer.concat([randomBytes(512 * 1024), Buffer.alloc(512 * 1024, 'sparsebak ')]);

@@ -1,6 +1,6 @@
-// Runs tests on the development Node: those of a tier, or those of the given folders, files or globs, of whatever tier. Options
-// (--…) go to node as they are, for example --test-name-pattern=restore. Ends with each skipped test and its reason, and
-// the slowest tests.
+// Runs tests on the development Node: those of a tier, or those of the given folders, files or globs, of whatever tier.
+// Options (--…) go to node as they are, for example --test-name-pattern=restore. Ends with each skipped test and its
+// reason, and the slowest tests.
 //
 //   --tier=short|guest|long  which of the tiers of tiers.mjs (short)
 //   SPARSEBAK_TEST_SILENCE   minutes in which no test begins or ends, after which a run is stopped (10)

@@ -31,7 +31,9 @@ const NAMED = {
   ],
 };
 
-/** Scenarios that are about something else than the link: the long tier runs them once, over the stand-in for qrexec. */
+/**
+ * Scenarios that are about something else than the link: the long tier runs them once, over the stand-in for qrexec.
+ */
 const OVER_QREXEC = [
   'test/scenario/{clock,forks,new-disk,nobody-left-out,one-volume,others-folder}.test.ts',
   'test/scenario/{histories,keys,life,life-cut,life-model,processes,resume}.test.ts',

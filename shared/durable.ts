@@ -31,7 +31,9 @@ export function writeDurably(path: string, content: Uint8Array | string, mode = 
   syncFolder(dirname(path));
 }
 
-/** The same without blocking, so that many files are made durable together. Nobody else may write this one meanwhile. */
+/**
+ * The same without blocking, so that many files are made durable together. Nobody else may write this one meanwhile.
+ */
 export async function writeDurablyAsync(path: string, content: Uint8Array | string, mode = 0o600): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, 'w', mode);

@@ -6,7 +6,10 @@ import { plainText } from './system-error.ts';
 
 export { systemCode } from './system-error.ts';
 
-/** Exit status by error code: 1 failed, 2 usage or configuration, 3 partial, 4 integrity, 5 receiver, 6 locked, 130 interrupted. */
+/**
+ * Exit status by error code: 1 failed, 2 usage or configuration, 3 partial, 4 integrity, 5 receiver, 6 locked, 130
+ * interrupted.
+ */
 export const EXIT_STATUS = {
   failed: 1,
   io: 1,

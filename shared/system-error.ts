@@ -1,6 +1,6 @@
 /**
- * What a failed call of the system is named, and what that means in plain words. libuv has no name for some errors of Linux that disks and
- * file systems do give: "Unknown system error -122" is a quota that is used up.
+ * What a failed call of the system is named, and what that means in plain words. libuv has no name for some errors of
+ * Linux that disks and file systems do give: "Unknown system error -122" is a quota that is used up.
  */
 
 /** Numbers as Linux has them on the processors that Node runs on. */
@@ -63,7 +63,10 @@ const MEANING: Readonly<Record<string, string>> = {
   EXDEV: 'it lies on another file system',
 };
 
-/** The name of a failed call's error (`ENOENT`, `EDQUOT`, …), or Node's own (`ERR_…`); undefined for another kind of error. */
+/**
+ * The name of a failed call's error (`ENOENT`, `EDQUOT`, …), or Node's own (`ERR_…`); undefined for another kind of
+ * error.
+ */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   if ('errno' in error && typeof error.errno === 'number') {
@@ -73,14 +76,19 @@ export function systemCode(error: unknown): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** `no space is left on the file system (ENOSPC)`; undefined for what is no error of the system, or one without words here. */
+/**
+ * `no space is left on the file system (ENOSPC)`; undefined for what is no error of the system, or one without words
+ * here.
+ */
 export function systemMeaning(error: unknown): string | undefined {
   const code = systemCode(error);
   const meaning = code === undefined ? undefined : MEANING[code];
   return meaning === undefined || code === undefined ? undefined : `${meaning} (${code})`;
 }
 
-/** What an error says, in plain words where it is the system's: `/a/b: no space is left on the file system (ENOSPC)`. */
+/**
+ * What an error says, in plain words where it is the system's: `/a/b: no space is left on the file system (ENOSPC)`.
+ */
 export function plainText(error: unknown, object?: string): string {
   const meaning = systemMeaning(error);
   if (meaning === undefined) return object === undefined ? textOf(error) : `${object}: ${textOf(error)}`;

@@ -35,8 +35,9 @@ export interface Told<S extends Step> {
 }
 
 /**
- * What changed between each tick and its newer snapshot. The tick must be there and be the recorded one, not one of its name.
- * To be read to the end or left by a `return`: a source that tells all at once has something to put away afterwards.
+ * What changed between each tick and its newer snapshot. The tick must be there and be the recorded one, not one of its
+ * name. To be read to the end or left by a `return`: a source that tells all at once has something to put away
+ * afterwards.
  */
 export async function* deltasSince<S extends Step>(
   { source }: Capture,

@@ -1,6 +1,6 @@
 /**
- * How a send ends, as far as dom0 records it. The receiver's commit decides which end it is; each of these is one write of
- * pairing.json, and says again what a crash kept from being said.
+ * How a send ends, as far as dom0 records it. The receiver's commit decides which end it is; each of these is one write
+ * of pairing.json, and says again what a crash kept from being said.
  */
 import type { ArchiveId, PairingId } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
@@ -60,8 +60,8 @@ export async function discarded(capture: Capture, send: SendRef): Promise<void> 
 }
 
 /**
- * Nothing different was found, so no session was made: the tock is what the base's head describes. The map that starts at
- * the tock takes the place of the one that starts at the base, under the base's pairing id.
+ * Nothing different was found, so no session was made: the tock is what the base's head describes. The map that starts
+ * at the tock takes the place of the one that starts at the base, under the base's pairing id.
  */
 export async function unchanged(capture: Capture, send: SendRef, rolling?: RollingState): Promise<void> {
   await conclude(capture, send, asUnchanged(send, rolling));
@@ -85,8 +85,9 @@ function asUnchanged(send: SendRef, rolling: RollingState | undefined): Change {
 }
 
 /**
- * A chunk that no map marked was found to differ: whatever a delta before the tock left out is missing in every map. Those
- * that start there or later stay. Durable before anything else is done about it, so that no later send believes them.
+ * A chunk that no map marked was found to differ: whatever a delta before the tock left out is missing in every map.
+ * Those that start there or later stay. Durable before anything else is done about it, so that no later send believes
+ * them.
  */
 export async function mistrusted(capture: Capture, send: SendRef): Promise<void> {
   await conclude(capture, send, (state) => ({

@@ -6,7 +6,8 @@
  *    12   4  chunk size
  *    16   8  smallest size seen since the session, bytes
  *    24   8  largest size
- *    32  4n  bits: chunk c is bit c % 32 of word c / 32; n = chunks of the largest size / 32, rounded up; spare bits are 0
+ *    32  4n  bits: chunk c is bit c % 32 of word c / 32; n = chunks of the largest size / 32, rounded up; spare
+ *            bits are 0
  *         32  SHA-512/256 of everything before
  *
  * Nothing that is not exactly this is a map: a wrong bit would be a chunk that is not backed up.

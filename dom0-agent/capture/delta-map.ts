@@ -73,7 +73,10 @@ export class DeltaMap {
     if (needed > this.#words.length) this.#words = grown(this.#words, needed);
   }
 
-  /** Every chunk that the range touches. What lies past the largest size is legal and needs no mark: it is marked by its place. */
+  /**
+   * Every chunk that the range touches. What lies past the largest size is legal and needs no mark: it is marked by its
+   * place.
+   */
   mark(range: ByteRange): void {
     const end = range.offset + range.length;
     if (!(Number.isSafeInteger(range.offset) && range.offset >= 0 && range.length >= 0 && Number.isSafeInteger(end))) {

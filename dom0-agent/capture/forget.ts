@@ -36,8 +36,8 @@ export async function giveUpResuming(capture: Capture, archive: ArchiveId): Prom
 }
 
 /**
- * The state follows a renamed volume. Only where the old name is no volume any more and the new one has no state: else two
- * volumes would share one tick, or one would lose its own.
+ * The state follows a renamed volume. Only where the old name is no volume any more and the new one has no state: else
+ * two volumes would share one tick, or one would lose its own.
  */
 export async function renamed(capture: Capture, from: string, to: string): Promise<'moved' | 'nothing to move'> {
   const { source, store, pool, lock } = capture;

@@ -2,7 +2,9 @@
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import type { Pool } from './pools.ts';
 
-/** Those that have sessions in an archive. Which pool they were in the catalogue does not say: the configuration does. */
+/**
+ * Those that have sessions in an archive. Which pool they were in the catalogue does not say: the configuration does.
+ */
 export function knownToArchive(volumes: readonly CatalogueVolume[]): (pool: Pool) => readonly string[] {
   const names = volumes.filter(({ state, session }) => state === 'active' && session !== null).map(({ name }) => name);
   return () => names;

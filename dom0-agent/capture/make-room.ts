@@ -1,6 +1,6 @@
 /**
- * A step that snapshots, in a pool that may be nearly full: then snapshots of ours are given up, and the step is tried once
- * more. A full pool stops every qube, a backup that starts again costs only time.
+ * A step that snapshots, in a pool that may be nearly full: then snapshots of ours are given up, and the step is tried
+ * once more. A full pool stops every qube, a backup that starts again costs only time.
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { Capture } from './capture.ts';

@@ -1,6 +1,6 @@
 /**
- * What must not lie in a pool: the archive, which would back up itself and grow with every send, and dom0's state with its keys. Looked
- * for by what the paths lead to, symbolic links and bind mounts included.
+ * What must not lie in a pool: the archive, which would back up itself and grow with every send, and dom0's state with
+ * its keys. Looked for by what the paths lead to, symbolic links and bind mounts included.
  */
 import { join, relative } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -21,7 +21,9 @@ export async function misplacedFolder(config: Config): Promise<SparsebakError | 
         'config',
         `${config.file}: ${what} (${path}) and pool.${pool.name} (${pool.path}) lie in one another`,
         {
-          hint: `Move ${path === config.stateDir ? 'state_dir' : 'the destination'} out of the pool's folder, or give the pool a folder that holds nothing but volumes.`,
+          hint:
+            `Move ${path === config.stateDir ? 'state_dir' : 'the destination'} out of the pool's folder, ` +
+            'or give the pool a folder that holds nothing but volumes.',
         },
       );
     }

@@ -1,7 +1,7 @@
 /**
- * Where the pairing states lie: `<state dir>/volumes/<first 32 hex digits of SHA-256(pool NUL volume)>/` with pairing.json
- * and the files that it names. Files are durable before pairing.json names them, and removed only after it no longer does,
- * so at any moment what is on disk is one whole state. Each is believed only by its hash.
+ * Where the pairing states lie: `<state dir>/volumes/<first 32 hex digits of SHA-256(pool NUL volume)>/` with
+ * pairing.json and the files that it names. Files are durable before pairing.json names them, and removed only after it
+ * no longer does, so at any moment what is on disk is one whole state. Each is believed only by its hash.
  */
 import { hash } from 'node:crypto';
 import { join } from 'node:path';

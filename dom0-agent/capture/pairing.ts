@@ -2,8 +2,8 @@
  * The state of one volume in dom0: which snapshot its delta maps reach up to, which head each map is relative to, and
  * the sends whose end is not known yet.
  *
- * A map says: "between the head with my pairing id and the tick, nothing but my chunks changed". It is true of these two
- * and of nothing else, so both are recorded by ids that no other head or snapshot has.
+ * A map says: "between the head with my pairing id and the tick, nothing but my chunks changed". It is true of these
+ * two and of nothing else, so both are recorded by ids that no other head or snapshot has.
  */
 import * as z from 'zod';
 import { isChunkSize, MAX_VOLUME_SIZE } from '../../shared/archive/address.ts';

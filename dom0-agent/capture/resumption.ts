@@ -15,8 +15,8 @@ const HASH = 32;
 const REMEMBERED = 32;
 
 /**
- * Notes how far a send came; durable when it returns. To be called before the receiver is asked for the checkpoint: what
- * it then has durable is one of those noted here, whatever answer gets lost.
+ * Notes how far a send came; durable when it returns. To be called before the receiver is asked for the checkpoint:
+ * what it then has durable is one of those noted here, whatever answer gets lost.
  * @param pageHashes of every range below the address, in order, 32 bytes each
  */
 export async function checkpointed(

@@ -1,12 +1,14 @@
 /**
- * Works that mostly wait for the disk, some at one time: the fsyncs of many volumes' states then share the writes of one journal.
+ * Works that mostly wait for the disk, some at one time: the fsyncs of many volumes' states then share the writes of
+ * one journal.
  */
 
 /** More gain nothing: Node waits for the disk in four threads. */
 const AT_ONCE = 16;
 
 /**
- * Runs a work for each item, in their order where it comes to beginning. All that were begun are over when it returns or throws.
+ * Runs a work for each item, in their order where it comes to beginning. All that were begun are over when it returns
+ * or throws.
  * @param work should not throw: what is left is not begun then
  */
 export async function overlapped<Item>(

@@ -1,6 +1,6 @@
 /**
- * Which chunks believed unchanged an incremental send reads again all the same: a few at random each time, and a rolling
- * pass that in time covers the whole volume. They find a delta that left something out.
+ * Which chunks believed unchanged an incremental send reads again all the same: a few at random each time, and a
+ * rolling pass that in time covers the whole volume. They find a delta that left something out.
  */
 import { randomInt } from 'node:crypto';
 import * as z from 'zod';

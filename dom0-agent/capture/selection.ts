@@ -1,7 +1,7 @@
 /**
- * Which volumes a command is about: what the configuration selects in the pools, or what of that the user names. Nothing is left
- * out in silence: what a pattern matched and cannot be taken, a pattern that matches nothing, a volume that was there once, and a
- * pool that fails are all part of the answer, and none of them keeps the others from theirs.
+ * Which volumes a command is about: what the configuration selects in the pools, or what of that the user names.
+ * Nothing is left out in silence: what a pattern matched and cannot be taken, a pattern that matches nothing, a volume
+ * that was there once, and a pool that fails are all part of the answer, and none of them keeps the others from theirs.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -27,14 +27,19 @@ export interface Selection {
 export interface SelectionRequest {
   /** Volumes that the user names; all of the configuration without any. */
   readonly names: readonly string[];
-  /** Volumes that were in this pool once, as far as is known, and should still be in it where the configuration selects them. */
+  /**
+   * Volumes that were in this pool once, as far as is known, and should still be in it where the configuration selects
+   * them.
+   */
   readonly known: (pool: Pool) => readonly string[];
 }
 
 /** Qubes takes a volume away for a moment, when a qube stops. Milliseconds. */
 const SECOND_LOOK = 1000;
 
-/** @throws `config` where one name is in two pools or nothing is selected, `not-found` for a name that is not selected */
+/**
+ * @throws `config` where one name is in two pools or nothing is selected, `not-found` for a name that is not selected
+ */
 export async function selectVolumes(pools: readonly Pool[], request: SelectionRequest): Promise<Selection> {
   let selection = await look(pools, request);
   if (selection.volumes.some(({ missing }) => missing)) {
@@ -51,7 +56,8 @@ export async function selectVolumes(pools: readonly Pool[], request: SelectionRe
 export function missingVolume({ volume, pool }: SelectedVolume): SparsebakError {
   const hint = pool.config.volumes.includes(volume)
     ? `If it is gone for good, take its name out of pool.${pool.pool} in the configuration.`
-    : `If it is gone for good, exclude it in pool.${pool.pool} of the configuration, or give up its sessions: sparsebak delete ${volume}`;
+    : 'If it is gone for good, exclude it in ' +
+      `pool.${pool.pool} of the configuration, or give up its sessions: sparsebak delete ${volume}`;
   return new SparsebakError('not-found', `${volume} is not there`, { hint });
 }
 

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { makeFolderDurably } from '../../shared/durable.ts';
 import { acquireLock, type Lock } from '../process/flock.ts';
 
-/** Seconds that a step of a send under way waits: hours of sending must not be lost to a capture that takes its time. */
+/**
+ * Seconds that a step of a send under way waits: hours of sending must not be lost to a capture that takes its time.
+ */
 const PATIENCE = 3600;
 
 export interface StateLock {
@@ -24,9 +26,9 @@ export interface StateLockOptions {
 }
 
 /**
- * Milliseconds that the lock is kept: after its last use, until another process that waits for it has a turn, and in all. To take it
- * costs a process (Node has no flock), and a send of small volumes takes several steps for each: so whoever comes back within a
- * moment has it still.
+ * Milliseconds that the lock is kept: after its last use, until another process that waits for it has a turn, and in
+ * all. To take it costs a process (Node has no flock), and a send of small volumes takes several steps for each: so
+ * whoever comes back within a moment has it still.
  */
 const KEPT = { idle: 2_000, turn: 500, longest: 10_000 } as const;
 

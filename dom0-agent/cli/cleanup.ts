@@ -1,6 +1,6 @@
 /**
- * What every whole run does at its end: removes what killed runs left, and says which volumes have gone missing. What fails here costs
- * only space, and never what the run has to tell.
+ * What every whole run does at its end: removes what killed runs left, and says which volumes have gone missing. What
+ * fails here costs only space, and never what the run has to tell.
  */
 import { reap } from '../capture/reap.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';

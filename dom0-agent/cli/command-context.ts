@@ -69,7 +69,10 @@ export class CommandContext {
     this.progress.wait(waiting === undefined ? undefined : describeWaiting(waiting));
   };
 
-  /** The pools, for a command that looks for volumes in them. @throws `config` where one holds the archive or dom0's state */
+  /**
+   * The pools, for a command that looks for volumes in them. @throws `config` where one holds the archive or dom0's
+   * state
+   */
   async poolsToRead(): Promise<Pool[]> {
     const error = await misplacedFolder(this.config);
     if (error !== undefined) throw error;

@@ -23,7 +23,8 @@ export function unrepaired({ name, damage }: VolumeReport): VolumeError[] {
 }
 
 const LOST_HINT =
-  'The volume has other content by now, and the new session does not need what is lost. "sparsebak verify --all-sessions" tells which older sessions are whole; another copy of the backup disk may have it.';
+  'The volume has other content by now, and the new session does not need what is lost. "sparsebak verify ' +
+  '--all-sessions" tells which older sessions are whole; another copy of the backup disk may have it.';
 const LEFT_HINT =
   'A send repairs some at a time, and the next ones go on. If it never ends, look at what the backup VM runs.';
 

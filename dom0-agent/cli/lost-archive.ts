@@ -1,6 +1,6 @@
 /**
- * `init` of an archive that this dom0 knows and the destination does not have: a dead backup disk was replaced by an empty one. A new
- * archive takes the name, and what dom0 knows of the old one is kept.
+ * `init` of an archive that this dom0 knows and the destination does not have: a dead backup disk was replaced by an
+ * empty one. A new archive takes the name, and what dom0 knows of the old one is kept.
  */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { giveUpResuming } from '../capture/forget.ts';
@@ -38,7 +38,9 @@ async function mustBeLost(context: CommandContext, { record }: ArchiveState): Pr
       'rollback',
       `${client.destination} holds another archive under the name "${archive.name}"`,
       {
-        hint: 'Look whether the destination is the right one. To use the archive that is there, run "sparsebak key unlock --again"; for a new one choose another name.',
+        hint:
+          'Look whether the destination is the right one. To use the archive that is there, run "sparsebak ' +
+          'key unlock --again"; for a new one choose another name.',
       },
     );
   } catch (error) {

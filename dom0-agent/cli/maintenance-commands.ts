@@ -68,7 +68,9 @@ function addPrune(program: Command, execute: Execute): void {
     .option('--yes', 'do not ask')
     .addHelpText(
       'after',
-      '\nWithout --session and --keep-… it applies [retention] of the configuration.\n\nExamples:\n  sparsebak prune --keep-daily 7 --keep-weekly 4 --keep-tag release --dry-run\n  sparsebak prune work/private.img --session S_20261101-020000..S_20261107-020000',
+      '\nWithout --session and --keep-… it applies [retention] of the configuration.\n\nExamples:\n  sparsebak ' +
+        'prune --keep-daily 7 --keep-weekly 4 --keep-tag release --dry-run\n  sparsebak prune work/private.img ' +
+        '--session S_20261101-020000..S_20261107-020000',
     )
     .action(async (names: string[], options: PruneOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/prune.ts')).prune(context, names, options));

@@ -1,4 +1,7 @@
-/** A monitor step for the selected volumes of all pools. What fails in one pool is told of its volumes, and the others go on. */
+/**
+ * A monitor step for the selected volumes of all pools. What fails in one pool is told of its volumes, and the others
+ * go on.
+ */
 import { withRoom } from '../capture/make-room.ts';
 import { monitor, type MonitorOutcome } from '../capture/monitor-volumes.ts';
 import type { SelectedVolume } from '../capture/pool-look.ts';

@@ -8,8 +8,8 @@ import { formatTable as layOut } from '../../shared/terminal/table.ts';
 import { escapeText } from '../../shared/text.ts';
 
 /**
- * Rows under headings, made to fit a terminal; `right` names the columns of numbers. What a last column without a heading says
- * about its row is never cut.
+ * Rows under headings, made to fit a terminal; `right` names the columns of numbers. What a last column without a
+ * heading says about its row is never cut.
  * @param droppable columns that a narrow terminal can do without, the first to go first
  */
 export function formatTable(
@@ -70,6 +70,7 @@ export function printJsonError({ code, message, hint }: SparsebakError): void {
 /** The error's lines on stderr: what and where, then what to do next. */
 export function printError(error: SparsebakError): void {
   const lines = error.message.split('\n').map((line) => escapeText(line, 2000));
-  const text = `sparsebak: ${lines.join('\n')}${error.hint === undefined ? '' : `\n  → ${escapeText(error.hint, 2000)}`}`;
+  const hint = error.hint === undefined ? '' : `\n  → ${escapeText(error.hint, 2000)}`;
+  const text = `sparsebak: ${lines.join('\n')}${hint}`;
   print(isJournal(2) ? withPriority(text, 'error') : text, 2);
 }

@@ -178,7 +178,8 @@ function addCommands(program: Command, execute: Execute): void {
     .option('--unauthenticated', 'with --to: restore a plain archive without its key, unverified')
     .addHelpText(
       'after',
-      '\nExamples:\n  sparsebak restore work/private.img --session S_20261123-020000 --to /tmp/private.img\n  sparsebak restore vm-work-private --replace',
+      '\nExamples:\n  sparsebak restore work/private.img --session S_20261123-020000 --to /tmp/private.img\n' +
+        '  sparsebak restore vm-work-private --replace',
     )
     .action(async (name: string, options: RestoreCommandOptions, command: Command) => {
       await execute(command, async (context) =>

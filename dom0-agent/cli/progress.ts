@@ -1,5 +1,6 @@
 /**
- * One line on a terminal's stderr for long work: what, how far of the whole run, how fast, how long yet. Nothing off a terminal.
+ * One line on a terminal's stderr for long work: what, how far of the whole run, how fast, how long yet. Nothing off a
+ * terminal.
  */
 import { progressLine, redraw, usableColumns } from '../../shared/terminal/progress-line.ts';
 import { Work } from '../../shared/terminal/work.ts';

@@ -1,4 +1,7 @@
-/** A file that a secret is written to: new, readable to nobody else, and through one descriptor: its folder may be somebody else's. */
+/**
+ * A file that a secret is written to: new, readable to nobody else, and through one descriptor: its folder may be
+ * somebody else's.
+ */
 import { closeSync, constants, fstatSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';

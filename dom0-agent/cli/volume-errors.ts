@@ -1,4 +1,7 @@
-/** The errors of single volumes, on stderr behind a command's table: equal next steps are said once, and long lists are counted. */
+/**
+ * The errors of single volumes, on stderr behind a command's table: equal next steps are said once, and long lists are
+ * counted.
+ */
 import { EXIT_STATUS, type ErrorReport } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { print } from './output.ts';

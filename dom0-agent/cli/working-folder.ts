@@ -1,6 +1,6 @@
 /**
- * The folder that a command is started in may be gone (a mount that went away, a folder that was removed): no program can be started
- * there, and a path that is relative to it leads nowhere. All else works from the root folder.
+ * The folder that a command is started in may be gone (a mount that went away, a folder that was removed): no program
+ * can be started there, and a path that is relative to it leads nowhere. All else works from the root folder.
  */
 import { isAbsolute } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';

@@ -98,8 +98,8 @@ export class ArchiveContent {
   }
 
   /**
-   * A stored page's entries, and what an index would name it by. That is no reason to believe the page, nor an index made of such hashes, before
-   * a signed head names it.
+   * A stored page's entries, and what an index would name it by. That is no reason to believe the page, nor an index
+   * made of such hashes, before a signed head names it.
    * @param count as for `openPage`
    * @throws SparsebakError `integrity` for what is no such page
    */

@@ -21,8 +21,8 @@ export function plain(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Copies all of `source` to `offset` of `target`, which may be shared memory. There set() copies atomically, byte by byte
- * where source and target are not aligned alike: 3.5 GB/s, a thirtieth of this.
+ * Copies all of `source` to `offset` of `target`, which may be shared memory. There set() copies atomically, byte by
+ * byte where source and target are not aligned alike: 3.5 GB/s, a thirtieth of this.
  * @throws RangeError where there is no room
  */
 export function copyBytes(source: Uint8Array, target: Uint8Array, offset: number): void {

@@ -15,7 +15,10 @@ import {
 
 /** Bytes of a stored catalogue, at most: what the protocol carries in one piece. */
 export const MAX_CATALOGUE_LENGTH = 16 * 2 ** 20;
-/** Volumes, deleted ones counted; also the sessions of one volume that have tags. The msgpack subset has no longer arrays and maps. */
+/**
+ * Volumes, deleted ones counted; also the sessions of one volume that have tags. The msgpack subset has no longer
+ * arrays and maps.
+ */
 export const MAX_VOLUMES = 4096;
 /** Of one session. */
 export const MAX_TAGS = 64;

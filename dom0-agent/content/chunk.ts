@@ -128,7 +128,8 @@ export class ChunkOpener {
   }
 
   /**
-   * The plaintext of a stored chunk, in this order: length cap, authenticate, decompress with an exact cap, length, identity.
+   * The plaintext of a stored chunk, in this order: length cap, authenticate, decompress with an exact cap, length,
+   * identity.
    * @param identity from a page that was believed
    * @param plaintextLength bytes, by the chunk's place in the volume
    * @param target where the plaintext is copied, at `targetOffset`; untouched where the chunk does not open

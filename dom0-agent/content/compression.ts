@@ -2,7 +2,8 @@
  * Compression of chunks: a closed set of codecs, and decompression that never gives more than it was told to expect.
  * Only authenticated bytes are decompressed.
  */
-// Whole, not by name: an older Node, which has no zstd, would end in a SyntaxError before main.ts can say what is missing.
+// Whole, not by name: an older Node, which has no zstd, would end in a SyntaxError before main.ts can say what is
+// missing.
 import * as zlib from 'node:zlib';
 import { MAX_CHUNK_SIZE } from '../../shared/archive/address.ts';
 
@@ -59,9 +60,9 @@ const SAMPLE_LENGTH = 4096;
 const WORTHWHILE_PERCENT = 2;
 
 /**
- * Whether deflate would make a chunk no smaller, found with zstd. Deflate takes as long for what it cannot compress as for
- * what it can (60 MB/s here), zstd passes over it at 5 GB/s; of compressible chunks only a sample is tried. (zstd itself
- * needs no such test.)
+ * Whether deflate would make a chunk no smaller, found with zstd. Deflate takes as long for what it cannot compress as
+ * for what it can (60 MB/s here), zstd passes over it at 5 GB/s; of compressible chunks only a sample is tried. (zstd
+ * itself needs no such test.)
  */
 export function isIncompressible(plaintext: Uint8Array): boolean {
   const length = plaintext.length;
@@ -87,7 +88,8 @@ const WINDOW_LOG_MAX = Math.log2(MAX_CHUNK_SIZE);
  */
 export function decompress(codec: Codec, payload: Uint8Array, length: number): Uint8Array | undefined {
   if (codec === 'none') return payload.length === length ? payload : undefined;
-  // Room for a few bytes more than expected: when the output just fills the buffer, Node allocates a second to ask for more.
+  // Room for a few bytes more than expected: when the output just fills the buffer, Node allocates a second to ask for
+  // more.
   const limits = { chunkSize: roomFor(length), maxOutputLength: length } satisfies zlib.ZlibOptions & zlib.ZstdOptions;
   try {
     const plaintext =

@@ -1,4 +1,6 @@
-/** Fields that heads, catalogues and the wrapped record have in common, and how their maps become plain data and back. */
+/**
+ * Fields that heads, catalogues and the wrapped record have in common, and how their maps become plain data and back.
+ */
 import * as z from 'zod';
 import { isChunkSize } from '../../shared/archive/address.ts';
 import {
@@ -86,5 +88,6 @@ function describe(error: z.ZodError): string {
   const [issue] = error.issues;
   if (issue === undefined) return 'not in the form of its type';
   if (issue.code === 'unrecognized_keys') return 'it has a field that this program does not know';
-  return `${issue.path.map((part) => (typeof part === 'number' ? String(part) : JSON.stringify(String(part)))).join('.')}: ${issue.message}`;
+  const path = issue.path.map((part) => (typeof part === 'number' ? String(part) : JSON.stringify(String(part))));
+  return `${path.join('.')}: ${issue.message}`;
 }

@@ -1,4 +1,7 @@
-/** The wrapped record, which holds all that never changes in an archive, and the working keys (docs/format.md, sections 3 and 9). */
+/**
+ * The wrapped record, which holds all that never changes in an archive, and the working keys (docs/format.md, sections
+ * 3 and 9).
+ */
 import { hkdfSync, randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import { isArchiveName, type ArchiveId, type ArchiveName } from '../../shared/archive/names.ts';

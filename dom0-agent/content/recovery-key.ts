@@ -1,6 +1,6 @@
 /**
- * The printed form of a recovery key: 32 random bytes and a checksum of 3 (the first of their SHA-256), in Crockford's base32,
- * 8 groups of 7 digits. https://www.crockford.com/base32.html
+ * The printed form of a recovery key: 32 random bytes and a checksum of 3 (the first of their SHA-256), in Crockford's
+ * base32, 8 groups of 7 digits. https://www.crockford.com/base32.html
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -14,7 +14,9 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 /** What people read for a digit. */
 const LOOKALIKES: Readonly<Record<string, string>> = { O: '0', I: '1', L: '1' };
 
-/** Blanks, dashes (the minus sign is none to Unicode) and format characters, as word processors and web pages put them. */
+/**
+ * Blanks, dashes (the minus sign is none to Unicode) and format characters, as word processors and web pages put them.
+ */
 const SEPARATORS = /[\s\p{Zs}\p{Pd}\p{Cf}\u2212]/gu;
 
 /** 32 random bytes. */
@@ -35,8 +37,8 @@ export function formatRecoveryKey(key: Uint8Array): string {
 }
 
 /**
- * The key's 32 bytes. Case, blanks, dashes of any kind and invisible characters do not matter, nor do wide forms of the digits; O, I and
- * L are read as 0, 1 and 1.
+ * The key's 32 bytes. Case, blanks, dashes of any kind and invisible characters do not matter, nor do wide forms of the
+ * digits; O, I and L are read as 0, 1 and 1.
  * @throws SparsebakError `wrong-passphrase` where it was mistyped, which is found before any key is tried
  */
 export function parseRecoveryKey(text: string): Uint8Array {

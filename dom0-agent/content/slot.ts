@@ -21,8 +21,8 @@ export const MAX_SLOT_LENGTH = 4 * 1024;
 /** What new slots get: 128 MiB and about 0.3 s. */
 const SCRYPT_COST = { n: 2 ** 17, r: 8, p: 1 } as const;
 /**
- * What is computed at all, since the receiver may have written the slot: p times 128 N r bytes, at most 256 MiB, is twice the memory
- * and the work of what was ever written. The lower end is far below that.
+ * What is computed at all, since the receiver may have written the slot: p times 128 N r bytes, at most 256 MiB, is
+ * twice the memory and the work of what was ever written. The lower end is far below that.
  */
 const SCRYPT_BOUNDS = { lowestN: 2 ** 14, r: 8, highestCost: 256 * 2 ** 20 } as const;
 
@@ -72,10 +72,11 @@ export function inspectSlot(stored: Uint8Array): { readonly kind: SlotKind; read
 }
 
 /**
- * Takes about 0.3 s of another thread and 128 MiB for a passphrase, and twice that at most; the time twice where an older form of
- * it is tried as well.
+ * Takes about 0.3 s of another thread and 128 MiB for a passphrase, and twice that at most; the time twice where an
+ * older form of it is tried as well.
  * @param archive the archive that the slot must be of, where that is known
- * @throws SparsebakError `integrity` for a damaged slot or another archive's, `wrong-passphrase` for a secret that does not open it
+ * @throws SparsebakError `integrity` for a damaged slot or another archive's, `wrong-passphrase` for a secret that does
+ *   not open it
  */
 export async function openSlot(stored: Uint8Array, secret: SlotSecret, archive?: ArchiveId): Promise<WrappedRecord> {
   const slot = readSlot(stored);
@@ -91,7 +92,8 @@ export async function openSlot(stored: Uint8Array, secret: SlotSecret, archive?:
 function readSlot(stored: Uint8Array): Slot {
   if (stored.length > MAX_SLOT_LENGTH) throw integrityError('the key slot', `${stored.length} bytes are too many`);
   const slot = decodeFields(schema, stored, 'the key slot');
-  // Of all fields, since anything changed would otherwise look like a wrong passphrase. Not a proof: the receiver can make it.
+  // Of all fields, since anything changed would otherwise look like a wrong passphrase. Not a proof: the receiver can
+  // make it.
   if (!equalBytes(checkOf(slot), slot.check)) throw integrityError('the key slot', 'damaged');
   checkParameters(slot);
   return slot;

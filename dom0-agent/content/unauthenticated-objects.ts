@@ -1,6 +1,6 @@
 /**
- * A plain archive's objects read without its key, when the key is lost: in the right form, and nothing more. Nothing here is
- * used where there is a key; what comes of it may be anything that the receiver likes.
+ * A plain archive's objects read without its key, when the key is lost: in the right form, and nothing more. Nothing
+ * here is used where there is a key; what comes of it may be anything that the receiver likes.
  */
 import { OBJECT_TYPE } from './aad.ts';
 import { CODECS, decompress, type Codec } from './compression.ts';

@@ -1,7 +1,7 @@
 /**
  * XAES-256-GCM: AES-256-GCM with nonces of 24 bytes, which may be drawn at random without counting messages.
- * Specification and vectors: https://c2sp.org/XAES-256-GCM. A key for AES-256-GCM comes from the first half of the nonce
- * by a KDF of CMAC (one block for each half of it), the second half is the nonce of AES-256-GCM.
+ * Specification and vectors: https://c2sp.org/XAES-256-GCM. A key for AES-256-GCM comes from the first half of the
+ * nonce by a KDF of CMAC (one block for each half of it), the second half is the nonce of AES-256-GCM.
  */
 import { createCipheriv, createDecipheriv, type Cipheriv } from 'node:crypto';
 import { copyBytes, freeBytes } from './bytes.ts';
@@ -40,7 +40,8 @@ export class Xaes256Gcm {
 
   /**
    * Writes ciphertext and tag at `offset` of `target`: as many bytes as `parts` have together, and 16.
-   * @param parts the plaintext, in pieces so that the caller need not join them; none may lie in `target` at or behind `offset`
+   * @param parts the plaintext, in pieces so that the caller need not join them; none may lie in `target` at or behind
+   *   `offset`
    * @returns bytes written
    */
   encrypt(

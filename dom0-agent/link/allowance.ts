@@ -1,7 +1,7 @@
 /**
- * What each request may cost: how long the agent waits for its answer, and how much that answer may hold. A receiver that
- * says that it works, or gives a little now and then, would otherwise hold a call, and the archive's lock, for ever.
- * docs/protocol.md has the table (section 2, "Deadlines").
+ * What each request may cost: how long the agent waits for its answer, and how much that answer may hold. A receiver
+ * that says that it works, or gives a little now and then, would otherwise hold a call, and the archive's lock, for
+ * ever. docs/protocol.md has the table (section 2, "Deadlines").
  */
 import { MAX_DAMAGE, MAX_LISTED_SESSIONS, MAX_SHORT_PARTS, MAX_STAGED, PART_SIZE } from '../../shared/wire/limits.ts';
 import type { AgentRequest } from '../../shared/wire/messages.ts';

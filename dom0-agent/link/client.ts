@@ -1,6 +1,6 @@
 /**
- * The agent's side of the protocol (docs/protocol.md): requests in order, their answers matched to them, silence counted.
- * It always reads: what the receiver may send is bounded by what was asked for, never by not listening.
+ * The agent's side of the protocol (docs/protocol.md): requests in order, their answers matched to them, silence
+ * counted. It always reads: what the receiver may send is bounded by what was asked for, never by not listening.
  */
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
@@ -23,7 +23,9 @@ export type Hello = Extract<ReceiverMessage, { t: 'hello' }>;
 
 export interface ClientOptions {
   readonly release: string;
-  /** Milliseconds in which an answer is due or bytes wait, but nothing comes and nothing is taken: the receiver is lost. */
+  /**
+   * Milliseconds in which an answer is due or bytes wait, but nothing comes and nothing is taken: the receiver is lost.
+   */
   readonly silence?: number;
   /** Milliseconds after which `alive` is sent when nothing else was. */
   readonly keepAlive?: number;
@@ -65,7 +67,10 @@ export class ReceiverClient {
     this.#lastSent = now();
   }
 
-  /** Speaks the magic and `hello`. @throws `unreachable`, `protocol`, `refused` (another protocol version), `interrupted` */
+  /**
+   * Speaks the magic and `hello`. @throws `unreachable`, `protocol`, `refused` (another protocol version),
+   * `interrupted`
+   */
   static async connect(link: Link, options: ClientOptions): Promise<ReceiverClient> {
     const client = new ReceiverClient(link, options);
     const hello = new Promise<Hello>((resolve, reject) => {
@@ -172,8 +177,8 @@ export class ReceiverClient {
   }
 
   /**
-   * Ends the call in order. Its answer is the end: what was asked is done, and what the receiver's process does from then on,
-   * or what keeps its pipes open, changes nothing of that.
+   * Ends the call in order. Its answer is the end: what was asked is done, and what the receiver's process does from
+   * then on, or what keeps its pipes open, changes nothing of that.
    */
   async bye(): Promise<void> {
     await this.request({ t: 'bye' });
@@ -292,7 +297,8 @@ function otherVersion(hello: Hello, destination: string): SparsebakError {
   const release = escapeText(hello.release, 100);
   return new SparsebakError(
     'refused',
-    `${destination}: the receiver (${release}) speaks protocol version ${hello.version}, this agent ${PROTOCOL_VERSION}`,
+    `${destination}: the receiver (${release}) speaks protocol version ${hello.version}, this agent ` +
+      `${PROTOCOL_VERSION}`,
     {
       hint: 'Install the same release of sparsebak on both sides.',
     },

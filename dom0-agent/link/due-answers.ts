@@ -1,6 +1,6 @@
 /**
- * Requests that wait for their answers, in the order in which they were made: each answer is matched to the first of them,
- * by its id and by what that request may be answered.
+ * Requests that wait for their answers, in the order in which they were made: each answer is matched to the first of
+ * them, by its id and by what that request may be answered.
  */
 import type { AgentRequest, ReceiverMessage } from '../../shared/wire/messages.ts';
 import { WINDOW } from '../../shared/wire/limits.ts';
@@ -40,7 +40,10 @@ export interface Expectation {
   readonly frame: number;
 }
 
-/** What the receiver owes an answer to, and how much time without progress the call may have spent meanwhile (milliseconds). */
+/**
+ * What the receiver owes an answer to, and how much time without progress the call may have spent meanwhile
+ * (milliseconds).
+ */
 export interface Owed {
   readonly task: string;
   readonly wait: number;

@@ -32,8 +32,8 @@ export interface Link {
   /** Starts the delivery of what the receiver sends. The bytes are valid during the call only. */
   start(onData: (bytes: Uint8Array) => void): void;
   /**
-   * All was said: closes our side, gives the process a moment to end by itself, and then ends it. Nothing is delivered any
-   * more, and how it ends does not matter.
+   * All was said: closes our side, gives the process a moment to end by itself, and then ends it. Nothing is delivered
+   * any more, and how it ends does not matter.
    */
   leave(): Promise<void>;
   /** Ends the process at once. */

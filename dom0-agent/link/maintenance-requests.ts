@@ -1,6 +1,7 @@
 /**
- * What dom0 asks of a receiver about the life of an archive: taking sessions and volumes away, names, protection, space,
- * damage and its repairing. What the receiver says here is its word: none of it is content, so none of it can be proven.
+ * What dom0 asks of a receiver about the life of an archive: taking sessions and volumes away, names, protection,
+ * space, damage and its repairing. What the receiver says here is its word: none of it is content, so none of it can be
+ * proven.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -17,7 +18,8 @@ export async function prune(
 }
 
 /**
- * What pruning all of these sessions would free together: at most MAX_PRUNED of them. @throws `refused` where one of them would be
+ * What pruning all of these sessions would free together: at most MAX_PRUNED of them. @throws `refused` where one of
+ * them would be
  * @returns undefined when there is no such volume
  */
 export async function freedByPruning(
@@ -92,7 +94,10 @@ function append(target: number[], more: readonly number[]): void {
   if (target.length > MAX_DAMAGE) throw new SparsebakError('protocol', 'the receiver’s list of damage has no end');
 }
 
-/** A sound chunk for a session that has a damaged one, or none; no bytes stand for zeros. @returns whether it has a place */
+/**
+ * A sound chunk for a session that has a damaged one, or none; no bytes stand for zeros. @returns whether it has a
+ * place
+ */
 export async function repairChunk(
   client: ReceiverClient,
   volume: VolumeId,

@@ -1,5 +1,6 @@
 /**
- * A receiver in another qube, called from dom0 over qrexec: which service, by which program, and what its exit codes mean.
+ * A receiver in another qube, called from dom0 over qrexec: which service, by which program, and what its exit codes
+ * mean.
  *
  * Policy is not evaluated for calls that dom0 makes: which service is called decides what the receiver lets us do.
  */
@@ -68,7 +69,8 @@ function explain({ vm, client }: QubesCall, service: string, end: LinkEnd): Expl
       hint: `If nobody did that, see whether the qube has enough memory, and its journal. ${NOTHING_LOST}`,
     };
   }
-  // qrexec says nothing of a service that it does not find, or a call that it refuses: what is said comes from the service.
+  // qrexec says nothing of a service that it does not find, or a call that it refuses: what is said comes from the
+  // service.
   const started = end.stderr === '' ? undefined : ofStartedService(vm, service, status, end.stderr, how);
   return started ?? ofCall(vm, service, status, how);
 }
@@ -107,12 +109,16 @@ function ofCall(vm: string, service: string, status: number, how: string): Expla
     case 125:
       return {
         message: `qrexec has no connection to qube ${vm} (${how})`,
-        hint: `See whether it runs and is not paused ("qvm-ls ${vm}"); if so, its journal says what is wrong with ${service} there.`,
+        hint:
+          'See whether it runs and is not paused ("qvm-ls ' +
+          `${vm}"); if so, its journal says what is wrong with ${service} there.`,
       };
     case 126:
       return {
         message: `the call of ${service} in qube ${vm} was refused (${how})`,
-        hint: `From dom0 that is no matter of policy: see the journal of the qube, and whether ${service} may be executed there.`,
+        hint:
+          'From dom0 that is no matter of policy: see the journal of the qube, and whether ' +
+          `${service} may be executed there.`,
       };
     case 127:
       return {

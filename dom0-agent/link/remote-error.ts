@@ -29,7 +29,9 @@ const MEANING: Record<RemoteError, { code: ErrorCode; hint: string }> = {
   },
   io: {
     code: 'refused',
-    hint: "See the receiver's log, its disk's health, and whether the backup folder is its user's; earlier sessions are untouched.",
+    hint:
+      "See the receiver's log, its disk's health, and whether the backup folder is its user's; earlier " +
+      'sessions are untouched.',
   },
   locked: {
     code: 'locked',

@@ -1,6 +1,6 @@
 /**
- * A receiver on another host, by the user's own ssh. That host is trusted with nothing, so nothing of this one is lent to it,
- * whatever the user's ssh_config says of the host: no agent, no display, no port, no ticket.
+ * A receiver on another host, by the user's own ssh. That host is trusted with nothing, so nothing of this one is lent
+ * to it, whatever the user's ssh_config says of the host: no agent, no display, no port, no ticket.
  */
 import { systemCode } from '../../shared/errors.ts';
 import { describeEnd, NOTHING_LOST } from './describe-end.ts';
@@ -60,7 +60,9 @@ function explain(where: string, end: LinkEnd): { message: string; hint: string }
   if (end.status === 255) {
     return {
       message: `ssh to ${where} failed (${how})`,
-      hint: `Check that "ssh -o BatchMode=yes ${where} true" works without a question, as the user whom sparsebak runs as.`,
+      hint:
+        'Check that "ssh -o BatchMode=yes ' +
+        `${where} true" works without a question, as the user whom sparsebak runs as.`,
     };
   }
   if (end.status === 127) {

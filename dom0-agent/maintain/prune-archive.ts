@@ -207,11 +207,15 @@ function removesTooMany(plan: VolumePlan): SparsebakError {
   const counts = `${goingOf(plan).length} of its ${plan.sessions.length} sessions`;
   return new SparsebakError(
     'failed',
-    `the policy would remove ${counts} at once, more than half: look at "sparsebak prune --dry-run", then run "sparsebak prune", or this with --yes`,
+    'the policy would remove ' +
+      `${counts} at once, more than half: look at "sparsebak prune --dry-run", then run "sparsebak prune", or ` +
+      'this with --yes',
   );
 }
 
-/** Of each volume the newest first, so that nothing is moved into a session that goes, too; or the oldest of all first. */
+/**
+ * Of each volume the newest first, so that nothing is moved into a session that goes, too; or the oldest of all first.
+ */
 function inOrder(plans: readonly VolumePlan[], oldestFirst: boolean): { id: VolumeId; session: SessionName }[] {
   const going = plans.flatMap((plan) =>
     goingOf(plan)
@@ -222,7 +226,9 @@ function inOrder(plans: readonly VolumePlan[], oldestFirst: boolean): { id: Volu
   return going.sort((a, b) => (a.session === b.session ? 0 : a.session < b.session ? -1 : 1));
 }
 
-/** The catalogue forgets the tags of sessions that are gone, whoever took them; what a tag protected is missed for good. */
+/**
+ * The catalogue forgets the tags of sessions that are gone, whoever took them; what a tag protected is missed for good.
+ */
 async function dropOldTags(
   writer: Writer,
   stored: ReadonlyMap<VolumeId, readonly StoredSession[]>,

@@ -1,6 +1,6 @@
 /**
- * What of an archive would go: decided from when its sessions were made, their order, their tags, and what protects them. Sessions
- * that the catalogue does not list yet (a send was cut off at its end) are left out of it.
+ * What of an archive would go: decided from when its sessions were made, their order, their tags, and what protects
+ * them. Sessions that the catalogue does not list yet (a send was cut off at its end) are left out of it.
  */
 import { sessionTime, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
 import { removableUnasked, retain, type Reason, type RetentionPolicy } from '../../shared/archive/retention.ts';
@@ -51,8 +51,8 @@ interface Standing {
 /**
  * Moments are chosen over all volumes, whichever are to be pruned.
  * @param names all volumes without any
- * @throws `usage` where the policy keeps the sessions of a tag that none has, and what ends the connection. A volume whose newest session is
- * missing or damaged has a `fault`, and all its sessions stay
+ * @throws `usage` where the policy keeps the sessions of a tag that none has, and what ends the connection. A volume
+ *   whose newest session is missing or damaged has a `fault`, and all its sessions stay
  */
 export async function planPrune(
   open: OpenArchive,
@@ -187,6 +187,8 @@ function mustBeThere(
   const [one] = named;
   const why = one?.reasons.includes('protected') === true ? 'is protected' : 'is one of the newest, which stay';
   throw new SparsebakError('failed', `nothing was pruned: ${one?.session ?? ''} of ${one?.name ?? ''} ${why}`, {
-    hint: 'A protecting tag can be removed with "sparsebak tag"; the newest session of a volume never goes, nor do those that the receiver keeps (its min_keep).',
+    hint:
+      'A protecting tag can be removed with "sparsebak tag"; the newest session of a volume never goes, nor ' +
+      'do those that the receiver keeps (its min_keep).',
   });
 }

@@ -1,6 +1,6 @@
 /**
- * The receiver and dom0's own state brought to what the catalogue says of some volumes. Each step asks what is there and
- * does what is missing, so it may be cut off anywhere and done again.
+ * The receiver and dom0's own state brought to what the catalogue says of some volumes. Each step asks what is there
+ * and does what is missing, so it may be cut off anywhere and done again.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
@@ -36,7 +36,10 @@ export async function finishChanges(writer: Writer): Promise<void> {
   }
 }
 
-/** A new catalogue, and all that follows from it. @throws `refused`, nothing changed, where the receiver does not take what follows */
+/**
+ * A new catalogue, and all that follows from it. @throws `refused`, nothing changed, where the receiver does not take
+ * what follows
+ */
 export async function changeCatalogue(
   writer: Writer,
   volumes: readonly CatalogueVolume[],

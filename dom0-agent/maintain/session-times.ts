@@ -1,6 +1,6 @@
 /**
- * When the sessions of an archive were made, by their proven heads. Names only order: after a send with a clock in the future, all
- * later names say that future. What was proven once is taken from memory.
+ * When the sessions of an archive were made, by their proven heads. Names only order: after a send with a clock in the
+ * future, all later names say that future. What was proven once is taken from memory.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { KnownHeads } from '../proven-archive/known-heads.ts';

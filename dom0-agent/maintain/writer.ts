@@ -15,6 +15,8 @@ export interface WriterOptions extends LockOptions {
 
 export interface Writer extends WriterOptions {
   readonly open: OpenArchive;
-  /** The call that may prune, protect, rename and delete: over qrexec another one than that which puts the catalogue. */
+  /**
+   * The call that may prune, protect, rename and delete: over qrexec another one than that which puts the catalogue.
+   */
   maintenance(): Promise<ReceiverClient>;
 }

@@ -5,7 +5,10 @@
 import { statSync } from 'node:fs';
 import type { ChunkContent } from '../content/chunk.ts';
 
-/** Bytes of volume that one job takes at most (but at least one chunk): few messages, and buffers that stay in the cache. */
+/**
+ * Bytes of volume that one job takes at most (but at least one chunk): few messages, and buffers that stay in the
+ * cache.
+ */
 const JOB_BYTES = 1024 * 1024;
 
 export function chunksPerJob(chunkSize: number): number {

@@ -33,7 +33,9 @@ export interface JobBuffer {
   readonly data: Uint8Array;
 }
 
-/** Jobs that a worker has in hand: one it works on, one that waits so that it never idles while the main thread is busy. */
+/**
+ * Jobs that a worker has in hand: one it works on, one that waits so that it never idles while the main thread is busy.
+ */
 const JOBS_IN_HAND = 2;
 
 /** Jobs for each thread that is started beyond the first. A thread starts in about 30 ms, a job takes 1 to 3. */
@@ -79,7 +81,10 @@ export class WorkerGroup {
     this.#setup = { role: 'sparsebak-pipeline', content, buffers: memories };
   }
 
-  /** A free buffer; waits for one. Buffers must be taken in the order in which they are given back, or none may wait on another. */
+  /**
+   * A free buffer; waits for one. Buffers must be taken in the order in which they are given back, or none may wait on
+   * another.
+   */
   async acquire(): Promise<JobBuffer> {
     const buffer = this.#free.pop();
     if (buffer !== undefined) return buffer;

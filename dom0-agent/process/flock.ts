@@ -1,7 +1,7 @@
 /**
  * Locks between processes that the kernel drops when their holder dies, however it dies: flock(2) on a file of our own.
- * Node has no such call. flock(1) gets our descriptor by inheritance and locks it; the lock belongs to the open file that
- * both share, so it stays when flock(1) ends and goes when our descriptor does.
+ * Node has no such call. flock(1) gets our descriptor by inheritance and locks it; the lock belongs to the open file
+ * that both share, so it stays when flock(1) ends and goes when our descriptor does.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { isWaitedFor } from '../../shared/lock-waiters.ts';

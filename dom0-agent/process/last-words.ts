@@ -1,4 +1,6 @@
-/** What a receiver's process said on standard error before it ended, made readable: it ends in a message to the user. */
+/**
+ * What a receiver's process said on standard error before it ended, made readable: it ends in a message to the user.
+ */
 import { escapeText } from '../../shared/text.ts';
 
 /** Lines that are shown. */
@@ -7,7 +9,9 @@ const SHOWN = 3;
 const NODE_GAVE_UP = /^Node\.js v\d/;
 const ERROR_LINE = /^(?:Uncaught )?\w*Error(?: \[\w+\])?: /;
 
-/** The last lines, escaped and on one line. Of Node's report of a crash the line with the reason is shown, not its end. */
+/**
+ * The last lines, escaped and on one line. Of Node's report of a crash the line with the reason is shown, not its end.
+ */
 export function lastWords(stderr: string): string {
   const lines = stderr
     .split('\n')

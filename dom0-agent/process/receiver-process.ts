@@ -132,8 +132,8 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
 }
 
 /**
- * Waits for a process to exit, so many milliseconds at most. Its exit, not the end of its output: in a backup VM, a job of
- * somebody's profile may keep that open for ever.
+ * Waits for a process to exit, so many milliseconds at most. Its exit, not the end of its output: in a backup VM, a job
+ * of somebody's profile may keep that open for ever.
  */
 async function exitOf(child: Pick<ChildProcess, 'exitCode' | 'signalCode' | 'once'>, limit: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;

@@ -1,9 +1,9 @@
 /**
- * The one place of `source/` where programs are started. Each runs without a shell, without input, in the C locale, with
- * bounded output, and counts only if it ends with exit code 0.
+ * The one place of `source/` where programs are started. Each runs without a shell, without input, in the C locale,
+ * with bounded output, and counts only if it ends with exit code 0.
  *
- * Files are passed as descriptors (3, 4, …; `/proc/self/fd/3` in the arguments): a name with a newline, a leading dash, or one
- * that is replaced meanwhile then makes no difference.
+ * Files are passed as descriptors (3, 4, …; `/proc/self/fd/3` in the arguments): a name with a newline, a leading dash,
+ * or one that is replaced meanwhile then makes no difference.
  */
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 
@@ -54,7 +54,8 @@ export async function runProgram(
 }
 
 /**
- * Runs a program whose output may be long, and hands it over in pieces as they come. `onText` may throw, which ends the program.
+ * Runs a program whose output may be long, and hands it over in pieces as they come. `onText` may throw, which ends the
+ * program.
  * @param files descriptors that the program finds as 3, 4, …
  * @param silence milliseconds without output after which it is killed
  */

@@ -1,4 +1,7 @@
-/** The archive's own files beside its volumes: its key slots and its catalogue. A restore needs none of them while dom0 lives. */
+/**
+ * The archive's own files beside its volumes: its key slots and its catalogue. A restore needs none of them while dom0
+ * lives.
+ */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { OpenArchive } from './open-archive.ts';
 import { fetchSlots, isUsable } from './stored-slots.ts';
@@ -28,6 +31,8 @@ export async function damagedFiles({ client, state, catalogueFault }: OpenArchiv
 
 function noSlot(): SparsebakError {
   return new SparsebakError('integrity', 'the archive has no key slot that could be opened', {
-    hint: 'While this computer has the key, make one with "sparsebak key add": without one, no other computer can open the archive.',
+    hint:
+      'While this computer has the key, make one with "sparsebak key add": without one, no other computer ' +
+      'can open the archive.',
   });
 }

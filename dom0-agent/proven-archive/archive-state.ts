@@ -43,7 +43,10 @@ export class ArchiveState {
     this.content = new ArchiveContent(record);
   }
 
-  /** @throws `config` where this dom0 does not know the archive or may not read its state, `integrity` where that is damaged */
+  /**
+   * @throws `config` where this dom0 does not know the archive or may not read its state, `integrity` where that is
+   * damaged
+   */
   static open(stateDir: string, name: ArchiveName): ArchiveState {
     const folder = archiveFolder(stateDir, name);
     try {
@@ -111,8 +114,8 @@ export class ArchiveState {
   }
 
   /**
-   * Takes the next sequence and session name. Both are durable before they are used: a head signs its session's name, and
-   * of two heads with one name, from a send that failed and the next one, the receiver could show either.
+   * Takes the next sequence and session name. Both are durable before they are used: a head signs its session's name,
+   * and of two heads with one name, from a send that failed and the next one, the receiver could show either.
    * @param newest of the archive, as it was proven
    * @param now in milliseconds since 1970
    */
@@ -183,6 +186,8 @@ function unreadable(folder: string, name: ArchiveName, error: unknown): Sparseba
 
 function ofAnother(folder: string, other: ArchiveName): SparsebakError {
   return new SparsebakError('config', `the state in ${folder} is that of archive "${other}"`, {
-    hint: 'An archive keeps its name: give it that name in the configuration, and the folder in the state and the one at the destination too.',
+    hint:
+      'An archive keeps its name: give it that name in the configuration, and the folder in the state and ' +
+      'the one at the destination too.',
   });
 }

@@ -1,8 +1,8 @@
 /**
- * Whom a volume's file belonged to, and its mode, when it was archived. Heads do not say it, and the file that has the name later may be
- * anybody's: who restores in its place gives the content to those who could read it then, and to nobody else. Kept beside the
- * archive's state; only changes are noted, so what is known of a session is the last note at or before it. What cannot be read
- * counts as not known.
+ * Whom a volume's file belonged to, and its mode, when it was archived. Heads do not say it, and the file that has the
+ * name later may be anybody's: who restores in its place gives the content to those who could read it then, and to
+ * nobody else. Kept beside the archive's state; only changes are noted, so what is known of a session is the last note
+ * at or before it. What cannot be read counts as not known.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

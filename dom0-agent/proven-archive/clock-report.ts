@@ -1,6 +1,6 @@
 /**
- * What is doubtful of this computer's clock, against the newest session of an archive. Of that session dom0 keeps a note, so
- * that `status` can tell without asking the receiver.
+ * What is doubtful of this computer's clock, against the newest session of an archive. Of that session dom0 keeps a
+ * note, so that `status` can tell without asking the receiver.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -70,7 +70,9 @@ export function newestOf(sessions: Iterable<NewestSession>): NewestSession | und
 
 const FILE = 'newest-session';
 
-/** Where the state cannot be written it is not noted: the next send says it again. @param folder of the archive's state */
+/**
+ * Where the state cannot be written it is not noted: the next send says it again. @param folder of the archive's state
+ */
 export function noteNewest(folder: string, newest: NewestSession): void {
   const text = `${newest.session} ${newest.time}\n`;
   try {
@@ -80,7 +82,10 @@ export function noteNewest(folder: string, newest: NewestSession): void {
   }
 }
 
-/** What is doubtful of the clock by what dom0 knows of the archive, without asking the receiver. @param now in milliseconds since 1970 */
+/**
+ * What is doubtful of the clock by what dom0 knows of the archive, without asking the receiver. @param now in
+ * milliseconds since 1970
+ */
 export function localClock(state: ArchiveState, now: number): ClockReport | null {
   const { volumes } = new Pin(state).known.catalogue;
   const newest = volumes

@@ -15,7 +15,10 @@ export function maxIndex(rangeCount: number): number {
 /** Room for an object whose length nobody has proven yet: it grows by doubling, whatever pieces it comes in. */
 const FIRST_ROOM = 64 * 1024;
 
-/** The object's bytes, copied; undefined where it is absent. @throws `integrity` past the cap, `protocol` where it has no end */
+/**
+ * The object's bytes, copied; undefined where it is absent. @throws `integrity` past the cap, `protocol` where it has
+ * no end
+ */
 export async function fetchObject(
   client: ReceiverClient,
   request: Request,

@@ -8,7 +8,9 @@ import type { OpenArchive } from './open-archive.ts';
 import type { ProvenSession } from './proven-reader.ts';
 import { isVolumeError, namingVolume } from './volume-error.ts';
 
-/** Volumes that the catalogue lists, by name; all without names. @throws `not-found` for a name that it does not list */
+/**
+ * Volumes that the catalogue lists, by name; all without names. @throws `not-found` for a name that it does not list
+ */
 export function listedVolumes({ pinned }: OpenArchive, names: readonly string[]): CatalogueVolume[] {
   const active = pinned.catalogue.volumes.filter((volume) => volume.state === 'active');
   if (names.length === 0) return active.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -19,7 +21,10 @@ export function listedVolumes({ pinned }: OpenArchive, names: readonly string[])
   });
 }
 
-/** Names of all sessions of one volume, oldest first, as the receiver lists them. It lists all volumes for it: for one volume a command only. */
+/**
+ * Names of all sessions of one volume, oldest first, as the receiver lists them. It lists all volumes for it: for one
+ * volume a command only.
+ */
 export async function sessionNames({ reader }: OpenArchive, volume: VolumeId): Promise<SessionName[]> {
   return (await reader.volumes()).names(volume);
 }
@@ -52,7 +57,9 @@ export async function findSession(
     if (!isVolumeError(error, archive.client)) throw error;
     const { code, message } = error;
     const { id, name } = volume;
-    const hint = `The session cannot be restored. Others may be whole: restore one with --session: ${newestOf(names, wanted)}.`;
+    const hint =
+      'The session cannot be restored. Others may be whole: restore one with --session: ' +
+      `${newestOf(names, wanted)}.`;
     throw namingVolume(new SparsebakError(code, message, { cause: error }), { id, name, session: wanted, hint });
   }
 }
@@ -113,6 +120,8 @@ export function noSuchSession(name: string, session: SessionName, there: readonl
 /** The signed catalogue lists a session that the receiver does not show. */
 export function newestMissing(name: string, session: string, there: readonly string[]): SparsebakError {
   return new SparsebakError('rollback', `the newest session of ${name}, ${session}, is not in the archive`, {
-    hint: `The backup VM lost it or withholds it. Older ones can be restored with --session: ${newestOf(there, session)}.`,
+    hint:
+      'The backup VM lost it or withholds it. Older ones can be restored with --session: ' +
+      `${newestOf(there, session)}.`,
   });
 }

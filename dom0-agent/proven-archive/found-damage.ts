@@ -1,7 +1,7 @@
 /**
- * What verify or a read-back found damaged in a volume's newest session, for the next send to send anew: the receiver's own
- * checksums may know nothing of it. Kept beside the archive's state. It holds for that session alone, since the next one is sent
- * over it; what cannot be read counts as nothing, and the next verify finds it again.
+ * What verify or a read-back found damaged in a volume's newest session, for the next send to send anew: the receiver's
+ * own checksums may know nothing of it. Kept beside the archive's state. It holds for that session alone, since the
+ * next one is sent over it; what cannot be read counts as nothing, and the next verify finds it again.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

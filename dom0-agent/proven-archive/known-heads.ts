@@ -1,6 +1,7 @@
 /**
- * What was proven of sessions once, so that a listing of ten thousand need not prove them all again. It serves for showing
- * alone: whatever is restored, verified or sent over proves its head anew. Losing the file costs a slow listing.
+ * What was proven of sessions once, so that a listing of ten thousand need not prove them all again. It serves for
+ * showing alone: whatever is restored, verified or sent over proves its head anew. Losing the file costs a slow
+ * listing.
  */
 import { readFileSync } from 'node:fs';
 import { hash } from 'node:crypto';

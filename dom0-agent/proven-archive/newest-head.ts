@@ -29,8 +29,10 @@ export function newestHeadLost(
   fault: SparsebakError,
 ): SparsebakError {
   const hint =
-    `It is the volume's newest session: nothing can be sent over it, and nothing older of the volume is pruned. If the file volumes/${id}/${session}/head ` +
-    "is lost for good, move that session's folder out of the archive and send with --accept-rollback: older sessions stay what they are.";
+    `It is the volume's newest session: nothing can be sent over it, and nothing older of the volume is pruned. ` +
+    `If the file volumes/${id}/${session}/head ` +
+    "is lost for good, move that session's folder out of the archive and send with --accept-rollback: older " +
+    'sessions stay what they are.';
   const { code, message } = fault;
   const bare = new SparsebakError(code, message, { cause: fault });
   return namingVolume(bare, { id, name, session: session ?? undefined, hint });

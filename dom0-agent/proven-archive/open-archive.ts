@@ -27,7 +27,9 @@ export interface OpenArchive {
   readonly rules: ReceiverRules;
   /** The user takes the archive as it is, whatever the pin says. */
   readonly acceptRollback: boolean;
-  /** What is wrong with the archive's own catalogue, where it was not put back; `pinned` is then what this dom0 knows. */
+  /**
+   * What is wrong with the archive's own catalogue, where it was not put back; `pinned` is then what this dom0 knows.
+   */
   readonly catalogueFault: SparsebakError | undefined;
 }
 
@@ -64,8 +66,8 @@ export async function connect(
 
 /**
  * @param connecting a call that was begun already, while other things were done
- * @throws `not-found`, `rollback`, `integrity`, `refused` where the receiver does not grant the purpose, and whatever the
- * connection fails with
+ * @throws `not-found`, `rollback`, `integrity`, `refused` where the receiver does not grant the purpose, and whatever
+ *   the connection fails with
  */
 export async function openArchive(
   archive: ArchiveConfig,
@@ -106,7 +108,9 @@ function refuseUngranted({ grant, destination }: ReceiverClient, purpose: Purpos
     'refused',
     `${destination}: this connection may not ${verb}: the receiver's side limits it to the grant "${grant}"`,
     {
-      hint: 'Do it on the receiver\'s computer (see "sparsebak-receiver --help"), or allow it there: --grant in its service or forced command.',
+      hint:
+        'Do it on the receiver\'s computer (see "sparsebak-receiver --help"), or allow it there: --grant in ' +
+        'its service or forced command.',
     },
   );
 }
@@ -134,7 +138,8 @@ async function openKnown(client: ReceiverClient, archive: ArchiveConfig, lockWai
     if (!(error instanceof SparsebakError) || error.code !== 'not-found') throw error;
     throw new SparsebakError('rollback', `${client.destination} does not have the archive "${archive.name}"`, {
       hint:
-        'Look whether the destination or the backup disk is the right one. If an empty disk took the place of a lost one, ' +
+        'Look whether the destination or the backup disk is the right one. If an empty disk took the place of a ' +
+        'lost one, ' +
         '"sparsebak init" makes a new archive of that name, and keeps what this computer knows of the old one.',
       cause: error,
     });

@@ -5,7 +5,8 @@ import type { Succession } from './succession.ts';
 
 /** What to do when the archive is not as this dom0 knows it. */
 export const ROLLBACK_HINT =
-  'If you restored the backup disk from a copy, send with --accept-rollback; otherwise do not trust the backup VM until you know why.';
+  'If you restored the backup disk from a copy, send with --accept-rollback; otherwise do not trust the backup ' +
+  'VM until you know why.';
 
 export function rolledBack(shown: number, known: number): SparsebakError {
   return new SparsebakError(
@@ -29,12 +30,15 @@ export function forked(
       : `it took over from ${by(after.writer)} at catalogue ${after.sequence}`;
   return new SparsebakError(
     'fork',
-    `two computers wrote to this archive: this computer knows catalogue ${known.sequence}, written by ${by(known.writer)}; ` +
+    'two computers wrote to this archive: this computer knows catalogue ' +
+      `${known.sequence}, written by ${by(known.writer)}; ` +
       `the archive shows catalogue ${shown.sequence}, written by ${by(shown.writer)}, and ${left}`,
     {
       hint:
-        'Compare what "sparsebak key list" shows on both computers. If the other computer is to go on, run "sparsebak key unlock --again" here; ' +
-        'if this one is, "sparsebak adopt --accept-rollback". If only one computer ever wrote, do not trust the backup VM.',
+        'Compare what "sparsebak key list" shows on both computers. If the other computer is to go on, run ' +
+        '"sparsebak key unlock --again" here; ' +
+        'if this one is, "sparsebak adopt --accept-rollback". If only one computer ever wrote, do not trust the ' +
+        'backup VM.',
     },
   );
 }
@@ -45,7 +49,9 @@ export function pinLost(): SparsebakError {
     'rollback',
     'this computer lost its own catalogue of this archive: a rollback could not be told',
     {
-      hint: 'See "sparsebak-receiver list" in the backup VM for what there is; if nothing is missing, send with --accept-rollback.',
+      hint:
+        'See "sparsebak-receiver list" in the backup VM for what there is; if nothing is missing, send with ' +
+        '--accept-rollback.',
     },
   );
 }
@@ -58,7 +64,8 @@ export function catalogueDamaged(fault: SparsebakError, puts: boolean): Sparseba
   return new SparsebakError('integrity', `the archive's catalogue is damaged or missing: ${fault.message}`, {
     hint: puts
       ? 'The next "sparsebak send" puts it back, from the copy that this computer has.'
-      : 'The next "sparsebak send" of the computer that writes to the archive puts it back. If that one is gone, put back an earlier one that the backup VM kept: see docs/damage.md.',
+      : 'The next "sparsebak send" of the computer that writes to the archive puts it back. If that one is ' +
+        'gone, put back an earlier one that the backup VM kept: see docs/damage.md.',
     cause: fault,
   });
 }

@@ -1,7 +1,7 @@
 /**
  * The pin: the catalogue that dom0 keeps itself, `current` and at most one `next`. The archive must show exactly one of
- * them, or one that was made over them (succession.ts). `next` is durable here before it is sent, and is put again byte for byte
- * until it was answered.
+ * them, or one that was made over them (succession.ts). `next` is durable here before it is sent, and is put again byte
+ * for byte until it was answered.
  */
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,9 @@ export interface Pinned {
 }
 
 export interface PinCheck {
-  /** Whether a `next` is brought to its end. Only the holder of the archive's lock may: for others the pin is to read. */
+  /**
+   * Whether a `next` is brought to its end. Only the holder of the archive's lock may: for others the pin is to read.
+   */
   readonly settles: boolean;
   /** Take what is there when it is older than the pin. */
   readonly acceptRollback: boolean;
@@ -33,7 +35,9 @@ export interface PinCheck {
 
 export interface Checked {
   readonly pinned: Pinned;
-  /** The archive's own catalogue is damaged or missing, so that the pin stands alone; `repaired` where it was put back. */
+  /**
+   * The archive's own catalogue is damaged or missing, so that the pin stands alone; `repaired` where it was put back.
+   */
   readonly damaged?: { readonly fault: SparsebakError; readonly repaired: boolean };
 }
 
@@ -61,7 +65,8 @@ export class Pin {
 
   /**
    * Compares the archive with the pin. A catalogue that another dom0 made over it is taken.
-   * @throws `rollback` for an older one, `fork` for one of another line, `integrity` where there is neither a pin nor a catalogue
+   * @throws `rollback` for an older one, `fork` for one of another line, `integrity` where there is neither a pin nor a
+   *   catalogue
    */
   async check(client: ReceiverClient, { settles, acceptRollback, acceptFork }: PinCheck): Promise<Checked> {
     const bytes = await fetchCatalogue(client);
@@ -101,7 +106,8 @@ export class Pin {
   }
 
   /**
-   * What cannot be read is no other computer's catalogue, so the writer puts its own back; who only reads has its pin all the same.
+   * What cannot be read is no other computer's catalogue, so the writer puts its own back; who only reads has its pin
+   * all the same.
    * @param there the hash of what the archive shows
    */
   async #withoutCatalogue(

@@ -1,6 +1,6 @@
 /**
- * When each volume was last proven to be restorable: a session read and proven as a whole, or a sample of it. Kept beside
- * the archive's state, for people; nothing is decided by it, so what cannot be read counts as nothing.
+ * When each volume was last proven to be restorable: a session read and proven as a whole, or a sample of it. Kept
+ * beside the archive's state, for people; nothing is decided by it, so what cannot be read counts as nothing.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +35,10 @@ export function noteProof(folder: string, volume: VolumeId, kind: keyof VolumePr
   noteProofs(folder, kind, new Map([[volume, found]]));
 }
 
-/** Those of many volumes in one write. Where the state cannot be written they are not noted: what proved them is worth more. */
+/**
+ * Those of many volumes in one write. Where the state cannot be written they are not noted: what proved them is worth
+ * more.
+ */
 export function noteProofs(folder: string, kind: keyof VolumeProofs, found: ReadonlyMap<VolumeId, Proof>): void {
   if (found.size === 0) return;
   const volumes = readProofs(folder);

@@ -142,8 +142,8 @@ export class ProvenReader {
   }
 
   /**
-   * The index of a session. One that is lost or damaged is made again from the session's pages: all of them together must have
-   * the hash that the head signs.
+   * The index of a session. One that is lost or damaged is made again from the session's pages: all of them together
+   * must have the hash that the head signs.
    * @throws `integrity`
    */
   async index(session: ProvenSession): Promise<SessionIndex> {

@@ -1,7 +1,8 @@
 /**
- * An index that is lost or damaged, made again from the session's pages: all of them together must have the hash that the head signs.
- * A range that became all zeros has no page of its own, so the receiver gives that of an older session. Such a range is told by its
- * chunks: where none of them holds anything, it has the zero hash (docs/format.md, section 2).
+ * An index that is lost or damaged, made again from the session's pages: all of them together must have the hash that
+ * the head signs. A range that became all zeros has no page of its own, so the receiver gives that of an older session.
+ * Such a range is told by its chunks: where none of them holds anything, it has the zero hash (docs/format.md, section
+ * 2).
  */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
 import { isIntegrity, SparsebakError } from '../../shared/errors.ts';

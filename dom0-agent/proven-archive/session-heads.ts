@@ -1,6 +1,6 @@
 /**
- * The heads of any number of a volume's sessions, asked for many at a time. Those that prove nothing are counted, and the first of
- * them named: a receiver may make up sessions by the ten thousand.
+ * The heads of any number of a volume's sessions, asked for many at a time. Those that prove nothing are counted, and
+ * the first of them named: a receiver may make up sessions by the ten thousand.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';

@@ -1,6 +1,6 @@
 /**
- * What dom0 knows of an archive, its key among that, moved out of the way: never destroyed, so that a receiver which only pretends
- * that the archive is gone, or forked, costs nothing that could not be put back.
+ * What dom0 knows of an archive, its key among that, moved out of the way: never destroyed, so that a receiver which
+ * only pretends that the archive is gone, or forked, costs nothing that could not be put back.
  */
 import { existsSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';

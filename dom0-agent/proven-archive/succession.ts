@@ -1,7 +1,8 @@
 /**
- * Which catalogue may follow which (docs/format.md, section 8). Each dom0 writes one line of catalogues: its sequences are burned
- * before use, and it refuses to write over anything but its own last one. `adopt` begins the next writer's line, and records where
- * the one before ended. A fork, two lines that both go on from one catalogue, shows in these records.
+ * Which catalogue may follow which (docs/format.md, section 8). Each dom0 writes one line of catalogues: its sequences
+ * are burned before use, and it refuses to write over anything but its own last one. `adopt` begins the next writer's
+ * line, and records where the one before ended. A fork, two lines that both go on from one catalogue, shows in these
+ * records.
  */
 import type { Adoption, Catalogue } from '../content/catalogue.ts';
 import { MAX_ADOPTIONS } from '../content/catalogue.ts';

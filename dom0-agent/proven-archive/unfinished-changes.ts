@@ -1,7 +1,8 @@
 /**
- * What the catalogue says already and the rest may not follow yet: volumes that were deleted, renamed, or whose tags changed what is
- * protected. Noted before the catalogue is put, and struck out when all of it is done, so that whoever comes next knows
- * what to look at again. The note says where to look, never what to do: that is the catalogue's to say.
+ * What the catalogue says already and the rest may not follow yet: volumes that were deleted, renamed, or whose tags
+ * changed what is protected. Noted before the catalogue is put, and struck out when all of it is done, so that whoever
+ * comes next knows what to look at again. The note says where to look, never what to do: that is the catalogue's to
+ * say.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

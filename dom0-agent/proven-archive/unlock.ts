@@ -1,6 +1,6 @@
 /**
- * From a passphrase or a recovery key to the archive's key, by slots that the receiver may have made up. Each passphrase slot costs up
- * to a second and 256 MiB, so more than two are tried only if the user says so.
+ * From a passphrase or a recovery key to the archive's key, by slots that the receiver may have made up. Each
+ * passphrase slot costs up to a second and 256 MiB, so more than two are tried only if the user says so.
  */
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
@@ -21,7 +21,10 @@ export interface Unlocking {
   readonly allowMore: (tried: readonly string[], left: readonly string[]) => Promise<void>;
 }
 
-/** @throws `wrong-passphrase`, `integrity` where no slot can be tried or it is another archive's, `usage` for a slot that is not there */
+/**
+ * @throws `wrong-passphrase`, `integrity` where no slot can be tried or it is another archive's, `usage` for a slot
+ * that is not there
+ */
 export async function unlockedRecord(slots: readonly StoredSlot[], unlocking: Unlocking): Promise<WrappedRecord> {
   const { secret, archive, allowMore } = unlocking;
   const fitting = fittingSlots(slots, unlocking);
@@ -63,7 +66,9 @@ function fittingSlots(
   const damaged = wanted.flatMap((slot) => (isUsable(slot) ? [] : [slot.fault.message]));
   if (damaged.length > 0) {
     throw new SparsebakError('integrity', damaged.join('; '), {
-      hint: 'Use another slot; or put a copy of this one back, which the backup VM keeps for a while: see docs/damage.md.',
+      hint:
+        'Use another slot; or put a copy of this one back, which the backup VM keeps for a while: see ' +
+        'docs/damage.md.',
     });
   }
   if (slots.length === 0) {
@@ -84,7 +89,9 @@ function ofArchive(record: WrappedRecord, { name: slot }: UsableSlot, archive: A
     'integrity',
     `key slot "${slot}" is that of archive "${record.name}", which was shown in the place of "${archive}"`,
     {
-      hint: `If you renamed the archive's folder in the backup VM, give it its old name back. Otherwise do not trust the backup VM.`,
+      hint:
+        `If you renamed the archive's folder in the backup VM, give it its old name back. Otherwise do not ` +
+        'trust the backup VM.',
     },
   );
 }

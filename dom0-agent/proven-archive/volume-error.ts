@@ -1,6 +1,6 @@
 /**
- * What is wrong with one volume's content: told by the user's name for the volume, with the session and the next step. It is that
- * volume's result, and stops no other volume.
+ * What is wrong with one volume's content: told by the user's name for the volume, with the session and the next step.
+ * It is that volume's result, and stops no other volume.
  */
 import { SparsebakError, asSparsebakError, type ErrorCode } from '../../shared/errors.ts';
 import type { ReceiverClient } from '../link/client.ts';

@@ -1,4 +1,6 @@
-/** Which sessions `verify` reads, and those of which nothing can be read: no head proves them, or they are not there. */
+/**
+ * Which sessions `verify` reads, and those of which nothing can be read: no head proves them, or they are not there.
+ */
 import { isSessionName, type SessionName } from '../../shared/archive/names.ts';
 import { reportOf, type ErrorReport, type SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
@@ -40,7 +42,10 @@ export interface Choice {
   readonly allSessions?: boolean;
 }
 
-/** @throws `usage` for a name that is no session's, `not-found` where a named volume, or every volume, has no such session */
+/**
+ * @throws `usage` for a name that is no session's, `not-found` where a named volume, or every volume, has no such
+ * session
+ */
 export function volumesToVerify(
   archive: OpenArchive,
   stored: Listing,
@@ -68,7 +73,9 @@ export type SessionToVerify =
   | { readonly kind: 'proven'; readonly session: ProvenSession }
   | { readonly kind: 'failed'; readonly row: VerifiedSession };
 
-/** The sessions of a volume, each with its head proven, and then those that have none. @throws what ends the connection */
+/**
+ * The sessions of a volume, each with its head proven, and then those that have none. @throws what ends the connection
+ */
 export async function* sessionsToVerify(
   archive: OpenArchive,
   stored: Listing,
@@ -119,7 +126,8 @@ function* unprovenRows(
 
 /** What to do about a session that cannot be read. */
 export const SEE_CHECK =
-  'Other sessions and volumes may be whole, as the table says. "sparsebak-receiver check" and "scrub" in the backup VM tell what is lost there.';
+  'Other sessions and volumes may be whole, as the table says. "sparsebak-receiver check" and "scrub" in the ' +
+  'backup VM tell what is lost there.';
 
 export function failedRow(name: string, session: string, error: SparsebakError): VerifiedSession {
   return { name, session, chunks: 0, bytes: 0, badChunks: 0, bad: [], error: reportOf(error) };

@@ -1,4 +1,6 @@
-/** A block device to restore to: written in place, so it must be unused, and what was there is gone with the first byte. */
+/**
+ * A block device to restore to: written in place, so it must be unused, and what was there is gone with the first byte.
+ */
 import { constants, writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';

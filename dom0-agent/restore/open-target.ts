@@ -24,7 +24,9 @@ export interface TargetRequest {
   readonly bytesIn?: (block: number) => Promise<number>;
 }
 
-/** @throws `usage` for what is no path to a file; `target` where it exists, is in use or too small, or cannot be written */
+/**
+ * @throws `usage` for what is no path to a file; `target` where it exists, is in use or too small, or cannot be written
+ */
 export async function openTarget(request: TargetRequest): Promise<Target> {
   const { path, own, bytesIn } = request;
   if (path === '-') {

@@ -29,7 +29,8 @@ export async function restore(session: ProvenSession, target: Target, services: 
 }
 
 const HINT =
-  'Nothing was left at the target. "sparsebak verify --all-sessions" tells which sessions are whole: restore one of them with --session.';
+  'Nothing was left at the target. "sparsebak verify --all-sessions" tells which sessions are whole: restore ' +
+  'one of them with --session.';
 
 /** What is wrong with the archive, by the user's name for the volume. */
 function explained(error: SparsebakError, { volume: id, head: { name, session } }: ProvenSession): SparsebakError {
@@ -40,7 +41,8 @@ function damaged({ head }: ProvenSession, { bad, badChunks }: ReadResult): Spars
   const [first] = bad;
   return new SparsebakError(
     'integrity',
-    `session ${head.session} of ${head.name} cannot be restored: ${first?.reason ?? 'damaged'} (chunk at ${first?.address ?? 0}${badChunks > 1 ? `, and ${badChunks - 1} more` : ''})`,
+    `session ${head.session} of ${head.name} cannot be restored: ${first?.reason ?? 'damaged'} (chunk at ` +
+      `${first?.address ?? 0}${badChunks > 1 ? `, and ${badChunks - 1} more` : ''})`,
     { hint: HINT },
   );
 }

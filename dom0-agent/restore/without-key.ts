@@ -1,6 +1,7 @@
 /**
- * A plain archive's volume without the archive's key: heads are read and not believed, chunks are decompressed within their
- * length and compared with nothing. It shares no code path with a real restore, so no switch there can turn proof off.
+ * A plain archive's volume without the archive's key: heads are read and not believed, chunks are decompressed within
+ * their length and compared with nothing. It shares no code path with a real restore, so no switch there can turn proof
+ * off.
  */
 import { openSync, closeSync, writeSync } from 'node:fs';
 import { CHUNKS_PER_RANGE, Geometry } from '../../shared/archive/address.ts';
@@ -54,7 +55,10 @@ interface Found {
   readonly head: Head;
 }
 
-/** @throws `usage` for an encrypted archive; `not-found` for an unknown volume; `integrity` for what cannot be read; `target` */
+/**
+ * @throws `usage` for an encrypted archive; `not-found` for an unknown volume; `integrity` for what cannot be read;
+ * `target`
+ */
 export async function restoreUnauthenticated(
   client: ReceiverClient,
   request: UnauthenticatedRequest,

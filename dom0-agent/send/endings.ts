@@ -1,6 +1,7 @@
 /**
- * How the volumes of a send ended, noted in dom0's state for some of them at a time. Until that is done the state says that the end of
- * their sends is not known, and after a crash each is settled as any other is: by the receiver's newest head.
+ * How the volumes of a send ended, noted in dom0's state for some of them at a time. Until that is done the state says
+ * that the end of their sends is not known, and after a crash each is settled as any other is: by the receiver's newest
+ * head.
  */
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
 import { ended, settled, type Ending, type SendRef } from '../capture/conclude.ts';

@@ -1,6 +1,6 @@
 /**
- * The base of a volume's send, and what of it is damaged: what can be put right is, and what cannot be believed is sent anew.
- * What a cut-off send left to the base below its checkpoint must be there, or it begins anew.
+ * The base of a volume's send, and what of it is damaged: what can be put right is, and what cannot be believed is sent
+ * anew. What a cut-off send left to the base below its checkpoint must be there, or it begins anew.
  */
 import type { Geometry } from '../../shared/archive/address.ts';
 import { isIntegrity, SparsebakError } from '../../shared/errors.ts';
@@ -44,8 +44,8 @@ export async function openBase(
 }
 
 /**
- * Ranges that verify or the read-back found damaged in the base, whatever the receiver knows of them. They are read again: a disk
- * that was away for a moment, or what was repaired since, costs no send of everything.
+ * Ranges that verify or the read-back found damaged in the base, whatever the receiver knows of them. They are read
+ * again: a disk that was away for a moment, or what was repaired since, costs no send of everything.
  */
 async function foundBefore(
   context: SendContext,
@@ -101,7 +101,10 @@ function everyRange({ rangeCount }: Geometry): ReadonlySet<number> {
   return new Set(Array.from({ length: rangeCount }, (_, range) => range));
 }
 
-/** What the receiver's scrub found is offered again, where the snapshot still has it; the send goes on whatever comes of it. */
+/**
+ * What the receiver's scrub found is offered again, where the snapshot still has it; the send goes on whatever comes of
+ * it.
+ */
 async function repairKnown(
   { archive, workers, signal, log, repairs: budget }: SendContext,
   name: string,

@@ -1,6 +1,6 @@
 /**
- * What a send of a volume reads: the delta is held against a sample of the base, and where it cannot be believed everything that
- * is mapped is looked at.
+ * What a send of a volume reads: the delta is held against a sample of the base, and where it cannot be believed
+ * everything that is mapped is looked at.
  */
 import { Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';

@@ -1,6 +1,6 @@
 /**
- * Whose turn it is to be read back, and from where: a send reads no more than its budget, shared by all of its volumes. Kept beside the
- * archive's state. What cannot be read counts as nothing: all volumes then begin anew.
+ * Whose turn it is to be read back, and from where: a send reads no more than its budget, shared by all of its volumes.
+ * Kept beside the archive's state. What cannot be read counts as nothing: all volumes then begin anew.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,7 +49,10 @@ export class ReadBackTurns {
     this.#kept = read(this.#file);
   }
 
-  /** The volumes with their turns, those first that waited longest. Where there are more than chunks in the budget, some have none. */
+  /**
+   * The volumes with their turns, those first that waited longest. Where there are more than chunks in the budget, some
+   * have none.
+   */
   inOrder<T extends { readonly volume: VolumeId }>(
     volumes: readonly T[],
   ): { readonly volume: T; readonly turn: Turn }[] {

@@ -1,7 +1,8 @@
 /**
- * After a send some of each volume is read back through the receiver and proven, whether it changed or not: a backup that cannot be
- * read is found at once, and not when it is needed. Of what was just sent some chunks are drawn by chance. Of all else each volume has
- * its turn (read-back-turns.ts): a few chunks a send, from where the last send stopped, so that in time all of it was read.
+ * After a send some of each volume is read back through the receiver and proven, whether it changed or not: a backup
+ * that cannot be read is found at once, and not when it is needed. Of what was just sent some chunks are drawn by
+ * chance. Of all else each volume has its turn (read-back-turns.ts): a few chunks a send, from where the last send
+ * stopped, so that in time all of it was read.
  */
 import { randomInt } from 'node:crypto';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
@@ -101,7 +102,9 @@ async function readBack(context: SendContext, what: ToReadBack, turn: Turn): Pro
       return { chunks: 0 };
     }
     const { message } = caught;
-    const hint = `Run "sparsebak verify ${name}", and "sparsebak-receiver scrub" in the backup VM. What is damaged the next send sends anew.`;
+    const hint =
+      'Run "sparsebak verify ' +
+      `${name}", and "sparsebak-receiver scrub" in the backup VM. What is damaged the next send sends anew.`;
     const error = new SparsebakError('integrity', `${proves} cannot be read back: ${message}`, { cause: caught });
     return { chunks: 0, error: namingVolume(error, { id: volume, name, session: of, hint }) };
   }

@@ -1,6 +1,6 @@
 /**
- * How much of a send goes into repairing what the receiver says is damaged: its word alone must not keep dom0 reading for hours. What
- * is left over the next send goes on with.
+ * How much of a send goes into repairing what the receiver says is damaged: its word alone must not keep dom0 reading
+ * for hours. What is left over the next send goes on with.
  */
 
 /** Chunks and pages. */

@@ -1,7 +1,7 @@
 /**
- * Damage that the receiver knows of is put right before a volume is sent: chunks and pages of its newest session are made
- * again from the snapshot, where that still holds what the session signs. What it holds no more is lost to the sessions
- * that show it. A lost page's range is sent anew as a whole, so that the new session is sound.
+ * Damage that the receiver knows of is put right before a volume is sent: chunks and pages of its newest session are
+ * made again from the snapshot, where that still holds what the session signs. What it holds no more is lost to the
+ * sessions that show it. A lost page's range is sent anew as a whole, so that the new session is sound.
  */
 import { randomInt } from 'node:crypto';
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';

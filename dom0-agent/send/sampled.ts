@@ -9,7 +9,9 @@ import { PageIndex } from '../content/page-index.ts';
 import type { ProvenSession } from '../proven-archive/proven-reader.ts';
 import type { VolumeContent, VolumeServices } from './volume-content.ts';
 
-/** What came of it; `lost`: ranges of the sample whose page the archive has lost, so that nothing can be said of them. */
+/**
+ * What came of it; `lost`: ranges of the sample whose page the archive has lost, so that nothing can be said of them.
+ */
 export interface SampleResult {
   readonly agrees: boolean;
   readonly lost: readonly number[];

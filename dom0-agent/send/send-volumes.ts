@@ -217,8 +217,9 @@ function isListed({ request }: PlannedVolume, heads: readonly NewHead[]): boolea
 }
 
 /**
- * Ends a send that failed. The receiver may have committed it all the same (it failed after its rename, or lied), so its
- * newest head decides, as after a crash. While that is not known the pending entry stays, and the next run asks again.
+ * Ends a send that failed. The receiver may have committed it all the same (it failed after its rename, or lied), so
+ * its newest head decides, as after a crash. While that is not known the pending entry stays, and the next run asks
+ * again.
  * @returns the head, where it was committed
  */
 async function giveUp(
@@ -255,7 +256,9 @@ function ownerships(
   return found;
 }
 
-/** All volumes of all pools are snapshotted before the first byte is read. One pool's failure does not stop the others. */
+/**
+ * All volumes of all pools are snapshotted before the first byte is read. One pool's failure does not stop the others.
+ */
 async function begin(planned: readonly PlannedVolume[], options: SendOptions): Promise<Map<string, SendStart>> {
   const starts = new Map<string, SendStart>();
   for (const pool of new Set(planned.map((plan) => plan.pool))) {

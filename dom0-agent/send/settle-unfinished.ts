@@ -69,7 +69,8 @@ export async function settleUnfinished(context: SendContext, pools: readonly Poo
 function unfinishedFault({ volume, pending }: Unfinished, error: unknown): SparsebakError {
   const { volumeId: id, session } = pending;
   const hint =
-    'How its last send ended cannot be told, so it is not sent. "sparsebak verify" and "sparsebak-receiver check" tell what is damaged.';
+    'How its last send ended cannot be told, so it is not sent. "sparsebak verify" and "sparsebak-receiver ' +
+    'check" tell what is damaged.';
   return namingVolume(error, { id, name: volume, session, hint });
 }
 

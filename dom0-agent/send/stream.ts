@@ -108,7 +108,8 @@ class BaseFaults {
     const error = new SparsebakError(code, `${message}${more}; what that affects was sent again`, {
       cause: this.#first,
     });
-    const hint = `The newest session is whole again. "sparsebak verify ${name} --all-sessions" tells which older ones are.`;
+    const hint =
+      'The newest session is whole again. "sparsebak verify ' + `${name} --all-sessions" tells which older ones are.`;
     return namingVolume(error, { id: pending.volumeId, name, session: base?.head.session, hint });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What the archive holds of each volume against what the catalogue says it must: the base of the next send. A volume whose newest
- * session is damaged, missing or another is not sent, and stops no other volume.
+ * What the archive holds of each volume against what the catalogue says it must: the base of the next send. A volume
+ * whose newest session is damaged, missing or another is not sent, and stops no other volume.
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
@@ -35,7 +35,8 @@ export async function standingOf(archive: OpenArchive, entry: CatalogueVolume, s
 
 /**
  * The newest session of a volume, proven to be the one that the catalogue lists.
- * @throws `rollback` where the archive shows another newest session (older, newer or none) and the user does not accept it
+ * @throws `rollback` where the archive shows another newest session (older, newer or none) and the user does not accept
+ *   it
  */
 async function provenBase(archive: OpenArchive, entry: CatalogueVolume, stored: Listing): Promise<Base> {
   const newest = stored.get(entry.id)?.at(-1)?.session;
@@ -52,7 +53,8 @@ async function provenBase(archive: OpenArchive, entry: CatalogueVolume, stored: 
 function otherNewest(entry: CatalogueVolume, newest: string | undefined): SparsebakError {
   return new SparsebakError(
     'rollback',
-    `the newest session of ${entry.name} in the archive is ${newest ?? 'none'}, but it must be ${entry.session ?? 'none'}`,
+    'the newest session of ' +
+      `${entry.name} in the archive is ${newest ?? 'none'}, but it must be ${entry.session ?? 'none'}`,
     { hint: ROLLBACK_HINT },
   );
 }

@@ -40,8 +40,8 @@ export async function deviceHistory(number: string): Promise<string> {
 }
 
 /**
- * Opens a device so that nothing can be mounted from it until it is closed. Fails if something holds it already: a mount, swap,
- * a volume group, an array, an encrypted device above it, also through one of its partitions.
+ * Opens a device so that nothing can be mounted from it until it is closed. Fails if something holds it already: a
+ * mount, swap, a volume group, an array, an encrypted device above it, also through one of its partitions.
  */
 export async function openExclusively(path: string): Promise<FileHandle | 'in use'> {
   try {

@@ -20,9 +20,9 @@ export type Cloned =
   { readonly kind: 'cloned' } | { readonly kind: 'refused' } | { readonly kind: 'failed'; readonly error: unknown };
 
 /**
- * Clones all, in the order's spirit at the same time. Btrfs shares blocks only between files that are both NOCOW or both not (be it
- * by their own attribute, their folder's, or the mount option), and the attribute can be set only while a file is empty; so
- * those that it refuses are tried again with the attribute, and again without.
+ * Clones all, in the order's spirit at the same time. Btrfs shares blocks only between files that are both NOCOW or
+ * both not (be it by their own attribute, their folder's, or the mount option), and the attribute can be set only while
+ * a file is empty; so those that it refuses are tried again with the attribute, and again without.
  */
 export async function cloneAll(jobs: readonly CloneJob[]): Promise<Cloned[]> {
   const results = await Promise.all(jobs.map((job) => clone(job, constants.COPYFILE_EXCL)));

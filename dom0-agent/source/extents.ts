@@ -1,8 +1,9 @@
 /**
  * Lists of a file's extents, and what two of them say about where two files differ.
  *
- * Two files of one file system that refer to the same place on disk have the same bytes there, since both keep it allocated
- * and neither is written in place. So equal physical addresses are proof of equality; everything else counts as changed.
+ * Two files of one file system that refer to the same place on disk have the same bytes there, since both keep it
+ * allocated and neither is written in place. So equal physical addresses are proof of equality; everything else counts
+ * as changed.
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import { RangeList } from './byte-ranges.ts';
@@ -17,9 +18,10 @@ export interface ExtentSink {
 /**
  * In place of an address: what lies here may differ from anything, even from a record that looks the same.
  *
- * Compressed extents of Btrfs are such. Their address is that of the compressed bytes plus the offset in the uncompressed ones,
- * which says nothing for certain: a neighbour that is written later can lie at just that address, and the kernel then even
- * joins the two into one record. Two files with different content get one and the same listing that way.
+ * Compressed extents of Btrfs are such. Their address is that of the compressed bytes plus the offset in the
+ * uncompressed ones, which says nothing for certain: a neighbour that is written later can lie at just that address,
+ * and the kernel then even joins the two into one record. Two files with different content get one and the same listing
+ * that way.
  */
 export const DOUBTFUL = -1;
 
@@ -135,7 +137,9 @@ export class Agreement implements ExtentSink {
   }
 }
 
-/** Where the two may differ: everywhere but where both have nothing, or the same place on disk. In one pass over both. */
+/**
+ * Where the two may differ: everywhere but where both have nothing, or the same place on disk. In one pass over both.
+ */
 export function changedRanges(older: ExtentList, newer: ExtentList): ByteRange[] {
   const ranges = new RangeList();
   let i = 0;

@@ -9,8 +9,8 @@ export interface FileSystem {
 }
 
 /**
- * The UUID comes from the superblock. What statfs(2) tells is no substitute: XFS derives it from the device number, which may be
- * another after a restart.
+ * The UUID comes from the superblock. What statfs(2) tells is no substitute: XFS derives it from the device number,
+ * which may be another after a restart.
  */
 export async function fileSystemOf(folder: string): Promise<FileSystem> {
   const text = await runProgram('findmnt', ['--noheadings', '--raw', '--output=UUID,FSTYPE', '--target', folder]);

@@ -12,8 +12,8 @@ export async function findUse(folder: Held, name: string, file: FileIdentity): P
 }
 
 /**
- * What Qubes does with the volume of this name, be the file there or not: a running qube writes to the file beside it, which takes its
- * place when the qube stops, and so does an import's when that ends.
+ * What Qubes does with the volume of this name, be the file there or not: a running qube writes to the file beside it,
+ * which takes its place when the qube stops, and so does an import's when that ends.
  */
 export function findQubesUse(folder: Held, name: string): string | undefined {
   const dirty = dirtyName(name);

@@ -147,7 +147,8 @@ async function judge(pool: OpenPool, name: string): Promise<Judgement> {
   }
   if (!(await isRunning(pool, name))) return { kind: 'missing' };
   const reason =
-    'its qube runs and writes to its only file: stop the qube, or use a pool of type "reflink", which captures it as it is';
+    'its qube runs and writes to its only file: stop the qube, or use a pool of type "reflink", which captures ' +
+    'it as it is';
   return { kind: 'left out', reason };
 }
 

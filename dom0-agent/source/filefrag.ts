@@ -8,9 +8,9 @@
  *        1:     4096..    8191:     106496..    110591:   4096:     102400: last,shared,eof
  *     /proc/self/fd/3: 2 extents found
  *
- * Exactly this is taken, and everything else refused: a listing that is wrong would be lost data, one that is refused only
- * time. filefrag falls back to another call where the first fails half-way, and the end line then doesn't fit; a listing
- * without any extent that stands for a file with blocks is that, too.
+ * Exactly this is taken, and everything else refused: a listing that is wrong would be lost data, one that is refused
+ * only time. filefrag falls back to another call where the first fails half-way, and the end line then doesn't fit; a
+ * listing without any extent that stands for a file with blocks is that, too.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -130,7 +130,9 @@ function strange(line: string, where: string): SparsebakError {
   return new SparsebakError('source', `filefrag: unexpected output ${where}: ${JSON.stringify(line.slice(0, 200))}`);
 }
 
-/** The extents of open files, each read twice in turn (a, b, a, b); nothing if a file's two readings are not the same. */
+/**
+ * The extents of open files, each read twice in turn (a, b, a, b); nothing if a file's two readings are not the same.
+ */
 export async function readExtentsTwice(handles: readonly FileHandle[]): Promise<ExtentList[] | undefined> {
   const [extents] = await readGroupsTwice([handles]);
   return extents;

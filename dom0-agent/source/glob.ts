@@ -1,7 +1,7 @@
 /**
- * Patterns for volume names. `*` and `?` stop at a slash, `**` as a whole part of a path stands for any number of folders
- * (`work/**`), `[ab-c]` and `[!a]` for one character, a backslash takes what follows as it is. A leading dot is nothing
- * special: a backup had better match too much. A pattern that is the name itself always matches.
+ * Patterns for volume names. `*` and `?` stop at a slash, `**` as a whole part of a path stands for any number of
+ * folders (`work/**`), `[ab-c]` and `[!a]` for one character, a backslash takes what follows as it is. A leading dot is
+ * nothing special: a backup had better match too much. A pattern that is the name itself always matches.
  */
 export type NameMatcher = (name: string) => boolean;
 

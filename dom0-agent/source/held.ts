@@ -1,14 +1,17 @@
 /**
- * Files and folders held by a descriptor. A path is looked up anew each time it is used, and whoever owns a folder on its way can have it lead
- * elsewhere in between: to a file that only root may read or write. What is held stays the same object, and a name below a held folder
- * means what lies in that very folder.
+ * Files and folders held by a descriptor. A path is looked up anew each time it is used, and whoever owns a folder on
+ * its way can have it lead elsewhere in between: to a file that only root may read or write. What is held stays the
+ * same object, and a name below a held folder means what lies in that very folder.
  */
 import { closeSync, constants, fstatSync, lstatSync, openSync, type BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { syncFolder } from '../../shared/durable.ts';
 import { systemCode } from '../../shared/errors.ts';
 
-/** Names an object without opening it: a FIFO does not wait, a device does nothing, a link is not followed. Node has no name for it. */
+/**
+ * Names an object without opening it: a FIFO does not wait, a device does nothing, a link is not followed. Node has no
+ * name for it.
+ */
 const O_PATH = 0o10000000;
 
 /** What tells one file from every other: a name does not. */

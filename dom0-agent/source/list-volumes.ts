@@ -1,6 +1,6 @@
 /**
- * Which of what lies in a pool's folder are volumes. What a pattern matches and is none, is named with the reason; only what is
- * no business of a backup is passed over: our own files, and those that Qubes keeps beside its volumes.
+ * Which of what lies in a pool's folder are volumes. What a pattern matches and is none, is named with the reason; only
+ * what is no business of a backup is passed over: our own files, and those that Qubes keeps beside its volumes.
  */
 import { folderMatcher, isLiteral, nameMatcher, type NameMatcher } from './glob.ts';
 import type { OpenPool } from './open-pool.ts';
@@ -49,7 +49,10 @@ export async function listVolumes({ pool, patterns, excludes, judge }: Listing):
   return { volumes: volumes.sort(), leftOut: onlyOnce(leftOut, new Set(volumes)) };
 }
 
-/** Only where a pattern can match something, and in folders that are matched themselves: whether more is in them is to be told. */
+/**
+ * Only where a pattern can match something, and in folders that are matched themselves: whether more is in them is to
+ * be told.
+ */
 async function walkFor(pool: OpenPool, globs: readonly string[]): Promise<Walked> {
   const leadsOn = folderMatcher(globs);
   const matches = nameMatcher(globs, []);
@@ -98,7 +101,9 @@ function foldersIn({ folders, names }: Walked, { globs, patterns, excludes }: Pa
     .filter(({ name }) => names.some((each) => each.startsWith(`${name}/`) && isForgotten(each)))
     .map(({ name, shown }) => ({
       name: shown,
-      reason: `it is a folder, and what is in it needs a pattern of its own ("${name}/*" or "${name}/**"), or an exclude`,
+      reason:
+        'it is a folder, and what is in it needs a pattern of its own ' +
+        `("${name}/*" or "${name}/**"), or an exclude`,
     }));
 }
 
@@ -118,7 +123,9 @@ function otherOwner(ownership: Ownership | undefined, isNamed: boolean): Judgeme
   const others = ownership.with.join(', ');
   return {
     kind: 'left out',
-    reason: `it is one file with ${others === '' ? 'another' : others}, and its qube runs: only the name in full says that it is a volume`,
+    reason:
+      'it is one file with ' +
+      `${others === '' ? 'another' : others}, and its qube runs: only the name in full says that it is a volume`,
   };
 }
 

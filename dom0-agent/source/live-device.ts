@@ -1,4 +1,7 @@
-/** A block device that is read where it lies: nobody may write to it meanwhile, unless the pool says that it may be live. */
+/**
+ * A block device that is read where it lies: nobody may write to it meanwhile, unless the pool says that it may be
+ * live.
+ */
 import { constants, type BigIntStats } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
 import { deviceHistory, deviceNumber, deviceSize, findWriter, openExclusively } from './block-device.ts';

@@ -1,6 +1,6 @@
 /**
- * A file that is read while it is in its place: whether it stayed the same is told by its size and times, so these have to be
- * taken when they can be trusted.
+ * A file that is read while it is in its place: whether it stayed the same is told by its size and times, so these have
+ * to be taken when they can be trusted.
  */
 import type { BigIntStats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -29,8 +29,8 @@ function stateOf(stats: BigIntStats): FileState {
 }
 
 /**
- * The state of an open file, after which any write shows. What a program wrote through a memory mapping counts only once it
- * has been flushed, hence the sync.
+ * The state of an open file, after which any write shows. What a program wrote through a memory mapping counts only
+ * once it has been flushed, hence the sync.
  */
 export async function settledState(handle: FileHandle, name: string): Promise<FileState> {
   await handle.sync();

@@ -35,7 +35,9 @@ async function judgeVolumeFile(pool: OpenPool, name: string): Promise<Judgement>
   }
 }
 
-/** Whether a running qube writes to a file that is named as its dirty image: beside the volume's own, or in its place. */
+/**
+ * Whether a running qube writes to a file that is named as its dirty image: beside the volume's own, or in its place.
+ */
 export async function isRunning(pool: OpenPool, volume: string): Promise<boolean> {
   const dirty = dirtyName(volume);
   return dirty !== undefined && (await judgeVolumeFile(pool, dirty)).kind === 'volume';
@@ -52,8 +54,8 @@ export async function runningAmong(pool: OpenPool, volumes: readonly string[]): 
 }
 
 /**
- * @param wanted `running`: where a qube runs, the file that it writes to; `stopped`: the volume's own. Where Qubes keeps no
- * revisions a running qube has but one file, which is taken in both cases
+ * @param wanted `running`: where a qube runs, the file that it writes to; `stopped`: the volume's own. Where Qubes
+ *   keeps no revisions a running qube has but one file, which is taken in both cases
  */
 export async function openLiveVolume(pool: OpenPool, volume: string, wanted: RunningState): Promise<LiveVolume> {
   checkVolumeName(volume);

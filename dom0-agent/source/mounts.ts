@@ -25,8 +25,8 @@ export function parseMounts(text: string): Mount[] {
 }
 
 /**
- * The mount point on the way to this folder that fstab(5) names and at which nothing is mounted: the folder is there, and whatever
- * belongs in it is not.
+ * The mount point on the way to this folder that fstab(5) names and at which nothing is mounted: the folder is there,
+ * and whatever belongs in it is not.
  */
 export async function unmountedPoint(folder: string): Promise<string | undefined> {
   const fstab = await readFile('/etc/fstab', 'utf8').catch(() => '');

@@ -1,10 +1,11 @@
 /**
- * A sparse file that gets its name only when all of it is written, proven and durable. Until then it has a name of its own beside
- * it, which says which process writes it: an interrupted restore never looks like a finished one, two never write to one
- * file, and what a killed one left is found and removed.
+ * A sparse file that gets its name only when all of it is written, proven and durable. Until then it has a name of its
+ * own beside it, which says which process writes it: an interrupted restore never looks like a finished one, two never
+ * write to one file, and what a killed one left is found and removed.
  *
- * The folder may belong to somebody who changes names in it meanwhile. So it is written through the descriptor that made it, names are
- * those of the held folder, and before and after it takes its name, that name must be this very file.
+ * The folder may belong to somebody who changes names in it meanwhile. So it is written through the descriptor that
+ * made it, names are those of the held folder, and before and after it takes its name, that name must be this very
+ * file.
  */
 import {
   closeSync,
@@ -38,7 +39,10 @@ export interface NewFile {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** What becomes of a file that has the name. `refuse`: it stays, and the new one fails; `lose`: it is gone with the last step. */
+  /**
+   * What becomes of a file that has the name. `refuse`: it stays, and the new one fails; `lose`: it is gone with the
+   * last step.
+   */
   readonly there: 'refuse' | 'lose' | PutAside;
   /** What is looked at again just before the last step. */
   readonly check?: () => Promise<void>;

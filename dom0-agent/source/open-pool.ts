@@ -1,6 +1,7 @@
 /**
- * A pool that is a folder, held while its files are looked for. Both kinds of such pools take the same: what no symbolic link leads to, and with
- * `follow_symlinks` also what a link leads to that root or the owner of its target made.
+ * A pool that is a folder, held while its files are looked for. Both kinds of such pools take the same: what no
+ * symbolic link leads to, and with `follow_symlinks` also what a link leads to that root or the owner of its target
+ * made.
  */
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';

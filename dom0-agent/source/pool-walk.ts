@@ -1,4 +1,7 @@
-/** Everything that lies in a pool's folder, by its names' bytes: what is not UTF-8 cannot be a volume's name, and is told. */
+/**
+ * Everything that lies in a pool's folder, by its names' bytes: what is not UTF-8 cannot be a volume's name, and is
+ * told.
+ */
 import { isUtf8 } from 'node:buffer';
 import { readdirSync, statSync, type Dirent } from 'node:fs';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';

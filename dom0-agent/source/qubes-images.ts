@@ -1,8 +1,9 @@
 /**
- * What the driver `file-reflink` of Qubes keeps in a qube's folder, by name. A volume is `private.img` or `root.img`; beside it:
+ * What the driver `file-reflink` of Qubes keeps in a qube's folder, by name. A volume is `private.img` or `root.img`;
+ * beside it:
  *
- *     private-dirty.img       what a running qube writes to. Renamed to private.img when it stops; where Qubes keeps no revisions
- *                             (revisions_to_keep = -1) private.img itself has this name while the qube runs
+ *     private-dirty.img       what a running qube writes to. Renamed to private.img when it stops; where Qubes keeps
+ *                             no revisions (revisions_to_keep = -1) private.img has this name while the qube runs
  *     private-precache.img    a copy that becomes the dirty image at the next start
  *     private-import.img      what is being imported
  *     private.img.3@TIMEZ     a revision
@@ -37,7 +38,10 @@ export function importName(volume: string): string {
   return volume.replace(/\.img$/, '-import.img');
 }
 
-/** Whether it is an earlier state of the volume, or the copy that is made at a stop: only a volume that Qubes saves has these. */
+/**
+ * Whether it is an earlier state of the volume, or the copy that is made at a stop: only a volume that Qubes saves has
+ * these.
+ */
 export function isSavedBeside(name: string, volume: string): boolean {
   if (!volume.endsWith('.img')) return false;
   return (

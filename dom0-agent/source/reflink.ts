@@ -1,9 +1,9 @@
 /**
- * A folder on XFS or Btrfs whose files are the volumes. Snapshots are reflink copies in `.sparsebak`; what changed between two
- * is told by where their extents lie.
+ * A folder on XFS or Btrfs whose files are the volumes. Snapshots are reflink copies in `.sparsebak`; what changed
+ * between two is told by where their extents lie.
  *
- * A file that can't be cloned (NOCOW, where the attribute can't be had) is read where it lies: its reference is bound to the file's
- * own state, it has no delta, and the reading fails if the file changes.
+ * A file that can't be cloned (NOCOW, where the attribute can't be had) is read where it lies: its reference is bound
+ * to the file's own state, it has no delta, and the reading fails if the file changes.
  */
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';

@@ -1,4 +1,6 @@
-/** A volume that a restore makes in a pool that is a folder: anew, or in the place of another, which keeps another name. */
+/**
+ * A volume that a restore makes in a pool that is a folder: anew, or in the place of another, which keeps another name.
+ */
 import type { BigIntStats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -73,7 +75,9 @@ function checkUnused(folder: Held, path: string): void {
 
 function inUse(path: string, use: string): SparsebakError {
   return new SparsebakError('target', `${path} cannot be replaced: ${use}`, {
-    hint: 'Shut the qube down, close the file, or wait for the import to end; or restore to another one with --as NAME.',
+    hint:
+      'Shut the qube down, close the file, or wait for the import to end; or restore to another one with ' +
+      '--as NAME.',
   });
 }
 

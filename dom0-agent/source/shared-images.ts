@@ -1,7 +1,8 @@
 /**
- * Whose an image is that several names have. While an app qube runs, Qubes gives it a hard link of its template's `root.img`, and a
- * disposable one of its template's `private.img` too. These come at the start and go at the stop, and are volumes of nobody: only
- * the template's own name is. The file system does not say which of the names came first, so other traces decide.
+ * Whose an image is that several names have. While an app qube runs, Qubes gives it a hard link of its template's
+ * `root.img`, and a disposable one of its template's `private.img` too. These come at the start and go at the stop, and
+ * are volumes of nobody: only the template's own name is. The file system does not say which of the names came first,
+ * so other traces decide.
  */
 import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * The folder `.sparsebak` of a reflink pool: one file for each snapshot, named by its id and what was captured. A snapshot is
- * known again by the file system's UUID, its inode and when that was born: a name alone proves nothing.
+ * The folder `.sparsebak` of a reflink pool: one file for each snapshot, named by its id and what was captured. A
+ * snapshot is known again by the file system's UUID, its inode and when that was born: a name alone proves nothing.
  *
  * The pool may belong to somebody else, so the folder is held, and must be one that nobody else can read or change.
  */
@@ -23,7 +23,9 @@ export class SnapshotFolder {
     this.#pool = pool;
   }
 
-  /** The folder, made where it was not there. To be closed. @throws `source` where others could change what lies in it */
+  /**
+   * The folder, made where it was not there. To be closed. @throws `source` where others could change what lies in it
+   */
   async make(): Promise<Held> {
     return await withPool(this.#pool, async ({ root, path }) => {
       if (root.look(OWN_FOLDER) === undefined) {
@@ -122,7 +124,9 @@ function nameOf({ binding: { file } }: SnapshotRef): string | undefined {
   return typeof file === 'string' && SNAPSHOT_NAME.test(file) ? file : undefined;
 }
 
-/** In a folder of others' names in it could be exchanged, and what is a clone of root's file for a moment could be read. */
+/**
+ * In a folder of others' names in it could be exchanged, and what is a clone of root's file for a moment could be read.
+ */
 function own(root: Held, pool: string): Held | undefined {
   const folder = root.child(OWN_FOLDER);
   if (folder === undefined) return undefined;
@@ -134,7 +138,9 @@ function own(root: Held, pool: string): Held | undefined {
   }
   folder.close();
   throw new SparsebakError('source', `${path} is not a folder of this user, as that of snapshots must be`, {
-    hint: 'Look at what it is. If somebody gave it to another user with all of the pool, give it back: chown; else move it away.',
+    hint:
+      'Look at what it is. If somebody gave it to another user with all of the pool, give it back: chown; ' +
+      'else move it away.',
   });
 }
 

@@ -1,8 +1,9 @@
 /**
- * Where volumes come from. One implementation per kind of pool (lvm-thin, reflink, file), one conformance suite for all.
+ * Where volumes come from. One implementation per kind of pool (lvm-thin, reflink, file), one conformance suite for
+ * all.
  *
- * A snapshot is a frozen copy that stays the same until it is removed; a source that cannot freeze (`file`) says so with
- * `frozen: false`, and its `close` then fails when the content moved meanwhile.
+ * A snapshot is a frozen copy that stays the same until it is removed; a source that cannot freeze (`file`) says so
+ * with `frozen: false`, and its `close` then fails when the content moved meanwhile.
  */
 import type { SparsebakError } from '../../shared/errors.ts';
 import type { NewVolume, Target } from './target.ts';
@@ -16,8 +17,8 @@ export interface ByteRange {
 export type RunningState = 'stopped' | 'running';
 
 /**
- * What names a snapshot for good: enough to find it again after a restart and to tell it from an impostor of the same name
- * (file system UUID and inode; LV UUID, thin id and pool UUID). Stored in pairing.json as it is.
+ * What names a snapshot for good: enough to find it again after a restart and to tell it from an impostor of the same
+ * name (file system UUID and inode; LV UUID, thin id and pool UUID). Stored in pairing.json as it is.
  */
 export interface SnapshotRef {
   /** 128 random bits, hexadecimal: ours, unique. */
@@ -86,7 +87,9 @@ export interface Source {
   /** Whether snapshots are frozen and can serve as ticks. */
   readonly frozen: boolean;
 
-  /** The volumes that are there now and match any glob (or are named in full), without those that an exclude matches. */
+  /**
+   * The volumes that are there now and match any glob (or are named in full), without those that an exclude matches.
+   */
   list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes>;
 
   /**
@@ -99,16 +102,16 @@ export interface Source {
   exists(snapshot: SnapshotRef): Promise<boolean>;
 
   /**
-   * What changed between two snapshots, as far as both reach: beyond the older one's end everything counts as changed to whoever
-   * asks (a thin volume that shrinks and grows again has its old bytes back, in mappings that never changed).
-   * Never throws for content it does not understand: `unknown` then.
+   * What changed between two snapshots, as far as both reach: beyond the older one's end everything counts as changed
+   * to whoever asks (a thin volume that shrinks and grows again has its old bytes back, in mappings that never
+   * changed). Never throws for content it does not understand: `unknown` then.
    */
   delta(older: SnapshotRef, newer: SnapshotRef): Promise<Delta>;
 
   /**
-   * The deltas of several pairs, in their order, where that costs less than one after another. Each pair is checked for being
-   * there, too. Undefined for a pair that `exists` and `delta` are to be asked about. Throws where nothing can be told at the
-   * moment; `unknown` is for ever.
+   * The deltas of several pairs, in their order, where that costs less than one after another. Each pair is checked for
+   * being there, too. Undefined for a pair that `exists` and `delta` are to be asked about. Throws where nothing can be
+   * told at the moment; `unknown` is for ever.
    */
   deltas?(pairs: readonly SnapshotPair[]): AsyncIterable<Delta | undefined>;
 

@@ -1,12 +1,12 @@
 /**
- * Where a restore writes. What is there can be taken for the volume only once `finish` returned; until then the workers write
- * to `path`, each by a descriptor of its own, which must be closed before `finish` or `abandon`.
+ * Where a restore writes. What is there can be taken for the volume only once `finish` returned; until then the workers
+ * write to `path`, each by a descriptor of its own, which must be closed before `finish` or `abandon`.
  */
 
 export interface Target {
   /**
-   * A file or block device, as large as the volume or larger. It may lead to a descriptor of this process, and then does so only until
-   * `finish` or `abandon`.
+   * A file or block device, as large as the volume or larger. It may lead to a descriptor of this process, and then
+   * does so only until `finish` or `abandon`.
    */
   readonly path: string;
   /**
@@ -42,7 +42,10 @@ export interface NewVolume {
   readonly name: string;
   /** What it is called in the archive. */
   readonly archived: string;
-  /** Whom the file belonged to that was archived, and its mode, as `ownershipOf` writes them; undefined where that is not known. */
+  /**
+   * Whom the file belonged to that was archived, and its mode, as `ownershipOf` writes them; undefined where that is
+   * not known.
+   */
   readonly ownership: string | undefined;
   /** Bytes. */
   readonly size: number;
@@ -52,7 +55,10 @@ export interface NewVolume {
   readonly bytesIn: (block: number) => Promise<number>;
 }
 
-/** What to do where a volume is to be made of a name that is taken: to replace it is right only where it is the one that was archived. */
+/**
+ * What to do where a volume is to be made of a name that is taken: to replace it is right only where it is the one that
+ * was archived.
+ */
 export function hintForTaken({ name, archived }: NewVolume): string {
   return name === archived
     ? 'Name another with --as, or put the backup in its place with --replace.'

@@ -1,6 +1,7 @@
 /**
- * From a path to what it leads to, part by part, each held before the next is looked up. A symbolic link is followed only if root, whoever
- * runs this, or the owner of what it leads to made it: it is otherwise a way to have root read or write what its maker may not.
+ * From a path to what it leads to, part by part, each held before the next is looked up. A symbolic link is followed
+ * only if root, whoever runs this, or the owner of what it leads to made it: it is otherwise a way to have root read or
+ * write what its maker may not.
  */
 import { readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -83,13 +84,17 @@ function describeForeign({ at, owner }: Link, ofTarget: bigint): string {
   return `the symbolic link ${at} belongs to user ${owner}, and what it leads to belongs to user ${ofTarget}`;
 }
 
-/** The clock that files get their times from ticks every 1 to 10 ms: within one tick a name may have been another's. Milliseconds. */
+/**
+ * The clock that files get their times from ticks every 1 to 10 ms: within one tick a name may have been another's.
+ * Milliseconds.
+ */
 const CLOCK_TICK = 50;
 const TRIES = 20;
 
 /**
- * What the very link says that is held: nothing reads a link by its descriptor, and in between its name may have been another's for a moment. To take a
- * name away from a file and to give it back changes the file's ctime, which nobody can set.
+ * What the very link says that is held: nothing reads a link by its descriptor, and in between its name may have been
+ * another's for a moment. To take a name away from a file and to give it back changes the file's ctime, which nobody
+ * can set.
  */
 async function readLink(folder: Held, name: string, { stats }: Held): Promise<string | undefined> {
   for (let attempt = 0; attempt < TRIES; attempt++) {

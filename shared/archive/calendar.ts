@@ -22,8 +22,8 @@ export function isMisleading(session: SessionName, time: string): boolean {
 }
 
 /**
- * A line a day, oldest first by name: `2026-11-23 Mon  +02:00:00  -03:00:00`. `+` stays, `-` goes, `±` stays of some volumes and
- * goes of others. Where a session's name says another time, it follows in parentheses.
+ * A line a day, oldest first by name: `2026-11-23 Mon +02:00:00 -03:00:00`. `+` stays, `-` goes, `±` stays of some
+ * volumes and goes of others. Where a session's name says another time, it follows in parentheses.
  */
 export function calendar(volumes: Iterable<readonly Judged[]>): string[] {
   const moments = new Map<SessionName, { time: string; readonly signs: Set<'+' | '-'> }>();

@@ -1,6 +1,6 @@
 /**
- * The moments of an archive: the names that any volume has a session of, newest first, and when each was. Their order is that of
- * the names. Their times come from a clock, which may have been wrong: then the two disagree.
+ * The moments of an archive: the names that any volume has a session of, newest first, and when each was. Their order
+ * is that of the names. Their times come from a clock, which may have been wrong: then the two disagree.
  */
 import { UNLIKELY_STEP } from './clock-doubt.ts';
 import { sessionTime, type SessionName } from './names.ts';
@@ -17,7 +17,10 @@ export interface Moment {
   readonly time: number;
   /** Whether its time agrees with the order. Of two that disagree, it is the one that disagrees with fewer others. */
   readonly inOrder: boolean;
-  /** Milliseconds from here to the newest moment, so far as time can be believed: of moments in order, without the jumps. */
+  /**
+   * Milliseconds from here to the newest moment, so far as time can be believed: of moments in order, without the
+   * jumps.
+   */
   readonly age: number;
   /** Steps of more than UNLIKELY_STEP between here and the newest moment. */
   readonly jumps: number;
@@ -62,8 +65,8 @@ function datesOf(sessions: Iterable<TimedSession>): Dated[] {
 }
 
 /**
- * Which of these numbers are in every longest subsequence that does not fall. Where two longest ones differ, nobody can tell
- * which of the numbers is wrong: so neither is taken.
+ * Which of these numbers are in every longest subsequence that does not fall. Where two longest ones differ, nobody can
+ * tell which of the numbers is wrong: so neither is taken.
  */
 function agreeing(numbers: readonly number[]): boolean[] {
   const until = longestUntil(numbers);

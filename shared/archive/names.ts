@@ -79,8 +79,8 @@ function formatSessionName(milliseconds: number): string {
 const LAST_NAME = Date.UTC(9999, 11, 31, 23, 59, 59);
 
 /**
- * max(now, newest + 1 s): names only ever grow, whatever the clock does. A clock past LATEST_CLOCK is no part of it, so that it
- * cannot use up the names; where an older archive has one of the year 9999, names go on from that.
+ * max(now, newest + 1 s): names only ever grow, whatever the clock does. A clock past LATEST_CLOCK is no part of it, so
+ * that it cannot use up the names; where an older archive has one of the year 9999, names go on from that.
  * @param now in milliseconds since 1970
  * @throws `failed` where there is no name above the newest
  */

@@ -19,7 +19,10 @@ export function parseDuration(text: string): number {
   return Number(count) * UNITS[unit as keyof typeof UNITS];
 }
 
-/** What --keep-last and its like are given. A script's empty or zero variable must not take sessions away. @throws `usage` */
+/**
+ * What --keep-last and its like are given. A script's empty or zero variable must not take sessions away. @throws
+ * `usage`
+ */
 export function parseCount(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no count`);
   if (Number(text) === 0) throw new SparsebakError('usage', '0 keeps nothing: leave the option out');

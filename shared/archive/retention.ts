@@ -1,13 +1,14 @@
 /**
  * Which sessions stay, by a policy: pure, so that the agent and the receiver come to the same.
  *
- * A policy chooses moments, not sessions. A moment is a name that any volume has a session of; of each bucket (an hour, a day …) the newest
- * one is chosen. A volume keeps what it was at each chosen moment: its newest session at or before that. So all volumes can
- * be had as they were at the same moments, though each has a session only where it changed.
+ * A policy chooses moments, not sessions. A moment is a name that any volume has a session of; of each bucket (an hour,
+ * a day …) the newest one is chosen. A volume keeps what it was at each chosen moment: its newest session at or before
+ * that. So all volumes can be had as they were at the same moments, though each has a session only where it changed.
  *
- * Names only order. A moment's bucket is that of its time, in UTC, and "now" is the newest moment: no clock is asked. A clock that
- * was wrong for a while must not cost the sessions that were made with a right one. So
- *   - a moment whose time disagrees with the order of most others is chosen for its bucket besides those that are counted;
+ * Names only order. A moment's bucket is that of its time, in UTC, and "now" is the newest moment: no clock is asked. A
+ * clock that was wrong for a while must not cost the sessions that were made with a right one. So
+ *   - a moment whose time disagrees with the order of most others is chosen for its bucket besides those that are
+ *     counted;
  *   - a step of more than 400 days from one moment to the next is not counted as time that passed;
  *   - the one bucket that there is since such a step is not counted: it may be a single send with a wrong clock.
  * Each errs by keeping more, and only until as many newer moments are in order as the policy asks for.
@@ -31,7 +32,10 @@ export type RetentionPolicy = {
 export interface Retained extends TimedSession {
   readonly tags?: readonly string[];
   readonly protected?: boolean;
-  /** Nothing proves it, so it cannot be restored: it stands for no moment. It stays, since what reads it may be what is broken. */
+  /**
+   * Nothing proves it, so it cannot be restored: it stands for no moment. It stays, since what reads it may be what is
+   * broken.
+   */
   readonly unproven?: boolean;
 }
 
@@ -47,8 +51,8 @@ export interface Verdict {
 }
 
 /**
- * How many of a volume's sessions a policy may remove at once without somebody's yes: half of them. A policy with a slip in it,
- * or a clock that was wrong, asks for more.
+ * How many of a volume's sessions a policy may remove at once without somebody's yes: half of them. A policy with a
+ * slip in it, or a clock that was wrong, asks for more.
  */
 export function removableUnasked(sessions: number): number {
   return Math.floor(sessions / 2);

@@ -1,6 +1,6 @@
 /**
- * Lines for systemd's journal. A service whose standard error is connected to it says how bad each line is by a prefix (sd-daemon(3)),
- * and `journalctl -p warning` finds it.
+ * Lines for systemd's journal. A service whose standard error is connected to it says how bad each line is by a prefix
+ * (sd-daemon(3)), and `journalctl -p warning` finds it.
  */
 import { fstatSync } from 'node:fs';
 
@@ -9,8 +9,8 @@ export const PRIORITY = { error: 3, warning: 4, notice: 5, info: 6, debug: 7 } a
 export type Priority = keyof typeof PRIORITY;
 
 /**
- * Whether this descriptor is the journal's. systemd says in JOURNAL_STREAM which device and inode that is: the variable alone says
- * nothing, since children inherit it with descriptors that lead elsewhere.
+ * Whether this descriptor is the journal's. systemd says in JOURNAL_STREAM which device and inode that is: the variable
+ * alone says nothing, since children inherit it with descriptors that lead elsewhere.
  */
 export function isJournal(fd: number, { JOURNAL_STREAM: stream = '' }: NodeJS.ProcessEnv = process.env): boolean {
   const [, device, inode] = /^(\d+):(\d+)$/.exec(stream) ?? [];

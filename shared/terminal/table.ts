@@ -1,7 +1,7 @@
 /**
- * Rows under headings, columns lined up. On a terminal a row that is too wide would wrap and hide which cell belongs to which
- * heading, so there the table is made to fit: remarks go below their row, long names lose their middle, and then whole columns are
- * left out, which the last line says. In a pipe or a file everything is written as it is.
+ * Rows under headings, columns lined up. On a terminal a row that is too wide would wrap and hide which cell belongs to
+ * which heading, so there the table is made to fit: remarks go below their row, long names lose their middle, and then
+ * whole columns are left out, which the last line says. In a pipe or a file everything is written as it is.
  */
 import { escapeText } from '../text.ts';
 import { cutMiddle, wrapWords } from './cut.ts';

@@ -1,6 +1,6 @@
 /**
- * How far a run is that has several pieces of work, in bytes. What a piece will cost is known only when it begins (a sparse file
- * may be mostly holes), so the total is corrected as the run goes on; it never falls below what is done.
+ * How far a run is that has several pieces of work, in bytes. What a piece will cost is known only when it begins (a
+ * sparse file may be mostly holes), so the total is corrected as the run goes on; it never falls below what is done.
  */
 interface Piece {
   readonly name: string;

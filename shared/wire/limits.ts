@@ -1,7 +1,9 @@
 /** The numbers of docs/protocol.md. */
 export const PROTOCOL_VERSION = 1;
 
-/** What both programs of this release can do beyond the first release, said in `hello` (docs/protocol.md, section 2). */
+/**
+ * What both programs of this release can do beyond the first release, said in `hello` (docs/protocol.md, section 2).
+ */
 export const CAPABILITIES = ['lost'] as const;
 export type Capability = (typeof CAPABILITIES)[number];
 

@@ -176,7 +176,9 @@ export const receiverMessage = z.discriminatedUnion('t', [
     volume,
     sessions: z.array(z.strictObject({ session, storedBytes: uint, files: uint, protected: z.boolean() })).max(1024),
   }),
-  /** `data`: empty where the file is, as earlier receivers say it: one damaged head is no reason to end the connection. */
+  /**
+   * `data`: empty where the file is, as earlier receivers say it: one damaged head is no reason to end the connection.
+   */
   z.strictObject({ t: z.literal('head'), re: uint, session, data: bin }),
   /**
    * In the place of a volume, head or slot that cannot be given: by its id, session or name, and why. Only to an agent

@@ -12,8 +12,9 @@
  * with maps and arrays nested 8 deep at the most, 4096 entries in each, 131072 values in all. A value need not have its
  * shortest encoding.
  *
- * All else is refused: int 8 to int 64 and negative fixint (whatever the value), float 32 and 64, every ext (timestamps,
- * and msgpackr's own, which define record types and clone whole graphs), 0xc1, and whatever runs past the end.
+ * All else is refused: int 8 to int 64 and negative fixint (whatever the value), float 32 and 64, every ext
+ * (timestamps, and msgpackr's own, which define record types and clone whole graphs), 0xc1, and whatever runs past the
+ * end.
  *
  * Why the caps: a byte of msgpack can become some hundred bytes of objects. Why no byte order mark: the decoder behind
  * this drops one from the front of long strings, which would make two different keys one. The scan itself allocates a

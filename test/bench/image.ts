@@ -15,8 +15,8 @@ import { type Random } from '../fixtures/random.ts';
 const MIB = 2 ** 20;
 
 /**
- * An image of which two thirds are data (half of that the machine's own files, half random) and a third holes, in pieces
- * of 1 to 16 MiB.
+ * An image of which two thirds are data (half of that the machine's own files, half random) and a third holes, in
+ * pieces of 1 to 16 MiB.
  */
 export function makeImage(path: string, size: number, random: Random): void {
   const files = new FileBytes(['/usr/bin', '/usr/lib/x86_64-linux-gnu', '/usr/include']);

@@ -1,8 +1,9 @@
 /**
- * What sends, prunes and scrubs cost as an archive grows: in sessions, and in chunks. Through the built bundles, from a file into a
- * local archive; every session changes as many chunks.
+ * What sends, prunes and scrubs cost as an archive grows: in sessions, and in chunks. Through the built bundles, from a
+ * file into a local archive; every session changes as many chunks.
  *
- * Options: --sessions N,N,… (default 10,50,200), --sizes N,N,… MiB of the volume (default 64,1024: each at the fewest sessions).
+ * Options: --sessions N,N,… (default 10,50,200), --sizes N,N,… MiB of the volume (default 64,1024: each at the fewest
+ * sessions).
  */
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

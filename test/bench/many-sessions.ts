@@ -1,6 +1,6 @@
 /**
- * What `list` costs in an archive of many sessions, through the built bundles and a local receiver. The archive is not sent
- * but written: heads as dom0 seals them, in the folders of docs/format.md, without chunks.
+ * What `list` costs in an archive of many sessions, through the built bundles and a local receiver. The archive is not
+ * sent but written: heads as dom0 seals them, in the folders of docs/format.md, without chunks.
  *
  * Options: --volumes N (default 50), --sessions N of each (default 200), --runs N (default 3: the median is shown).
  */

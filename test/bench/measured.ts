@@ -12,7 +12,9 @@ export interface Cost {
   readonly stdout: string;
 }
 
-/** How often memory is looked at; the peak itself is the kernel's (VmHWM), only processes that live shorter are missed. */
+/**
+ * How often memory is looked at; the peak itself is the kernel's (VmHWM), only processes that live shorter are missed.
+ */
 const POLL = 20;
 
 /** @throws when the exit status is not 0 */

@@ -1,4 +1,5 @@
-// docs/restore-by-hand.md says that a shell, coreutils and gzip are enough. Here its own commands restore every session.
+// docs/restore-by-hand.md says that a shell, coreutils and gzip are enough. Here its own commands restore every
+// session.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';

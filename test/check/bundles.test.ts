@@ -1,5 +1,5 @@
-// What is installed is one file for each half. It must start where there is nothing beside it, on the oldest Node that it
-// is meant for, and hold nothing that cannot be read.
+// What is installed is one file for each half. It must start where there is nothing beside it, on the oldest Node that
+// it is meant for, and hold nothing that cannot be read.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

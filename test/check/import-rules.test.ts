@@ -101,7 +101,7 @@ const breaches: readonly Breach[] = [
   {
     rule: 'product-imports-no-tests',
     file: 'vm-receiver/store/planted-test.ts',
-    source: "export { Random } from '../fixtures/random.ts';",
+    source: "export { Random } from '../../test/fixtures/random.ts';",
   },
   {
     rule: 'product-imports-no-tests',

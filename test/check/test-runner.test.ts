@@ -1,4 +1,5 @@
-// What `npm test` itself promises: each test file has its tier, a hung run ends and says why, and a limit of a test grows with the machine.
+// What `npm test` itself promises: each test file has its tier, a hung run ends and says why, and a limit of a test
+// grows with the machine.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

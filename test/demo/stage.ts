@@ -1,5 +1,5 @@
-// Where the demo plays: scratch folders, and for root a file system with reflinks on a loop device. All of it goes at the
-// end, however the end comes; what a killed run left is swept by the next.
+// Where the demo plays: scratch folders, and for root a file system with reflinks on a loop device. All of it goes at
+// the end, however the end comes; what a killed run left is swept by the next.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

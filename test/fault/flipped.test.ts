@@ -1,5 +1,6 @@
-// Every kind of object with bytes changed, cut off or added, read through the agent with a real receiver in between. What
-// content/ does with such bytes is tested there; here it is that each of its checks is reached on the way of a restore.
+// Every kind of object with bytes changed, cut off or added, read through the agent with a real receiver in between.
+// What content/ does with such bytes is tested there; here it is that each of its checks is reached on the way of a
+// restore.
 
 import assert from 'node:assert/strict';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';

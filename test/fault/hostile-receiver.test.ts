@@ -1,5 +1,6 @@
-// The real agent against a receiver that lies to it, in ssh's place: it ends with the exit status that says so, in bounded
-// memory and time, nothing unfit reaches the terminal, no wrong bytes reach a target, and no send builds on the lie.
+// The real agent against a receiver that lies to it, in ssh's place: it ends with the exit status that says so, in
+// bounded memory and time, nothing unfit reaches the terminal, no wrong bytes reach a target, and no send builds on the
+// lie.
 
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +10,6 @@ import { test } from 'node:test';
 import { listDocument, sendDocument, verifyDocument } from '../scenario/documents.ts';
 import { interposedAgent, type Ran, type RunOptions } from '../scenario/program.ts';
 import { Ground, MODES } from './tampered-archive.ts';
-import { limit } from '../fixtures/limits.ts';
 import { limit } from '../fixtures/limits.ts';
 
 /** Bytes of memory that the agent may ever hold (I7). */

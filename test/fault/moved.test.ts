@@ -1,5 +1,5 @@
-// An archive whose files were moved, mixed, taken away, added to, or put back from an earlier time. The commands are the
-// real ones; after each case either the exact bytes came, or exit status 4 (5 where the receiver itself gave up).
+// An archive whose files were moved, mixed, taken away, added to, or put back from an earlier time. The commands are
+// the real ones; after each case either the exact bytes came, or exit status 4 (5 where the receiver itself gave up).
 
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -53,7 +53,9 @@ function object(ground: Ground, kind: Kind, volume: string, session: number): st
   return found.path;
 }
 
-/** A session's head names the whole content, so what is wrong in one place is wrong in all sessions that still see it. */
+/**
+ * A session's head names the whole content, so what is wrong in one place is wrong in all sessions that still see it.
+ */
 const CASES: readonly Case[] = [
   {
     name: 'A3 two chunks of one session swapped',

@@ -1,5 +1,5 @@
-// A real archive that a test may tamper with: made by the real programs, put back as it was before each case, read through
-// the agent's own code with a real receiver behind it.
+// A real archive that a test may tamper with: made by the real programs, put back as it was before each case, read
+// through the agent's own code with a real receiver behind it.
 
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -79,8 +79,8 @@ export class Ground {
   }
 
   /**
-   * Three sessions of three volumes: `a.img` changes in each (data becomes zeros and zeros data in the last), `b.img` in the
-   * second, and `wide.img`, a sparse one of three ranges, in the third. What each was is kept.
+   * Three sessions of three volumes: `a.img` changes in each (data becomes zeros and zeros data in the last), `b.img`
+   * in the second, and `wide.img`, a sparse one of three ranges, in the third. What each was is kept.
    */
   static async make(test: TestLike, mode: Mode): Promise<Ground> {
     const pool = join(scratchFor(test), 'pool');

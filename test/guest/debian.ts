@@ -1,4 +1,5 @@
-// Debian packages for the test guest: fetched by apt's own means into a cache, and unpacked there. Nothing is installed.
+// Debian packages for the test guest: fetched by apt's own means into a cache, and unpacked there. Nothing is
+// installed.
 
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';

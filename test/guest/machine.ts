@@ -9,7 +9,9 @@ import { once } from 'node:events';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import type { GuestImage } from './image.ts';
 
-/** Milliseconds without a line after which the guest hangs. Below what ends the whole run, so that its console is shown. */
+/**
+ * Milliseconds without a line after which the guest hangs. Below what ends the whole run, so that its console is shown.
+ */
 const SILENCE = 9 * 60_000;
 
 export interface GuestRun {
@@ -23,7 +25,8 @@ export interface GuestRun {
 }
 
 function kernelArguments(): string {
-  // An emulated processor counts as fast as this machine's. On a busy one the kernel would measure anything, and its clock run wild.
+  // An emulated processor counts as fast as this machine's. On a busy one the kernel would measure anything, and its
+  // clock run wild.
   const mips = Number(/^bogomips\s*: ([0-9.]+)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 0);
   return [
     'console=ttyS0 quiet loglevel=4 panic=-1',

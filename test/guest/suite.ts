@@ -21,7 +21,9 @@ export function guestSkip(): string | false {
   return missing.length === 0 ? false : `machine: no ${missing.join(', ')}`;
 }
 
-/** Milliseconds. No limit in practice: a boot is ended when it has said nothing for some minutes, however long it takes. */
+/**
+ * Milliseconds. No limit in practice: a boot is ended when it has said nothing for some minutes, however long it takes.
+ */
 export const LONGEST_BOOT = 12 * 3_600_000;
 
 export interface SuiteOptions {

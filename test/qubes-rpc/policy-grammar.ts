@@ -1,5 +1,5 @@
-// qrexec's policy (R4.1 and later) by its documented grammar: what a file may hold, and what it says to a call. Anything that the
-// grammar does not have is an error, as it is there, where it makes every call of the system fail.
+// qrexec's policy (R4.1 and later) by its documented grammar: what a file may hold, and what it says to a call.
+// Anything that the grammar does not have is an error, as it is there, where it makes every call of the system fail.
 
 const FILE_NAME = /^[0-9a-z_.-]+\.policy$/;
 const SERVICE = /^[A-Za-z0-9._-]+$/;

@@ -1,4 +1,5 @@
-// The three services as they are installed in a backup qube, called through the stand-in for qrexec (W13, S17, S1, S7, W9).
+// The three services as they are installed in a backup qube, called through the stand-in for qrexec (W13, S17, S1, S7,
+// W9).
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// A clock that was wrong for one send, through the real programs: names go on from it, and no other session pays for it.
+// A clock that was wrong for one send, through the real programs: names go on from it, and no other session pays for
+// it.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,5 @@
-// Every command when what it needs is missing, wrong or in the way: the exit status, the message, and that nothing is lost (G2, G5, G6, G8, A7).
+// Every command when what it needs is missing, wrong or in the way: the exit status, the message, and that nothing is
+// lost (G2, G5, G6, G8, A7).
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';

@@ -1,5 +1,5 @@
-// Two computers and one archive, with a backup VM that shows each of them what it likes: folders copied and put back between
-// their commands. Whoever wrote takes another's catalogue only if it was made over its own last one.
+// Two computers and one archive, with a backup VM that shows each of them what it likes: folders copied and put back
+// between their commands. Whoever wrote takes another's catalogue only if it was made over its own last one.
 
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

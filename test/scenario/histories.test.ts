@@ -1,4 +1,5 @@
-// Volumes change, are monitored and sent, over and over; every session restores to exactly what the volume was (I1, I4, L6, L14 to L16).
+// Volumes change, are monitored and sent, over and over; every session restores to exactly what the volume was (I1, I4,
+// L6, L14 to L16).
 
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';

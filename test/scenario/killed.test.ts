@@ -1,5 +1,6 @@
 // A send is killed, signalled or cut off at every point that can be named; the next one, without any flag, goes on from
-// there: nothing that was committed is lost, nothing is compared in full, nothing stays behind (I2, I3, I8, I9, G1, L11, L18).
+// there: nothing that was committed is lost, nothing is compared in full, nothing stays behind (I2, I3, I8, I9, G1,
+// L11, L18).
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// Volumes past 4 GiB, 2 TiB and up to 16 TiB, sparse: sizes and addresses are exact, and cost follows the data (L6, L15).
+// Volumes past 4 GiB, 2 TiB and up to 16 TiB, sparse: sizes and addresses are exact, and cost follows the data (L6,
+// L15).
 
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readSync, rmSync, statSync, truncateSync } from 'node:fs';

@@ -1,6 +1,6 @@
 // Each change to an archive is cut off at each of its messages, by killing the agent or its receiver. The next command,
-// whatever it is and without any flag, finds the catalogue, the receiver and dom0's own state in agreement: the change has
-// happened, or it has not (I2, I4, I9, G1).
+// whatever it is and without any flag, finds the catalogue, the receiver and dom0's own state in agreement: the change
+// has happened, or it has not (I2, I4, I9, G1).
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -32,7 +32,10 @@ interface Cut extends Interposition {
   readonly at: string;
 }
 
-/** The messages that change something, and those around them: each once from the agent's side and once from the receiver's. */
+/**
+ * The messages that change something, and those around them: each once from the agent's side and once from the
+ * receiver's.
+ */
 async function cuts(lab: Lab, args: readonly string[]): Promise<Cut[]> {
   const trace = join(lab.folder, `trace-${args[0]!}`);
   (await lab.run(args, lab.interposed(null, trace))).expect(0);
@@ -48,7 +51,10 @@ async function cuts(lab: Lab, args: readonly string[]): Promise<Cut[]> {
     });
 }
 
-/** @param next what runs after each cut @param check what must hold then @param again puts all back as it was before the change */
+/**
+ * @param next what runs after each cut @param check what must hold then @param again puts all back as it was before the
+ * change
+ */
 async function cutEverywhere(
   t: TestContext,
   lab: Lab,

@@ -1,5 +1,6 @@
-// A model of an archive beside the real one: for each volume, what it was at each session that must still be there. Random
-// changes, sends, prunings, tags, renames and deletions; after each, every session is restored and compared (I1, I4).
+// A model of an archive beside the real one: for each volume, what it was at each session that must still be there.
+// Random changes, sends, prunings, tags, renames and deletions; after each, every session is restored and compared (I1,
+// I4).
 
 import assert from 'node:assert/strict';
 import { existsSync, renameSync } from 'node:fs';

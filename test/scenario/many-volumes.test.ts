@@ -49,7 +49,8 @@ test('a command takes one listing, and a few messages for each volume', { timeou
   assert.ok(sent.ran.json(sendDocument).volumes.every(({ kind }) => kind === 'incremental'));
   assert.deepEqual([sent.counts.begin, sent.counts.commit], [VOLUMES, VOLUMES]);
   assert.equal(sent.counts['put-catalogue'], 1);
-  // Before it: head, index, damage. Sent: begin, chunk, page, index in parts, head. Then head, index, page and chunk are read back.
+  // Before it: head, index, damage. Sent: begin, chunk, page, index in parts, head. Then head, index, page and chunk
+  // are read back.
   assert.ok(sent.total <= 13 * VOLUMES + ONCE, String(sent.total));
 
   const listed = await asked('list');

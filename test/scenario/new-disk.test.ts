@@ -1,5 +1,5 @@
-// A dead backup disk was replaced by an empty one, or the backup VM pretends so: a new archive takes the name, and nothing that the computer
-// knew of the old one is lost.
+// A dead backup disk was replaced by an empty one, or the backup VM pretends so: a new archive takes the name, and
+// nothing that the computer knew of the old one is lost.
 
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';

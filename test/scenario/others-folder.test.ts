@@ -1,4 +1,5 @@
-// Folders that belong to somebody else, who changes what lies in them while the agent, as root, reads and writes there (G6).
+// Folders that belong to somebody else, who changes what lies in them while the agent, as root, reads and writes there
+// (G6).
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -1,4 +1,5 @@
-// Processes that a command starts: a few, however many volumes it is about. (A process costs more than a small volume's data.)
+// Processes that a command starts: a few, however many volumes it is about. (A process costs more than a small volume's
+// data.)
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,5 @@
-// Each send reads back some of every volume, changed or not: what the backup disk lost is found while the volume still has it (A13, I9).
+// Each send reads back some of every volume, changed or not: what the backup disk lost is found while the volume still
+// has it (A13, I9).
 
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, rmSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// Damage on the backup disk, found by the receiver's scrub, is made good by the next send, where the volume still has the content.
+// Damage on the backup disk, found by the receiver's scrub, is made good by the next send, where the volume still has
+// the content.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

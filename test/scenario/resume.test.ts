@@ -1,4 +1,5 @@
-// A long send is killed behind a checkpoint: the next one goes on from there, or starts over where it cannot (I2, I9, L11).
+// A long send is killed behind a checkpoint: the next one goes on from there, or starts over where it cannot (I2, I9,
+// L11).
 
 import assert from 'node:assert/strict';
 import {

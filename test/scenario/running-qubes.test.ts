@@ -1,5 +1,5 @@
-// Qubes that run while they are backed up, in a reflink pool as Qubes' own driver keeps it: what is saved of them, and what is said
-// where something is not.
+// Qubes that run while they are backed up, in a reflink pool as Qubes' own driver keeps it: what is saved of them, and
+// what is said where something is not.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// Which volumes a command is about, and what becomes of the others when one fails (DESIGN of exit status 2 and 3; L6, L9, L17).
+// Which volumes a command is about, and what becomes of the others when one fails (DESIGN of exit status 2 and 3; L6,
+// L9, L17).
 
 import assert from 'node:assert/strict';
 import {

@@ -1,5 +1,5 @@
-// Key slots that the disk or the backup VM has hurt, forged or exchanged: one bad slot hides none of the good ones, costs little, and opens
-// nothing that it should not.
+// Key slots that the disk or the backup VM has hurt, forged or exchanged: one bad slot hides none of the good ones,
+// costs little, and opens nothing that it should not.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -46,7 +46,9 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** @param forced what every login runs in place of what it asks for; without it sshd does what a line of its key says */
+/**
+ * @param forced what every login runs in place of what it asks for; without it sshd does what a line of its key says
+ */
 async function startServer(forced = true): Promise<Server> {
   const folder = makeScratch('sshd');
   const bin = join(folder, 'bin');
@@ -93,7 +95,8 @@ async function startServer(forced = true): Promise<Server> {
     '  LogLevel ERROR',
   ];
   writeFileSync(join(folder, 'ssh_config'), `${client.join('\n')}\n`);
-  // ssh(1) reads no other folder than the user's home, whatever HOME says: a program of its name says which file to read.
+  // ssh(1) reads no other folder than the user's home, whatever HOME says: a program of its name says which file to
+  // read.
   const wrapper = join(folder, 'client');
   mkdirSync(wrapper);
   script(join(wrapper, 'ssh'), `exec ${program('ssh')!} -F "${folder}/ssh_config" "$@"`);

@@ -1,5 +1,5 @@
-// dom0's state lost, damaged, older or lying; its snapshot replaced; agents killed at each step of writing it; no space for it.
-// Whatever happened, the next send finds it out and the restore is right (I1, I8, I9, G1, G2, G3, L2, L3, L11).
+// dom0's state lost, damaged, older or lying; its snapshot replaced; agents killed at each step of writing it; no space
+// for it. Whatever happened, the next send finds it out and the restore is right (I1, I8, I9, G1, G2, G3, L2, L3, L11).
 
 import assert from 'node:assert/strict';
 import {
@@ -248,8 +248,8 @@ describe(
   { skip: skip || !existsSync('/usr/bin/strace') ? skip || 'machine: no strace' : false },
   () => {
     /**
-     * Options of a run in which a thread's nth call is the last, or fails. The agent makes its volumes' state durable in a thread of
-     * its own, all else in its first; without `all` only that is looked at. What it starts is not.
+     * Options of a run in which a thread's nth call is the last, or fails. The agent makes its volumes' state durable
+     * in a thread of its own, all else in its first; without `all` only that is looked at. What it starts is not.
      */
     const injecting = (call: string, what: string, all: boolean) => ({
       env: { UV_THREADPOOL_SIZE: '1' },

@@ -1,5 +1,5 @@
-// What people see: one progress for a whole run, tables that fit their terminal, questions of both programs; and what a journal
-// gets.
+// What people see: one progress for a whole run, tables that fit their terminal, questions of both programs; and what a
+// journal gets.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

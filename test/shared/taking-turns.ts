@@ -1,5 +1,5 @@
-// One of two processes that need one lock again and again without a pause, as a send does and a monitor beside it. Each use
-// adds one to a number in a file, in two steps. Ends when the lock has changed hands often enough.
+// One of two processes that need one lock again and again without a pause, as a send does and a monitor beside it. Each
+// use adds one to a number in a file, in two steps. Ends when the lock has changed hands often enough.
 //
 // Arguments: `agent` or `receiver`, a folder, this process's name.
 

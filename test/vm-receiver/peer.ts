@@ -100,7 +100,10 @@ export class Peer {
     }
   }
 
-  /** Takes nothing, beyond the little that the stream reads ahead, until `resume`. To pause the stream itself stops no iteration. */
+  /**
+   * Takes nothing, beyond the little that the stream reads ahead, until `resume`. To pause the stream itself stops no
+   * iteration.
+   */
   pause(): void {
     let resolve = (): void => undefined;
     const promise = new Promise<void>((settle) => (resolve = settle));

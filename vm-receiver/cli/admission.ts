@@ -1,6 +1,6 @@
 /**
- * Who calls, and with what argument, where the call comes over qrexec. It asks no policy for calls that dom0 makes, and hands on
- * their argument as it came: so both are checked here, before anything is looked at.
+ * Who calls, and with what argument, where the call comes over qrexec. It asks no policy for calls that dom0 makes, and
+ * hands on their argument as it came: so both are checked here, before anything is looked at.
  */
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { escapeText } from '../../shared/text.ts';

@@ -36,11 +36,16 @@ async function deduplicate(name: ArchiveName, archive: ArchiveStore, troubles: T
 
 function describe({ archive, hasEqual, chunks, linked, savedBytes, copies, repaired }: Report): string {
   if (!hasEqual) {
-    return `${archive}: encrypted, and made without deduplication: no two chunks have the same bytes, nothing to link\n`;
+    return (
+      `${archive}: encrypted, and made without deduplication: no two chunks have the same bytes, nothing ` + 'to link\n'
+    );
   }
   const more = [
     copies > 0 ? `, ${copies} stay copies (the file system takes no more links)` : '',
     repaired > 0 ? `, ${repaired} damaged ones repaired from an equal one` : '',
   ];
-  return `${archive}: ${linked} of ${chunks} chunks linked to an equal one, ${formatBytes(savedBytes)} saved${more.join('')}\n`;
+  return (
+    `${archive}: ${linked} of ${chunks} chunks linked to an equal one, ${formatBytes(savedBytes)} ` +
+    `saved${more.join('')}\n`
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * A command over several archives: what keeps it from one of them, or from one volume, is said and does not keep it from
- * the others.
+ * A command over several archives: what keeps it from one of them, or from one volume, is said and does not keep it
+ * from the others.
  */
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS, SparsebakError } from '../../shared/errors.ts';
@@ -31,7 +31,9 @@ export class Troubles {
 
 export interface Outcome<T> {
   readonly reports: readonly T[];
-  /** Exit status of what went wrong, 0 where nothing did: of the only archive there is as it is, else "done in part". */
+  /**
+   * Exit status of what went wrong, 0 where nothing did: of the only archive there is as it is, else "done in part".
+   */
   readonly status: number;
 }
 

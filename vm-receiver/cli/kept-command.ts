@@ -1,5 +1,6 @@
 /**
- * What is kept of key slots and catalogues that were replaced or removed: listed, put back, and removed before its time.
+ * What is kept of key slots and catalogues that were replaced or removed: listed, put back, and removed before its
+ * time.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -91,7 +92,8 @@ export async function keptRestoreCommand(
 function consequenceOf({ slot }: KeptVersion): string {
   if (slot !== undefined) return 'Its passphrase or recovery key then opens the archive again.';
   return (
-    'A dom0 that knows a later catalogue then says that the archive was rolled back (exit status 4). It sends nothing until that catalogue is ' +
+    'A dom0 that knows a later catalogue then says that the archive was rolled back (exit status 4). It sends ' +
+    'nothing until that catalogue is ' +
     'put back, or "sparsebak send --accept-rollback" is run.'
   );
 }

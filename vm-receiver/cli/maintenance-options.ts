@@ -104,8 +104,8 @@ Examples:
     .addHelpText(
       'after',
       `
-Exit status 4 if anything is damaged. A lost or corrupt catalogue or key slot is put back from its copy. dom0's next send repairs damage to a volume's newest session, if the volume still has
-the content.
+Exit status 4 if anything is damaged. A missing or corrupt catalogue or key slot is restored from its copy. dom0's next
+send repairs damage to a volume's newest session, if the volume still has the content.
 
 Examples:
   sparsebak-receiver scrub

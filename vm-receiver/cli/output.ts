@@ -36,8 +36,8 @@ export function complain(text: string, priority: Priority = 'error'): void {
 }
 
 /**
- * Rows under headings, if there are any, made to fit a terminal; cells may hold anything. A last column without a heading says something about its
- * row, and is never cut.
+ * Rows under headings, if there are any, made to fit a terminal; cells may hold anything. A last column without a
+ * heading says something about its row, and is never cut.
  * @param right the columns of numbers
  */
 export function table(

@@ -1,6 +1,6 @@
 /**
- * The command line of `sparsebak-receiver`. What a command needs is loaded when it runs: a call over qrexec starts a new
- * process each time.
+ * The command line of `sparsebak-receiver`. What a command needs is loaded when it runs: a call over qrexec starts a
+ * new process each time.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';

@@ -68,8 +68,8 @@ export async function pruneCommand(settings: Settings, given: PruneOptions, json
 }
 
 /**
- * What somebody said yes to, where more than half of a volume would go; undefined where nobody was asked. The archive is closed while the
- * question stands, so that no send has to wait for its answer.
+ * What somebody said yes to, where more than half of a volume would go; undefined where nobody was asked. The archive
+ * is closed while the question stands, so that no send has to wait for its answer.
  */
 async function askedOf(
   store: Store,
@@ -188,7 +188,10 @@ function describe({ archive, shortBytes, volumes, freedBytes }: Report, dryRun: 
   const would = `${going} of ${sessions.length} sessions would go, ${formatBytes(freedBytes)} would become free`;
   const oldest = shortBytes === null ? '' : ` (the oldest of these, until there are ${formatBytes(shortBytes)} more)`;
   const days = calendar(volumes.map((volume) => volume.sessions));
-  return `${archive}: ${would}${oldest}\n${days.map((day) => `  ${day}\n`).join('')}  + stays, - goes, ± differs by volume\n${volumes.map(most).join('')}`;
+  return (
+    `${archive}: ${would}${oldest}\n${days.map((day) => `  ${day}\n`).join('')}  + stays, - goes, ± ` +
+    `differs by volume\n${volumes.map(most).join('')}`
+  );
 }
 
 /** What a policy with a slip in it would show. */

@@ -6,7 +6,8 @@ import { CHUNK_FILE_NAME } from '../../shared/archive/address.ts';
 import type { DamageKind } from '../store/store.ts';
 
 const CHECKSUMS =
-  'nothing here shows whether the files without a checksum are what was stored: run "sparsebak verify --all-sessions" in dom0, ' +
+  'nothing here shows whether the files without a checksum are what was stored: run "sparsebak verify ' +
+  '--all-sessions" in dom0, ' +
   'which checks their content; then "sparsebak-receiver scrub --renew-checksums" here';
 
 const BY_FILE: ReadonlyMap<string, string> = new Map([
@@ -15,17 +16,20 @@ const BY_FILE: ReadonlyMap<string, string> = new Map([
   ['index', 'restores rebuild it from the pages; the next "sparsebak send" stores one of its own'],
   [
     'head',
-    'this session cannot be restored, others can: "sparsebak prune VOLUME --session SESSION" in dom0 removes it. For the newest session of ' +
+    'this session cannot be restored, others can: "sparsebak prune VOLUME --session SESSION" in dom0 removes ' +
+      'it. For the newest session of ' +
       'a volume move its folder out of the archive, then run "sparsebak send --accept-rollback"',
   ],
 ]);
 
 const CONTENT =
-  '"sparsebak-receiver scrub" tells dom0 of it, and the next "sparsebak send" repairs it if it is in a volume’s newest session, and the ' +
+  '"sparsebak-receiver scrub" tells dom0 of it, and the next "sparsebak send" repairs it if it is in a volume’s ' +
+  'newest session, and the ' +
   'volume still has this content. A session that nothing repairs can be pruned';
 
 const UNREADABLE =
-  'it cannot be read: see whether something else lies in its place, and in the kernel’s log ("dmesg") whether the disk fails';
+  'it cannot be read: see whether something else lies in its place, and in the kernel’s log ("dmesg") whether ' +
+  'the disk fails';
 
 /** @param place within the archive or a volume; what is damaged is its last part */
 export function remedyOf(place: string, kind: DamageKind): string {

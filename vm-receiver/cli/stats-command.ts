@@ -145,5 +145,8 @@ function describe(report: Report): string {
     ]),
     [name ?? id, 'else', formatBytes(unfinishedBytes), '', ''],
   ]);
-  return `${archive}: ${formatBytes(diskBytes)} on disk${more.join('')}\n${table(['volume', 'session', 'its own', 'shared', 'freed if pruned'], rows, [2, 3, 4])}`;
+  return (
+    `${archive}: ${formatBytes(diskBytes)} on disk${more.join('')}\n` +
+    table(['volume', 'session', 'its own', 'shared', 'freed if pruned'], rows, [2, 3, 4])
+  );
 }

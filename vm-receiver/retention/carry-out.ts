@@ -27,7 +27,8 @@ interface Going {
 
 /**
  * All that goes, of each volume the newest first: so nothing is moved into a session that goes, too.
- * @param mayRemoveMost whether more than half of a volume's sessions may go at once; else such a volume is left as it is
+ * @param mayRemoveMost whether more than half of a volume's sessions may go at once; else such a volume is left as it
+ *   is
  */
 export async function pruneAll(
   archive: ArchiveStore,

@@ -1,5 +1,6 @@
 /**
- * What of an archive a policy would have go: decided from when its sessions were committed, their order, and what protects them.
+ * What of an archive a policy would have go: decided from when its sessions were committed, their order, and what
+ * protects them.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { removableUnasked, retain, type RetentionPolicy, type Verdict } from '../../shared/archive/retention.ts';

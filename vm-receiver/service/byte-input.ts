@@ -1,6 +1,7 @@
 /**
- * The bytes that come from the agent. A pipe or socket is read ahead into a few buffers that are used again and again, so
- * that the end of the stream is noticed while a request waits for a lock; memory stays the same whatever the agent sends.
+ * The bytes that come from the agent. A pipe or socket is read ahead into a few buffers that are used again and again,
+ * so that the end of the stream is noticed while a request waits for a lock; memory stays the same whatever the agent
+ * sends.
  */
 import { read } from 'node:fs';
 import { Socket } from 'node:net';

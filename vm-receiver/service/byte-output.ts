@@ -1,6 +1,7 @@
 /**
- * The bytes that go to the agent. Node writes to a pipe on standard output synchronously, and one that nobody reads would
- * stop the whole process, its watchdog too: so this is a stream of our own. It holds one frame at a time and no more.
+ * The bytes that go to the agent. Node writes to a pipe on standard output synchronously, and one that nobody reads
+ * would stop the whole process, its watchdog too: so this is a stream of our own. It holds one frame at a time and no
+ * more.
  */
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';

@@ -1,5 +1,6 @@
 /**
- * One connection as the phases see it: the agent's messages one after another, each legal in its phase, and the answers.
+ * One connection as the phases see it: the agent's messages one after another, each legal in its phase, and the
+ * answers.
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
@@ -74,8 +75,8 @@ export class Conversation {
   }
 
   /**
-   * The agent's next message, legal in this phase and under the grant. `alive` is passed over, and what the grant does not
-   * allow is refused. Throws `protocol` for whatever ends the connection, and `failed` at the end of the stream.
+   * The agent's next message, legal in this phase and under the grant. `alive` is passed over, and what the grant does
+   * not allow is refused. Throws `protocol` for whatever ends the connection, and `failed` at the end of the stream.
    */
   async next(phase: Phase): Promise<AgentMessage> {
     for (;;) {

@@ -166,7 +166,10 @@ export class Answers {
     await this.#done(re);
   }
 
-  /** What a disk cannot give any more is absent, whatever of it was answered before: dom0 knows what is to be done without it. */
+  /**
+   * What a disk cannot give any more is absent, whatever of it was answered before: dom0 knows what is to be done
+   * without it.
+   */
   async #unlessLost(re: number, find: () => Promise<Pieces | undefined>): Promise<void> {
     try {
       await this.#pieces(re, await find());

@@ -1,6 +1,6 @@
 /**
- * The phase sending: from the `done` to `begin` to the `done` to `commit` or `abandon`. A send that failed goes on being
- * read and ignored until the agent has seen the error and abandons it.
+ * The phase sending: from the `done` to `begin` to the `done` to `commit` or `abandon`. A send that failed goes on
+ * being read and ignored until the agent has seen the error and abandons it.
  */
 import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
 import { Refusal } from '../store/refusal.ts';
@@ -30,7 +30,10 @@ class Sending {
   readonly #parts = new Parts();
   #failure: Refusal | undefined;
   #over = false;
-  /** The newest checkpoint's work. What has no answer goes on being taken meanwhile; requests wait, since answers keep their order. */
+  /**
+   * The newest checkpoint's work. What has no answer goes on being taken meanwhile; requests wait, since answers keep
+   * their order.
+   */
   #checkpoint: Promise<void> = Promise.resolve();
 
   constructor(conversation: Conversation, send: Send, answers: Answers, begun: number) {

@@ -1,6 +1,6 @@
 /**
- * One call from its first byte to its last. The phases of docs/protocol.md are functions, each of which hands over to the
- * next: greeting, closed, open, sending. What is impossible in a phase has no code there.
+ * One call from its first byte to its last. The phases of docs/protocol.md are functions, each of which hands over to
+ * the next: greeting, closed, open, sending. What is impossible in a phase has no code there.
  */
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { CAPABILITIES, PROTOCOL_VERSION } from '../../shared/wire/limits.ts';

@@ -1,7 +1,8 @@
 /**
- * What can be known of a key slot and a catalogue without a key: whether the bytes have the form of docs/format.md, sections 5, 6,
- * 8 and 9. So garbage never takes the place of what opens an archive, and much of the damage to what is stored is found. What is
- * sealed or signed only dom0 can prove. Keys that are not known are passed over: a newer dom0 may write some.
+ * What can be known of a key slot and a catalogue without a key: whether the bytes have the form of docs/format.md,
+ * sections 5, 6, 8 and 9. So garbage never takes the place of what opens an archive, and much of the damage to what is
+ * stored is found. What is sealed or signed only dom0 can prove. Keys that are not known are passed over: a newer dom0
+ * may write some.
  */
 import { createHash } from 'node:crypto';
 import * as z from 'zod';

@@ -48,12 +48,17 @@ export function asRefusal(error: unknown, what: string): Refusal {
 
 const OURS = new Set([undefined, 'EMFILE', 'ENFILE', 'ENOMEM']);
 
-/** Whether an error says nothing of the file that could not be read: the receiver is out of handles or memory, or has a fault. */
+/**
+ * Whether an error says nothing of the file that could not be read: the receiver is out of handles or memory, or has a
+ * fault.
+ */
 export function isOurFault(error: unknown): boolean {
   return error instanceof SparsebakError || OURS.has(systemCode(error));
 }
 
-/** Whether a refusal says that a stored file is as good as not there: lost, damaged, or not to be read by the receiver. */
+/**
+ * Whether a refusal says that a stored file is as good as not there: lost, damaged, or not to be read by the receiver.
+ */
 export function isLoss(error: unknown): error is Refusal {
   if (!(error instanceof Refusal) || error.answer !== 'io') return false;
   return error.cause === undefined || !isOurFault(error.cause);

@@ -34,7 +34,8 @@ export interface Patience {
 export interface Store {
   /**
    * Makes an archive, whole or not at all, and durable. Succeeds again for the same id and the same content.
-   * @throws Refusal `exists` when there is another archive of the name, or the same one has moved on; `bad-request` for a slot
+   * @throws Refusal `exists` when there is another archive of the name, or the same one has moved on; `bad-request` for
+   *   a slot
    *   or catalogue that has not the form of one
    */
   create(archive: NewArchive, patience: Patience): Promise<void>;
@@ -184,7 +185,10 @@ export interface KeptVersion {
   readonly bytes: number;
   /** `current`: put last; `replaced` by a later one; `removed`: the slot was removed. */
   readonly standing: 'current' | 'replaced' | 'removed';
-  /** When a slot that was replaced or removed goes, in milliseconds since 1970. Undefined for what stays until others come. */
+  /**
+   * When a slot that was replaced or removed goes, in milliseconds since 1970. Undefined for what stays until others
+   * come.
+   */
   readonly until: number | undefined;
 }
 
@@ -253,9 +257,14 @@ export interface ArchiveStore {
   readonly dedup: boolean;
   readonly rules: Rules;
 
-  /** @param onLost told of a slot that is lost or cannot be read, which is left out then. Without this it is an error */
+  /**
+   * @param onLost told of a slot that is lost or cannot be read, which is left out then. Without this it is an error
+   */
   slots(onLost?: OnLost<string>): Iterable<Slot>;
-  /** Durable when it returns; replaces a slot of that name, which is kept. @throws Refusal `bad-request` for what has not the form of a slot */
+  /**
+   * Durable when it returns; replaces a slot of that name, which is kept. @throws Refusal `bad-request` for what has
+   * not the form of a slot
+   */
   putSlot(slot: Slot): Promise<void>;
   /** Durable when it returns; there may be no such slot. It is kept. */
   dropSlot(name: string): Promise<void>;
@@ -264,7 +273,8 @@ export interface ArchiveStore {
   kept(): readonly KeptVersion[];
   /**
    * Puts a version that is kept in its place again, as if it came anew; durable when it returns.
-   * @throws Refusal `not-found` where there is no such version; `refused` where only its checksum is, or there would be too many slots
+   * @throws Refusal `not-found` where there is no such version; `refused` where only its checksum is, or there would be
+   *   too many slots
    */
   putBack(number: number): Promise<KeptVersion>;
   /**
@@ -275,9 +285,10 @@ export interface ArchiveStore {
 
   catalogue(): Pieces;
   /**
-   * Replaces the catalogue whose SHA-512/256 is given, and keeps it; durable when it returns. One that is lost, or cannot be read, counts as one
-   * without bytes. Succeeds when the new one is there already.
-   * @throws Refusal `conflict` when another one is there, `bad-request` for what has not the form of a catalogue; nothing changed
+   * Replaces the catalogue whose SHA-512/256 is given, and keeps it; durable when it returns. One that is lost, or
+   * cannot be read, counts as one without bytes. Succeeds when the new one is there already.
+   * @throws Refusal `conflict` when another one is there, `bad-request` for what has not the form of a catalogue;
+   *   nothing changed
    */
   putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void>;
 
@@ -289,7 +300,8 @@ export interface ArchiveStore {
 
   /**
    * Oldest first; all of them when no sessions are named. A session that is not there is left out.
-   * @param onLost told of a session whose head is lost or cannot be read; it is left out then. Without this it is an error
+   * @param onLost told of a session whose head is lost or cannot be read; it is left out then. Without this it is an
+   *   error
    */
   heads(volume: VolumeId, sessions: readonly SessionName[], onLost?: OnLost<SessionName>): Iterable<StoredHead>;
 
@@ -346,7 +358,8 @@ export interface ArchiveStore {
   /**
    * Stores equal chunks once where it can: bytes are compared first, and no content changes. What is damaged of one and
    * sound of another is repaired by that. Of an encrypted archive that was made without deduplication no two are equal.
-   * @param onRefused told of a volume that refuses; the others are deduplicated all the same. Without this it is an error
+   * @param onRefused told of a volume that refuses; the others are deduplicated all the same. Without this it is an
+   *   error
    */
   deduplicate(onRefused?: OnLost<VolumeId>): Promise<DedupCounts>;
 
@@ -378,7 +391,8 @@ export interface ArchiveStore {
   rename(volume: VolumeId, name: string): Promise<boolean>;
 
   /**
-   * Takes a volume away with all that it has; durable when it returns. One that was cut off is finished by the next one.
+   * Takes a volume away with all that it has; durable when it returns. One that was cut off is finished by the next
+   * one.
    * @returns bytes of stored files that are gone; 0 when there is no such volume
    * @throws Refusal `refused` when the rules forbid it, or a session is protected
    */
@@ -400,12 +414,15 @@ export interface ArchiveStore {
    */
   check(volume: VolumeId, watcher: CheckWatcher): Promise<void>;
 
-  /** Compares the catalogue, the key slots and what is kept of them with the checksums that were made when they came. */
+  /**
+   * Compares the catalogue, the key slots and what is kept of them with the checksums that were made when they came.
+   */
   checkObjects(after: (bytes: number) => void): Promise<readonly ArchiveDamage[]>;
 
   /**
    * Reads what was not read for long, and compares it as `check` does; goes on where it was cut off. What it finds is
-   * remembered until it is sound again, and is what `damage` tells. A catalogue or slot that is damaged for certain is put back as it was put last.
+   * remembered until it is sound again, and is what `damage` tells. A catalogue or slot that is damaged for certain is
+   * put back as it was put last.
    */
   scrub(request: ScrubRequest): Promise<Scrubbed>;
 
@@ -414,8 +431,8 @@ export interface ArchiveStore {
 }
 
 /**
- * A session being made. What comes must rise: addresses, then pages, as docs/protocol.md says (`bad-request` otherwise).
- * After any method threw, only `abandon` may be called.
+ * A session being made. What comes must rise: addresses, then pages, as docs/protocol.md says (`bad-request`
+ * otherwise). After any method threw, only `abandon` may be called.
  */
 export interface Send {
   chunk(address: number, data: Uint8Array): void;
@@ -424,14 +441,15 @@ export interface Send {
   page(range: number, data: Uint8Array): void;
 
   /**
-   * Returns when all below `address` is durable, and a later send may resume there. More may be given meanwhile, but no other
-   * checkpoint and no end.
+   * Returns when all below `address` is durable, and a later send may resume there. More may be given meanwhile, but no
+   * other checkpoint and no end.
    */
   checkpoint(address: number): Promise<void>;
 
   /**
    * Makes the session: durable when it returns.
-   * @throws Refusal `stale-base` when the base is no longer the newest; `conflict` when this send was removed by another
+   * @throws Refusal `stale-base` when the base is no longer the newest; `conflict` when this send was removed by
+   *   another
    */
   commit(head: Uint8Array, index: readonly Uint8Array[]): Promise<void>;
 

@@ -1,4 +1,7 @@
-/** `init`: a new archive: id, key and first catalogue durable in dom0, then one `create` that succeeds again if its answer was lost. */
+/**
+ * `init`: a new archive: id, key and first catalogue durable in dom0, then one `create` that succeeds again if its
+ * answer was lost.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SparsebakError, asSparsebakError, type ErrorCode } from '../../../shared/errors.ts';
@@ -166,7 +169,8 @@ async function make(context: CommandContext, options: InitOptions): Promise<Made
   context.throwIfInterrupted();
   const { recoveryKeyFile: path } = options;
   const keyFile = path === undefined ? undefined : await writeSecretFile(path, `${recoveryKey}\n`);
-  // The slots before the state that says they are there. A key that was not shown yet must still be shown after a crash.
+  // The slots before the state that says they are there. A key that was not shown yet must still be shown after a
+  // crash.
   const folder = archiveFolder(config.stateDir, archive.name);
   const shown = options.recoveryKeyFile === undefined ? recoveryKey : undefined;
   makeFolderDurably(folder);
@@ -193,8 +197,8 @@ async function givenPassphrase(options: InitOptions, confirm: boolean): Promise<
 }
 
 /**
- * An `init` whose answer was lost goes on with the very same archive, which the receiver may have. What is asked for now must
- * therefore be what was asked for then.
+ * An `init` whose answer was lost goes on with the very same archive, which the receiver may have. What is asked for
+ * now must therefore be what was asked for then.
  */
 async function resume(context: CommandContext, state: ArchiveState, options: InitOptions): Promise<Made> {
   const { codec, level } = choicesOf(options);
@@ -273,11 +277,13 @@ function report(
   print(`Archive "${context.archive.name}" is ready (id ${record.archive}).`);
   if (aside !== undefined) {
     print(
-      `It is a new one, and nothing of the old one is in it: begin with "sparsebak send --full". What this computer knew of the old one,\nits key among that, is kept in ${aside.folder}.`,
+      'It is a new one, and nothing of the old one is in it: begin with "sparsebak send --full". What this ' +
+        `computer knew of the old one,\nits key among that, is kept in ${aside.folder}.`,
     );
   }
   if (recoveryKey === undefined) return;
   print(
-    `\nRecovery key: write it on paper and keep it away from this computer. It opens the archive without the passphrase,\nand is not shown again:\n\n    ${recoveryKey}\n`,
+    '\nRecovery key: write it on paper and keep it away from this computer. It opens the archive without the ' +
+      `passphrase,\nand is not shown again:\n\n    ${recoveryKey}\n`,
   );
 }

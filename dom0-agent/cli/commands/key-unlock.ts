@@ -25,7 +25,9 @@ export async function keyUnlock(context: CommandContext, options: UnlockOptions)
   const known = ArchiveState.exists(stateDir, archive.name);
   if (known && options.again !== true) {
     throw new SparsebakError('failed', `archive "${archive.name}" is known here already`, {
-      hint: 'There is nothing to unlock. To forget what this computer knows of it, and take it in as it is now, add --again.',
+      hint:
+        'There is nothing to unlock. To forget what this computer knows of it, and take it in as it is now, ' +
+        'add --again.',
     });
   }
   const record = await recordOf(context, options);
@@ -92,7 +94,8 @@ async function allowMore(kind: string, tried: readonly string[], left: readonly 
       hint: `Name the one to try with --slot: ${left.join(', ')}.`,
     });
   }
-  const about = `${opened}. The backup VM shows ${left.length} more slots; each may cost some seconds and 256 MiB of memory.`;
+  const about =
+    `${opened}. The backup VM shows ${left.length} more slots; each may cost some seconds and 256 ` + 'MiB of memory.';
   await confirm(about, 'Try them?', false);
 }
 
@@ -100,7 +103,8 @@ function report(context: CommandContext, record: WrappedRecord, line: ArchiveLin
   const { archive } = context;
   if (record.name === undefined) {
     context.log.warn(
-      `the key slot, of an earlier release, does not say which archive it is of: compare the id with what you noted for "${archive.name}"`,
+      'the key slot, of an earlier release, does not say which archive it is of: compare the id with what you ' +
+        `noted for "${archive.name}"`,
     );
   }
   if (context.json) {
@@ -110,7 +114,8 @@ function report(context: CommandContext, record: WrappedRecord, line: ArchiveLin
   }
   print(`Archive "${archive.name}" is open here, for reading.`);
   print(
-    `Compare with what you noted last, or with "sparsebak key list" on the computer that writes; the archive must be at that or above:\n\n    ${describeLine(line)}\n`,
+    'Compare with what you noted last, or with "sparsebak key list" on the computer that writes; the archive ' +
+      `must be at that or above:\n\n    ${describeLine(line)}\n`,
   );
   if (before === undefined) return;
   if (before.line !== undefined) print(`This computer knew:\n\n    ${describeLine(before.line)}\n`);

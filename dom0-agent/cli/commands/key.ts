@@ -62,7 +62,8 @@ export async function keyChange(context: CommandContext, name: string, options: 
     report(context, name, 'changed', shown);
     if (!context.json) {
       print(
-        'This keeps out only those who never had the old slot: a backup VM may have kept it. If the old secret leaked,\nmake a new archive beside this one and send to that.',
+        'This keeps out only those who never had the old slot: a backup VM may have kept it. If the old secret ' +
+          'leaked,\nmake a new archive beside this one and send to that.',
       );
     }
     return 0;
@@ -84,7 +85,10 @@ export async function keyRemove(
         { hint: 'Add another first, with "key add".' },
       );
     }
-    const about = `Nobody can then open the archive with the ${kindOf(slot)} of slot "${name}". The receiver keeps a copy of the slot for some time, 30 days by default ("sparsebak-receiver kept").`;
+    const about =
+      'Nobody can then open the archive with the ' +
+      `${kindOf(slot)} of slot "${name}". The receiver keeps a copy of the slot for some time, 30 days by ` +
+      'default ("sparsebak-receiver kept").';
     await confirm(isUsable(slot) ? about : `${slot.fault.message}.`, `Remove slot ${name}?`, yes);
     await archive.client.request({ t: 'drop-slot', name });
     report(context, name, 'removed', undefined);

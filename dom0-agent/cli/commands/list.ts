@@ -148,7 +148,9 @@ async function lookAt(archive: OpenArchive, { id, entry, stored, known, proofs }
   return { id, entry, name, sizeBytes, proofs, sessions: shown, unproven, fault };
 }
 
-/** The catalogue is signed, so what it lists must be there: a receiver could withhold it. What cannot be there must not. */
+/**
+ * The catalogue is signed, so what it lists must be there: a receiver could withhold it. What cannot be there must not.
+ */
 function missingOf(entry: CatalogueVolume | undefined, stored: Listing, id: VolumeId): SparsebakError | undefined {
   const missing = entry === undefined ? undefined : newestFault(entry, stored);
   if (missing !== undefined) return missing;
@@ -198,11 +200,15 @@ function unprovenSessions(
   const shown = others.slice(0, 3).join(', ');
   if (newest !== undefined) {
     const { code, message } = newest;
-    const more = `${message}; nor has any of ${count - 1} other sessions a head that proves it (${shown}${count > 4 ? ', …' : ''})`;
+    const more =
+      `${message}; nor has any of ${count - 1} other sessions a head that proves it ` +
+      `(${shown}${count > 4 ? ', …' : ''})`;
     return newestHeadLost(volume, new SparsebakError(code, more, { cause: newest }));
   }
   const [session, fault] = first;
-  const hint = `It cannot be restored. "sparsebak prune ${volume.name} --session ${session}" takes it away, and keeps all others as they are.`;
+  const hint =
+    'It cannot be restored. "sparsebak prune ' +
+    `${volume.name} --session ${session}" takes it away, and keeps all others as they are.`;
   if (count === 1) {
     const { code, message } = fault;
     return namingVolume(new SparsebakError(code, message, { cause: fault }), { ...volume, session, hint });
@@ -211,7 +217,9 @@ function unprovenSessions(
     'integrity',
     `${count} sessions of ${volume.name} have no head that proves them: ${shown}${count > 3 ? ', …' : ''}`,
     {
-      hint: `They cannot be restored. "sparsebak prune ${volume.name} --session ${session}", and so on, takes them away, and keeps all others as they are.`,
+      hint:
+        'They cannot be restored. "sparsebak prune ' +
+        `${volume.name} --session ${session}", and so on, takes them away, and keeps all others as they are.`,
       cause: fault,
     },
   );
@@ -224,7 +232,9 @@ function unknownVolumes(looked: readonly LookedAt[]): VolumeError[] {
   );
   const [first] = nameless;
   if (first === undefined) return [];
-  const message = `${nameless.length} ${nameless.length === 1 ? 'volume' : 'volumes'} that the catalogue does not list and no head proves (volumes/${first.id}${nameless.length > 1 ? ', …' : ''})`;
+  const message =
+    `${nameless.length} ${nameless.length === 1 ? 'volume' : 'volumes'} that the catalogue does ` +
+    `not list and no head proves (volumes/${first.id}${nameless.length > 1 ? ', …' : ''})`;
   const hint = 'A send that was cut off left them, or the backup VM made them up: nothing of them can be restored.';
   return [{ name: first.id, error: { code: 'integrity', message, hint } }];
 }

@@ -1,4 +1,7 @@
-/** `prune`: removes sessions, by name or by what the retention policy does not keep. Every other session stays what it is. */
+/**
+ * `prune`: removes sessions, by name or by what the retention policy does not keep. Every other session stays what it
+ * is.
+ */
 import { isSessionName, type SessionName } from '../../../shared/archive/names.ts';
 import { isEmptyPolicy, type RetentionPolicy } from '../../../shared/archive/retention.ts';
 import { SparsebakError, reportOf } from '../../../shared/errors.ts';
@@ -81,7 +84,9 @@ function choiceOf({ config }: CommandContext, options: PruneOptions): PruneChoic
   if (!isEmptyPolicy(policy)) return { kind: 'policy', policy };
   if (isEmptyPolicy(config.retention)) {
     throw new SparsebakError('usage', 'nothing says which sessions to prune, or to keep', {
-      hint: 'Give --session, or --keep-daily and its like, or put keep_daily and its like under [retention] in the configuration.',
+      hint:
+        'Give --session, or --keep-daily and its like, or put keep_daily and its like under [retention] in ' +
+        'the configuration.',
     });
   }
   return { kind: 'policy', policy: config.retention };

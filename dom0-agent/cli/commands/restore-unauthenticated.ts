@@ -30,7 +30,8 @@ export async function restoreUnauthenticated(
       printJson({ name, session: sessionName, to, ...counts, authenticated: false });
     } else {
       print(
-        `${name} as of ${sessionName} is in ${to}: ${formatBytes(sizeBytes)}, ${formatBytes(dataBytes)} of data, in ${formatSeconds(seconds)}. NOTHING of it was proven: the backup disk could have given any bytes.`,
+        `${name} as of ${sessionName} is in ${to}: ${formatBytes(sizeBytes)}, ${formatBytes(dataBytes)} of ` +
+          `data, in ${formatSeconds(seconds)}. NOTHING of it was proven: the backup disk could have given any bytes.`,
       );
     }
     return 0;

@@ -130,12 +130,14 @@ function report(
     return;
   }
   print(
-    `${name} as of ${head.session} is in ${to}: ${formatBytes(head.size)}, ${formatBytes(bytes)} of data, every chunk proven, in ${formatSeconds(seconds)}.`,
+    `${name} as of ${head.session} is in ${to}: ${formatBytes(head.size)}, ${formatBytes(bytes)} of data, every ` +
+      `chunk proven, in ${formatSeconds(seconds)}.`,
   );
   if (kept !== undefined) {
     if (isPrivate) {
       print(
-        'Only root may read it (mode 600): what it replaced does not belong to whom it did when it was archived, or that is not known. See chown and chmod.',
+        'Only root may read it (mode 600): what it replaced does not belong to whom it did when it was ' +
+          'archived, or that is not known. See chown and chmod.',
       );
     }
     print(`What it replaced is kept as ${kept.name}. When it is of no use any more: ${kept.removal}`);

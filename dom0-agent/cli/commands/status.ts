@@ -1,6 +1,6 @@
 /**
- * `status`: where each volume stands, by dom0's own records and a look at the pools. Nothing is snapshotted, and no receiver is
- * asked: whether the archive still has all this, `list` and `verify` tell.
+ * `status`: where each volume stands, by dom0's own records and a look at the pools. Nothing is snapshotted, and no
+ * receiver is asked: whether the archive still has all this, `list` and `verify` tell.
  */
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import type { PairingState } from '../../capture/pairing.ts';
@@ -28,8 +28,8 @@ interface VolumeStatus {
   /** Null: no configured pool has it any more. */
   readonly pool: string | null;
   /**
-   * `new`: not in the archive. `missing`: not there now. `skipped`: a pattern matched it, and it cannot be taken. `failed`: it, or its
-   * pool, could not be looked at. `unselected`: in the archive, and no pool selects it.
+   * `new`: not in the archive. `missing`: not there now. `skipped`: a pattern matched it, and it cannot be taken.
+   * `failed`: it, or its pool, could not be looked at. `unselected`: in the archive, and no pool selects it.
    */
   readonly kind: 'saved' | 'new' | 'missing' | 'skipped' | 'failed' | 'unselected';
   /** Why it is missing, skipped or failed. */

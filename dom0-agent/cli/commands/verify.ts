@@ -186,7 +186,8 @@ function asError(
 }
 
 const BAD_CHUNKS_HINT =
-  'Such a session cannot be restored whole. If it is the newest, the next send sends what is damaged anew; older ones need a sound copy of the backup disk.';
+  'Such a session cannot be restored whole. If it is the newest, the next send sends what is damaged anew; ' +
+  'older ones need a sound copy of the backup disk.';
 
 function asText(results: readonly VerifiedSession[], { sample }: VerifyOptions): string {
   if (results.length === 0) return 'The archive has no volume yet.';

@@ -14,8 +14,8 @@ export function isLvName(name: string): boolean {
 }
 
 /**
- * A snapshot's name. `vm-…` is what the udev rules of Qubes leave alone: no scan for file systems, no links. It ends in nothing
- * that Qubes takes for a revision or a working copy of a volume.
+ * A snapshot's name. `vm-…` is what the udev rules of Qubes leave alone: no scan for file systems, no links. It ends in
+ * nothing that Qubes takes for a revision or a working copy of a volume.
  */
 export function snapshotName(id: string): string {
   return `vm-sparsebak-${id}`;
@@ -74,9 +74,9 @@ export function deviceName(group: string, volume: string, layer = ''): string {
 }
 
 /**
- * What Qubes keeps beside a volume: what a running qube writes to, what is being imported, earlier states, and swap. They come, go
- * and are renamed while qubes start and stop, so only their full names find them. Volumes of other names are not Qubes': an
- * administrator's `web-snap` is a volume like any other.
+ * What Qubes keeps beside a volume: what a running qube writes to, what is being imported, earlier states, and swap.
+ * They come, go and are renamed while qubes start and stop, so only their full names find them. Volumes of other names
+ * are not Qubes': an administrator's `web-snap` is a volume like any other.
  */
 const QUBES_COPY = /^vm-.+-(?:volatile|(?:private|root|volatile)-(?:snap|import|\d+-back))$/;
 const QUBES_VOLUME = /^vm-.+-(?:private|root)$/;

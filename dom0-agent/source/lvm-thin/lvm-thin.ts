@@ -1,10 +1,10 @@
 /**
- * A thin pool of LVM, whose volumes are logical volumes. Snapshots are thin snapshots that stay inactive; what changed between two
- * is told by thin_delta from the pool's metadata, without activating either. Only to be read a snapshot is activated, read-only, and
- * then alone, so that nothing in dom0 ever looks for file systems in what a qube wrote.
+ * A thin pool of LVM, whose volumes are logical volumes. Snapshots are thin snapshots that stay inactive; what changed
+ * between two is told by thin_delta from the pool's metadata, without activating either. Only to be read a snapshot is
+ * activated, read-only, and then alone, so that nothing in dom0 ever looks for file systems in what a qube wrote.
  *
- * A snapshot is known again by the UUIDs of its group, pool and volume, and by its device's number in the pool and the transaction that
- * made it. LVM and the pool's metadata must agree on the last two before any delta is believed.
+ * A snapshot is known again by the UUIDs of its group, pool and volume, and by its device's number in the pool and the
+ * transaction that made it. LVM and the pool's metadata must agree on the last two before any delta is believed.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -193,7 +193,8 @@ export class LvmThinSource implements Source {
     makeFolderDurably(this.#folder);
     const held = await this.#metadata.reserve();
     try {
-      // Only now: what LVM says after the reservation is true of the reserved copy, or the copy does not have the device.
+      // Only now: what LVM says after the reservation is true of the reserved copy, or the copy does not have the
+      // device.
       const report = await this.#report();
       const devices = await dump(held, ['--skip-mappings']).then(
         (dumped) => dumped.devices,
@@ -280,8 +281,10 @@ export class LvmThinSource implements Source {
     if (percent <= limit) return;
     throw new SparsebakError('source', `the pool ${vgname}/${poolname} has ${percent}% of its ${what} in use`, {
       hint:
-        `Above ${limit}% nothing is snapshotted, since a full pool stops every qube. Remove volumes or old revisions of ` +
-        `volumes that are not needed, or enlarge the pool: lvextend ${what === 'data' ? '--size' : '--poolmetadatasize'} +1G ${vgname}/${poolname}`,
+        `Above ${limit}% nothing is snapshotted, since a full pool stops every qube. Remove volumes or old ` +
+        'revisions of ' +
+        'volumes that are not needed, or enlarge the pool: lvextend ' +
+        `${what === 'data' ? '--size' : '--poolmetadatasize'} +1G ${vgname}/${poolname}`,
     });
   }
 
@@ -291,7 +294,9 @@ export class LvmThinSource implements Source {
     return report;
   }
 
-  /** For what is looked up again where it matters: by LVM, when it is given the volume's UUIDs, or by another report. */
+  /**
+   * For what is looked up again where it matters: by LVM, when it is given the volume's UUIDs, or by another report.
+   */
   async #recentReport(): Promise<PoolReport> {
     const { report, until } = this.#looked ?? {};
     return report !== undefined && Date.now() < (until ?? 0) ? report : await this.#report();
@@ -304,8 +309,8 @@ export class LvmThinSource implements Source {
 }
 
 /**
- * Where the running qube of this volume writes: the copy beside it, or the volume itself where Qubes keeps no revisions of it
- * (revisions_to_keep = -1); undefined where none runs.
+ * Where the running qube of this volume writes: the copy beside it, or the volume itself where Qubes keeps no revisions
+ * of it (revisions_to_keep = -1); undefined where none runs.
  */
 function writtenBy(volume: string, { volumes }: PoolReport): string | undefined {
   const copy = runningName(volume);

@@ -1,6 +1,6 @@
 /**
- * The commands of LVM and device-mapper that we give. Each costs a tenth of a second or more, so they are given for all volumes
- * at once. None is ever killed: a command that is cut off may leave a qube's device suspended.
+ * The commands of LVM and device-mapper that we give. Each costs a tenth of a second or more, so they are given for all
+ * volumes at once. None is ever killed: a command that is cut off may leave a qube's device suspended.
  */
 import { writeDurably } from '../../../shared/durable.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
@@ -24,8 +24,8 @@ export interface NewSnapshot {
 }
 
 /**
- * Makes snapshots, in order, up to the first that fails: inactive, marked to stay so when the group is activated, read-only.
- * One process makes them all.
+ * Makes snapshots, in order, up to the first that fails: inactive, marked to stay so when the group is activated,
+ * read-only. One process makes them all.
  * @param scriptFile where the commands are written down for it; LVM takes them from no pipe
  */
 export async function createSnapshots(
@@ -56,7 +56,10 @@ export async function createSnapshots(
   await runScript();
 }
 
-/** A new volume, all zeros, active now and not when the group is activated again. @param size bytes; LVM rounds up to extents */
+/**
+ * A new volume, all zeros, active now and not when the group is activated again. @param size bytes; LVM rounds up to
+ * extents
+ */
 export async function createVolume(
   { group, pool }: { readonly group: string; readonly pool: string },
   { name, size, tag }: { readonly name: string; readonly size: number; readonly tag: string },

@@ -1,11 +1,11 @@
 /**
- * The reserved copy of a pool's metadata: what thin_delta reads while the pool is in use. A pool has at most one, anyone may
- * reserve or release it, and nobody's name is on it. So ours is written down before it is reserved and again with the block
- * where it begins, and that block is looked up again after everything that was read from it: if it is another by then, what was
- * read is void.
+ * The reserved copy of a pool's metadata: what thin_delta reads while the pool is in use. A pool has at most one,
+ * anyone may reserve or release it, and nobody's name is on it. So ours is written down before it is reserved and again
+ * with the block where it begins, and that block is looked up again after everything that was read from it: if it is
+ * another by then, what was read is void.
  *
- * One process at a time reserves it, by a lock that the kernel drops when its holder dies. Whoever has the lock and finds a
- * record of ours finds what a killed run left.
+ * One process at a time reserves it, by a lock that the kernel drops when its holder dies. Whoever has the lock and
+ * finds a record of ours finds what a killed run left.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 /**
- * The XML that thin_delta and thin_dump print, and no more of XML than that: elements in lower case, attributes in double quotes
- * without references, each after one space, white space between elements. No text, comments, declarations, CDATA or entities.
- * Numbers are decimal, without sign or leading zero, up to 2^53. Whatever is anything else throws.
+ * The XML that thin_delta and thin_dump print, and no more of XML than that: elements in lower case, attributes in
+ * double quotes without references, each after one space, white space between elements. No text, comments,
+ * declarations, CDATA or entities. Numbers are decimal, without sign or leading zero, up to 2^53. Whatever is anything
+ * else throws.
  */
 import { SparsebakError } from '../../../shared/errors.ts';
 

@@ -3,8 +3,8 @@
  *
  *     0 2097152 thin-pool 16 423/4096 22/16384 45 rw discard_passdown queue_if_no_space - 1024
  *
- * that is start, length, target, transaction, metadata blocks, data blocks, the block where the reserved copy of the metadata begins
- * (`-` without one), and how the pool does.
+ * that is start, length, target, transaction, metadata blocks, data blocks, the block where the reserved copy of the
+ * metadata begins (`-` without one), and how the pool does.
  */
 import { SparsebakError } from '../../../shared/errors.ts';
 import { runProgram } from '../../process/run.ts';

@@ -1,8 +1,9 @@
 /**
- * A volume that a restore makes. It is written under a name of ours, and gets its own when all of it is proven and durable.
+ * A volume that a restore makes. It is written under a name of ours, and gets its own when all of it is proven and
+ * durable.
  *
- * LVM exchanges no names in one step: where a volume is replaced, there is a moment without one. Tags say how far a restore had come
- * that was killed, and the next run of whatever kind ends it:
+ * LVM exchanges no names in one step: where a volume is replaced, there is a moment without one. Tags say how far a
+ * restore had come that was killed, and the next run of whatever kind ends it:
  *
  *     sparsebak.restoring=NAME   it was being written: it is removed
  *     sparsebak.restored=NAME    it was whole: it takes the name if nothing has it, else it is removed

@@ -6,7 +6,10 @@ const SECTOR = 512;
 const SMALLEST_BLOCK = 64 * 1024;
 const LARGEST_BLOCK = 1024 ** 3;
 
-/** `nr_data_blocks="0"` and an empty uuid are what a reserved copy of the metadata has. @returns the pool's block size in bytes */
+/**
+ * `nr_data_blocks="0"` and an empty uuid are what a reserved copy of the metadata has. @returns the pool's block size
+ * in bytes
+ */
 export function blockSizeOf(attributes: Attributes): number {
   const sectors = attributes.number('data_block_size');
   const size = sectors * SECTOR;

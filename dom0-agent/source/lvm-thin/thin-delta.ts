@@ -10,9 +10,9 @@
  *       </diff>
  *     </superblock>
  *
- * Versions 0.9 and 1.x print the same, the newer without a last newline. Numbers count blocks of the pool, which lie in rising order;
- * where no element is, neither device has anything mapped. Exactly this is taken: everything else, and a listing that is cut off
- * anywhere, is refused.
+ * Versions 0.9 and 1.x print the same, the newer without a last newline. Numbers count blocks of the pool, which lie in
+ * rising order; where no element is, neither device has anything mapped. Exactly this is taken: everything else, and a
+ * listing that is cut off anywhere, is refused.
  */
 import { SparsebakError } from '../../../shared/errors.ts';
 import { RangeList } from '../byte-ranges.ts';

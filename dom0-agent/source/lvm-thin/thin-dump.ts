@@ -8,8 +8,8 @@
  *       </device>
  *     </superblock>
  *
- * Version 1.x prints no flags and no last newline. With --skip-mappings the devices are empty. Exactly this is taken. (1.x has `def`
- * and `ref` for what devices share; a listing of one device needs none.)
+ * Version 1.x prints no flags and no last newline. With --skip-mappings the devices are empty. Exactly this is taken.
+ * (1.x has `def` and `ref` for what devices share; a listing of one device needs none.)
  */
 import { SparsebakError } from '../../../shared/errors.ts';
 import { RangeList } from '../byte-ranges.ts';

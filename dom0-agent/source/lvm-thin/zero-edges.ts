@@ -1,7 +1,7 @@
 /**
- * The zeros of a new volume. A block of the pool that nothing was written to reads as zeros. One that is written to in part
- * keeps in its rest whatever it held for another volume, unless the pool clears blocks before it gives them out. So zeros are
- * written where they share a block with data, and nowhere else.
+ * The zeros of a new volume. A block of the pool that nothing was written to reads as zeros. One that is written to in
+ * part keeps in its rest whatever it held for another volume, unless the pool clears blocks before it gives them out.
+ * So zeros are written where they share a block with data, and nowhere else.
  */
 
 export interface ZeroEdgesOptions {

@@ -5,14 +5,16 @@
  *
  * SEED=n and HISTORIES=n run others and more.
  *
- * Two sabotages run here and must be noticed: a delta that loses a range, an fsync of the parent folder left out. Others
- * were done by hand in dom0-agent/capture, and each turned this file red:
- * - begin-send: the map of another pairing id is taken; the old tick is removed before pairing.json is saved (in monitor
+ * Two sabotages run here and must be noticed: a delta that loses a range, an fsync of the parent folder left out.
+ * Others were done by hand in dom0-agent/capture, and each turned this file red:
+ * - begin-send: the map of another pairing id is taken; the old tick is removed before pairing.json is saved (in
+ *   monitor
  *   too); the pending entry is left out
  * - advance: no `exists` before a delta; sizes not noted; an unknown delta taken for an empty one; only the first map
  *   marked; the marked map not written
  * - checkpoint: resumed over any newest session; resumed from any tock
- * - conclude: a send whose commit failed is noted as committed; a committed send's new map goes; a discarded one's stays; `unchanged` takes another map; snapshots not removed
+ * - conclude: a send whose commit failed is noted as committed; a committed send's new map goes; a discarded one's
+ *   stays; `unchanged` takes another map; snapshots not removed
  * - reap: leftovers stay; snapshots that only a pending send names are removed
  * - pairing-store: files cleaned before the save; a file overwritten that the saved state names
  * - delta-map: what counts as marked for its size begins one chunk later

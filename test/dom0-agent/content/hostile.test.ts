@@ -1,4 +1,5 @@
-// What a hostile receiver can put in an object's place. Nothing but `integrity` may come of it, for every kind of object.
+// What a hostile receiver can put in an object's place. Nothing but `integrity` may come of it, for every kind of
+// object.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ArchiveContent } from '../../../dom0-agent/content/archive-content.ts';

@@ -1,4 +1,5 @@
-// One object of every kind, small, and how each is opened where it belongs: for tests that put something else in its place.
+// One object of every kind, small, and how each is opened where it belongs: for tests that put something else in its
+// place.
 import assert from 'node:assert/strict';
 import type { ArchiveId, PairingId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { SparsebakError, type ErrorCode } from '../../../shared/errors.ts';

@@ -423,7 +423,10 @@ describe('silence', () => {
 
 const HOUR = 3_600_000;
 
-/** Milliseconds until the call ends, with the receiver doing something every so often; undefined if it goes on for a week. */
+/**
+ * Milliseconds until the call ends, with the receiver doing something every so often; undefined if it goes on for a
+ * week.
+ */
 async function lasts(client: ReceiverClient, every: number, act: (time: number) => void): Promise<number | undefined> {
   for (let time = 0; time < 7 * 24 * HOUR; time += every) {
     pass(every);

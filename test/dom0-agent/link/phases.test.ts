@@ -1,5 +1,6 @@
-// W5 W6: each message that a receiver can say, at each place of a call in which it can say it: taken where docs/protocol.md has it,
-// the end of the call everywhere else. Places and messages are those of the schemas; none is listed here.
+// W5 W6: each message that a receiver can say, at each place of a call in which it can say it: taken where
+// docs/protocol.md has it, the end of the call everywhere else. Places and messages are those of the schemas; none is
+// listed here.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -194,8 +194,8 @@ describe('compressed Btrfs', { skip }, () => {
     await withLoopFs({ type: 'btrfs', size: GIB, mountOptions: ['compress-force=zstd'] }, async (dir) => {
       const pool = new FolderPool(dir, openSource({ type: 'reflink', path: dir, state: 'stopped' }));
       const random = new Random('encoded');
-      // 128 KiB that compress to about 64, so that what is written over its second half next lies where the kernel takes it for
-      // the rest of the first.
+      // 128 KiB that compress to about 64, so that what is written over its second half next lies where the kernel
+      // takes it for the rest of the first.
       let alike = 0;
       for (let noise = 56; noise <= 66; noise++) {
         const name = `v${String(noise)}`;

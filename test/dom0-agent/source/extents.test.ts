@@ -102,7 +102,11 @@ describe('the comparison of two lists', () => {
 
   it('is exact beyond 16 TiB, and with extents over 16 GiB (L15)', () => {
     const older = listOf([[0, 17 * GIB, 5 * TIB], [20 * TIB + 1, 40 * GIB, 900 * TIB]]); // prettier-ignore
-    const newer = listOf([[0, 17 * GIB, 5 * TIB], [20 * TIB + 1, 40 * GIB - 1, 900 * TIB], [20 * TIB + 40 * GIB, 1, 0]]); // prettier-ignore
+    const newer = listOf([
+      [0, 17 * GIB, 5 * TIB],
+      [20 * TIB + 1, 40 * GIB - 1, 900 * TIB],
+      [20 * TIB + 40 * GIB, 1, 0],
+    ]);
     assert.deepEqual(changedRanges(older, newer), [{ offset: 20 * TIB + 40 * GIB, length: 1 }]);
     assert.deepEqual(changedRanges(older, listOf([])), mappedRanges(older));
     assert.deepEqual(changedRanges(listOf([]), older), mappedRanges(older));

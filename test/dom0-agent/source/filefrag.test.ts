@@ -95,7 +95,8 @@ describe("filefrag's listing", () => {
       const other = `${LISTING.slice(0, index)}${String((Number(digit) + 1) % 10)}${LISTING.slice(index + 1)}`;
       try {
         const rows = parse(other);
-        // What can't be told by the listing alone: the type, block counts, hints, and where both ends of a range are moved.
+        // What can't be told by the listing alone: the type, block counts, hints, and where both ends of a range are
+        // moved.
         assert.deepEqual(rows, parse(LISTING));
       } catch (error) {
         assert.equal((error as { code?: string }).code, 'source');

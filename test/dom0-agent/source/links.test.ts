@@ -1,4 +1,5 @@
-// Symbolic links in pools that are folders, by one rule for both kinds, and folders of others whose names change meanwhile.
+// Symbolic links in pools that are folders, by one rule for both kinds, and folders of others whose names change
+// meanwhile.
 
 import assert from 'node:assert/strict';
 import {

@@ -16,8 +16,9 @@ export function assertDelta(delta: Delta, newer: Buffer, older: Buffer, what: st
 }
 
 /**
- * Asserts that wherever the two differ (within both) lies in a range, that what the newer one has beyond the older one's end does
- * if it is anything but zeros, and that the ranges are well formed. Returns how many bytes lie in no range.
+ * Asserts that wherever the two differ (within both) lies in a range, that what the newer one has beyond the older
+ * one's end does if it is anything but zeros, and that the ranges are well formed. Returns how many bytes lie in no
+ * range.
  */
 export function assertCovers(known: Delta | Mapped, newer: Buffer, older: Buffer, what: string): number {
   if (known.kind !== 'ranges') return 0;

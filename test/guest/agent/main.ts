@@ -1,8 +1,9 @@
-// The agent's own code, started once for many commands: where every instruction is emulated, a start costs more than most
-// commands do. Its receiver runs in the same process, its threads load no more than what a thread needs.
+// The agent's own code, started once for many commands: where every instruction is emulated, a start costs more than
+// most commands do. Its receiver runs in the same process, its threads load no more than what a thread needs.
 //
-// A command is a line of JSON on standard input: the arguments, and what is different in the environment. Its exit status is a
-// line on descriptor 3. What it says goes where a command's words go. A process that ends other than by a kill says so there, too.
+// A command is a line of JSON on standard input: the arguments, and what is different in the environment. Its exit
+// status is a line on descriptor 3. What it says goes where a command's words go. A process that ends other than by a
+// kill says so there, too.
 
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';

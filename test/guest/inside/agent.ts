@@ -1,5 +1,5 @@
-// A process of the agent that runs one command after another, until it is killed. Every call waits for its answer: a scenario is a
-// list of steps.
+// A process of the agent that runs one command after another, until it is killed. Every call waits for its answer: a
+// scenario is a list of steps.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
@@ -33,8 +33,8 @@ export class AgentProcess {
   constructor() {
     const [orders, answers] = ['orders', 'answers'].map((name) => join(this.#folder, name)) as [string, string];
     run('mkfifo', orders, answers);
-    // A pipe that has both ends opens at once. Ours is the only end for orders, and the agent's for answers: so the end of
-    // either is seen by the other.
+    // A pipe that has both ends opens at once. Ours is the only end for orders, and the agent's for answers: so the end
+    // of either is seen by the other.
     const [bothOrders, bothAnswers] = [openSync(orders, 'r+'), openSync(answers, 'r+')];
     const [theirs, words] = [openSync(orders, 'r'), openSync(answers, 'w')];
     [this.#orders, this.#answers] = [openSync(orders, 'w'), openSync(answers, 'r')];

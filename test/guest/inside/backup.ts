@@ -1,5 +1,5 @@
-// The agent's commands on volumes and qubes of every sort. SPARSEBAK_GUEST_ONLY in the environment of the test run picks scenarios
-// by name.
+// The agent's commands on volumes and qubes of every sort. SPARSEBAK_GUEST_ONLY in the environment of the test run
+// picks scenarios by name.
 
 import { beforeEach } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';

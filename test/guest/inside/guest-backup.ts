@@ -1,5 +1,5 @@
-// A configuration, an archive and a copy of every volume at every session: the two programs as users run them, and what they
-// restore compared byte by byte.
+// A configuration, an archive and a copy of every volume at every session: the two programs as users run them, and what
+// they restore compared byte by byte.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -85,7 +85,9 @@ export class Backup {
     for (const name of ['state', 'vault']) cpSync(join(this.folder, name), join(TEMPLATE, name), { recursive: true });
   }
 
-  /** Puts an image into the pool `files`, which is configured from then on: a pattern that matches nothing is an error. */
+  /**
+   * Puts an image into the pool `files`, which is configured from then on: a pattern that matches nothing is an error.
+   */
   writeFile(name: `${string}.raw`, bytes: Uint8Array): void {
     mkdirSync(join(this.folder, 'files'), { recursive: true });
     writeFileSync(join(this.folder, 'files', name), bytes);

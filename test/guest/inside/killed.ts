@@ -1,5 +1,5 @@
-// The agent killed at its calls of LVM and device-mapper, and at what it says to the receiver: the next run heals, and what is
-// restored is right (I2, I8, I9, G1, L4, L11, L18).
+// The agent killed at its calls of LVM and device-mapper, and at what it says to the receiver: the next run heals, and
+// what is restored is right (I2, I8, I9, G1, L4, L11, L18).
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

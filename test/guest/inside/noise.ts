@@ -1,4 +1,5 @@
-// Random data by the megabyte: Random makes them word by word, which takes a second for each where every instruction is emulated.
+// Random data by the megabyte: Random makes them word by word, which takes a second for each where every instruction is
+// emulated.
 
 import { createCipheriv } from 'node:crypto';
 import type { Random } from '../../fixtures/random.ts';

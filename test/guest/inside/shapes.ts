@@ -1,4 +1,5 @@
-// Pools and volumes of every shape: sizes that change, large and small chunks of the pool, shared blocks, volumes outside the pool.
+// Pools and volumes of every shape: sizes that change, large and small chunks of the pool, shared blocks, volumes
+// outside the pool.
 
 import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The source itself, in one process; then the agent on it, killed, and what it restores. SPARSEBAK_GUEST_ONLY in the environment of the
-// test run picks scenarios by name.
+// The source itself, in one process; then the agent on it, killed, and what it restores. SPARSEBAK_GUEST_ONLY in the
+// environment of the test run picks scenarios by name.
 
 import { beforeEach } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';

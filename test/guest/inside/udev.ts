@@ -1,5 +1,6 @@
-// A real udev beside LVM, with LVM's and device-mapper's rules in either order that distributions have them, and a rule of somebody
-// else: what that one gets to do with a snapshot while it is read, without our rule and with it (A snapshot's content is not trusted).
+// A real udev beside LVM, with LVM's and device-mapper's rules in either order that distributions have them, and a rule
+// of somebody else: what that one gets to do with a snapshot while it is read, without our rule and with it (A
+// snapshot's content is not trusted).
 
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';

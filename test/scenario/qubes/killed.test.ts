@@ -1,5 +1,6 @@
-// Any one process between a volume and its archive is killed at any moment of a send or of a reading, while bytes flow: then no process
-// of either side is left, what was committed is there, and the same command again needs nothing special (S14, G1, I2, I3, I8, I9, W9).
+// Any one process between a volume and its archive is killed at any moment of a send or of a reading, while bytes flow:
+// then no process of either side is left, what was committed is there, and the same command again needs nothing special
+// (S14, G1, I2, I3, I8, I9, W9).
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

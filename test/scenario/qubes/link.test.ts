@@ -1,5 +1,5 @@
-// dom0 and a backup qube, as far as the stand-in for qrexec is one: which service is called for what, and what a user is told
-// when it cannot be (G1, G4, W13).
+// dom0 and a backup qube, as far as the stand-in for qrexec is one: which service is called for what, and what a user
+// is told when it cannot be (G1, G4, W13).
 
 import assert from 'node:assert/strict';
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';

@@ -89,17 +89,17 @@ test('check says that all is well, and what is not with exit status 4', async (t
   ] as const;
   const broken = json(receiver('check', '--root', root, '--json')) as {
     status: number;
-    archives: { damages: { place: string; problem: string; remedy: string }[] }[];
+    archives: { damages: { place: string; kind: string; remedy: string }[] }[];
   };
   assert.equal(broken.status, 4);
   assert.equal(broken.archives[0]?.damages.length, damages.length);
-  for (const [at, [place, problem, remedy]] of damages.entries()) {
+  for (const [at, [place, kind, remedy]] of damages.entries()) {
     const damage: Record<string, string> = broken.archives[0].damages[at]!;
-    assert.deepEqual([damage.place, damage.problem], [place, problem]);
+    assert.deepEqual([damage.place, damage.kind], [place, kind]);
     assert.match(damage.remedy ?? '', remedy);
   }
   const { stdout } = receiver('check', '--root', root);
-  assert.match(stdout, /3 damaged\n {2}missing +keys\/passphrase\n {2}different +volumes/);
+  assert.match(stdout, /3 damaged\n {2}missing +keys\/passphrase\n {2}corrupt +volumes/);
   assert.match(stdout, /\nWhat to do:\n {2}keys\/passphrase: "sparsebak-receiver scrub" puts back/);
 });
 
@@ -211,7 +211,7 @@ test('dedup says what it saved, and where there is nothing to link', async (t) =
   assert.equal(stdout, 'plain: 0 of 3 chunks linked to an equal one, 0 B saved\n');
 });
 
-test('scrub says what it read, what is damaged and whom that hurts, and reads it once in its time', async (t) => {
+test('scrub says what it read, what is damaged and which sessions that damages, and reads it once in its time', async (t) => {
   const { root, session } = await rootWithArchive(t);
   const scrub = (...options: string[]) =>
     json(receiver('scrub', '--root', root, '--json', ...options)) as {
@@ -246,7 +246,7 @@ test('scrub says what it read, what is damaged and whom that hurts, and reads it
   assert.equal(scrub().status, 4, 'remembered');
   assert.match(
     receiver('scrub', '--root', root).stdout,
-    /^laptop: 0 files read, 0 B, 1 damaged; all was read since .*\n {2}different +cd.* hurts S_20261123-000001\nWhat to do:\n {2}S_20261123-000001\/0+\/0+50000: .*\n$/,
+    /^laptop: 0 files read, 0 B, 1 damaged; all was read since .*\n {2}corrupt +cd.* damages S_20261123-000001\nWhat to do:\n {2}S_20261123-000001\/0+\/0+50000: .*\n$/,
   );
   for (const wrong of [
     ['--every', '1y'],
@@ -267,7 +267,7 @@ test('scrub puts a lost catalogue and slot back, says so with status 4, and is c
   assert.equal(status, 4);
   assert.match(
     stdout,
-    /2 damaged; .*\n {2}different +the archive +catalogue +repaired: what was put last \(version 1\) is in its place again\n/,
+    /2 damaged; .*\n {2}corrupt +the archive +catalogue +repaired: what was put last \(version 1\) is in its place again\n/,
   );
   assert.match(stdout, / {2}missing +the archive +keys\/passphrase +repaired: /);
   assert.ok(!stdout.includes('What to do'));

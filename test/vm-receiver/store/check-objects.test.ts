@@ -1,4 +1,5 @@
-// Damage to the catalogue and to key slots is found, named and repaired from what is kept, and nothing else is taken for damage.
+// Damage to the catalogue and to key slots is found, named and repaired from what is kept, and nothing else is taken
+// for damage.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

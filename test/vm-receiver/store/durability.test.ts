@@ -59,7 +59,9 @@ test('I2: done to commit is written after the data is durable, the rename, and t
     );
     assert.ok(parentSynced > renamed && parentSynced < answered, 'the answer came before the fsync of the folder');
 
-    /** Files and folders below the send's own that something was written to and no sync came behind, up to that call. */
+    /**
+     * Files and folders below the send's own that something was written to and no sync came behind, up to that call.
+     */
     const unsynced = (end: number) => {
       const dirty = new Set<string>();
       for (const { name, text } of calls.slice(0, end)) {

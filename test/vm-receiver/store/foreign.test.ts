@@ -210,7 +210,7 @@ test('the receiver finds what rots: a changed, lost, added or unreadable file', 
     const found: string[] = [];
     let files = 0;
     await archive.check(VOLUME, {
-      damage: ({ place, kind: problem }) => found.push(`${problem} ${place.split('/').slice(3).join('/')}`),
+      damage: ({ place, kind }) => found.push(`${kind} ${place.split('/').slice(3).join('/')}`),
       file: () => (files += 1),
     });
     await archive.close();

@@ -1,4 +1,5 @@
-// What has not the form of a key slot or a catalogue is not taken, by whomever it is put: the receiver has no key, and knows so much.
+// What has not the form of a key slot or a catalogue is not taken, by whomever it is put: the receiver has no key, and
+// knows so much.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';

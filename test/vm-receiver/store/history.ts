@@ -68,8 +68,8 @@ export interface Answered {
 }
 
 /**
- * Brings the store from whatever it holds to the end of the history, noting each answer. What the store throws goes out;
- * anything that is no refusal is a fault of the store. An agent that does not resume has what there is discarded.
+ * Brings the store from whatever it holds to the end of the history, noting each answer. What the store throws goes
+ * out; anything that is no refusal is a fault of the store. An agent that does not resume has what there is discarded.
  */
 export async function live(store: Store, answered: Answered, resumes = true): Promise<void> {
   try {

@@ -1,5 +1,5 @@
-// Key slots and catalogues put, replaced, removed and put back, as an agent and a person do it: what faults are injected into. Each step can be
-// asked for again, and is, until it was answered.
+// Key slots and catalogues put, replaced, removed and put back, as an agent and a person do it: what faults are
+// injected into. Each step can be asked for again, and is, until it was answered.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

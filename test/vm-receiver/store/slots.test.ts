@@ -1,5 +1,5 @@
-// What the disk does to slots and the catalogue: a slot that cannot be read hides none of the others, and what cannot be read can be
-// put again.
+// What the disk does to slots and the catalogue: a slot that cannot be read hides none of the others, and what cannot
+// be read can be put again.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -1,6 +1,6 @@
 /**
- * An archive of the layout `files`, as one connection has it open. The lock of the archive's own folder is held alone for
- * the moments in which its catalogue or a slot is replaced.
+ * An archive of the layout `files`, as one connection has it open. The lock of the archive's own folder is held alone
+ * for the moments in which its catalogue or a slot is replaced.
  */
 import { join } from 'node:path';
 import type { ArchiveId, SessionName, VolumeId } from '../../../shared/archive/names.ts';

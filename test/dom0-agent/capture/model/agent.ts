@@ -1,6 +1,6 @@
 /**
- * The commands of dom0's agent as far as pairing goes, over a model of everything else: what `send` does between the steps
- * under test. Each command may be cut off anywhere; the next knows only what is on disk.
+ * The commands of dom0's agent as far as pairing goes, over a model of everything else: what `send` does between the
+ * steps under test. Each command may be cut off anywhere; the next knows only what is on disk.
  *
  * The oracle: a head is made of its base's chunks and of those of the snapshot that the map marks, and must equal the
  * snapshot in every chunk. A mark too few shows as a head that differs.

@@ -1,4 +1,7 @@
-/** One archive at a receiver: its heads by volume, and the send under way. It never loses power, but the answer may get lost. */
+/**
+ * One archive at a receiver: its heads by volume, and the send under way. It never loses power, but the answer may get
+ * lost.
+ */
 import { randomBytes } from 'node:crypto';
 import {
   nextSessionName,

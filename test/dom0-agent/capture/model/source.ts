@@ -1,7 +1,7 @@
 /**
  * A pool of thin volumes in memory, on a machine that can fail: snapshots are durable when `snapshot` returns, volumes
- * change by writes, trims, resizes, reverts. It believes a snapshot's name alone where it may (`delta`, `open`): telling
- * an impostor is what `exists` is for, and the code under test must ask.
+ * change by writes, trims, resizes, reverts. It believes a snapshot's name alone where it may (`delta`, `open`):
+ * telling an impostor is what `exists` is for, and the code under test must ask.
  */
 import { SparsebakError } from '../../../../shared/errors.ts';
 import type {

@@ -139,7 +139,10 @@ export class World {
     }
   }
 
-  /** After a command that got through: what it left is what a power loss now would leave, but for files that nothing names. */
+  /**
+   * After a command that got through: what it left is what a power loss now would leave, but for files that nothing
+   * names.
+   */
   checkDurable(): void {
     const named = new Set(this.states().flatMap(namedFiles));
     const loose = this.files
@@ -163,7 +166,9 @@ export class World {
     );
   }
 
-  /** A send to each archive first, so that there is something to lose; then each kind of thing that happens, some often. */
+  /**
+   * A send to each archive first, so that there is something to lose; then each kind of thing that happens, some often.
+   */
   randomSteps(): Step[] {
     const sends = [0, 1].map((archive): Step => ({ kind: 'send', archive, ending: 'commit' }));
     const left = [...this.#happenings()];

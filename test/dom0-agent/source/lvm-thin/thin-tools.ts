@@ -1,5 +1,5 @@
-// The thin tools in both versions that are about: this machine's, and Debian 13's unpacked beside it. And metadata for them to
-// read, made of a plain description: no kernel is needed for that.
+// The thin tools in both versions that are about: this machine's, and Debian 13's unpacked beside it. And metadata for
+// them to read, made of a plain description: no kernel is needed for that.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, closeSync, ftruncateSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,8 @@
 /**
- * Whether what opens an archive (its catalogue and key slots) is what was put there, by the checksums in the names of the copies that
- * are kept; and whether these copies are sound. Only what is damaged for certain is put back unasked: to take a later catalogue that an
- * older receiver put for damage, and go back behind it, would look to dom0 as if the archive had been rolled back.
+ * Whether what opens an archive (its catalogue and key slots) is what was put there, by the checksums in the names of
+ * the copies that are kept; and whether these copies are sound. Only what is damaged for certain is put back unasked:
+ * to take a later catalogue that an older receiver put for damage, and go back behind it, would look to dom0 as if the
+ * archive had been rolled back.
  */
 import { join } from 'node:path';
 import { isSlotName } from '../../../../shared/archive/names.ts';
@@ -33,8 +34,8 @@ export function checkObjects(place: ArchivePlace, after: (bytes: number) => void
 }
 
 /**
- * Under the archive's lock: puts back what is damaged for certain, and copies what has no copy yet. What the disk does not let be done
- * (it is full, or read-only) is left, and named as `checkObjects` does.
+ * Under the archive's lock: puts back what is damaged for certain, and copies what has no copy yet. What the disk does
+ * not let be done (it is full, or read-only) is left, and named as `checkObjects` does.
  */
 export function repairObjects(place: ArchivePlace): ArchiveDamage[] {
   const kept = ifPossible(() => Kept.prepare(place.disk, place.archive));
@@ -177,5 +178,8 @@ function keyRemove(name: string): string {
 
 /** Of a catalogue that has the form of one, and is not what was put here. */
 function unsure({ number }: KeptFile): string {
-  return `"sparsebak verify" in dom0 tells whether it is damaged; the next "sparsebak send" then puts its own back. Without a dom0: "sparsebak-receiver kept restore ${number}"`;
+  return (
+    '"sparsebak verify" in dom0 tells whether it is damaged; the next "sparsebak send" then puts its own ' +
+    `back. Without a dom0: "sparsebak-receiver kept restore ${number}"`
+  );
 }

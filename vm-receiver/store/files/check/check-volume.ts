@@ -21,7 +21,10 @@ export class VolumeCheck {
     this.#watcher = watcher;
   }
 
-  /** `located` gives the session's folder to the work, which is done under the readers' lock; undefined once it was pruned. */
+  /**
+   * `located` gives the session's folder to the work, which is done under the readers' lock; undefined once it was
+   * pruned.
+   */
   async session(located: Located): Promise<void> {
     const folders = await located((path) => (path === undefined ? [] : this.#session(path)));
     for (const folder of folders) {

@@ -1,6 +1,6 @@
 /**
- * A folder's files compared with the checksums beside them: a session's own, or one range's, which has 1025 files at the
- * most. What is wrong with the disk is a finding; that we are out of memory or handles is an error.
+ * A folder's files compared with the checksums beside them: a session's own, or one range's, which has 1025 files at
+ * the most. What is wrong with the disk is a finding; that we are out of memory or handles is an error.
  */
 import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -57,7 +57,9 @@ export async function* inspectFolder(
     if (!sums.has(file) && !there.includes(file)) yield { file, kind: 'missing', sum: undefined };
 }
 
-/** One file of at most `max` bytes, and the bytes that were read of it; `sum` is undefined where none is known of it. */
+/**
+ * One file of at most `max` bytes, and the bytes that were read of it; `sum` is undefined where none is known of it.
+ */
 export function inspectFile(
   disk: Disk,
   path: string,

@@ -1,6 +1,6 @@
 /**
- * Checksums made again, for files that have none since the list in their folder is lost or damaged. What they say then is what the files are
- * now: whoever asks for it has had their content proven by dom0 before.
+ * Checksums made again, for files that have none since the list in their folder is lost or damaged. What they say then
+ * is what the files are now: whoever asks for it has had their content proven by dom0 before.
  */
 import { join } from 'node:path';
 import { checksumLine, findChecksums } from '../layout/checksums.ts';

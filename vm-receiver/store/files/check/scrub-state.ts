@@ -1,6 +1,6 @@
 /**
- * What scrubbing remembers of a volume, in `scrub/<volume id>`: since when everything of a session was read, how far the
- * reading of it has come, and what was found damaged. Losing it costs reading again and nothing else.
+ * What scrubbing remembers of a volume, in `scrub/<volume id>`: since when everything of a session was read, how far
+ * the reading of it has come, and what was found damaged. Losing it costs reading again and nothing else.
  */
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -58,8 +58,8 @@ export class ScrubState {
   }
 
   /**
-   * Follows what became of the sessions: one that is gone was taken over by the next newer one that is there, which thus has
-   * something that was not read since. `present`: oldest first.
+   * Follows what became of the sessions: one that is gone was taken over by the next newer one that is there, which
+   * thus has something that was not read since. `present`: oldest first.
    */
   follow(present: readonly SessionName[]): void {
     for (const [name, { since }] of [...this.#sessions]) {

@@ -1,6 +1,6 @@
 /**
- * Reading everything that is stored, a little at a time: what was not read for longest comes first, and a reading that was
- * cut off goes on where it was.
+ * Reading everything that is stored, a little at a time: what was not read for longest comes first, and a reading that
+ * was cut off goes on where it was.
  */
 import { join } from 'node:path';
 import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
@@ -198,7 +198,8 @@ class Scrub {
     }
     const after = async (bytes: number) => {
       await this.#request.file(bytes);
-      // At a low rate a folder takes its time, and others wait. What is found behind their backs is looked at again at the end.
+      // At a low rate a folder takes its time, and others wait. What is found behind their backs is looked at again at
+      // the end.
       await readers.get(volume);
     };
     for await (const finding of inspectFolder(disk, folder, range === undefined ? SESSION : RANGE, after)) {

@@ -1,6 +1,6 @@
 /**
- * Deduplication: a folder of hard links to stored chunks, each named by the SHA-256 of its content. A name is only a hint
- * where an equal chunk may be found: nothing is linked whose bytes were not compared. All that is in the pool is
+ * Deduplication: a folder of hard links to stored chunks, each named by the SHA-256 of its content. A name is only a
+ * hint where an equal chunk may be found: nothing is linked whose bytes were not compared. All that is in the pool is
  * durable before it comes in; what leaves it never matters, since a chunk needs no other name than its own.
  */
 import { dirname, join } from 'node:path';

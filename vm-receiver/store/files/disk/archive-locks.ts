@@ -1,7 +1,8 @@
 /**
- * The locks of an archive, of which each is one inode that flock(2) locks: the kernel drops them when their holder dies,
- * however it dies, and they exclude receivers of other containers and network namespaces, too. They are the archive's and
- * not each volume's, since a lock costs a process: so a call needs a few, however many volumes it is about.
+ * The locks of an archive, of which each is one inode that flock(2) locks: the kernel drops them when their holder
+ * dies, however it dies, and they exclude receivers of other containers and network namespaces, too. They are the
+ * archive's and not each volume's, since a lock costs a process: so a call needs a few, however many volumes it is
+ * about.
  *
  *   sending   the file `sending`: alone for whoever has an unfinished send in hand, from its beginning to its end
  *   reading   the folder `volumes`: shared by readers, alone for whoever moves or removes what they read

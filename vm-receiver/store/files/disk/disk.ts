@@ -1,6 +1,6 @@
 /**
- * The file system as the store uses it. One seam, so that a test can make any single operation fail, come back short, or
- * be forgotten by a power cut. The real one is `systemDisk`; errors are Node's own.
+ * The file system as the store uses it. One seam, so that a test can make any single operation fail, come back short,
+ * or be forgotten by a power cut. The real one is `systemDisk`; errors are Node's own.
  */
 import * as fs from 'node:fs';
 import { execa, ExecaError } from 'execa';
@@ -63,8 +63,8 @@ export interface Disk {
   /** Makes everything durable that was written to the file system that holds `path`. */
   syncFileSystem(path: string): Promise<void>;
   /**
-   * Locks an open folder until it is closed, or its process ends in whatever way. False when another one holds it and the
-   * wait is over. Throws where the signal ends the wait.
+   * Locks an open folder until it is closed, or its process ends in whatever way. False when another one holds it and
+   * the wait is over. Throws where the signal ends the wait.
    */
   lock(fd: number, mode: LockMode, patience: Patience): Promise<boolean>;
   /** Whether another process is seen to wait for it. */

@@ -1,6 +1,6 @@
 /**
- * A volume to oneself: no other process reads it, commits to it, or removes anything. For a moment, or in turns: nobody reads
- * any other volume of the archive meanwhile, either.
+ * A volume to oneself: no other process reads it, commits to it, or removes anything. For a moment, or in turns: nobody
+ * reads any other volume of the archive meanwhile, either.
  */
 import { attemptAsync } from '../../refusal.ts';
 import type { VolumePlace } from '../layout/volume-place.ts';

@@ -1,6 +1,6 @@
 /**
- * Locks on folders. A lock belongs to our open file of the folder; the kernel drops it when our process ends, however it
- * ends. So there are no stale locks, and nothing to clean up.
+ * Locks on folders. A lock belongs to our open file of the folder; the kernel drops it when our process ends, however
+ * it ends. So there are no stale locks, and nothing to clean up.
  */
 import { systemCode } from '../../../../shared/errors.ts';
 import { Refusal, asRefusal } from '../../refusal.ts';
@@ -18,8 +18,8 @@ export class FolderLock {
   }
 
   /**
-   * Waits as long as `patience` has it; 0 seconds means not at all. `name` says in errors what the folder is. Throws the
-   * system's error when there is no such folder.
+   * Waits as long as `patience` has it; 0 seconds means not at all. `name` says in errors what the folder is. Throws
+   * the system's error when there is no such folder.
    */
   static async take(disk: Disk, path: string, mode: LockMode, name: string, patience: Patience): Promise<FolderLock> {
     return await FolderLock.takeOpen(disk, () => disk.open(path, 'folder'), mode, name, patience);

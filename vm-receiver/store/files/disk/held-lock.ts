@@ -1,6 +1,6 @@
 /**
- * A lock that is taken again and again. To take one costs a process (Node has no flock), so it is kept for a moment after
- * its last use, and whoever comes back within that has it still, until another process waits for it.
+ * A lock that is taken again and again. To take one costs a process (Node has no flock), so it is kept for a moment
+ * after its last use, and whoever comes back within that has it still, until another process waits for it.
  */
 import { Refusal } from '../../refusal.ts';
 import type { Patience } from '../../store.ts';
@@ -10,7 +10,9 @@ import { FolderLock } from './folder-lock.ts';
 export interface Lingering {
   /** Milliseconds that a lock is kept after its last use where no other process is seen to wait. */
   readonly idle: number;
-  /** Milliseconds after which it is let go of between two uses, though they follow closely, if another process waits. */
+  /**
+   * Milliseconds after which it is let go of between two uses, though they follow closely, if another process waits.
+   */
   readonly turn: number;
   /** The same where none is seen to wait. */
   readonly longest: number;

@@ -1,7 +1,7 @@
 /**
  * What the receiver writes for itself: counts, checksums, what scrubbing remembers, the pool. None of it is content, so
- * whatever it has become (a folder, a FIFO, a link, an endless file, unreadable) stops no command: a reader does without,
- * and a writer puts a new one in its place.
+ * whatever it has become (a folder, a FIFO, a link, an endless file, unreadable) stops no command: a reader does
+ * without, and a writer puts a new one in its place.
  */
 import type { Disk, Kind } from './disk.ts';
 import { damageKindOf } from './read-error.ts';
@@ -27,7 +27,9 @@ export function listOwn(disk: Disk, path: string): string[] {
   return ifPossible(() => disk.list(path)) ?? [];
 }
 
-/** Replaces the file, durable when it returns; gives whether that could be done. One that is out of date never stays. */
+/**
+ * Replaces the file, durable when it returns; gives whether that could be done. One that is out of date never stays.
+ */
 export function writeOwn(disk: Disk, path: string, content: Uint8Array | string): boolean {
   const written = ifPossible(() => {
     disk.replace(path, content);
@@ -57,8 +59,8 @@ export function makeOwnFolder(disk: Disk, path: string): boolean {
 }
 
 /**
- * Makes the folder where there is none that can be listed: whatever is in its place is put aside. Throws the system's error where there is
- * none afterwards.
+ * Makes the folder where there is none that can be listed: whatever is in its place is put aside. Throws the system's
+ * error where there is none afterwards.
  */
 export function makeUsableFolder(disk: Disk, path: string): void {
   const isUsable = () => makeOwnFolder(disk, path) && ifPossible(() => disk.list(path)) !== undefined;

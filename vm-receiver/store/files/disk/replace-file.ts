@@ -1,6 +1,6 @@
 /**
- * Files replaced and removed, whatever has taken their place: a link or FIFO goes like a file and is never opened, and a
- * folder, of which nobody knows what it holds, is renamed to lie beside.
+ * Files replaced and removed, whatever has taken their place: a link or FIFO goes like a file and is never opened, and
+ * a folder, of which nobody knows what it holds, is renamed to lie beside.
  */
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';

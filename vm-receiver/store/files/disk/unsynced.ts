@@ -1,6 +1,6 @@
 /**
- * What was written and is not durable yet. A few files are made so one by one, which costs no process; from some number on
- * one sync of the whole file system is cheaper than all of theirs.
+ * What was written and is not durable yet. A few files are made so one by one, which costs no process; from some number
+ * on one sync of the whole file system is cheaper than all of theirs.
  */
 import type { Disk } from './disk.ts';
 
@@ -26,8 +26,8 @@ export class Unsynced {
   }
 
   /**
-   * Makes all of it durable, and more where that is cheaper. `within`: anything on the same file system. A failure is never
-   * retried: what it was about may be lost though the next sync succeeds.
+   * Makes all of it durable, and more where that is cheaper. `within`: anything on the same file system. A failure is
+   * never retried: what it was about may be lost though the next sync succeeds.
    */
   async sync(within: string): Promise<void> {
     const paths = [...this.#paths];

@@ -1,5 +1,6 @@
 /**
- * Which kept files have had their time. Decided from their names alone, which say when each was put and what came behind it.
+ * Which kept files have had their time. Decided from their names alone, which say when each was put and what came
+ * behind it.
  */
 import type { Keeping } from '../../store.ts';
 import { isRemoval, type KeptFile } from './kept-name.ts';
@@ -9,7 +10,10 @@ const DAY = 86_400_000;
 /** Rising by number, of one kind. */
 type Rising = readonly KeptFile[];
 
-/** The last of each of the newest `days` days that have any. Days are counted, so that a clock that was wrong once takes none away. */
+/**
+ * The last of each of the newest `days` days that have any. Days are counted, so that a clock that was wrong once takes
+ * none away.
+ */
 export function lastOfDays(catalogues: Rising, days: number): ReadonlySet<KeptFile> {
   const last = new Map<number, KeptFile>();
   for (const each of catalogues) last.set(Math.floor(each.time / DAY), each);

@@ -1,6 +1,6 @@
 /**
- * The folder `kept/`: every key slot and catalogue as it was put, until it has had its time. It is history, checksums without a
- * key, and what damage is repaired from. Whoever changes it holds the archive's lock alone.
+ * The folder `kept/`: every key slot and catalogue as it was put, until it has had its time. It is history, checksums
+ * without a key, and what damage is repaired from. Whoever changes it holds the archive's lock alone.
  */
 import { dirname, join } from 'node:path';
 import { Refusal } from '../../refusal.ts';
@@ -52,7 +52,10 @@ export class Kept {
     this.#files = { keys: this.#list('keys'), catalogues: this.#list('catalogues') };
   }
 
-  /** As it is. Throws the system's error where a folder cannot be listed: to take it for empty would give a number twice. */
+  /**
+   * As it is. Throws the system's error where a folder cannot be listed: to take it for empty would give a number
+   * twice.
+   */
   static read(disk: Disk, archive: string): Kept {
     return new Kept(disk, archive);
   }
@@ -117,7 +120,10 @@ export class Kept {
     return ifPossible(() => this.#disk.entryAt(this.#pathOf(file)))?.size ?? 0;
   }
 
-  /** Whether a copy has the bytes that were put, and the bytes that were read of it. Of what has only its name nothing is wrong. */
+  /**
+   * Whether a copy has the bytes that were put, and the bytes that were read of it. Of what has only its name nothing
+   * is wrong.
+   */
   inspect(file: KeptFile, max: number): ReturnType<typeof inspectFile> {
     if (this.sizeOf(file) === 0) return { kind: undefined, bytes: undefined };
     return inspectFile(this.#disk, this.#pathOf(file), file.sum, max);

@@ -1,6 +1,7 @@
 /**
- * Names in `kept/`: `<number>-<time>-<sha256>-<name>` (docs/format.md, section 2). A file without bytes has only its name to say:
- * with the checksum of nothing that the slot was removed, with any other that there was no space for a copy.
+ * Names in `kept/`: `<number>-<time>-<sha256>-<name>` (docs/format.md, section 2). A file without bytes has only its
+ * name to say: with the checksum of nothing that the slot was removed, with any other that there was no space for a
+ * copy.
  */
 import { EMPTY_SUM } from '../layout/checksums.ts';
 

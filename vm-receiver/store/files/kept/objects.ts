@@ -1,9 +1,10 @@
 /**
- * What opens an archive: its key slots, and the catalogue. Each version is kept before another one takes its place, so whatever
- * is put, and whenever the receiver is killed, the one before can be put back. All of this is done under the archive's lock.
+ * What opens an archive: its key slots, and the catalogue. Each version is kept before another one takes its place, so
+ * whatever is put, and whenever the receiver is killed, the one before can be put back. All of this is done under the
+ * archive's lock.
  *
- * Killed between the copy and the object, the object is still the older version: it is what counts, and is kept anew ahead of the
- * next change. A copy of what never came into place does no harm.
+ * Killed between the copy and the object, the object is still the older version: it is what counts, and is kept anew
+ * ahead of the next change. A copy of what never came into place does no harm.
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -64,8 +65,8 @@ export function putObject(place: ArchivePlace, object: KeptObject, data: Uint8Ar
 }
 
 /**
- * Whether a catalogue may take the place of the one that is there. A lost one, or one that cannot be read, counts as one without bytes: dom0 has its own,
- * and puts that again.
+ * Whether a catalogue may take the place of the one that is there. A lost one, or one that cannot be read, counts as
+ * one without bytes: dom0 has its own, and puts that again.
  * @param replaces SHA-512/256 of the one that is there
  * @throws Refusal `conflict`, or `io` where it cannot be read, and the one to replace could be
  */
@@ -112,7 +113,10 @@ function expire(kept: Kept, keeping: Keeping, now: number): void {
   for (const each of gone) if (each.number !== kept.highest) kept.drop(each);
 }
 
-/** Keeps what lies there, unless it is damaged or what was put last: it was put by an older receiver, or its successor never came. */
+/**
+ * Keeps what lies there, unless it is damaged or what was put last: it was put by an older receiver, or its successor
+ * never came.
+ */
 function keepThere(
   place: ArchivePlace,
   kept: Kept,
@@ -133,7 +137,9 @@ export function copyThere(place: ArchivePlace, kept: Kept, object: KeptObject, t
   expire(kept, place.keeping, now);
 }
 
-/** Undefined for what is missing, too long or unreadable: it is as good as lost. Read twice, since a disk may fail once. */
+/**
+ * Undefined for what is missing, too long or unreadable: it is as good as lost. Read twice, since a disk may fail once.
+ */
 function read(disk: Disk, path: string, object: KeptObject): Uint8Array | undefined {
   const look = () => ifPossible(() => readSmall(disk, path, placeOf(object), maxOf(object)));
   return look() ?? look();
@@ -151,13 +157,16 @@ function keep(place: ArchivePlace, kept: Kept, object: KeptObject, data: Uint8Ar
 function mustHaveRoom(kept: Kept): void {
   if (kept.all('keys').length < MAX_KEPT_SLOTS) return;
   throw new Refusal('refused', `${MAX_KEPT_SLOTS} key slots were put and removed lately, and all of them are kept`, {
-    hint: 'Remove some with "sparsebak-receiver kept remove" in the backup VM, or lower kept_days in the receiver’s configuration.',
+    hint:
+      'Remove some with "sparsebak-receiver kept remove" in the backup VM, or lower kept_days in the ' +
+      'receiver’s configuration.',
   });
 }
 
 /**
- * Makes room for one more catalogue; gives whether there is. The oldest that is not the last of its day goes first, and then the oldest. Where
- * the disk is nearly full what is kept grows no more, and no day loses its last for it: who fills a disk must not push out what was there before.
+ * Makes room for one more catalogue; gives whether there is. The oldest that is not the last of its day goes first, and
+ * then the oldest. Where the disk is nearly full what is kept grows no more, and no day loses its last for it: who
+ * fills a disk must not push out what was there before.
  */
 function makeRoom({ disk, archive, floors, keeping }: ArchivePlace, kept: Kept, bytes: number): boolean {
   const all = kept.all('catalogues').map((file) => ({ file, size: kept.sizeOf(file) }));

@@ -39,8 +39,8 @@ export function readChecksums(disk: Disk, folder: string, name: string): Checksu
 }
 
 /**
- * The same, and undefined too where they cannot be read: for what goes better with them, and goes without. Looked at twice,
- * since whoever goes on without them may write others in their place.
+ * The same, and undefined too where they cannot be read: for what goes better with them, and goes without. Looked at
+ * twice, since whoever goes on without them may write others in their place.
  */
 export function findChecksums(disk: Disk, folder: string): Checksums | undefined {
   const look = () => readOwn(disk, join(folder, CHECKSUMS), MAX_CHECKSUMS);

@@ -33,7 +33,10 @@ export function describeArchive({ id, chunkSize, encrypted, dedup }: NewArchive)
   return `${JSON.stringify(description)}\n`;
 }
 
-/** @throws Refusal `not-found` where there is none, `unsupported` where a newer receiver is needed, `io` for a damaged one */
+/**
+ * @throws Refusal `not-found` where there is none, `unsupported` where a newer receiver is needed, `io` for a damaged
+ * one
+ */
 export function readDescription(disk: Disk, archive: string, name: string): Description {
   const bytes = readSmall(disk, join(archive, DESCRIPTION), DESCRIPTION, 64 * 1024);
   if (bytes === undefined) throw new Refusal('not-found', `there is no archive ${name}`);

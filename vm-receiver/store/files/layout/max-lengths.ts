@@ -1,5 +1,6 @@
 /**
- * How long each stored file may be. What is longer is damaged, and is read no further: a file may say that it has any length.
+ * How long each stored file may be. What is longer is damaged, and is read no further: a file may say that it has any
+ * length.
  */
 import { MAX_CHUNK_SIZE } from '../../../../shared/archive/address.ts';
 import { FRAME_MARGIN, MAX_STAGED } from '../../../../shared/wire/limits.ts';

@@ -1,6 +1,6 @@
 /**
- * What a volume is at one session: the overlay, by name, of that session and all older ones. Range by range: each range's
- * folders are listed once, newest session first, so that a lookup costs nothing per session.
+ * What a volume is at one session: the overlay, by name, of that session and all older ones. Range by range: each
+ * range's folders are listed once, newest session first, so that a lookup costs nothing per session.
  */
 import { join } from 'node:path';
 import {

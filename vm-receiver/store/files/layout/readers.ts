@@ -1,6 +1,6 @@
 /**
- * The volumes that one connection is reading, each as it was when it was first looked at under the lock that all readers of
- * the archive share. Commits go on beside readers; whoever moves or removes something waits for them.
+ * The volumes that one connection is reading, each as it was when it was first looked at under the lock that all
+ * readers of the archive share. Commits go on beside readers; whoever moves or removes something waits for them.
  */
 import { join } from 'node:path';
 import type { SessionName, VolumeId } from '../../../../shared/archive/names.ts';

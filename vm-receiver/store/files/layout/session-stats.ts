@@ -1,7 +1,7 @@
 /**
  * The receiver's own count of a session, and when it was committed. Nothing that is restored depends on it: where it is
- * missing or damaged, the volume's size comes from its own file, retention takes the time that the session's name says, all
- * else counts as nothing, and the next scrub counts again.
+ * missing or damaged, the volume's size comes from its own file, retention takes the time that the session's name says,
+ * all else counts as nothing, and the next scrub counts again.
  */
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -60,8 +60,8 @@ export function describeStats(stats: Stats & { readonly absorbed?: string | unde
 }
 
 /**
- * Counts for the successor what went over to it from a pruned session: all that the session had, less what of it is `left`
- * behind. Counts it once, however often it is asked to.
+ * Counts for the successor what went over to it from a pruned session: all that the session had, less what of it is
+ * `left` behind. Counts it once, however often it is asked to.
  */
 export function absorbStats(
   disk: Disk,

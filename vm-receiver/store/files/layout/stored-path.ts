@@ -36,8 +36,8 @@ export function addressOf({ range, file }: StoredPath): number | undefined {
 }
 
 /**
- * The sessions that cannot be had whole without it: its own, and all newer ones that have it from there. `sessions`: oldest
- * first.
+ * The sessions that cannot be had whole without it: its own, and all newer ones that have it from there. `sessions`:
+ * oldest first.
  */
 export function sessionsDamagedBy(disk: Disk, sessions: readonly StoredSession[], place: StoredPath): SessionName[] {
   const from = sessions.findIndex(({ session }) => session === place.session);

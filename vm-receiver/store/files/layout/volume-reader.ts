@@ -1,6 +1,6 @@
 /**
- * One volume being read: its sessions as they are under the lock of readers. Whoever moves or removes something holds that
- * alone, so nothing moves while we read.
+ * One volume being read: its sessions as they are under the lock of readers. Whoever moves or removes something holds
+ * that alone, so nothing moves while we read.
  */
 import type { SessionName } from '../../../../shared/archive/names.ts';
 import type { Disk } from '../disk/disk.ts';

@@ -1,6 +1,6 @@
 /**
- * Taking a session away, in the steps of docs/format.md, section 11. Each may be cut off and done again, by whoever comes
- * next. Of what it costs the number of other sessions is no part.
+ * Taking a session away, in the steps of docs/format.md, section 11. Each may be cut off and done again, by whoever
+ * comes next. Of what it costs the number of other sessions is no part.
  */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -73,7 +73,10 @@ export async function finishPruning(place: VolumePlace): Promise<number> {
   return await removeDropped(place);
 }
 
-/** The same, for those who have something else to do: what cannot be finished now is no reason not to; the next prune says why. */
+/**
+ * The same, for those who have something else to do: what cannot be finished now is no reason not to; the next prune
+ * says why.
+ */
 export async function tryFinishPruning(place: VolumePlace): Promise<void> {
   try {
     await finishPruning(place);

@@ -163,7 +163,8 @@ export class FilesSend implements Send {
     try {
       disk.syncFolder(volume);
     } catch (error) {
-      // Seen by all, and perhaps gone after a power cut: nobody may build on that. The rename back is the best there is.
+      // Seen by all, and perhaps gone after a power cut: nobody may build on that. The rename back is the best there
+      // is.
       try {
         disk.rename(session, this.#folder.path);
       } catch {

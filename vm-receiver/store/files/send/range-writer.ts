@@ -1,6 +1,6 @@
 /**
- * Writes a send's chunks, zeros and pages into its range folders, and with them each folder's `sha256`. The one hot path
- * of the receiver: per chunk it opens, writes, closes and hashes, and allocates next to nothing.
+ * Writes a send's chunks, zeros and pages into its range folders, and with them each folder's `sha256`. The one hot
+ * path of the receiver: per chunk it opens, writes, closes and hashes, and allocates next to nothing.
  */
 import { join } from 'node:path';
 import { chunkFileName, rangeFolderName } from '../../../../shared/archive/address.ts';

@@ -1,6 +1,6 @@
 /**
- * What became of a send: the question after a crash on either side. Its answer is what dom0 builds on, so it is made durable
- * first.
+ * What became of a send: the question after a crash on either side. Its answer is what dom0 builds on, so it is made
+ * durable first.
  */
 import { join } from 'node:path';
 import type { PairingId } from '../../../../shared/archive/names.ts';

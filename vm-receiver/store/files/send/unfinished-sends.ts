@@ -1,6 +1,6 @@
 /**
- * Sends that are under way or were cut off. Whoever holds the archive's lock for sending may write, keep or remove each of
- * them: none belongs to anybody else that lives.
+ * Sends that are under way or were cut off. Whoever holds the archive's lock for sending may write, keep or remove each
+ * of them: none belongs to anybody else that lives.
  */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -120,8 +120,8 @@ export class UnfinishedSend {
   }
 
   /**
-   * Removes it durably and lets go of it. The checkpoint goes first: what is left of a removal that was cut off must never
-   * be resumed.
+   * Removes it durably and lets go of it. The checkpoint goes first: what is left of a removal that was cut off must
+   * never be resumed.
    */
   async discard(): Promise<void> {
     try {
