@@ -210,7 +210,7 @@ describe('the rule on ciphers', () => {
     'dom0-agent/cli/cipher-export.ts': "export { scrypt } from 'node:crypto';",
     'dom0-agent/cli/cipher-all.ts': "export * from 'node:crypto';",
     'dom0-agent/pipeline/cipher-late.ts': "export const use = () => import('node:crypto');",
-    'dom0-agent/trust/cipher-global.ts': 'export const use = crypto.subtle;',
+    'dom0-agent/proven-archive/cipher-global.ts': 'export const use = crypto.subtle;',
   };
 
   it('finds every way to reach one outside dom0-agent/content, and no other use of node:crypto', (t) => {

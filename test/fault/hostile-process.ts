@@ -1,5 +1,5 @@
 // A receiver that lies: started by the agent in ssh's place, with a real receiver behind it. It reads every message
-// both ways; what it does with them is one of lies.ts, named by the environment.
+// both ways; what it does with them is one of hostile-answers.ts, named by the environment.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -34,7 +34,7 @@ class Court {
     this.#bin = join(lab.folder, 'bin');
     this.#peak = join(lab.folder, 'peak');
     mkdirSync(this.#bin);
-    const liar = join(import.meta.dirname, 'liar.ts');
+    const liar = join(import.meta.dirname, 'hostile-process.ts');
     writeFileSync(join(this.#bin, 'ssh'), `#!/bin/sh\nexec ${process.execPath} ${liar}\n`, { mode: 0o755 });
     const note = join(lab.folder, 'note-peak.mjs');
     writeFileSync(

@@ -113,13 +113,19 @@ const allInOneProcess: Plugin = {
   name: 'all-in-one-process',
   setup(setup) {
     const places = [
-      { from: 'dom0-agent/link/open-link.ts', filter: /^\.\/process-link\.ts$/, to: 'receiver.ts' },
+      { from: 'dom0-agent/link/open-link.ts', filter: /\/receiver-process\.ts$/, to: 'receiver.ts' },
       { from: 'dom0-agent/pipeline/worker-group.ts', filter: /^node:worker_threads$/, to: 'threads.ts' },
     ];
-    for (const { from, filter, to } of places)
-      setup.onResolve({ filter }, ({ importer }) =>
-        importer === join(root, from) ? { path: join(here, 'agent', to) } : undefined,
-      );
+    const unmet = new Set(places);
+    for (const place of places)
+      setup.onResolve({ filter: place.filter }, ({ importer }) => {
+        if (importer !== join(root, place.from)) return undefined;
+        unmet.delete(place);
+        return { path: join(here, 'agent', place.to) };
+      });
+    setup.onEnd(() => ({
+      errors: [...unmet].map(({ from, to }) => ({ text: `${from} imports nothing that ${to} replaces` })),
+    }));
   },
 };
 

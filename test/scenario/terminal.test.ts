@@ -130,7 +130,7 @@ describe('on a terminal', { skip }, () => {
     await lab.send('--full');
     const bin = join(lab.folder, 'bin');
     mkdirSync(bin);
-    const liar = join(import.meta.dirname, '../fault/liar.ts');
+    const liar = join(import.meta.dirname, '../fault/hostile-process.ts');
     writeFileSync(join(bin, 'ssh'), `#!/bin/sh\nexec ${process.execPath} ${liar}\n`, { mode: 0o755 });
     lab.configure('', 'ssh://vault/srv');
     const path = `${bin}:${process.env.PATH ?? ''}`;

@@ -1,4 +1,4 @@
-// In the place of process-link.ts: the receiver of a `local:` destination, in the agent's own process.
+// In the place of receiver-process.ts: the receiver of a `local:` destination, in the agent's own process.
 
 import { pino } from 'pino';
 import type { Link, LinkEnd } from '../../../dom0-agent/link/link.ts';

@@ -224,9 +224,9 @@ test('the receiver finds what rots: a changed, lost, added or unreadable file', 
   writeFileSync(join(session, 'size'), '12\n');
   writeFileSync(join(session, 'head'), bytes('head 2'));
   assert.deepEqual((await damages()).found, [
-    'different 0000000000/0000000000050000',
-    'different head',
-    'different size',
+    'corrupt 0000000000/0000000000050000',
+    'corrupt head',
+    'corrupt size',
     'missing 0000000000/0000000000000000',
     'missing 0000000008/sha256',
     'unlisted 0000000000/0000000000060000',

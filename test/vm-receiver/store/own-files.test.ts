@@ -172,8 +172,8 @@ async function liveWith(archive: ArchiveStore): Promise<void> {
   await archive.usage(VOLUME, sessionName(2));
   await archive.sharedUsage();
   await archive.check(VOLUME, { damage: () => undefined, file: () => undefined });
-  const { damages: harms } = await archive.scrub(everything);
-  assert.ok(harms.every(({ volume }) => volume === VOLUME));
+  const { damages } = await archive.scrub(everything);
+  assert.ok(damages.every(({ volume }) => volume === VOLUME));
   assert.notEqual(await archive.damage(VOLUME), undefined);
   await archive.deduplicate();
   assert.equal(await archive.protect(VOLUME, sessionName(2), true), true);
@@ -237,8 +237,8 @@ test('what was in the place of one of its own files is kept, and what can be kno
     assert.equal(aside.length, 1);
     assert.ok(existsSync(join(session, aside[0]!, 'inner')), 'what somebody put there is not deleted');
     writeFileSync(join(session, 'size'), '17\n');
-    const { damages: harms, repaired } = await archive.scrub(everything);
-    assert.deepEqual([harms, repaired], [[], 1]);
+    const { damages, repaired } = await archive.scrub(everything);
+    assert.deepEqual([damages, repaired], [[], 1]);
     assert.equal(readFileSync(join(session, 'size'), 'latin1'), `${String(3000 * CHUNK)}\n`);
     await archive.close();
   } finally {

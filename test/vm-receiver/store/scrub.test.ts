@@ -126,7 +126,7 @@ describe('scrubbing', () => {
   test('reads everything that is stored, and finds nothing where nothing is wrong', () =>
     withThree(async (archive) => {
       assert.deepEqual(await scrub(archive), {
-        ...{ objects: [], harms: [], repaired: 0, renewed: 0 },
+        ...{ objects: [], damages: [], repaired: 0, renewed: 0 },
         ...{ since: NOW, remembered: true, read: ALL },
       });
     }));
@@ -141,7 +141,7 @@ describe('scrubbing', () => {
       rot(disk, `${S2}/index`);
       disk.remove(pathOf(`${S3}/${R0}/sha256`));
       disk.close(disk.open(pathOf(`${S2}/${R0}/${chunkName(7)}`), 'new'));
-      const harms = [
+      const damages = [
         { place: `${S1}/${R0}/${chunkName(0)}`, kind: 'corrupt', sessions: [S1, S2] },
         { place: `${S1}/${R0}/${chunkName(1)}`, kind: 'corrupt', sessions: [S1] },
         { place: `${S1}/${R1}/${chunkName(1024)}`, kind: 'missing', sessions: [S1, S2, S3] },
@@ -152,14 +152,14 @@ describe('scrubbing', () => {
         { place: `${S2}/index`, kind: 'corrupt', sessions: [S2] },
         { place: `${S3}/${R0}/sha256`, kind: 'missing', sessions: [S3] },
       ].map((harm) => ({ volume: VOLUME, ...harm }));
-      assert.deepEqual((await scrub(archive)).damages, harms);
+      assert.deepEqual((await scrub(archive)).damages, damages);
       const later = await scrub(archive, { before: NOW - DAY });
       assert.equal(later.read, 0, 'all was read a moment ago');
-      assert.deepEqual(later.damages, harms, 'and what was found is still so');
+      assert.deepEqual(later.damages, damages, 'and what was found is still so');
       disk.replace(pathOf(`${S2}/index`), 'index 2');
       assert.deepEqual(
         (await scrub(archive, { before: NOW - DAY })).damages,
-        harms.filter(({ place }) => place !== `${S2}/index`),
+        damages.filter(({ place }) => place !== `${S2}/index`),
       );
     }));
 
@@ -175,10 +175,10 @@ describe('scrubbing', () => {
       }
       assert.equal(read, ALL);
       assert.ok(runs >= 5, `${runs} runs`);
-      const { since, damages: harms } = await scrub(archive, { before: 0 });
+      const { since, damages } = await scrub(archive, { before: 0 });
       // As old as the beginning of the reading that took several runs.
       assert.equal(since, NOW);
-      assert.equal(harms.length, 1);
+      assert.equal(damages.length, 1);
     }));
 
   test('S13: reads what was not read for longest first; times that are still to come count for nothing', () =>
@@ -203,8 +203,8 @@ describe('scrubbing', () => {
       assert.equal((await scrub(archive, { now: NOW + DAY })).damages.length, 2);
       await archive.prune(VOLUME, S1);
       const place = `${S2}/${R1}/${chunkName(1024)}`;
-      const { damages: harms, since, read } = await scrub(archive, { now: NOW + 2 * DAY, before: NOW });
-      assert.deepEqual(harms, [{ volume: VOLUME, place, kind: 'corrupt', sessions: [S2, S3] }]);
+      const { damages, since, read } = await scrub(archive, { now: NOW + 2 * DAY, before: NOW });
+      assert.deepEqual(damages, [{ volume: VOLUME, place, kind: 'corrupt', sessions: [S2, S3] }]);
       assert.deepEqual([since, read], [NOW + DAY, 0]);
       // One that was never read makes what takes it over so.
       await commitSession(archive, { base: 3, session: 4, size: 3000, steps: [{ chunk: 9, data: 'd9' }] });
@@ -298,8 +298,8 @@ describe('scrubbing', () => {
       disk.remove(damaged);
       disk.close(disk.open(damaged, 'new'));
       disk.remove(pathOf(`${S1}/${R1}/${chunkName(1024)}`));
-      const { damages: harms, repaired } = await scrub(archive);
-      assert.deepEqual([harms, repaired], [[], 2]);
+      const { damages, repaired } = await scrub(archive);
+      assert.deepEqual([damages, repaired], [[], 2]);
       assert.equal(await stored(archive, 1, 0), 'a0');
       assert.equal(await stored(archive, 3, 1024), 'a1024');
     }, true));
@@ -365,8 +365,8 @@ describe('damage to the newest session', () => {
       rot(disk, `${S1}/${R0}/${chunkName(0)}`);
       assert.equal((await scrub(archive)).damages.length, 2, 'they are one file');
       assert.ok(await archive.repair(OTHER_VOLUME, S1, { address: 0 }, bytes('a0')));
-      const { damages: harms, repaired } = await scrub(archive, { now: NOW + DAY });
-      assert.deepEqual([harms, repaired], [[], 1]);
+      const { damages, repaired } = await scrub(archive, { now: NOW + DAY });
+      assert.deepEqual([damages, repaired], [[], 1]);
       assert.equal(await stored(archive, 1, 0), 'a0');
     }, true));
 });
