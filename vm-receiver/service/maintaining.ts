@@ -1,36 +1,23 @@
 /**
- * The requests of the phase open that change what is there, and take away: each one step of the store and its answer.
+ * The requests of the phase `open` that change or remove something: each one step of the store and its answer.
  */
-import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
+import type { HandledBy } from '../../shared/wire/phases.ts';
 import type { ArchiveStore } from '../store/store.ts';
 import { answering } from './answering.ts';
 import type { Conversation } from './conversation.ts';
 
-const MAINTAINING = new Set<AgentMessage['t']>([
-  'prune',
-  'protect',
-  'rename',
-  'delete',
-  'mend-chunk',
-  'mend-page',
-] satisfies Maintaining['t'][]);
+type Change = HandledBy<'change'>;
 
-type Maintaining = Extract<AgentRequest, { t: 'prune' | 'protect' | 'rename' | 'delete' | 'mend-chunk' | 'mend-page' }>;
-
-export function isMaintaining(message: AgentMessage): message is Maintaining {
-  return MAINTAINING.has(message.t);
-}
-
-export async function maintain(conversation: Conversation, archive: ArchiveStore, request: Maintaining): Promise<void> {
+export async function maintain(conversation: Conversation, archive: ArchiveStore, request: Change): Promise<void> {
   const { id: re } = request;
   await answering(conversation, re, async () => {
     await conversation.answer({ ...(await change(archive, request)), re });
   });
 }
 
-type Change = { t: 'done' | 'absent' } | { t: 'freed'; bytes: number };
+type Outcome = { t: 'done' | 'absent' } | { t: 'freed'; bytes: number };
 
-async function change(archive: ArchiveStore, request: Maintaining): Promise<Change> {
+async function change(archive: ArchiveStore, request: Change): Promise<Outcome> {
   const { volume } = request;
   switch (request.t) {
     case 'prune':

@@ -3,13 +3,14 @@
  */
 import { MAX_SLOTS } from '../../shared/wire/limits.ts';
 import type { AgentRequest } from '../../shared/wire/messages.ts';
+import { isHandledBy } from '../../shared/wire/phases.ts';
 import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore, Slot } from '../store/store.ts';
 import { answering } from './answering.ts';
 import type { Conversation } from './conversation.ts';
-import { isMaintaining, maintain } from './maintaining.ts';
+import { maintain } from './maintaining.ts';
 import { Parts } from './parts.ts';
-import { Answers, isReading } from './reading.ts';
+import { Answers } from './reading.ts';
 import { sending } from './sending.ts';
 
 /** Returns after `bye`. */
@@ -24,11 +25,11 @@ export async function open(conversation: Conversation, archive: ArchiveStore): P
       continue;
     }
     const staged = parts.take();
-    if (isReading(message)) {
+    if (isHandledBy('read', message)) {
       await answering(conversation, message.id, () => answers.give(message));
       continue;
     }
-    if (isMaintaining(message)) {
+    if (isHandledBy('change', message)) {
       await maintain(conversation, archive, message);
       continue;
     }

@@ -2,7 +2,7 @@
  * The requests that only read, answered piece by piece: what is held of an answer at one time is one frame.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
-import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
+import type { HandledBy } from '../../shared/wire/phases.ts';
 import { SMALL_FRAME, FRAME_MARGIN } from '../../shared/wire/limits.ts';
 import { STORED_HEADER, writeStoredHeader } from '../../shared/wire/chunk-frame.ts';
 import { isLoss, type Refusal } from '../store/refusal.ts';
@@ -15,24 +15,7 @@ const SESSIONS_AT_ONCE = 1024;
 /** Addresses, and pages, in one `damage` message. */
 const DAMAGES_AT_ONCE = 1024;
 
-const READING = new Set<AgentMessage['t']>([
-  'get-slots',
-  'get-catalogue',
-  'get-volumes',
-  'get-heads',
-  'get-index',
-  'get-page',
-  'get-chunks',
-  'get-freed',
-  'get-space',
-  'get-damage',
-] satisfies Reading['t'][]);
-
-type Reading = Extract<AgentRequest, { t: `get-${string}` }>;
-
-export function isReading(message: AgentMessage): message is Reading {
-  return READING.has(message.t);
-}
+type Reading = HandledBy<'read'>;
 
 /** What was found to be lost while a list was made, until it can be told. */
 class Losses {

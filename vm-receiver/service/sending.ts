@@ -3,12 +3,13 @@
  * being read and ignored until the agent has seen the error and abandons it.
  */
 import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
+import { isHandledBy } from '../../shared/wire/phases.ts';
 import { Refusal } from '../store/refusal.ts';
 import type { Send } from '../store/store.ts';
 import { answering } from './answering.ts';
 import type { Conversation } from './conversation.ts';
 import { Parts } from './parts.ts';
-import { isReading, type Answers } from './reading.ts';
+import type { Answers } from './reading.ts';
 
 /** Returns when the send is over; one that the agent does not bring to an end is ended here. */
 export async function sending(conversation: Conversation, send: Send, answers: Answers, begun: number): Promise<void> {
@@ -85,7 +86,7 @@ class Sending {
   async #request(message: AgentMessage): Promise<void> {
     await this.#checkpoint;
     const staged = this.#parts.take();
-    if (isReading(message)) {
+    if (isHandledBy('read', message)) {
       await answering(this.#conversation, message.id, () => this.#answers.give(message));
       return;
     }
