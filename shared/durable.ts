@@ -1,6 +1,6 @@
 /**
- * Small files written so that a power cut leaves the old content or the new, never a torn or empty file.
- * The order is the point: content durable, then the name, then the folder that holds the name.
+ * Small files written so that a power cut leaves the old content or the new, never a torn or empty file. The order
+ * matters: first the content is durable, then the name, then the folder that has the name.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
@@ -32,7 +32,7 @@ export function writeDurably(path: string, content: Uint8Array | string, mode = 
 }
 
 /**
- * The same without blocking, so that many files are made durable together. Nobody else may write this one meanwhile.
+ * The same without blocking, so that many files are made durable together. Nothing else may write this file meanwhile.
  */
 export async function writeDurablyAsync(path: string, content: Uint8Array | string, mode = 0o600): Promise<void> {
   const temporary = `${path}.new`;
@@ -52,7 +52,7 @@ export async function writeDurablyAsync(path: string, content: Uint8Array | stri
   }
 }
 
-/** Removes `path` durably; it may be gone already. */
+/** Removes `path` durably; it need not exist. */
 export function removeDurably(path: string): void {
   rmSync(path, { force: true });
   syncFolder(dirname(path));

@@ -1,6 +1,6 @@
 /**
- * The one error class of both programs. `code` is a closed set; each code has one exit status
- * (docs/cli.md has the table). A message says what and where, `hint` says what to do next.
+ * The one error class of both programs. `code` is a closed set; each code has one exit status (docs/cli.md has the
+ * table). A message says what failed and where, `hint` what to do next.
  */
 import { plainText } from './system-error.ts';
 
@@ -55,7 +55,7 @@ export class SparsebakError extends Error {
   }
 }
 
-/** Whether something stored is not what dom0 made: corrupt, missing, or in another's place. */
+/** Whether a stored object is not the one that dom0 made: corrupt, missing, or another object in its place. */
 export function isIntegrity(error: unknown): error is SparsebakError {
   return error instanceof SparsebakError && error.code === 'integrity';
 }

@@ -1,9 +1,9 @@
 /**
- * What a failed call of the system is named, and what that means in plain words. libuv has no name for some errors of
- * Linux that disks and file systems do give: "Unknown system error -122" is a quota that is used up.
+ * The name of a failed system call's error, and its meaning in plain words. libuv has no name for some Linux errors
+ * that disks and file systems do return: "Unknown system error -122" is an exceeded quota.
  */
 
-/** Numbers as Linux has them on the processors that Node runs on. */
+/** Linux's numbers on the processors that Node runs on. */
 const UNNAMED: Readonly<Record<number, string>> = {
   5: 'EIO',
   37: 'ENOLCK',
@@ -27,7 +27,7 @@ const MEANING: Readonly<Record<string, string>> = {
   EBADMSG: 'the file system found a wrong checksum',
   EBUSY: 'it is in use',
   EDQUOT: 'the disk quota is used up',
-  EEXIST: 'it exists already',
+  EEXIST: 'it already exists',
   EFBIG: 'the file system takes no file of this size',
   EINVAL: 'the system does not take this here',
   EIO: 'the disk gave an input/output error',
@@ -41,15 +41,15 @@ const MEANING: Readonly<Record<string, string>> = {
   EMLINK: 'the file has as many hard links as the file system takes',
   ENAMETOOLONG: 'the name is too long',
   ENFILE: 'too many files are open on this computer',
-  ENODATA: 'the disk cannot read this place',
+  ENODATA: 'the disk cannot read this sector',
   ENODEV: 'there is no such device',
   ENOENT: 'no such file or folder',
   ENOKEY: 'the folder is encrypted, and its key is not there',
-  ENOLCK: 'the file system gives no locks',
+  ENOLCK: 'the file system has no locks left',
   ENOMEDIUM: 'there is no medium in the drive',
   ENOMEM: 'there is not enough memory',
   ENOSPC: 'no space is left on the file system',
-  ENOTDIR: 'a part of the path is no folder',
+  ENOTDIR: 'a part of the path is not a folder',
   ENOTEMPTY: 'the folder is not empty',
   ENOTSUP: 'the file system does not support this',
   ENXIO: 'there is no such device',
@@ -60,7 +60,7 @@ const MEANING: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'the disk or the network did not answer in time',
   ETXTBSY: 'it is a program that is running',
   EUCLEAN: 'the file system is damaged and needs a check',
-  EXDEV: 'it lies on another file system',
+  EXDEV: 'it is on another file system',
 };
 
 /**
@@ -77,8 +77,7 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 /**
- * `no space is left on the file system (ENOSPC)`; undefined for what is no error of the system, or one without words
- * here.
+ * `no space is left on the file system (ENOSPC)`; undefined for an error that is not the system's, or has no text here.
  */
 export function systemMeaning(error: unknown): string | undefined {
   const code = systemCode(error);
@@ -86,9 +85,7 @@ export function systemMeaning(error: unknown): string | undefined {
   return meaning === undefined || code === undefined ? undefined : `${meaning} (${code})`;
 }
 
-/**
- * What an error says, in plain words where it is the system's: `/a/b: no space is left on the file system (ENOSPC)`.
- */
+/** The error's text, in plain words for a system error: `/a/b: no space is left on the file system (ENOSPC)`. */
 export function plainText(error: unknown, object?: string): string {
   const meaning = systemMeaning(error);
   if (meaning === undefined) return object === undefined ? textOf(error) : `${object}: ${textOf(error)}`;
@@ -96,7 +93,7 @@ export function plainText(error: unknown, object?: string): string {
   return what === undefined ? meaning : `${what}: ${meaning}`;
 }
 
-/** The file that a failed call was about; where it was about two, the one that was to be made. */
+/** The file of a failed call; of two files, the one that was to be created. */
 function pathOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { path, dest } = error as { path?: unknown; dest?: unknown };

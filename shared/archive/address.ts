@@ -1,6 +1,6 @@
 /**
- * Where things lie in a volume: chunks, ranges of chunks, and the sizes that bound them.
- * A chunk's address is its byte offset; all arithmetic is exact up to 2^53-1 bytes.
+ * Addresses in a volume: chunks, ranges of chunks, and the limits of sizes. A chunk's address is its byte offset; all
+ * arithmetic is exact up to 2^53-1 bytes.
  */
 import { SparsebakError } from '../errors.ts';
 
@@ -49,7 +49,7 @@ export class Geometry {
     return Math.ceil(this.chunkCount / CHUNKS_PER_RANGE);
   }
 
-  /** Bytes of a range's chunks when it is whole. */
+  /** Bytes of a full range's chunks. */
   get rangeBytes(): number {
     return this.chunkSize * CHUNKS_PER_RANGE;
   }

@@ -1,6 +1,4 @@
-/**
- * What stays and what goes, day by day: for people, before they say yes.
- */
+/** Which sessions are kept and which are removed, day by day: shown before the user confirms. */
 import { sessionTime, type SessionName } from './names.ts';
 
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
@@ -9,21 +7,21 @@ interface Judged {
   readonly session: SessionName;
   /** When it was made, ISO 8601. */
   readonly time: string;
-  /** Why it stays; none for one that goes. */
+  /** Why it is kept; empty if it is removed. */
   readonly reasons: readonly string[];
 }
 
-/** Milliseconds between a session's name and its time from which the name misleads. */
+/** Milliseconds by which a session's name may differ from its time before the name is misleading. */
 const MISLEADING = 86_400_000;
 
-/** Whether a session's name says another time than when it was made: a clock was wrong, then or earlier. */
+/** Whether a session's name differs from the time at which it was made: a clock was wrong, then or earlier. */
 export function isMisleading(session: SessionName, time: string): boolean {
   return Math.abs(sessionTime(session) - Date.parse(time)) > MISLEADING;
 }
 
 /**
- * A line a day, oldest first by name: `2026-11-23 Mon +02:00:00 -03:00:00`. `+` stays, `-` goes, `±` stays of some
- * volumes and goes of others. Where a session's name says another time, it follows in parentheses.
+ * One line per day, oldest first by name: `2026-11-23 Mon +02:00:00 -03:00:00`. `+`: kept, `-`: removed, `±`: kept for
+ * some volumes and removed for others. A session's name follows in parentheses if it differs from the time.
  */
 export function calendar(volumes: Iterable<readonly Judged[]>): string[] {
   const moments = new Map<SessionName, { time: string; readonly signs: Set<'+' | '-'> }>();

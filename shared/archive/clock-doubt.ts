@@ -1,13 +1,13 @@
 /**
- * What is believed of a computer's clock. A battery runs empty, a time server lies, a virtual machine wakes up with the
- * time of its snapshot: the clock may be anywhere, and one send with a wrong one must not cost other sessions.
+ * When a computer's clock is doubted. A battery runs empty, a time server lies, a virtual machine resumes with the time
+ * of its snapshot: the clock may show any time, and a send with a wrong clock must not cost other sessions.
  */
 
 const DAY = 86_400_000;
 
 /**
- * Milliseconds. More than that between a session and the next one is taken for a clock that jumped (or a computer that
- * was off for as long): it is reported, and retention does not count it as time that passed.
+ * Milliseconds. A longer step from one session to the next is taken for a jump of the clock (or a computer that was off
+ * that long): it is reported, and retention does not count it as elapsed time.
  */
 export const UNLIKELY_STEP = 400 * DAY;
 
@@ -21,9 +21,9 @@ export const LATEST_CLOCK = Date.UTC(2100, 0, 1);
 export type ClockDoubt = 'earlier' | 'much-later' | 'past-2100';
 
 /**
- * What is doubtful of a clock.
- * @param now of the clock in doubt, in milliseconds since 1970
- * @param newest when the newest session was made, likewise; undefined where there is none
+ * What is doubtful about a clock.
+ * @param now what the clock shows, in milliseconds since 1970
+ * @param newest when the newest session was made, likewise; undefined if there is none
  */
 export function doubtOf(now: number, newest: number | undefined): ClockDoubt | undefined {
   if (now >= LATEST_CLOCK) return 'past-2100';

@@ -1,13 +1,13 @@
 /**
- * The moments of an archive: the names that any volume has a session of, newest first, and when each was. Their order
- * is that of the names. Their times come from a clock, which may have been wrong: then the two disagree.
+ * The moments of an archive: the names of all volumes' sessions, newest first, and the time of each. They are ordered
+ * by name. Their times come from a clock that may have been wrong: then times and order disagree.
  */
 import { UNLIKELY_STEP } from './clock-doubt.ts';
 import { sessionTime, type SessionName } from './names.ts';
 
 export interface TimedSession {
   readonly session: SessionName;
-  /** When it was made, in milliseconds since 1970; undefined where nothing but its name tells. */
+  /** When it was made, in milliseconds since 1970; undefined if only its name is known. */
   readonly time?: number | undefined;
 }
 
@@ -15,10 +15,13 @@ export interface Moment {
   readonly session: SessionName;
   /** Milliseconds since 1970: the earliest time of its sessions. */
   readonly time: number;
-  /** Whether its time agrees with the order. Of two that disagree, it is the one that disagrees with fewer others. */
+  /**
+   * Whether its time agrees with the order. Of two that disagree with each other, the one that disagrees with fewer
+   * others is in order.
+   */
   readonly inOrder: boolean;
   /**
-   * Milliseconds from here to the newest moment, so far as time can be believed: of moments in order, without the
+   * Milliseconds from here to the newest moment, as far as time is reliable: counted over moments in order, without the
    * jumps.
    */
   readonly age: number;
@@ -65,15 +68,15 @@ function datesOf(sessions: Iterable<TimedSession>): Dated[] {
 }
 
 /**
- * Which of these numbers are in every longest subsequence that does not fall. Where two longest ones differ, nobody can
- * tell which of the numbers is wrong: so neither is taken.
+ * Which of these numbers are in every longest non-decreasing subsequence. Where two of these differ, it is unknown
+ * which number is wrong, so neither is taken.
  */
 function agreeing(numbers: readonly number[]): boolean[] {
   const until = longestUntil(numbers);
-  // From the end backwards, what must not fall must not rise.
+  // From the end backwards, "must not fall" becomes "must not rise".
   const from = longestUntil(numbers.map((number) => -number).reverse()).reverse();
   const longest = until.reduce((most, length) => Math.max(most, length), 0);
-  /** How many numbers may stand at each place of a longest subsequence. */
+  /** How many numbers may be at each place of a longest subsequence. */
   const rivals = new Map<number, number>();
   const placed = until.map((place, at) => {
     if (place + (from[at] ?? 0) - 1 !== longest) return undefined;
@@ -83,7 +86,7 @@ function agreeing(numbers: readonly number[]): boolean[] {
   return placed.map((place) => place !== undefined && rivals.get(place) === 1);
 }
 
-/** For each number the length of the longest subsequence that ends with it and does not fall. */
+/** For each number the length of the longest non-decreasing subsequence that ends with it. */
 function longestUntil(numbers: readonly number[]): number[] {
   /** The smallest last number of such a subsequence, by its length less one. */
   const ends: number[] = [];

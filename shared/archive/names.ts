@@ -1,6 +1,6 @@
 /**
- * The names that both sides validate by grammar: archives, sessions, volume ids, slots.
- * A name that came from the other side is used only after it passed here.
+ * The names that both sides validate by grammar: archives, sessions, volume ids, slots. A name from the other side is
+ * used only after it passed these checks.
  */
 import { SparsebakError } from '../errors.ts';
 import { LATEST_CLOCK } from './clock-doubt.ts';
@@ -12,7 +12,7 @@ export type SessionName = string & { readonly [brand]: 'SessionName' };
 export type ArchiveName = string & { readonly [brand]: 'ArchiveName' };
 /** 32 lower-case hexadecimal digits: 128 random bits. */
 export type VolumeId = string & { readonly [brand]: 'VolumeId' };
-/** 32 lower-case hexadecimal digits: names one send, and with it the head that a delta map is relative to. */
+/** 32 lower-case hexadecimal digits: identifies one send, and so the head that a delta map is relative to. */
 export type PairingId = string & { readonly [brand]: 'PairingId' };
 /** 32 lower-case hexadecimal digits. */
 export type ArchiveId = string & { readonly [brand]: 'ArchiveId' };
@@ -25,7 +25,7 @@ const SLOT_NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
 /** A session's name is a real UTC time between the years 1970 and 9999. */
 export function isSessionName(text: string): text is SessionName {
   const time = timeOf(text);
-  // A month of 13 or a minute of 61 is another one when it is said again. Names come by the ten thousand.
+  // A month 13 or a minute 61 changes when the time is formatted again. There may be ten thousands of names.
   if (time === undefined) return false;
   const date = new Date(time);
   return (
@@ -55,7 +55,7 @@ export function sessionTime(session: SessionName): number {
   return timeOf(session) ?? 0;
 }
 
-/** Milliseconds since 1970 of a name of the right form; undefined otherwise. */
+/** Milliseconds since 1970 of a well-formed name; undefined otherwise. */
 function timeOf(text: string): number | undefined {
   const match = SESSION_NAME.exec(text);
   if (match === null) return undefined;
@@ -75,14 +75,14 @@ function formatSessionName(milliseconds: number): string {
   return `S_${iso.slice(0, 10).replaceAll('-', '')}-${iso.slice(11, 19).replaceAll(':', '')}`;
 }
 
-/** The last second that a name can say. */
+/** The last second that a name can express. */
 const LAST_NAME = Date.UTC(9999, 11, 31, 23, 59, 59);
 
 /**
- * max(now, newest + 1 s): names only ever grow, whatever the clock does. A clock past LATEST_CLOCK is no part of it, so
- * that it cannot use up the names; where an older archive has one of the year 9999, names go on from that.
+ * max(now, newest + 1 s): names only ever grow, whatever the clock does. A clock past LATEST_CLOCK is ignored, so that
+ * it cannot use up the names; if an older archive has a name of the year 9999, names continue from that.
  * @param now in milliseconds since 1970
- * @throws `failed` where there is no name above the newest
+ * @throws `failed` if there is no name above the newest
  */
 export function nextSessionName(now: number, newest: SessionName | undefined): SessionName {
   const after = newest === undefined ? Math.min(now, LATEST_CLOCK) : sessionTime(newest) + 1000;
@@ -92,7 +92,7 @@ export function nextSessionName(now: number, newest: SessionName | undefined): S
       'failed',
       `no session can have a name after ${newest ?? ''}, which is the archive's newest`,
       {
-        hint: 'Make a new archive, and keep this one for what it has.',
+        hint: 'Make a new archive, and keep this one for its sessions.',
       },
     );
   }

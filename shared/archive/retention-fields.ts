@@ -14,22 +14,25 @@ export const DURATION = /^(\d{1,6})([mhdw])$/;
 export function parseDuration(text: string): number {
   const [, count = '', unit = ''] = DURATION.exec(text) ?? [];
   if (count === '') {
-    throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no duration: a number and m, h, d or w, as in 30d`);
+    throw new SparsebakError(
+      'usage',
+      `"${text.slice(0, 32)}" is not a duration: give a number and m, h, d or w, like 30d`,
+    );
   }
   return Number(count) * UNITS[unit as keyof typeof UNITS];
 }
 
 /**
- * What --keep-last and its like are given. A script's empty or zero variable must not take sessions away. @throws
+ * The value of --keep-last and similar options. An empty or zero variable of a script must not remove sessions. @throws
  * `usage`
  */
 export function parseCount(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new SparsebakError('usage', `"${text.slice(0, 32)}" is no count`);
+  if (!/^\d{1,6}$/.test(text)) throw new SparsebakError('usage', `"${text.slice(0, 32)}" is not a count`);
   if (Number(text) === 0) throw new SparsebakError('usage', '0 keeps nothing: leave the option out');
   return Number(text);
 }
 
-/** What --keep-within is given, in milliseconds. @throws `usage` */
+/** The value of --keep-within, in milliseconds. @throws `usage` */
 export function parseWithin(text: string): number {
   const duration = parseDuration(text);
   if (duration === 0) throw new SparsebakError('usage', `${text} keeps nothing: leave the option out`);
@@ -46,7 +49,7 @@ export const retentionFields = {
   keep_weekly: count,
   keep_monthly: count,
   keep_yearly: count,
-  keep_within: z.string().regex(DURATION, 'must be a number and m, h, d or w, as in "30d"').optional(),
+  keep_within: z.string().regex(DURATION, 'must be a number and m, h, d or w, like "30d"').optional(),
 };
 type RetentionFields = z.infer<z.ZodObject<typeof retentionFields>>;
 

@@ -1,17 +1,18 @@
 /**
- * Which sessions stay, by a policy: pure, so that the agent and the receiver come to the same.
+ * Which sessions a retention policy keeps. Pure, so that agent and receiver get the same result.
  *
- * A policy chooses moments, not sessions. A moment is a name that any volume has a session of; of each bucket (an hour,
- * a day …) the newest one is chosen. A volume keeps what it was at each chosen moment: its newest session at or before
- * that. So all volumes can be had as they were at the same moments, though each has a session only where it changed.
+ * A policy chooses moments, not sessions. A moment is the name of a session of any volume; from each bucket (an hour, a
+ * day …) the newest moment is chosen. A volume keeps its state at each chosen moment: its newest session at or before
+ * it. So all volumes can be restored as of the same moments, although each has sessions only where it changed.
  *
- * Names only order. A moment's bucket is that of its time, in UTC, and "now" is the newest moment: no clock is asked. A
- * clock that was wrong for a while must not cost the sessions that were made with a right one. So
- *   - a moment whose time disagrees with the order of most others is chosen for its bucket besides those that are
- *     counted;
- *   - a step of more than 400 days from one moment to the next is not counted as time that passed;
- *   - the one bucket that there is since such a step is not counted: it may be a single send with a wrong clock.
- * Each errs by keeping more, and only until as many newer moments are in order as the policy asks for.
+ * Names only give the order. A moment's bucket is that of its time, in UTC, and "now" is the newest moment: no clock is
+ * read. A clock that was wrong for a while must not cost sessions that were made while it was right. So
+ *   - a moment whose time disagrees with the order of most others is chosen for its bucket in addition to those that
+ *     are counted;
+ *   - a step of more than 400 days from one moment to the next is not counted as elapsed time;
+ *   - if there is only one bucket since such a step, it is not counted: it may be a single send with a wrong clock.
+ *     Each of these errs by keeping more, and only until there are as many newer moments in order as the policy asks
+ *     for.
  */
 import { momentsOf, type Moment, type TimedSession } from './moments.ts';
 import { sessionTime, type SessionName } from './names.ts';
@@ -19,9 +20,9 @@ import { sessionTime, type SessionName } from './names.ts';
 export const BUCKETS = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
 export type Bucket = (typeof BUCKETS)[number];
 
-/** What is to be kept: all that any of these asks for. */
+/** What to keep: every session that any of these asks for. */
 export type RetentionPolicy = {
-  /** The newest moments, so many. */
+  /** How many of the newest moments. */
   readonly last?: number | undefined;
   /** Milliseconds back from the newest session. */
   readonly within?: number | undefined;
@@ -33,39 +34,39 @@ export interface Retained extends TimedSession {
   readonly tags?: readonly string[];
   readonly protected?: boolean;
   /**
-   * Nothing proves it, so it cannot be restored: it stands for no moment. It stays, since what reads it may be what is
-   * broken.
+   * It has no valid head, so it cannot be restored and is not the state at any moment. It is kept, since the fault may
+   * be in reading it.
    */
   readonly unproven?: boolean;
 }
 
-/** Why a session stays. */
+/** Why a session is kept. */
 export type Reason = 'last' | Bucket | 'within' | 'tag' | 'protected' | 'newest' | 'min-keep' | 'unproven';
 
 export interface Verdict {
   readonly session: SessionName;
-  /** When its moment was, in milliseconds since 1970. */
+  /** The time of its moment, in milliseconds since 1970. */
   readonly time: number;
-  /** Empty for one that goes. */
+  /** Empty if it is removed. */
   readonly reasons: readonly Reason[];
 }
 
 /**
- * How many of a volume's sessions a policy may remove at once without somebody's yes: half of them. A policy with a
- * slip in it, or a clock that was wrong, asks for more.
+ * How many of a volume's sessions a policy may remove at once without confirmation: half of them. A mistake in the
+ * policy, or a clock that was wrong, would remove more.
  */
 export function removableUnasked(sessions: number): number {
   return Math.floor(sessions / 2);
 }
 
-/** Whether it asks for anything. One that does not would have all go but the newest. */
+/** Whether it keeps nothing: it would remove all sessions but the newest. */
 export function isEmptyPolicy({ tags, ...counts }: RetentionPolicy): boolean {
   return (tags ?? []).length === 0 && Object.values(counts).every((count) => (count ?? 0) === 0);
 }
 
 /**
  * @param volumes the sessions of each, oldest first
- * @param minKeep so many of the newest sessions of each volume stay anyhow, at least one
+ * @param minKeep how many of the newest sessions of each volume are kept in any case, at least one
  * @returns for each volume its sessions in the same order
  */
 export function retain<V>(
@@ -111,7 +112,7 @@ function chooseMoments(
   return chosen;
 }
 
-/** The newest moment of each bucket, until the newest `count` buckets of moments in order are through. */
+/** The newest moment of each bucket, for the newest `count` buckets of moments in order. */
 function newestOfEach(newestFirst: readonly Moment[], bucket: Bucket, count: number): SessionName[] {
   if (count === 0) return [];
   const keyOf = ({ time }: Moment) => BUCKET_OF[bucket](new Date(time));
@@ -131,7 +132,7 @@ function newestOfEach(newestFirst: readonly Moment[], bucket: Bucket, count: num
   return chosen;
 }
 
-/** The bucket of all moments since the last jump, where there was one and they have but one. */
+/** The bucket of all moments since the last jump, if there was a jump and they share one bucket. */
 function loneBucket(newestFirst: readonly Moment[], keyOf: (moment: Moment) => number): number | undefined {
   if ((newestFirst.at(-1)?.jumps ?? 0) === 0) return undefined;
   const since = newestFirst.filter(({ inOrder, jumps }) => inOrder && jumps === 0).map(keyOf);

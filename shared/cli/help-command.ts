@@ -1,8 +1,8 @@
-/** `help`, `help COMMAND`: the same as `COMMAND --help`, for those who try that first. */
+/** `help`, `help COMMAND`: the same as `COMMAND --help`, because many users try it first. */
 import type { Command } from 'commander';
 import { SparsebakError } from '../errors.ts';
 
-/** Adds it in place of commander's own, which knows only one level and answers a slip with the wrong help. */
+/** Replaces commander's own, which knows only one level and answers a mistyped command with the wrong help. */
 export function addHelpCommand(program: Command): void {
   program.helpCommand(false);
   program
@@ -15,7 +15,7 @@ export function addHelpCommand(program: Command): void {
     });
 }
 
-/** @throws `usage` where there is no such command */
+/** @throws `usage` if there is no such command */
 function found(program: Command, names: readonly string[]): Command {
   let command = program;
   for (const [at, name] of names.entries()) {

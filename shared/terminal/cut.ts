@@ -1,6 +1,6 @@
-/** Text for a line of so many characters. */
+/** Fits text into lines of a given width. */
 
-/** The text, its middle left out where it is longer than `width`: of a path both ends tell most. */
+/** The text, with its middle cut out if it is longer than `width`: both ends of a path say most. */
 export function cutMiddle(text: string, width: number): string {
   if (text.length <= width) return text;
   if (width <= 1) return '…'.slice(0, Math.max(0, width));

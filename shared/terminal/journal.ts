@@ -1,16 +1,16 @@
 /**
- * Lines for systemd's journal. A service whose standard error is connected to it says how bad each line is by a prefix
- * (sd-daemon(3)), and `journalctl -p warning` finds it.
+ * Lines for systemd's journal. A service whose standard error is connected to the journal marks the priority of each
+ * line by a prefix (sd-daemon(3)), so that `journalctl -p warning` finds it.
  */
 import { fstatSync } from 'node:fs';
 
-/** As syslog(3) numbers them. */
+/** The numbers of syslog(3). */
 export const PRIORITY = { error: 3, warning: 4, notice: 5, info: 6, debug: 7 } as const;
 export type Priority = keyof typeof PRIORITY;
 
 /**
- * Whether this descriptor is the journal's. systemd says in JOURNAL_STREAM which device and inode that is: the variable
- * alone says nothing, since children inherit it with descriptors that lead elsewhere.
+ * Whether this descriptor leads to the journal. JOURNAL_STREAM has its device and inode, which must be compared:
+ * children inherit the variable with descriptors that lead elsewhere.
  */
 export function isJournal(fd: number, { JOURNAL_STREAM: stream = '' }: NodeJS.ProcessEnv = process.env): boolean {
   const [, device, inode] = /^(\d+):(\d+)$/.exec(stream) ?? [];
@@ -31,7 +31,7 @@ export function withPriority(text: string, priority: Priority): string {
     .join('\n');
 }
 
-/** The priority of one of pino's levels. */
+/** The priority for one of pino's levels. */
 export function priorityOf(level: number): Priority {
   if (level >= 50) return 'error';
   if (level >= 40) return 'warning';

@@ -1,23 +1,23 @@
-/** The one line on a terminal's standard error that shows how far long work is. */
+/** The line on a terminal's standard error that shows the progress of long work. */
 import { cutMiddle } from './cut.ts';
 import { formatBytes, formatSeconds } from './sizes.ts';
 
-/** What is left of a label in a narrow line, in columns. */
+/** The shortest that a label is cut to in a narrow line, in columns. */
 const SHORTEST_LABEL = 16;
-/** A rate is no rate before there was time to measure it. Seconds. */
+/** Seconds before a rate is shown: it cannot be measured earlier. */
 const FIRST_RATE = 0.5;
 
 export interface Advance {
   readonly label: string;
   /** Bytes. */
   readonly done: number;
-  /** Bytes; 0 where it is not known. */
+  /** Bytes; 0 if not known. */
   readonly total: number;
   /** Seconds since the work began. */
   readonly seconds: number;
 }
 
-/** `restoring a.img  37 %  1.46 GiB of 3.90 GiB  212 MiB/s  11 s left`, at most so many columns as a line may have. */
+/** `restoring a.img 37 % 1.46 GiB of 3.90 GiB 212 MiB/s 11 s left`, cut to the columns that a line may have. */
 export function progressLine({ label, done, total, seconds }: Advance, columns: number): string {
   const rate = seconds > FIRST_RATE ? done / seconds : 0;
   const figures = [
@@ -28,7 +28,7 @@ export function progressLine({ label, done, total, seconds }: Advance, columns: 
   return [cutMiddle(label, Math.max(SHORTEST_LABEL, room)), ...figures].join('  ');
 }
 
-/** Columns of a terminal that a line may fill: one less than there are, since a full line would wrap. */
+/** Columns that a line may fill: one less than the terminal has, since a full line would wrap. */
 export function usableColumns(terminal: NodeJS.WriteStream): number {
   const { columns } = terminal;
   return Math.max(20, (columns > 0 ? columns : 80) - 1);

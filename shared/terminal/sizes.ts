@@ -6,7 +6,7 @@ const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
-  // From 999.5 on three digits would be 1000, which toPrecision writes as 1.00e+3.
+  // 999.5 and more would round to 1000, which toPrecision writes as 1.00e+3.
   while (value >= 999.5 && unit < UNITS.length - 1) {
     value /= 1024;
     unit++;

@@ -1,7 +1,7 @@
 /**
- * Rows under headings, columns lined up. On a terminal a row that is too wide would wrap and hide which cell belongs to
- * which heading, so there the table is made to fit: remarks go below their row, long names lose their middle, and then
- * whole columns are left out, which the last line says. In a pipe or a file everything is written as it is.
+ * Rows under headings, columns lined up. On a terminal a row that is too wide would wrap, and cells would no longer be
+ * below their headings. So there the table is made to fit: remarks go below their row, long names lose their middle,
+ * and then whole columns are left out, which the last line reports. In a pipe or a file nothing is cut.
  */
 import { escapeText } from '../text.ts';
 import { cutMiddle, wrapWords } from './cut.ts';
@@ -11,16 +11,16 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
   /** Columns of numbers. */
   readonly right?: readonly number[];
-  /** Columns that a narrow terminal can do without, the first to go first. */
+  /** Columns that may be left out on a narrow terminal, in this order. */
   readonly droppable?: readonly number[];
   /** Put before each line. */
   readonly indent?: string;
 }
 
-/** Characters that are left of a cell, of the first column and of others. */
+/** The shortest that a cell is cut to, in the first column and in others. */
 const SHORTEST = [16, 24] as const;
 const GAP = '  ';
-/** Before a remark that stands below its row. */
+/** Indents a remark below its row. */
 const BELOW = '    ';
 
 interface Column {
@@ -32,7 +32,10 @@ interface Column {
   readonly place: number;
 }
 
-/** @param width of the terminal in characters; undefined off one. A last column without a heading has remarks. */
+/**
+ * @param width of the terminal in characters; undefined without a terminal. A last column without a heading has
+ * remarks.
+ */
 export function formatTable(table: Table, width: number | undefined): string {
   const { headings, rows, right = [], droppable = [], indent = '' } = table;
   const columns = headings.map((heading, place): Column => {
@@ -44,7 +47,7 @@ export function formatTable(table: Table, width: number | undefined): string {
     };
   });
   const room = width === undefined ? Infinity : width - indent.length;
-  // Without any heading there is no line of them.
+  // If all headings are empty, their line is left out.
   const skipped = headings.every((heading) => heading === '') ? 1 : 0;
   if (totalOf(columns) <= room) return written(columns, rows.length, indent).slice(skipped).join('\n');
   const last = columns.at(-1);
@@ -64,7 +67,7 @@ function totalOf(columns: readonly Column[]): number {
   return columns.reduce((sum, { width }) => sum + width, 0) + GAP.length * (columns.length - 1);
 }
 
-/** Cells cut as little as it takes, and columns dropped only where that is not enough. */
+/** Cells are cut no more than necessary, and columns dropped only if that is not enough. */
 function fitted(columns: readonly Column[], droppable: readonly number[], room: number): Column[] {
   const narrowed = narrow(columns, room);
   const [first, ...more] = droppable;

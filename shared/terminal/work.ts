@@ -1,6 +1,6 @@
 /**
- * How far a run is that has several pieces of work, in bytes. What a piece will cost is known only when it begins (a
- * sparse file may be mostly holes), so the total is corrected as the run goes on; it never falls below what is done.
+ * The progress of a run with several pieces of work, in bytes. The size of a piece is known only when it begins (a
+ * sparse file may be mostly holes), so the total is corrected on the way; it never falls below what is done.
  */
 interface Piece {
   readonly name: string;
@@ -15,7 +15,7 @@ export class Work {
   #total = 0;
   #done = 0;
 
-  /** A piece that is still to come; `bytes` is the best guess. */
+  /** Announces a piece; `bytes` is the best guess. */
   expect(name: string, bytes: number): void {
     this.#total += bytes - (this.#expected.get(name) ?? 0);
     this.#expected.set(name, bytes);
@@ -38,12 +38,12 @@ export class Work {
     this.#resize(Math.max(piece.total, piece.done));
   }
 
-  /** So many bytes of the piece turned out to be no work: holes, say. */
+  /** Bytes of the piece that need no work, for example holes. */
   skip(bytes: number): void {
     if (this.#piece !== undefined) this.#resize(Math.max(this.#piece.done, this.#piece.total - bytes));
   }
 
-  /** The piece is over, whatever is left of it. */
+  /** Ends the piece, whatever is left of it. */
   finish(): void {
     if (this.#piece !== undefined) this.#resize(this.#piece.done);
     this.#piece = undefined;
@@ -63,7 +63,7 @@ export class Work {
     return this.#total;
   }
 
-  /** `work/private.img`, with `(3 of 12)` where there are several. */
+  /** `work/private.img`, with `(3 of 12)` if there are several. */
   get label(): string {
     const pieces = this.#begun + this.#expected.size;
     const name = this.#piece?.name ?? '';

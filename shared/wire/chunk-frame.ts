@@ -1,10 +1,10 @@
 /**
  * The two messages that carry a volume's data, with headers of fixed width: the data is put in place first (by the
- * worker that seals it, or by the read of a file) and the header is written ahead of it, with no copy in between. To
- * a decoder they are like any other frame; their widest encodings are legal msgpack.
+ * worker that seals it, or by the read of a file) and the header is written before it, without a copy. To a decoder
+ * they are like any other frame; their widest encodings are legal msgpack.
  *
- *   chunk   length u32 ‖ 83 ‖ "t" "chunk"  ‖ "address" cf u64 ‖ "data" c6 u32 ‖ data
- *   stored  length u32 ‖ 84 ‖ "t" "stored" ‖ "re" cf u64 ‖ "address" cf u64 ‖ "data" c6 u32 ‖ data
+ *   chunk length u32 ‖ 83 ‖ "t" "chunk" ‖ "address" cf u64 ‖ "data" c6 u32 ‖ data
+ *   stored length u32 ‖ 84 ‖ "t" "stored" ‖ "re" cf u64 ‖ "address" cf u64 ‖ "data" c6 u32 ‖ data
  */
 import { SparsebakError } from '../errors.ts';
 import { LENGTH_PREFIX } from './frame.ts';
@@ -17,9 +17,9 @@ const storedTemplate = Buffer.from(
   'latin1',
 );
 
-/** Bytes ahead of the data in a `chunk` frame, its length included. */
+/** Bytes before the data in a `chunk` frame, including the length prefix. */
 export const CHUNK_HEADER = chunkTemplate.length;
-/** Bytes ahead of the data in a `stored` frame whose data is not nil, its length included. */
+/** Bytes before the data in a `stored` frame whose data is not nil, including the length prefix. */
 export const STORED_HEADER = storedTemplate.length;
 
 // Offsets in the templates.
@@ -28,14 +28,14 @@ const ADDRESS_FROM_END = 8 + '\xa4data'.length + BIN_32.length;
 const RE_IN_STORED = storedTemplate.indexOf('\xa2re\xcf', 0, 'latin1') + 4;
 
 /**
- * Writes the header of a `chunk` whose data of `dataLength` bytes lies (or will lie) at `offset + CHUNK_HEADER`.
- * Gives the length of the whole frame as it goes on the wire. `address` in bytes.
+ * Writes the header of a `chunk` whose data of `dataLength` bytes is (or will be) at `offset + CHUNK_HEADER`. Returns
+ * the length of the whole frame on the wire. `address` in bytes.
  */
 export function writeChunkHeader(target: Uint8Array, offset: number, address: number, dataLength: number): number {
   return writeHeader(chunkTemplate, target, offset, address, dataLength);
 }
 
-/** The same for a `stored` that answers the request `re`, whose data lies at `offset + STORED_HEADER`. */
+/** The same for a `stored` that answers request `re`, with its data at `offset + STORED_HEADER`. */
 export function writeStoredHeader(
   target: Uint8Array,
   offset: number,
@@ -76,7 +76,7 @@ function writeUint64(target: Uint8Array, at: number, value: number): void {
   writeUint32(target, at + 4, value % 2 ** 32);
 }
 
-/** No DataView: the target is another one each time, and a view of it would be an allocation per frame. */
+/** No DataView: the target differs each time, so a view would cost an allocation per frame. */
 function writeUint32(target: Uint8Array, at: number, value: number): void {
   target[at] = value >>> 24;
   target[at + 1] = value >>> 16;

@@ -1,6 +1,6 @@
 /**
- * Messages from frames. What comes from the other side passes the strict scan, the decoder, and its message's
- * schema, in this order; from there on its types can be relied on, and nothing else of it.
+ * Messages from frames. Bytes from the other side pass the strict scan, the decoder, and the message's schema, in this
+ * order; after that a message's types can be relied on, but not its content.
  */
 import type { ZodType, core } from 'zod';
 import { SparsebakError } from '../errors.ts';
@@ -9,14 +9,14 @@ import { agentMessage, receiverMessage, type AgentMessage, type ReceiverMessage 
 import { decodeMap } from './msgpack.ts';
 
 /**
- * What the agent said, from a frame without its length. Binary fields are views of the frame. Throws `protocol`,
+ * A message of the agent, from a frame without its length. Binary fields are views of the frame. Throws `protocol`,
  * naming the message and the field.
  */
 export function decodeAgentMessage(frame: Uint8Array): AgentMessage {
   return decode(agentMessage, frame);
 }
 
-/** What the receiver said; otherwise as `decodeAgentMessage`. */
+/** A message of the receiver; otherwise as `decodeAgentMessage`. */
 export function decodeReceiverMessage(frame: Uint8Array): ReceiverMessage {
   return decode(receiverMessage, frame);
 }
@@ -28,7 +28,7 @@ function decode<T>(schema: ZodType<T>, frame: Uint8Array): T {
   throw refusal(map, result.error.issues[0]);
 }
 
-/** Names the message and the field, and never shows what the field held. */
+/** Names the message and the field, and never shows the field's content. */
 function refusal(map: Record<string, unknown>, issue: core.$ZodIssue | undefined): SparsebakError {
   if (typeof map.t !== 'string') return new SparsebakError('protocol', 'a message without a type');
   const type = escapeText(map.t, 32);

@@ -1,7 +1,7 @@
 /**
- * Every message of the protocol, as a schema: docs/protocol.md has the phases and what answers what.
- * Both sides check each message by its schema after the strict scan (scan.ts); a message that fits none
- * ends the connection.
+ * Every message of the protocol, as a schema: docs/protocol.md has the phases and the answers to each request. Both
+ * sides check each message by its schema after the strict scan (scan.ts); a message that matches none ends the
+ * connection.
  */
 import * as z from 'zod';
 import { CHUNKS_PER_RANGE, MAX_VOLUME_SIZE, isChunkSize } from '../archive/address.ts';
@@ -18,7 +18,7 @@ import {
 } from '../archive/names.ts';
 import { MAX_ADDRESSES, MAX_PRUNED, MAX_SLOTS, PART_SIZE } from './limits.ts';
 
-// Before the first schema is made: zod would otherwise build functions out of text, which the agent's process forbids.
+// Before the first schema is made: otherwise zod would build functions from text, which the agent's process forbids.
 z.config({ jitless: true });
 
 const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -27,7 +27,9 @@ const address = uint.max(MAX_VOLUME_SIZE);
 const range = uint.max(MAX_VOLUME_SIZE / (64 * 1024) / CHUNKS_PER_RANGE);
 const id = uint.min(1);
 const bin: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
-/** Where no bytes would mean something else: an empty chunk's file stands for zeros, an empty part never ends. */
+/**
+ * For fields where empty would mean something else: an empty chunk file stands for zeros, empty parts would never end.
+ */
 const someBytes = bin.refine((value) => value.length > 0, 'empty');
 const hash = bin.refine((value) => value.length === 32, 'not a hash of 32 bytes');
 const text = z.string().max(1024);
@@ -46,18 +48,18 @@ const volumeName = z.string().min(1).max(4096);
 const slot = z.string().refine(isSlotName, 'not a slot name');
 const chunkSize = uint.refine(isChunkSize, 'not a chunk size');
 
-/** What a receiver lets one caller do. Each takes in `retrieve`; `all` is everything (local and ssh). */
+/** What a receiver lets a caller do. Each includes `retrieve`; `all` is everything (local and ssh). */
 export const GRANTS = ['receive', 'retrieve', 'maintain', 'all'] as const;
 export type Grant = (typeof GRANTS)[number];
 
-/** What the receiver may answer in place of what was asked. */
+/** Error codes that the receiver may answer a request with. */
 export const REMOTE_ERRORS = [
   'version', // it does not speak this protocol version
   'not-found', // no such archive, volume, session
   'exists', // create: another archive has the name
   'unsupported', // the archive's format needs a newer receiver
   'stale-base', // begin, commit: the base is not the volume's newest session
-  'conflict', // put-catalogue: it replaces another one than the one that is there; commit: the .tmp is another folder
+  'conflict', // put-catalogue: it does not replace the stored one; commit: the .tmp is another folder
   'refused', // outside the grant, or the VM's own configuration forbids it
   'not-mounted', // the backup disk is not there
   'no-space', // no bytes or inodes left, or below the floor
@@ -69,7 +71,7 @@ export type RemoteError = (typeof REMOTE_ERRORS)[number];
 
 /**
  * The one message that other versions must be able to read, so that they can refuse each other by name: any version
- * fits, and fields that are not known are dropped. Whoever gets it compares `version`.
+ * fits, and unknown fields are dropped. The reader of it compares `version`.
  */
 const hello = z.object({
   t: z.literal('hello'),
@@ -110,16 +112,16 @@ export const agentMessage = z.discriminatedUnion('t', [
     session,
     addresses: z.array(address).min(1).max(MAX_ADDRESSES),
   }),
-  /** What pruning these sessions, all of them, would free. */
+  /** How much pruning all of these sessions would free. */
   z.strictObject({ t: z.literal('get-freed'), id, volume, sessions: z.array(session).min(1).max(MAX_PRUNED) }),
   z.strictObject({ t: z.literal('get-space'), id }),
-  /** What is known to be damaged or missing of the volume's newest session. */
+  /** What is known to be corrupt or missing in the volume's newest session. */
   z.strictObject({ t: z.literal('get-damage'), id, volume }),
   z.strictObject({ t: z.literal('prune'), id, volume, session }),
   z.strictObject({ t: z.literal('protect'), id, volume, session, on: z.boolean() }),
   z.strictObject({ t: z.literal('rename'), id, volume, name: volumeName }),
   z.strictObject({ t: z.literal('delete'), id, volume }),
-  /** A sound chunk in the place of a damaged or missing one; without bytes for zeros. */
+  /** An intact chunk in place of a corrupt or missing one; without bytes for zeros. */
   z.strictObject({ t: z.literal('mend-chunk'), id, volume, session, address, data: bin }),
   z.strictObject({ t: z.literal('mend-page'), id, volume, session, range, data: someBytes }),
   z.strictObject({ t: z.literal('resolve'), id, volume, pairing, resume: z.boolean() }),
@@ -148,7 +150,7 @@ export const agentMessage = z.discriminatedUnion('t', [
 export type AgentMessage = z.infer<typeof agentMessage>;
 export type AgentRequest = Extract<AgentMessage, { id: number }>;
 
-/** Messages from the receiver. All but `hello` carry in `re` the id of the request that they answer. */
+/** Messages from the receiver. All but `hello` have in `re` the id of the request that they answer. */
 export const receiverMessage = z.discriminatedUnion('t', [
   hello.extend({ grant: z.enum(GRANTS) }),
   z.strictObject({ t: z.literal('done'), re: uint }),
@@ -169,7 +171,9 @@ export const receiverMessage = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('slot'), re: uint, name: slot, data: someBytes }),
   /** A piece of a long object (catalogue, index, page), in order; `done` follows the last. */
   z.strictObject({ t: z.literal('data'), re: uint, data: someBytes }),
-  /** One volume's sessions, oldest first; several of one volume follow one another where they do not fit. */
+  /**
+   * One volume's sessions, oldest first; a volume's sessions that do not fit into one message follow in further ones.
+   */
   z.strictObject({
     t: z.literal('volume'),
     re: uint,
@@ -177,15 +181,16 @@ export const receiverMessage = z.discriminatedUnion('t', [
     sessions: z.array(z.strictObject({ session, storedBytes: uint, files: uint, protected: z.boolean() })).max(1024),
   }),
   /**
-   * `data`: empty where the file is, as earlier receivers say it: one damaged head is no reason to end the connection.
+   * `data` is empty if the file is empty, as earlier receivers answer: one corrupt head is no reason to end the
+   * connection.
    */
   z.strictObject({ t: z.literal('head'), re: uint, session, data: bin }),
   /**
-   * In the place of a volume, head or slot that cannot be given: by its id, session or name, and why. Only to an agent
-   * whose `hello` names the capability.
+   * In place of a volume, head or slot that cannot be given: its id, session or name, and why. Only to an agent whose
+   * `hello` names the capability.
    */
   z.strictObject({ t: z.literal('lost'), re: uint, name: z.string().min(1).max(64), message: text }),
-  /** `data`: nil where no session up to the asked one has a file, empty where the newest file is empty (zeros). */
+  /** `data`: nil if no session up to the asked one has a file, empty if the newest file is empty (zeros). */
   z.strictObject({ t: z.literal('stored'), re: uint, address, data: bin.nullable() }),
   z.strictObject({
     t: z.literal('resolved'),
@@ -195,9 +200,9 @@ export const receiverMessage = z.discriminatedUnion('t', [
     checkpoint: address.nullable(),
   }),
   z.strictObject({ t: z.literal('freed'), re: uint, bytes: uint }),
-  /** `freeInodes`: nil where the file system has no fixed number of them. */
+  /** `freeInodes`: nil if the file system has no fixed number of them. */
   z.strictObject({ t: z.literal('space'), re: uint, totalBytes: uint, freeBytes: uint, freeInodes: uint.nullable() }),
-  /** Addresses of chunks and numbers of pages, each rising through all the `damage` of one request. */
+  /** Addresses of chunks and numbers of pages, each rising through all `damage` items of one request. */
   z.strictObject({
     t: z.literal('damage'),
     re: uint,

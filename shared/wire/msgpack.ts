@@ -1,39 +1,39 @@
 /**
  * Maps to and from the msgpack subset that scan.ts takes: messages on the wire, and the heads, catalogues and slots of
- * the archive (docs/format.md). One object always gives the same bytes, since some of them are signed.
+ * the archive (docs/format.md). An object always gives the same bytes, since some are signed.
  */
-// The build of msgpackr that has no way to make functions out of text. It has no native accelerator either.
+// The build of msgpackr that cannot make functions from text. It has no native accelerator either.
 import { Unpackr } from 'msgpackr/unpack-no-eval';
 import { SparsebakError, asSparsebakError } from '../errors.ts';
 import { MAX_DEPTH, MAX_ENTRIES, MAX_VALUES, scan } from './scan.ts';
 
-// Binary values stay views of what was decoded (copyBuffers is off). Records, the decoder's own extension, cannot come
-// past the scan; without useRecords it keeps no definitions either.
+// Binary values stay views of the decoded bytes (copyBuffers is off). The scan stops records, the decoder's own
+// extension; without useRecords it keeps no definitions either.
 const decoder = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
 
 /**
- * The map as an object. Its binary values are views of `bytes`, so slice() what is to be kept longer. Throws `protocol`
- * for all that is not one map of the subset.
+ * The map as an object. Its binary values are views of `bytes`, so slice() those that are kept longer. Throws
+ * `protocol` for anything but one map of the subset.
  */
 export function decodeMap(bytes: Uint8Array): Record<string, unknown> {
   scan(bytes);
   try {
-    // A view of its own, since msgpackr hangs a property on what it is given; and never a Buffer, whose slice() (and
-    // that of every value in it) does not copy.
+    // A separate view, since msgpackr adds a property to its input; and never a Buffer, whose slice() (and that of
+    // every value in it) does not copy.
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return decoder.unpack(view) as Record<string, unknown>;
   } catch (error) {
-    // Nothing that passed the scan should come here.
+    // Nothing that passed the scan should get here.
     throw asSparsebakError(error, 'protocol', 'the msgpack decoder');
   }
 }
 
 /**
  * The object as a map: keys in the object's own order, each value in its shortest encoding, integers never as floats.
- * Takes what `decodeMap` gives: plain objects, arrays, strings, Uint8Array, integers from 0 to 2^53-1, booleans, null.
- * Throws `failed` for all else (undefined too), and for what the other side's scan would refuse.
+ * Takes what `decodeMap` returns: plain objects, arrays, strings, Uint8Array, integers from 0 to 2^53-1, booleans,
+ * null. Throws `failed` for anything else (also undefined), and for what the other side's scan would refuse.
  *
- * `ahead` bytes at the front are left for the caller, as zeros.
+ * The first `ahead` bytes are left for the caller, as zeros.
  */
 export function encodeMap(object: Readonly<Record<string, unknown>>, ahead = 0): Uint8Array {
   if (!isPlainObject(object)) throw refusal('the outermost value is not a plain object');
@@ -43,7 +43,7 @@ export function encodeMap(object: Readonly<Record<string, unknown>>, ahead = 0):
   return new Uint8Array(writer.bytes.buffer, writer.bytes.byteOffset, writer.bytes.length);
 }
 
-/** Bytes that a value takes when encoded; refuses what the subset does not have. */
+/** Bytes that a value takes when encoded; refuses values that the subset does not have. */
 class Measure {
   #values = 0;
 
@@ -63,9 +63,9 @@ class Measure {
 
   #entries(values: readonly unknown[], keysSize: number, count: number, depth: number): number {
     if (depth > MAX_DEPTH) throw refusal(`nested more than ${MAX_DEPTH} deep`);
-    if (count > MAX_ENTRIES) throw refusal(`${count} entries, where ${MAX_ENTRIES} is the most`);
+    if (count > MAX_ENTRIES) throw refusal(`${count} entries, more than the ${MAX_ENTRIES} allowed`);
     let size = (count < 16 ? 1 : 3) + keysSize;
-    // An index and not for…of or reduce, so that a hole in an array is found as undefined.
+    // An index instead of for…of or reduce, so that a hole in an array is found as undefined.
     for (let index = 0; index < count; index++) size += this.value(values[index], depth + 1);
     return size;
   }
@@ -129,7 +129,7 @@ class Writer {
     else this.#lead(wide, 2, count);
   }
 
-  /** The three widths of a length follow one another in msgpack's table. */
+  /** The three widths of a length are consecutive in msgpack's table. */
   #length(length: number, first: number): void {
     if (length <= 0xff) this.#lead(first, 1, length);
     else if (length <= 0xffff) this.#lead(first + 1, 2, length);
@@ -173,5 +173,5 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
 }
 
 function refusal(what: string): SparsebakError {
-  return new SparsebakError('failed', `not to be encoded as msgpack: ${what}`);
+  return new SparsebakError('failed', `cannot be encoded as msgpack: ${what}`);
 }

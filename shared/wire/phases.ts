@@ -1,6 +1,6 @@
 /**
- * What may be said when, by whom, and what answers it: the tables of docs/protocol.md, sections 2, 3 and 5, as data, a
- * row for each of the agent's messages. The receiver enforces them on the agent's messages, the agent on the answers.
+ * Which side may send which message when, and its answers: the tables of docs/protocol.md, sections 2, 3 and 5, as
+ * data, with a row for each of the agent's messages. The receiver enforces them on the agent's messages, the agent on the answers.
  */
 import type { AgentMessage, AgentRequest, Grant, ReceiverMessage } from './messages.ts';
 
@@ -23,7 +23,7 @@ interface Row {
   readonly handler?: 'read' | 'change';
   /** Exactly one of these, or `error`, closes the request. Absent: it is no request and has no answer. */
   readonly closing?: readonly Answer[];
-  /** Any number of these may come before the closing answer. `working` may too, to every request. */
+  /** Any number of these may come before the closing answer. So may `working`, for every request. */
   readonly items?: readonly Answer[];
 }
 
@@ -117,7 +117,7 @@ export const GRANTED: Readonly<Record<Grant, ReadonlySet<Kind>>> = {
 };
 
 export interface Answers {
-  /** Any number of these may come before the closing answer. `working` may too, to every request. */
+  /** Any number of these may come before the closing answer. So may `working`, for every request. */
   readonly items: ReadonlySet<Answer>;
   /** Exactly one of these closes the request. */
   readonly closing: ReadonlySet<Answer>;

@@ -1,24 +1,23 @@
 /**
  * The strict scan that every map from outside passes before a general decoder sees it (docs/protocol.md, section 1).
  *
- * Taken, in msgpack's own names (https://github.com/msgpack/msgpack/blob/master/spec.md):
- *   - outermost exactly one map, and nothing behind it
+ * Accepted, in msgpack's own names (https://github.com/msgpack/msgpack/blob/master/spec.md):
+ *   - outermost exactly one map, and nothing after it
  *   - fixmap, map 16, map 32: keys are strings, none twice, none `__proto__`
  *   - fixarray, array 16, array 32
  *   - fixstr, str 8, str 16, str 32: valid UTF-8 that does not begin with a byte order mark
  *   - bin 8, bin 16, bin 32
  *   - positive fixint, uint 8, uint 16, uint 32, uint 64 up to 2^53-1
- *   - true, false, nil
- * with maps and arrays nested 8 deep at the most, 4096 entries in each, 131072 values in all. A value need not have its
- * shortest encoding.
+ *   - true, false, nil with maps and arrays nested 8 deep at the most, 4096 entries in each, 131072 values in all. A
+ *     value need not have its shortest encoding.
  *
- * All else is refused: int 8 to int 64 and negative fixint (whatever the value), float 32 and 64, every ext
- * (timestamps, and msgpackr's own, which define record types and clone whole graphs), 0xc1, and whatever runs past the
- * end.
+ * Everything else is refused: int 8 to int 64 and negative fixint (whatever the value), float 32 and 64, every ext
+ * (timestamps, and msgpackr's own, which define record types and clone whole graphs), 0xc1, and any value that runs
+ * past the end.
  *
- * Why the caps: a byte of msgpack can become some hundred bytes of objects. Why no byte order mark: the decoder behind
- * this drops one from the front of long strings, which would make two different keys one. The scan itself allocates a
- * string for each key, and nothing for what it has not yet seen whole.
+ * Why the caps: a byte of msgpack can become some hundred bytes of objects. Why no byte order mark: the decoder drops
+ * it from the front of long strings, which would make two different keys equal. The scan itself allocates a string for
+ * each key, and nothing for a value that it has not yet seen completely.
  */
 import { isUtf8 } from 'node:buffer';
 import { SparsebakError } from '../errors.ts';
@@ -50,7 +49,7 @@ class Scanner {
     const isMap = (first & 0xf0) === 0x80 || first === 0xde || first === 0xdf;
     if (!isMap) throw refusal(0, 'the outermost value is not a map');
     this.#value(1);
-    if (this.#at !== this.#bytes.length) throw refusal(this.#at, `${this.#left} bytes behind the map`);
+    if (this.#at !== this.#bytes.length) throw refusal(this.#at, `${this.#left} bytes after the map`);
   }
 
   get #left(): number {
@@ -69,7 +68,7 @@ class Scanner {
     else this.#typed(start, byte, depth);
   }
 
-  /** A value whose first byte is a type alone. The widths of one type follow one another: 1, 2, 4 bytes. */
+  /** A value whose first byte is only a type. The widths of one type are consecutive: 1, 2, 4 bytes. */
   #typed(start: number, byte: number, depth: number): void {
     switch (byte) {
       case 0xc0: // nil
@@ -127,8 +126,8 @@ class Scanner {
 
   #checkContainer(start: number, entries: number, leastBytes: number, depth: number): void {
     if (depth > MAX_DEPTH) throw refusal(start, `nested more than ${MAX_DEPTH} deep`);
-    if (entries > MAX_ENTRIES) throw refusal(start, `${entries} entries, where ${MAX_ENTRIES} is the most`);
-    if (leastBytes > this.#left) throw refusal(start, `${entries} entries, more than there is room for`);
+    if (entries > MAX_ENTRIES) throw refusal(start, `${entries} entries, more than the ${MAX_ENTRIES} allowed`);
+    if (leastBytes > this.#left) throw refusal(start, `${entries} entries, more than the remaining bytes can hold`);
   }
 
   #key(): string {
@@ -167,7 +166,7 @@ class Scanner {
 
   #skip(length: number): void {
     if (length > this.#left) {
-      throw refusal(this.#at, `${length} bytes are due, and ${this.#left} are left`);
+      throw refusal(this.#at, `${length} bytes are expected, and ${this.#left} are left`);
     }
     this.#at += length;
   }

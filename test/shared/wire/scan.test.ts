@@ -54,8 +54,8 @@ const refused: Readonly<Record<string, readonly [hex: string, reason: RegExp]>> 
   'an array outermost': ['91 c0', /not a map/],
   'a bin outermost': ['c4 01 00', /not a map/],
   'a record definition outermost': ['d4 72 40 91a161 01', /not a map/],
-  'a byte behind the map': ['80 00', /byte 1: 1 bytes behind the map/],
-  'a second map behind the map': ['80 80', /behind the map/],
+  'a byte after the map': ['80 00', /byte 1: 1 bytes after the map/],
+  'a second map after the map': ['80 80', /after the map/],
 
   '0xc1': [around('c1'), /byte 3: the unused type/],
   'negative fixint': [around('ff'), /signed integer/],
@@ -115,20 +115,20 @@ const refused: Readonly<Record<string, readonly [hex: string, reason: RegExp]>> 
   'one entry too many in a map': [`de 1001 ${'a0c0'.repeat(MAX_ENTRIES + 1)}`, /4097 entries/],
   'an array 32 of 2^32-1': [around('dd ffffffff'), /4294967295 entries/],
   'a map 32 of 2^32-1': ['df ffffffff', /4294967295 entries/],
-  'more entries than bytes': [around('dc 1000 c0'), /more than there is room for/],
-  'more map entries than bytes': ['de 0002 a0c0a0', /more than there is room for/],
+  'more entries than bytes': [around('dc 1000 c0'), /more than the remaining bytes can hold/],
+  'more map entries than bytes': ['de 0002 a0c0a0', /more than the remaining bytes can hold/],
   'more values than allowed': [
     `de 0032 ${Array.from({ length: 50 }, (_, key) => `a2${key.toString(16).padStart(4, '30')}dc 1000 ${'80'.repeat(MAX_ENTRIES)}`).join('')}`,
     new RegExp(`more than ${MAX_VALUES} values`),
   ],
 
   'a map without its entry': ['81', /entries, more than/],
-  'a key without its value': ['81 a161', /bytes are due/],
-  'a string longer than the frame': [around('a5 6161'), /5 bytes are due, and 2 are left/],
-  'a str 32 of 2^32-1': [around('db ffffffff'), /4294967295 bytes are due/],
-  'a bin 32 of 2^32-1': [around('c6 ffffffff 00'), /4294967295 bytes are due/],
-  'a bin 8 without its length': [around('c4'), /bytes are due/],
-  'a uint 64 cut short': [around('cf 00000000 000000'), /bytes are due/],
+  'a key without its value': ['81 a161', /bytes are expected/],
+  'a string longer than the frame': [around('a5 6161'), /5 bytes are expected, and 2 are left/],
+  'a str 32 of 2^32-1': [around('db ffffffff'), /4294967295 bytes are expected/],
+  'a bin 32 of 2^32-1': [around('c6 ffffffff 00'), /4294967295 bytes are expected/],
+  'a bin 8 without its length': [around('c4'), /bytes are expected/],
+  'a uint 64 cut short': [around('cf 00000000 000000'), /bytes are expected/],
 };
 
 describe('scan', () => {
