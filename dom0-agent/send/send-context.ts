@@ -1,15 +1,27 @@
 /** What the parts of a send work with: one send's context, and one volume's request. */
 import type { Logger } from 'pino';
+import type { ArchiveId } from '../../shared/archive/names.ts';
 import type { Resumption } from '../capture/resumption.ts';
 import type { DeltaMap } from '../capture/delta-map.ts';
 import type { Pending } from '../capture/pairing.ts';
 import type { RollingState } from '../capture/sample.ts';
 import type { Pool } from '../capture/pools.ts';
+import type { OnWait } from '../link/call-watch.ts';
 import type { WorkerGroup } from '../pipeline/worker-group.ts';
 import type { SnapshotRef } from '../source/source.ts';
 import type { OpenArchive } from '../proven-archive/open-archive.ts';
 import type { ProvenSession } from '../proven-archive/proven-reader.ts';
 import type { RepairBudget } from './repair-budget.ts';
+
+/** What a send has from the command that runs it. */
+export interface SendHost {
+  /** Whether a send to an archive is under way, this one included. */
+  readonly isSending: (archive: ArchiveId) => Promise<boolean>;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly progress: SendProgress;
+  readonly onWait: OnWait;
+}
 
 /** What all volumes of a send share. */
 export interface SendContext {

@@ -2,16 +2,11 @@
  * The whole send: the archive is opened and compared with the pin, what an earlier run left is settled, all volumes are
  * snapshotted, then streamed one after another, and the catalogue that lists them is put.
  */
-import type { Logger } from 'pino';
-import { Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import type { ArchiveId, VolumeId } from '../../shared/archive/names.ts';
-import { withRoom } from '../capture/make-room.ts';
-import { beginSend, type SendRequest, type SendStart } from '../capture/begin-send.ts';
+import type { SendRequest, SendStart } from '../capture/begin-send.ts';
 import { committed, discarded, type SendRef } from '../capture/conclude.ts';
 import type { Pool } from '../capture/pools.ts';
 import type { SelectedVolume } from '../capture/pool-look.ts';
-import type { OnWait } from '../link/call-watch.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { WorkerGroup } from '../pipeline/worker-group.ts';
 import { noteOwnership } from '../proven-archive/archived-ownership.ts';
@@ -26,7 +21,7 @@ import { Endings, settleAll } from './endings.ts';
 import { catalogueWith, type NewHead } from './new-catalogue.ts';
 import { leftBehind, withLeftBehind } from './left-behind.ts';
 import { planVolumes, type PlannedVolume, type SendPlan } from './planned-volumes.ts';
-import { bytesOf } from './prepare.ts';
+import { announce, captureVolumes, ownerships } from './capture-volumes.ts';
 import { readBackAll, type ToReadBack } from './read-back.ts';
 import { RepairBudget } from './repair-budget.ts';
 import {
@@ -37,27 +32,28 @@ import {
   type SendReport,
   type VolumeReport,
 } from './send-report.ts';
-import type { SendContext, SendProgress } from './send-context.ts';
+import type { SendContext, SendHost } from './send-context.ts';
 import { endsTheSend, streamVolume } from './stream.ts';
 import { resolve, settleUnfinished } from './settle-unfinished.ts';
 
-export interface SendOptions {
+/** Which archive is sent to, and how it is opened. */
+export interface SendTarget {
   readonly archive: ArchiveConfig;
   readonly state: ArchiveState;
+  readonly acceptRollback: boolean;
+  /** Seconds. */
+  readonly lockWait: number;
+}
+
+/** What is sent. */
+export interface SendScope {
   readonly pools: readonly Pool[];
   readonly volumes: readonly SelectedVolume[];
   /** Send volumes that the archive does not have yet. */
   readonly full: boolean;
   readonly tags: readonly string[];
-  readonly acceptRollback: boolean;
-  readonly lockWait: number;
+  /** Bytes per volume and day of the rolling re-read. */
   readonly rereadPerDay: number;
-  /** Whether a send to an archive is under way, this one included. */
-  readonly isSending: (archive: ArchiveId) => Promise<boolean>;
-  readonly signal: AbortSignal;
-  readonly log: Logger;
-  readonly progress: SendProgress;
-  readonly onWait: OnWait;
 }
 
 /** What a send came to, and what ended it before its time. */
@@ -65,14 +61,14 @@ export interface SendRun extends SendReport {
   readonly ended: SparsebakError | undefined;
 }
 
-export async function send(options: SendOptions): Promise<SendRun> {
+export async function send(target: SendTarget, scope: SendScope, host: SendHost): Promise<SendRun> {
   // A receiver takes as long to start as all of the rest of a send without change.
-  const connecting = connect(options.archive, { ...options, purpose: 'receive' });
+  const connecting = connect(target.archive, { ...host, purpose: 'receive' });
   connecting.catch(() => undefined);
   try {
-    const lock = await lockArchive(options);
+    const lock = await lockArchive({ ...target, ...host });
     try {
-      return await sendLocked(options, connecting);
+      return await sendLocked(target, scope, host, connecting);
     } finally {
       lock.release();
     }
@@ -86,90 +82,117 @@ export async function send(options: SendOptions): Promise<SendRun> {
   }
 }
 
-async function sendLocked(options: SendOptions, connecting: Promise<ReceiverClient>): Promise<SendRun> {
-  const { state } = options;
+async function sendLocked(
+  target: SendTarget,
+  scope: SendScope,
+  host: SendHost,
+  connecting: Promise<ReceiverClient>,
+): Promise<SendRun> {
+  const { state } = target;
   const workers = new WorkerGroup(state.content.chunkContent(state.settings.level, state.settings.codec));
   // Even a send without change reads a sample.
   workers.warm();
   try {
-    const archive = await openArchive(
-      options.archive,
-      state,
-      { ...options, writes: true, purpose: 'receive' },
-      connecting,
-    );
+    const opening = { ...target, ...host, writes: true, purpose: 'receive' } as const;
+    const archive = await openArchive(target.archive, state, opening, connecting);
     refuseForeignWriter(archive);
-    return await sendAll(options, { ...options, archive, workers, repairs: new RepairBudget() });
+    const { signal, log, progress } = host;
+    const { tags, rereadPerDay } = scope;
+    const repairs = new RepairBudget();
+    return await sendAll(scope, host, { archive, workers, signal, log, progress, tags, rereadPerDay, repairs });
   } finally {
     await workers.close();
   }
 }
 
-async function sendAll(options: SendOptions, context: SendContext): Promise<SendRun> {
+/** Settles what an earlier run left, snapshots, streams, lists what was committed, and reads some of it back. */
+async function sendAll(scope: SendScope, host: SendHost, context: SendContext): Promise<SendRun> {
   const { archive } = context;
-  const { resumed, unsettled } = await settleUnfinished(context, options.pools);
-  const plan = await planVolumes(archive, options.volumes, { full: options.full, unsettled });
+  const { resumed, unsettled } = await settleUnfinished(context, scope.pools);
+  const plan = await planVolumes(archive, scope.volumes, { full: scope.full, unsettled });
   const { planned } = plan;
-  const reports = [...plan.reports];
-  const starts = await begin(planned, options);
+  const starts = await captureVolumes(planned, host);
   noteOwnership(archive.state.folder, plan.session, ownerships(planned, starts));
-  const running = await leftBehind(planned, starts, options);
+  const running = await leftBehind(planned, starts, host);
   await announce(context, planned, starts);
+  const sent = await sendEach(context, planned, starts);
+  const { heads, endings, stopped } = sent;
+  await endings.flush();
+  const noted = [...plan.reports, ...sent.reports].map((report) =>
+    withFailure(report, endings.failures.get(report.name)),
+  );
   const resumedReports = resumed.map(({ report }) => report);
-  const heads: NewHead[] = [];
-  const done: PlannedVolume[] = [];
-  const readable: ToReadBack[] = [];
-  const endings = new Endings();
-  let stopped: SparsebakError | undefined;
+  const all = withResumed(withLeftBehind(noted, running), resumedReports);
+  let ended: SparsebakError | undefined;
+  try {
+    // What could not be noted is settled by the next send.
+    const settling = sent.done.filter(({ request }) => !endings.failures.has(request.volume));
+    await listHeads(context, plan, heads, settling);
+    noteNewestOf(archive.state, plan, heads, starts);
+    await readBackAll(context, lastOf([...resumed.map(({ head }) => asReadBack(head)), ...sent.readable]), all);
+    if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) ended = stopped;
+    if (archive.client.failure === undefined) await archive.client.bye();
+  } catch (caught) {
+    // What was committed is reported all the same.
+    ended ??= stopped ?? asSparsebakError(caught);
+  }
+  const resumedSessions = resumed.map(({ head }) => head.session).sort();
+  const session = heads.length > 0 ? plan.session : resumedSessions.at(-1);
+  return { session: session ?? null, clock: plan.clock, volumes: all, ended };
+}
+
+/** What became of the planned volumes. */
+interface SentVolumes {
+  readonly reports: VolumeReport[];
+  /** Of sessions that the receiver has committed. */
+  readonly heads: NewHead[];
+  /** Volumes of which a session was committed. */
+  readonly done: PlannedVolume[];
+  readonly readable: ToReadBack[];
+  readonly endings: Endings;
+  /** Why the volumes after some point were not sent. */
+  stopped: SparsebakError | undefined;
+}
+
+/** Streams one volume after another. One that fails stops no other, unless the connection or the send is at its end. */
+async function sendEach(
+  context: SendContext,
+  planned: readonly PlannedVolume[],
+  starts: ReadonlyMap<string, SendStart>,
+): Promise<SentVolumes> {
+  const { archive, signal } = context;
+  const sent: SentVolumes = {
+    reports: [],
+    heads: [],
+    done: [],
+    readable: [],
+    endings: new Endings(),
+    stopped: undefined,
+  };
   for (const volume of planned) {
     const start = starts.get(volume.request.volume);
     const began = Date.now();
     try {
       if (start === undefined) throw new SparsebakError('failed', 'the volume was not captured');
       if (start.kind !== 'begun') throw start.error;
-      if (stopped !== undefined) throw stopped;
-      const { report, readBack } = await sendOne(context, volume, start, { heads, endings });
-      reports.push({ ...report, seconds: (Date.now() - began) / 1000 });
-      if (report.kind !== 'unchanged') done.push(volume);
-      readable.push(readBack);
+      if (sent.stopped !== undefined) throw sent.stopped;
+      const { report, readBack } = await sendOne(context, volume, start, sent);
+      sent.reports.push({ ...report, seconds: (Date.now() - began) / 1000 });
+      if (report.kind !== 'unchanged') sent.done.push(volume);
+      sent.readable.push(readBack);
     } catch (caught) {
-      const error = options.signal.aborted
-        ? new SparsebakError('interrupted', 'interrupted')
-        : asSparsebakError(caught);
-      if (endsTheSend(error) || archive.client.failure !== undefined) stopped = error;
-      reports.push(failedReport(volume.request.volume, error, (Date.now() - began) / 1000));
-      if (start?.kind !== 'begun' || isListed(volume, heads)) continue;
+      const error = signal.aborted ? new SparsebakError('interrupted', 'interrupted') : asSparsebakError(caught);
+      if (endsTheSend(error) || archive.client.failure !== undefined) sent.stopped = error;
+      sent.reports.push(failedReport(volume.request.volume, error, (Date.now() - began) / 1000));
+      if (start?.kind !== 'begun' || isListed(volume, sent.heads)) continue;
       const head = await giveUp(context, volume, error);
       if (head === undefined) continue;
-      heads.push(head);
-      done.push(volume);
-      readable.push(asReadBack(head));
+      sent.heads.push(head);
+      sent.done.push(volume);
+      sent.readable.push(asReadBack(head));
     }
   }
-  await endings.flush();
-  const noted = reports.map((report) => withFailure(report, endings.failures.get(report.name)));
-  const all = withResumed(withLeftBehind(noted, running), resumedReports);
-  let ended: SparsebakError | undefined;
-  try {
-    // What could not be noted is settled by the next send.
-    const settling = done.filter(({ request }) => !endings.failures.has(request.volume));
-    await listHeads(context, plan, heads, settling);
-    noteNewestOf(archive.state, plan, heads, starts);
-    await readBackAll(context, lastOf([...resumed.map(({ head }) => asReadBack(head)), ...readable]), all);
-    if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) ended = stopped;
-    if (archive.client.failure === undefined) await archive.client.bye();
-  } catch (caught) {
-    // What was committed is told all the same.
-    ended ??= stopped ?? asSparsebakError(caught);
-  }
-  const session =
-    heads.length > 0
-      ? plan.session
-      : resumed
-          .map(({ head }) => head.session)
-          .sort()
-          .at(-1);
-  return { session: session ?? null, clock: plan.clock, volumes: all, ended };
+  return sent;
 }
 
 /** Where a run made two sessions of a volume, the newer one. */
@@ -179,25 +202,6 @@ function lastOf(volumes: readonly ToReadBack[]): ToReadBack[] {
 
 function asReadBack({ name, volumeId: volume, session, hash: head }: NewHead): ToReadBack {
   return { name, volume, session, head, sent: 'all' };
-}
-
-/** How much there is to read, as far as that is known before a volume's turn comes. */
-async function announce(
-  { archive, progress }: SendContext,
-  planned: readonly PlannedVolume[],
-  starts: ReadonlyMap<string, SendStart>,
-): Promise<void> {
-  const { chunkSize } = archive.state.record;
-  for (const { pool, request, base } of planned) {
-    const start = starts.get(request.volume);
-    if (start?.kind !== 'begun') continue;
-    const { map, tock } = start;
-    const isMarked = map !== null && !base.rolledBack;
-    const bytes = isMarked
-      ? bytesOf(map, new Geometry(chunkSize, tock.size))
-      : ((await pool.source.occupied?.(tock)) ?? tock.size);
-    progress.expect(request.volume, Math.min(tock.size, bytes));
-  }
 }
 
 function noteNewestOf(
@@ -243,39 +247,6 @@ async function giveUp(
   }
 }
 
-/** Of the files that were captured, before any of them can be committed. */
-function ownerships(
-  planned: readonly PlannedVolume[],
-  starts: ReadonlyMap<string, SendStart>,
-): Map<VolumeId, string | undefined> {
-  const found = new Map<VolumeId, string | undefined>();
-  for (const { request } of planned) {
-    const start = starts.get(request.volume);
-    if (start?.kind === 'begun') found.set(request.volumeId, start.tock.ownership);
-  }
-  return found;
-}
-
-/**
- * All volumes of all pools are snapshotted before the first byte is read. One pool's failure does not stop the others.
- */
-async function begin(planned: readonly PlannedVolume[], options: SendOptions): Promise<Map<string, SendStart>> {
-  const starts = new Map<string, SendStart>();
-  for (const pool of new Set(planned.map((plan) => plan.pool))) {
-    const requests = planned.filter((plan) => plan.pool === pool).map(({ request }) => request);
-    try {
-      const begun = await withRoom(pool, options, () => beginSend(pool, requests));
-      for (const start of begun) starts.set(start.volume, start);
-    } catch (caught) {
-      const error = asSparsebakError(caught, 'source');
-      // The lock is that of all pools.
-      if (options.signal.aborted || error.code === 'locked') throw error;
-      for (const { volume } of requests) starts.set(volume, { kind: 'failed', volume, error });
-    }
-  }
-  return starts;
-}
-
 /** Bytes of an index: of a volume of half a terabyte and more in chunks of 64 KiB. */
 const KEPT_INDEX = 256 * 1024;
 
@@ -283,7 +254,7 @@ async function sendOne(
   context: SendContext,
   { pool, request, base }: PlannedVolume,
   start: Extract<SendStart, { kind: 'begun' }>,
-  { heads, endings }: { readonly heads: NewHead[]; readonly endings: Endings },
+  { heads, endings }: Pick<SentVolumes, 'heads' | 'endings'>,
 ): Promise<{ readonly report: VolumeReport; readonly readBack: ToReadBack }> {
   if (start.map === null && base.session !== undefined) {
     context.log.info({ volume: request.volume }, `compared in full: ${start.reason ?? ''}`);

@@ -43,22 +43,18 @@ export async function send(
   await finishNoted(context, state);
   const before = config.autoprune === 'space' ? await autoprune(context, options) : undefined;
   context.progress.begin('sending');
-  const { ended, ...sent } = await runSend({
-    archive,
-    state,
-    pools,
-    volumes: selection.volumes,
-    full: options.full === true || config.initial === 'full',
-    tags: options.tag ?? [],
-    acceptRollback: options.acceptRollback === true,
-    lockWait: context.lockWait,
-    rereadPerDay: config.rereadPerDay,
-    isSending: isSendingTo(config),
-    signal: context.signal,
-    log: context.log,
-    progress: context.progress,
-    onWait: context.onWait,
-  });
+  const { lockWait, signal, log, progress, onWait } = context;
+  const { ended, ...sent } = await runSend(
+    { archive, state, acceptRollback: options.acceptRollback === true, lockWait },
+    {
+      pools,
+      volumes: selection.volumes,
+      full: options.full === true || config.initial === 'full',
+      tags: options.tag ?? [],
+      rereadPerDay: config.rereadPerDay,
+    },
+    { isSending: isSendingTo(config), signal, log, progress, onWait },
+  );
   const report = withSkipped(sent, selection.skipped);
   context.progress.clear();
   if (names.length === 0) await tidy(context, pools);
