@@ -1,4 +1,4 @@
-/** The agent's entry: the program in the main thread, a pipeline worker in its threads. */
+/** The agent's entry: the command line in the main thread, a pipeline worker in other threads. */
 import { isMainThread } from 'node:worker_threads';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -7,6 +7,6 @@ if (major < 22 || (major === 22 && minor < 15)) {
   process.exit(2);
 }
 
-// Each loads only what it needs: a worker starts in half the time without the command line and the schemas.
+// Each loads only what it needs: without the command line and the schemas, a worker starts in half the time.
 if (isMainThread) await (await import('./cli/main.ts')).main(process.argv.slice(2));
 else (await import('./pipeline/worker.ts')).runPipelineWorker();

@@ -1,4 +1,4 @@
-/** `send --autoprune`: what the configuration's retention policy lets go, without a question. */
+/** `send --autoprune`: removes sessions that the configuration's retention policy does not keep, without asking. */
 import { isEmptyPolicy } from '../../shared/archive/retention.ts';
 import { EXIT_STATUS, SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../shared/errors.ts';
 import type { PruneReport } from '../maintain/prune-archive.ts';
@@ -10,31 +10,31 @@ import { writerOptions } from './writer-options.ts';
 export interface AutopruneOptions {
   readonly autoprune?: boolean;
   readonly acceptRollback?: boolean;
-  /** More than half of a volume's sessions may go at once. */
+  /** Allows removing more than half of a volume's sessions at once. */
   readonly yes?: boolean;
 }
 
-/** What was pruned. The send is told of whatever comes of it. */
+/** What was pruned. Its errors are reported, and do not fail the send. */
 export interface Autopruned extends PruneReport {
-  /** Why nothing was pruned, or what ended it half-way. */
+  /** Why nothing was pruned, or why pruning stopped early. */
   readonly error?: ErrorReport;
 }
 
-/** @throws `config` where nothing says what to keep, before anything is sent */
+/** @throws `config` before anything is sent, if there is no retention policy */
 export function mayAutoprune({ config }: CommandContext, options: AutopruneOptions): void {
   if (options.autoprune !== true) {
-    if (options.yes === true) throw new SparsebakError('usage', '--yes goes with --autoprune', {});
+    if (options.yes === true) throw new SparsebakError('usage', '--yes is only allowed with --autoprune', {});
     return;
   }
   if (!isEmptyPolicy(config.retention)) return;
-  throw new SparsebakError('config', '--autoprune, but nothing says which sessions to keep', {
-    hint: 'Put keep_daily and its like under [retention] in the configuration.',
+  throw new SparsebakError('config', '--autoprune needs a retention policy, and the configuration has none', {
+    hint: 'Set keep_daily or similar fields under [retention] in the configuration.',
   });
 }
 
 /**
- * Undefined where it was not asked for.
- * @param spared names of volumes that the send found damaged: nothing of them goes
+ * Undefined without --autoprune.
+ * @param spared names of volumes that the send found damaged: they are not pruned
  */
 export async function autoprune(
   context: CommandContext,
@@ -66,11 +66,11 @@ export function describeAutopruned(pruned: Autopruned): string {
   const refused = pruned.volumes.flatMap(({ name, error }) =>
     error === undefined ? [] : [`${name}: ${error.message}`],
   );
-  const cut = error === undefined ? [] : [`Pruning ended before its end: ${error.message}`];
+  const cut = error === undefined ? [] : [`Pruning stopped early: ${error.message}`];
   return [describePrune(pruned), ...cut, ...refused, ...formatHints(pruned.volumes)].join('\n');
 }
 
-/** Not 0 where there is something that was to go and did not. */
+/** Not 0 if a session that should have been removed was not. */
 export function autopruneStatus(pruned: Autopruned | undefined): number {
   if (pruned === undefined) return 0;
   return pruned.error === undefined ? pruneStatus(pruned) : EXIT_STATUS.partial;

@@ -1,6 +1,6 @@
 /**
- * What every whole run does at its end: removes what killed runs left, and says which volumes have gone missing. What
- * fails here costs only space, and never what the run has to tell.
+ * Done at the end of each complete run: removes what killed runs left, and reports missing volumes. A failure here
+ * costs only space, and does not change the run's result.
  */
 import { reap } from '../capture/reap.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
@@ -14,7 +14,7 @@ export async function tidy(context: CommandContext, pools: readonly Pool[]): Pro
       asSparsebakError(error),
     );
     if (told instanceof SparsebakError) {
-      context.log.warn(`pool ${pool.pool}: what earlier runs left was not looked for: ${told.message}`);
+      context.log.warn(`pool ${pool.pool}: could not look for leftovers of earlier runs: ${told.message}`);
       continue;
     }
     const { missing, reaped } = told;

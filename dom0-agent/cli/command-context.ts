@@ -1,4 +1,4 @@
-/** What every command gets: the global options, the configuration when it asks, logs, and the signal that ends it. */
+/** What every command gets: the global options, the configuration on demand, the log, and the signal that ends it. */
 import { formatSeconds } from '../../shared/terminal/sizes.ts';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -64,13 +64,13 @@ export class CommandContext {
     });
   }
 
-  /** What the receiver is waited for, in the place of the progress that there is not. */
+  /** Shows the task that the receiver is busy with, while there is no progress to show. */
   readonly onWait: OnWait = (waiting) => {
     this.progress.wait(waiting === undefined ? undefined : describeWaiting(waiting));
   };
 
   /**
-   * The pools, for a command that looks for volumes in them. @throws `config` where one holds the archive or dom0's
+   * The pools, for a command that looks for volumes in them. @throws `config` if one contains the archive or dom0's
    * state
    */
   async poolsToRead(): Promise<Pool[]> {
@@ -107,7 +107,7 @@ function describeWaiting({ destination, task, seconds, secondsLeft }: Waiting): 
   return `waiting for ${destination} to ${task}  ${formatSeconds(seconds)}, at most ${formatSeconds(secondsLeft)} more`;
 }
 
-/** JSON lines on stderr, with their priority where that is the journal; on a terminal one plain line each. */
+/** JSON lines on stderr, with priorities if that is the journal; on a terminal plain lines. */
 function openLog(level: string, progress: Progress): Logger {
   try {
     return pino({ level, base: null }, logStream(progress));

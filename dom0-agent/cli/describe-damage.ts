@@ -1,4 +1,4 @@
-/** What a send found damaged in the archive, for people; and the exit status that comes of it. */
+/** Describes the damage that a send found in the archive, and the exit status for it. */
 import { EXIT_STATUS } from '../../shared/errors.ts';
 import type { RepairCounts, SendReport, VolumeReport } from '../send/send-report.ts';
 import type { VolumeError } from './volume-errors.ts';
@@ -23,12 +23,12 @@ export function unrepaired({ name, damage }: VolumeReport): VolumeError[] {
 }
 
 const LOST_HINT =
-  'The volume has other content by now, and the new session does not need what is lost. "sparsebak verify ' +
-  '--all-sessions" tells which older sessions are whole; another copy of the backup disk may have it.';
+  'The volume has changed since, and the new session does not need what is lost. "sparsebak verify ' +
+  '--all-sessions" shows which older sessions are intact; another copy of the backup disk may have it.';
 const LEFT_HINT =
-  'A send repairs some at a time, and the next ones go on. If it never ends, look at what the backup VM runs.';
+  'Each send repairs a limited number, and the next sends continue. If this never ends, check what the backup VM runs.';
 
-/** Whether the archive is not what it must be of a volume. */
+/** Whether the archive's copy of the volume is damaged. */
 export function isDamaged(volume: VolumeReport): boolean {
   return unrepaired(volume).length > 0 || volume.error?.code === 'integrity' || volume.error?.code === 'rollback';
 }
@@ -37,7 +37,7 @@ export function sendStatus({ volumes }: SendReport): number {
   if (volumes.some(isDamaged)) return EXIT_STATUS.integrity;
   const failed = volumes.filter(({ kind }) => kind === 'failed');
   const isSent = volumes.some(({ kind }) => kind === 'full' || kind === 'incremental');
-  // The receiver took nothing at all: it is not one volume's doing.
+  // The receiver accepted nothing at all, so the cause is not one volume.
   if (!isSent && failed.length > 0 && failed.every(({ error }) => error?.code === 'refused'))
     return EXIT_STATUS.refused;
   return volumes.some(({ kind }) => kind === 'failed' || kind === 'skipped') ? EXIT_STATUS.partial : 0;

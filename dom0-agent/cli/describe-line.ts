@@ -1,4 +1,4 @@
-/** The line that is noted on paper, and compared by `key unlock`. */
+/** The line that the user writes down and compares after `key unlock`. */
 import type { ArchiveLine } from '../proven-archive/archive-line.ts';
 
 export function describeLine({ id, sequence, hash }: ArchiveLine): string {

@@ -1,4 +1,4 @@
-/** What was pruned, or would be, for people. */
+/** Describes what was pruned, or would be. */
 import { formatBytes } from '../../shared/terminal/sizes.ts';
 import { calendar } from '../../shared/archive/calendar.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
@@ -12,26 +12,26 @@ export function describePrune({ dryRun, volumes, freedBytes }: PruneReport): str
   const going = sessions.filter(({ reasons, pruned }) => (dryRun ? reasons.length === 0 : pruned)).length;
   if (!dryRun) return `${going} of ${sessions.length} sessions pruned, ${formatBytes(freedBytes)} freed.`;
   return [
-    `${going} of ${sessions.length} sessions would go, ${formatBytes(freedBytes)} would become free:`,
+    `${going} of ${sessions.length} sessions would be pruned, ${formatBytes(freedBytes)} would be freed:`,
     ...calendar(volumes.map((volume) => volume.sessions)).map((day) => `  ${day}`),
-    '  + stays, - goes, ± differs by volume',
+    '  + kept, - removed, ± differs by volume',
     ...volumes.flatMap(removesMost),
   ].join('\n');
 }
 
-/** What a policy with a slip in it would show. */
+/** Points out what a mistake in the policy would cause. */
 function removesMost({ name, sessions }: PruneReport['volumes'][number]): string[] {
   const going = sessions.filter(({ reasons }) => reasons.length === 0).length;
   if (going <= removableUnasked(sessions.length)) return [];
   return [`  more than half of ${escapeText(name, 4096)}: ${going} of ${sessions.length} sessions`];
 }
 
-/** What kept sessions of single volumes from going. */
+/** Why sessions of single volumes were not pruned. */
 export function pruneErrors({ volumes }: PruneReport): VolumeError[] {
   return volumes.flatMap(({ name, error }) => (error === undefined ? [] : { name, error }));
 }
 
-/** A volume that is damaged counts above one that refused. */
+/** A damaged volume counts above a refusal. */
 export function pruneStatus({ volumes }: PruneReport): number {
   const codes = volumes.flatMap(({ error }) => error?.code ?? []);
   if (codes.length === 0) return 0;

@@ -1,6 +1,6 @@
 /**
  * `init` of an archive that this dom0 knows and the destination does not have: a dead backup disk was replaced by an
- * empty one. A new archive takes the name, and what dom0 knows of the old one is kept.
+ * empty one. A new archive gets the name, and dom0's state of the old one is set aside.
  */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { giveUpResuming } from '../capture/forget.ts';
@@ -9,15 +9,15 @@ import { connect } from '../proven-archive/open-archive.ts';
 import { setAside, type SetAside } from '../proven-archive/set-aside.ts';
 import type { CommandContext } from './command-context.ts';
 
-/** @throws `failed` where the destination has the archive, `rollback` where it has another one of that name */
+/** @throws `failed` if the destination has the archive, `rollback` if it has another one of that name */
 export async function setAsideLost(context: CommandContext, state: ArchiveState): Promise<SetAside> {
   const { archive, config, lockWait, signal } = context;
   await mustBeLost(context, state);
   const aside = await setAside(archive.name, { stateDir: config.stateDir, lockWait, signal });
   const known = aside.line === undefined ? '' : `, at catalogue ${aside.line.sequence}`;
   context.log.warn(
-    `the destination does not have archive "${archive.name}", which this computer knows${known}: a new one is made. ` +
-      `What this computer knows of the old one, its key among that, is kept in ${aside.folder}`,
+    `the destination does not have archive "${archive.name}", which this computer knows${known}: a new one is ` +
+      `created. What this computer knows of the old one, including its key, is kept in ${aside.folder}`,
   );
   await releaseSnapshots(context, state);
   return aside;
@@ -39,7 +39,7 @@ async function mustBeLost(context: CommandContext, { record }: ArchiveState): Pr
       `${client.destination} holds another archive under the name "${archive.name}"`,
       {
         hint:
-          'Look whether the destination is the right one. To use the archive that is there, run "sparsebak ' +
+          'Check whether the destination is the right one. To use the archive that is there, run "sparsebak ' +
           'key unlock --again"; for a new one choose another name.',
       },
     );
@@ -51,13 +51,13 @@ async function mustBeLost(context: CommandContext, { record }: ArchiveState): Pr
   }
 }
 
-/** Sends that were cut off have nowhere to go on: their snapshots would only fill the pool. */
+/** Interrupted sends cannot be resumed any more: their snapshots would only fill the pool. */
 async function releaseSnapshots(context: CommandContext, { record }: ArchiveState): Promise<void> {
   try {
     for (const pool of context.pools()) await giveUpResuming(pool, record.archive);
   } catch (error) {
     context.log.warn(
-      `snapshots of unfinished sends to the old archive may be left: ${asSparsebakError(error).message}`,
+      `snapshots of unfinished sends to the old archive could not be removed:  ${asSparsebakError(error).message}`,
     );
   }
 }

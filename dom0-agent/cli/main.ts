@@ -1,16 +1,19 @@
-/** From arguments to exit status: errors in one place, signals, and nothing cut off on the way out. */
+/**
+ * From arguments to exit status: handles errors in one place, signals, and output that must be complete before the
+ * exit.
+ */
 import { CommanderError } from 'commander';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { print, printError, printJsonError } from './output.ts';
 import { runProgram } from './program.ts';
 import { leaveDeletedFolder } from './working-folder.ts';
 
-/** Runs one command and sets the process's exit status; never ends the process while output waits. */
+/** Runs one command and sets the process's exit status; never ends the process before all output is written. */
 export async function main(args: readonly string[]): Promise<void> {
   leaveDeletedFolder();
   const abort = new AbortController();
   const interrupt = () => {
-    // A second signal ends at once: what is half done is what the next run heals.
+    // A second signal ends at once: the next run recovers from what was left unfinished.
     if (abort.signal.aborted) process.exit(130);
     abort.abort(
       new SparsebakError('interrupted', 'interrupted', {
@@ -41,7 +44,7 @@ async function statusOf(args: readonly string[], signal: AbortSignal): Promise<n
   }
 }
 
-/** Before the arguments are understood, or although they are not. */
+/** Works before the arguments are parsed, or when they cannot be. */
 function wantsJson(args: readonly string[]): boolean {
   const end = args.indexOf('--');
   return args.slice(0, end === -1 ? args.length : end).includes('--json');

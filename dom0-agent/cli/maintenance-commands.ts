@@ -1,4 +1,4 @@
-/** The commands about the life of an archive: what stays, what goes, what it is called, and who writes to it. */
+/** The commands that maintain an archive: prune, tag, rename, delete and adopt. */
 import type { Command } from 'commander';
 import type { AdoptOptions } from './commands/adopt.ts';
 import type { PruneOptions } from './commands/prune.ts';
@@ -63,7 +63,7 @@ function addPrune(program: Command, execute: Execute): void {
     .option('--keep-monthly <count>', 'the same for months', count)
     .option('--keep-yearly <count>', 'the same for years', count)
     .option('--keep-tag <tag>', 'keep sessions with this tag (repeatable)', collect, [])
-    .option('--keep-within <duration>', 'keep all of this time before the newest session: 36h, 30d, 8w', within)
+    .option('--keep-within <duration>', 'keep all sessions of this time before the newest one: 36h, 30d, 8w', within)
     .option('--dry-run', 'only show what would be removed, and the space it would free')
     .option('--yes', 'do not ask')
     .addHelpText(

@@ -1,6 +1,6 @@
 /**
- * A monitor step for the selected volumes of all pools. What fails in one pool is told of its volumes, and the others
- * go on.
+ * Monitors the selected volumes of all pools. A pool's failure is reported for its volumes, and the other pools
+ * continue.
  */
 import { withRoom } from '../capture/make-room.ts';
 import { monitor, type MonitorOutcome } from '../capture/monitor-volumes.ts';
@@ -14,7 +14,7 @@ import { isSendingTo } from '../proven-archive/is-sending.ts';
 export interface MonitorRun {
   /** By name; one for each selected volume. */
   readonly outcomes: readonly MonitorOutcome[];
-  /** What ended the run before all pools had their turn. */
+  /** The error that ended the run before all pools were done. */
   readonly ended: SparsebakError | undefined;
 }
 
@@ -40,7 +40,7 @@ export async function monitorPools(
         ? new SparsebakError('interrupted', 'interrupted')
         : asSparsebakError(caught, 'source');
       outcomes.push(...names.map((volume): MonitorOutcome => ({ kind: 'failed', volume, error })));
-      // The lock is that of all pools.
+      // All pools share the lock.
       if (error.code === 'interrupted' || error.code === 'locked') ended = error;
     }
   }

@@ -1,4 +1,4 @@
-/** Options whose text is more than text. */
+/** Parses the values of options. */
 import { InvalidArgumentError } from 'commander';
 import { parseCount, parseWithin } from '../../shared/archive/retention-fields.ts';
 import { asSparsebakError } from '../../shared/errors.ts';

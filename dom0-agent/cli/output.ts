@@ -1,6 +1,4 @@
-/**
- * What a command says: one JSON document on stdout with `--json`, else text for people; everything else goes to stderr.
- */
+/** A command's output: one JSON document on stdout with `--json`, otherwise text; everything else goes to stderr. */
 import { writeSync } from 'node:fs';
 import type { ErrorReport, SparsebakError } from '../../shared/errors.ts';
 import { isJournal, withPriority } from '../../shared/terminal/journal.ts';
@@ -8,9 +6,9 @@ import { formatTable as layOut } from '../../shared/terminal/table.ts';
 import { escapeText } from '../../shared/text.ts';
 
 /**
- * Rows under headings, made to fit a terminal; `right` names the columns of numbers. What a last column without a
- * heading says about its row is never cut.
- * @param droppable columns that a narrow terminal can do without, the first to go first
+ * Rows under headings, made to fit a terminal; `right` names the columns of numbers. A remark about its row, in a last
+ * column without a heading, is never cut.
+ * @param droppable columns that may be left out on a narrow terminal, in this order
  */
 export function formatTable(
   headings: readonly string[],
@@ -22,7 +20,7 @@ export function formatTable(
   return layOut({ headings, rows, right, droppable }, width);
 }
 
-/** Lines that say what to do about the errors of a table's rows; one for all rows that have the same hint. */
+/** The hints for the errors of a table's rows; one line for all rows with the same hint. */
 export function formatHints(rows: readonly { readonly name: string; readonly error?: ErrorReport }[]): string[] {
   const names = new Map<string, string[]>();
   for (const { name, error } of rows) {
@@ -35,7 +33,7 @@ export function formatHints(rows: readonly { readonly name: string; readonly err
   });
 }
 
-/** Writes all of it, also to a pipe whose reader is slow; a reader that is gone is no error of ours. */
+/** Writes all of the text, also to a pipe with a slow reader; a closed pipe is not an error. */
 export function print(text: string, fd: 1 | 2 = 1): void {
   const bytes = Buffer.from(`${text}\n`);
   for (let at = 0; at < bytes.length;) {
@@ -52,7 +50,7 @@ export function print(text: string, fd: 1 | 2 = 1): void {
 
 let documents = 0;
 
-/** Whether standard output has its document. */
+/** Whether the JSON document was already printed. */
 function hasPrintedJson(): boolean {
   return documents > 0;
 }
@@ -62,12 +60,12 @@ export function printJson(document: unknown): void {
   print(JSON.stringify(document, null, 2));
 }
 
-/** In place of the document of a command that failed as a whole. */
+/** The document of a command that failed as a whole. */
 export function printJsonError({ code, message, hint }: SparsebakError): void {
   if (!hasPrintedJson()) printJson({ error: { code, message, ...(hint === undefined ? {} : { hint }) } });
 }
 
-/** The error's lines on stderr: what and where, then what to do next. */
+/** Prints the error to stderr: what failed and where, then what to do next. */
 export function printError(error: SparsebakError): void {
   const lines = error.message.split('\n').map((line) => escapeText(line, 2000));
   const hint = error.hint === undefined ? '' : `\n  → ${escapeText(error.hint, 2000)}`;

@@ -1,6 +1,6 @@
 /**
- * The command line: commands, options and their help. Each command's code is loaded when it is used, since start-up is
- * part of every command.
+ * The command line: commands, options and their help. Each command's code is loaded when it is used, to keep the start
+ * of every command short.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_CHUNK_SIZE } from '../../shared/archive/address.ts';
@@ -67,7 +67,7 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
   const execute = async (command: Command, run: Run) => {
     const { send, full } = program.opts<{ send?: boolean; full?: boolean }>();
     if (command !== program && (send === true || full === true)) {
-      throw new SparsebakError('usage', `${send === true ? '-s' : '-f'} goes with no command`, {
+      throw new SparsebakError('usage', `${send === true ? '-s' : '-f'} cannot be combined with a command`, {
         hint: 'Use "sparsebak -s -f", or "sparsebak send --full".',
       });
     }
@@ -75,7 +75,7 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
     status = await run(context);
   };
   addCommands(program, execute);
-  // No command: the seed's -s and -f, or a monitor step. What is no command is left over here as an argument.
+  // No command: the -s and -f of earlier sparsebak, or a monitor run. An unknown command ends up here as an argument.
   program.allowExcessArguments().action(async () => {
     const [unknown] = program.args;
     if (unknown !== undefined) {

@@ -1,12 +1,12 @@
 /**
- * One line on a terminal's stderr for long work: what, how far of the whole run, how fast, how long yet. Nothing off a
- * terminal.
+ * A progress line on a terminal's stderr for long work: the task, progress of the whole run, rate, time left. Nothing
+ * without a terminal.
  */
 import { progressLine, redraw, usableColumns } from '../../shared/terminal/progress-line.ts';
 import { Work } from '../../shared/terminal/work.ts';
 import { escapeText } from '../../shared/text.ts';
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two updates. */
 const INTERVAL = 200;
 
 export class Progress {
@@ -21,12 +21,12 @@ export class Progress {
     this.#out = quiet || !process.stderr.isTTY ? undefined : process.stderr;
   }
 
-  /** What is done to the pieces: `restoring`. */
+  /** @param task what is done to the pieces, for example `restoring` */
   begin(task: string): void {
     this.#task = task;
   }
 
-  /** A piece of work that is still to come, of some bytes as far as is known. */
+  /** Announces a piece of work; `bytes` as far as is known. */
   expect(name: string, bytes: number): void {
     this.#work.expect(escapeText(name, 200), bytes);
   }
@@ -42,7 +42,7 @@ export class Progress {
     if (this.#out !== undefined && performance.now() - this.#shown >= INTERVAL) this.#show();
   }
 
-  /** So many bytes of the piece turned out to be no work: holes, say. */
+  /** Bytes of the piece that need no work, for example holes. */
   skip(bytes: number): void {
     this.#work.skip(bytes);
   }
@@ -51,7 +51,7 @@ export class Progress {
     this.#work.finish();
   }
 
-  /** Shows what is waited for, in the place of how far the work is; undefined: it has come. */
+  /** Shows what the command is waiting for instead of the progress; undefined ends that. */
   wait(text: string | undefined): void {
     if (text === undefined) this.clear();
     else this.#write(escapeText(text, 300));

@@ -1,6 +1,6 @@
 /**
- * A file that a secret is written to: new, readable to nobody else, and through one descriptor: its folder may be
- * somebody else's.
+ * Writes a secret to a new file that only its owner can read, through one descriptor: its folder may belong to another
+ * user.
  */
 import { closeSync, constants, fstatSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -11,18 +11,18 @@ import { openFolder } from '../source/walk.ts';
 import { givenPath } from './working-folder.ts';
 
 export interface SecretFile {
-  /** Takes it away again, unless another file has its name. */
+  /** Removes it again, unless another file has its name. */
   remove(): Promise<void>;
 }
 
-/** @throws `usage` where the name is taken, or there is no such folder */
+/** @throws `usage` if the name is taken, or there is no such folder */
 export async function checkSecretFile(path: string): Promise<void> {
   await within(path, (folder) => {
     if (folder.look(basename(path)) !== undefined) throw taken(path);
   });
 }
 
-/** Durable when it returns. @throws `usage` where it cannot be made */
+/** Durable when it returns. @throws `usage` if it cannot be created */
 export async function writeSecretFile(path: string, text: string): Promise<SecretFile> {
   const identity = await within(path, (folder) => {
     try {
@@ -32,8 +32,8 @@ export async function writeSecretFile(path: string, text: string): Promise<Secre
     }
   });
   if (identity === undefined) {
-    throw new SparsebakError('usage', `${path} is not the file that was written: its name was taken from it`, {
-      hint: 'Somebody changes names in that folder. Name a file in one that only root can write to.',
+    throw new SparsebakError('usage', `${path} is not the file that was written: another process replaced it`, {
+      hint: 'Another user or program changes files in that folder. Choose a folder that only root can write to.',
     });
   }
   const remove = (): Promise<void> =>
@@ -72,6 +72,6 @@ async function within<T>(path: string, work: (folder: Held) => T): Promise<T> {
 
 function taken(path: string): SparsebakError {
   return new SparsebakError('usage', `${path} exists already`, {
-    hint: 'It is never overwritten: name another, or move it away.',
+    hint: 'It is never overwritten: choose another name, or move it away.',
   });
 }

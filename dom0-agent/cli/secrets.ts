@@ -1,6 +1,4 @@
-/**
- * Where passphrases come from: a file, a command, or a person at the terminal. Nothing prompts off a terminal.
- */
+/** Where passphrases come from: a file, a command, or the terminal. Without a terminal nothing prompts. */
 import { readFileSync } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
 import { equalBytes } from '../content/bytes.ts';
@@ -15,7 +13,7 @@ export interface PassphraseOptions {
 
 /**
  * @param confirm asks twice (a new passphrase)
- * @returns undefined where none was given and there is no terminal to ask at
+ * @returns undefined if none was given and there is no terminal
  */
 export async function readPassphrase(
   options: PassphraseOptions,
@@ -31,13 +29,13 @@ export async function readPassphrase(
   }
   if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
   const typed = await askPassphrase(question, confirm);
-  if (confirm && !equalBytes(typed.bytes, (await askPassphrase('Again, to be sure', true)).bytes)) {
+  if (confirm && !equalBytes(typed.bytes, (await askPassphrase('Repeat it', true)).bytes)) {
     throw new SparsebakError('usage', 'the two passphrases differ', { hint: 'Run the command again.' });
   }
   return typed;
 }
 
-/** What stands for all bytes that are no UTF-8, so that different passphrases would be the same. */
+/** The decoder puts this in place of all invalid UTF-8, which would make different passphrases equal. */
 const REPLACEMENT = '\ufffd';
 
 async function askPassphrase(question: string, isNew: boolean): Promise<Passphrase> {
@@ -45,7 +43,7 @@ async function askPassphrase(question: string, isNew: boolean): Promise<Passphra
   if (isNew && text.includes(REPLACEMENT)) {
     throw new SparsebakError(
       'usage',
-      'this terminal does not send UTF-8: the passphrase cannot be taken as it was typed',
+      'this terminal does not send UTF-8: the passphrase cannot be read as it was typed',
       {
         hint: 'Set the terminal to UTF-8, or give --passphrase-file.',
       },
@@ -79,7 +77,7 @@ export async function askHidden(question: string): Promise<string> {
   return ask(question, true);
 }
 
-/** A line from the terminal. @throws `usage` off a terminal */
+/** A line from the terminal. @throws `usage` without a terminal */
 export async function ask(question: string, hidden = false): Promise<string> {
   if (!process.stdin.isTTY)
     throw new SparsebakError('usage', `"${question}" needs an answer, and there is no terminal`);
@@ -90,7 +88,7 @@ export async function ask(question: string, hidden = false): Promise<string> {
       done();
     },
   });
-  // First the terminal stops echoing, then the question comes: the answer may follow at once.
+  // The terminal stops echoing before the question is shown: the answer may follow at once.
   const reader = createInterface({ input: process.stdin, output: hidden ? muted : process.stderr, terminal: true });
   process.stderr.write(`${question}: `);
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

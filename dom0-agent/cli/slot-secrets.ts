@@ -1,4 +1,4 @@
-/** The secrets of key slots: asked for, read from files, or made. */
+/** The secrets of key slots: asked for, read from files, or created. */
 import { readFileSync } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
 import { formatRecoveryKey, newRecoveryKey, parseRecoveryKey } from '../content/recovery-key.ts';
@@ -11,7 +11,7 @@ export interface KeyOptions extends PassphraseOptions {
   readonly recovery?: boolean;
 }
 
-/** What opens a slot that is there. @throws `usage` where there is none and no terminal */
+/** The secret for an existing slot. @throws `usage` if none is given and there is no terminal */
 export async function givenSecret(options: KeyOptions): Promise<SlotSecret> {
   if (options.recoveryKeyFile !== undefined) {
     return { kind: 'recovery', key: parseRecoveryKey(readText(options.recoveryKeyFile)) };
@@ -20,11 +20,11 @@ export async function givenSecret(options: KeyOptions): Promise<SlotSecret> {
   const passphrase = await readPassphrase(options, 'Passphrase', false);
   if (passphrase !== undefined) return { kind: 'passphrase', passphrase };
   throw new SparsebakError('usage', 'a passphrase or recovery key is needed', {
-    hint: 'Off a terminal, give --passphrase-file, --passphrase-command or --recovery-key-file.',
+    hint: 'Without a terminal, give --passphrase-file, --passphrase-command or --recovery-key-file.',
   });
 }
 
-/** What a new slot is sealed with; `shown` is a recovery key to be written down. */
+/** The secret that seals a new slot; `shown` is a recovery key for the user to write down. */
 export async function newSecret(
   kind: SlotKind,
   options: KeyOptions,
@@ -36,7 +36,7 @@ export async function newSecret(
   const passphrase = await readPassphrase(options, 'New passphrase', true);
   if (passphrase !== undefined) return { secret: { kind, passphrase }, shown: undefined };
   throw new SparsebakError('usage', 'a new passphrase is needed', {
-    hint: 'Off a terminal, give --passphrase-file or --passphrase-command.',
+    hint: 'Without a terminal, give --passphrase-file or --passphrase-command.',
   });
 }
 

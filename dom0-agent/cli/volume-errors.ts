@@ -1,6 +1,6 @@
 /**
- * The errors of single volumes, on stderr behind a command's table: equal next steps are said once, and long lists are
- * counted.
+ * Prints the errors of single volumes to stderr after a command's table: equal hints are printed once, and long lists
+ * are cut with a count.
  */
 import { EXIT_STATUS, type ErrorReport } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
@@ -11,7 +11,7 @@ export interface VolumeError {
   readonly error: ErrorReport;
 }
 
-/** Errors with one next step that are named one by one. */
+/** How many errors with the same hint are printed one by one. */
 const NAMED = 20;
 
 export function printVolumeErrors(errors: readonly VolumeError[]): void {
@@ -30,7 +30,7 @@ export function printVolumeErrors(errors: readonly VolumeError[]): void {
   }
 }
 
-/** What is damaged or rolled back counts above all else. */
+/** Damage and rollbacks count above everything else. */
 export function statusOfErrors(errors: readonly VolumeError[]): number {
   const statuses = errors.map(({ error }) => EXIT_STATUS[error.code as keyof typeof EXIT_STATUS]);
   return statuses.includes(EXIT_STATUS.integrity) ? EXIT_STATUS.integrity : (statuses[0] ?? 0);

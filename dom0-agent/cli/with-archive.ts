@@ -1,4 +1,6 @@
-/** Commands that make no session: the archive is opened, compared with the pin, and the call ended in order. */
+/**
+ * For commands that make no session: opens the archive, compares it with the pin, and closes the connection properly.
+ */
 import type { Purpose } from '../link/link.ts';
 import { ArchiveState } from '../proven-archive/archive-state.ts';
 import { openArchive, type OpenArchive } from '../proven-archive/open-archive.ts';
@@ -6,7 +8,7 @@ import type { CommandContext } from './command-context.ts';
 
 export interface Opening {
   readonly purpose: Purpose;
-  /** The command itself says that the archive's catalogue is damaged, and ends with exit status 4. */
+  /** The command itself reports a damaged catalogue, and ends with exit status 4. */
   readonly reportsCatalogue: boolean;
 }
 

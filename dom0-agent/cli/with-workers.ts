@@ -1,4 +1,4 @@
-/** Workers for a command that reads chunks, ended with it. */
+/** Workers for a command that reads chunks; they end with it. */
 import { WorkerGroup } from '../pipeline/worker-group.ts';
 import type { ArchiveState } from '../proven-archive/archive-state.ts';
 

@@ -1,6 +1,6 @@
 /**
- * The folder that a command is started in may be gone (a mount that went away, a folder that was removed): no program
- * can be started there, and a path that is relative to it leads nowhere. All else works from the root folder.
+ * The folder that a command is started in may no longer exist (it was unmounted or removed): no program can be started
+ * there, and paths relative to it lead nowhere. Everything else works from the root folder.
  */
 import { isAbsolute } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -17,10 +17,10 @@ export function leaveDeletedFolder(): void {
   }
 }
 
-/** The path that a person gave. @throws `usage` where it begins in a folder that is gone */
+/** A path that the user gave. @throws `usage` if it is relative to a folder that no longer exists */
 export function givenPath(path: string): string {
   if (!isGone || isAbsolute(path)) return path;
-  throw new SparsebakError('usage', `the folder that this command was started in is gone, so ${path} leads nowhere`, {
-    hint: 'Change to a folder that is there, or give the path from /.',
+  throw new SparsebakError('usage', `the folder in which this command was started is gone, so ${path} leads nowhere`, {
+    hint: 'Change to an existing folder, or give an absolute path.',
   });
 }

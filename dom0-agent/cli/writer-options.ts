@@ -1,4 +1,4 @@
-/** What commands that change the archive share. */
+/** Options shared by commands that change the archive. */
 import type { WriterOptions } from '../maintain/writer.ts';
 import { ArchiveState } from '../proven-archive/archive-state.ts';
 import type { CommandContext } from './command-context.ts';

@@ -188,7 +188,7 @@ describe('without what it needs', () => {
       1,
       /no session S_19990101/,
     );
-    assertExplained(await lab.run(['--json', 'restore', 'a.img']), 2, /where to restore/);
+    assertExplained(await lab.run(['--json', 'restore', 'a.img']), 2, /no place to restore to/);
     assertExplained(
       await lab.run(['--json', 'verify', '--session', 'S_19990101-000000', '--all-sessions']),
       2,

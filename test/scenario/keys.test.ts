@@ -104,7 +104,7 @@ test('a second dom0 reads, follows what the first writes, and may not send', asy
   const unlocked = await reader.ask(unlockDocument, ['key', 'unlock', '--passphrase-file', passphrase]);
   assert.match(
     (await reader.run(['key', 'unlock', '--passphrase-file', passphrase])).expect(1).stderr,
-    /known here already/,
+    /already knows archive/,
   );
   assert.ok((await reader.restore('a.img')).equals(readFileSync(lab.path('a.img'))));
 

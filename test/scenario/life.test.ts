@@ -114,7 +114,7 @@ describe('prune', () => {
       more: '[retention]\nkeep_last = 1\nkeep_tag = ["release"]\n',
     });
     const shown = (await lab.run(['prune', '--dry-run', '--keep-last', '1'])).expect(0).stdout;
-    assert.match(shown, /4 of 6 sessions would go, .* would become free/);
+    assert.match(shown, /4 of 6 sessions would be pruned, .* would be freed/);
     assert.match(shown, /^ {2}more than half of b\.img: 2 of 3 sessions$/m);
     // When it was made, which may be some seconds after its name.
     const told = await lab.ask(pruneDocument, ['prune', '--dry-run', '--keep-last', '1']);

@@ -47,7 +47,7 @@ test('the way that is pointed to leads to a backup of the same name, and back to
   const made = (await lab.run(init)).expect(0);
   const { aside = '', id } = made.json(initDocument);
   assert.ok(aside.startsWith(join(lab.stateDir, 'set-aside', `${lab.archive}-`)));
-  assert.match(made.stderr, new RegExp(`a new one is made.*kept in ${aside}`));
+  assert.match(made.stderr, new RegExp(`a new one is created.*kept in ${aside}`));
   assert.ok(readFileSync(join(aside, 'record')).equals(record) && readFileSync(join(aside, 'current')).equals(pin));
   lab.kept.clear();
   await lab.send('--full');

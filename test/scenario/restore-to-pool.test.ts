@@ -45,8 +45,8 @@ for (const type of ['xfs', 'plain'] as const) {
     refused(await as('work/private.img', '--pool', 'main'), /exists already/);
     refused(await as('none/a.img'), /no folder/);
     refused(await as('../a.img'), /not a path within the pool/);
-    refused(await as('a.img', '--force'), /--force goes with --to/);
-    refused(await as('a.img', '--to', 'x'), /one place/);
+    refused(await as('a.img', '--force'), /--force is only allowed with --to/);
+    refused(await as('a.img', '--to', 'x'), /only one place/);
     refused(await as('a.img', '--pool', 'other'), /no pool "other"/);
     assert.deepEqual(readdirSync(join(folder, 'work')).sort(), ['again.img', 'private.img']);
   });

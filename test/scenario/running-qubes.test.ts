@@ -94,7 +94,10 @@ describe('running qubes', { skip: xfs.skip }, () => {
         [[volume, 'unchanged']],
       );
       const text = (await lab.run(['send', volume])).expect(0).stdout;
-      assert.match(text, /private\.img +unchanged.* its qube runs: what that wrote is not in the archive/);
+      assert.match(
+        text,
+        /private\.img +unchanged.* its qube is running: what it has written since its start is not in the archive/,
+      );
       const { volumes } = await lab.ask(statusDocument, ['status', volume]);
       assert.equal(volumes[0]?.running, true);
       office.stop();

@@ -132,7 +132,7 @@ describe('a hostile backup VM', () => {
     assert.equal(name, lab.archive);
     const passphrase = passphraseOf(readFileSync(join(lab.folder, 'passphrase')))!;
     writeFileSync(slotOf(lab, 'passphrase'), await sealSlot(record, { kind: 'passphrase', passphrase }));
-    assert.match((await unlocking(t, lab)).expect(0).stderr, /does not say which archive it is of: compare the id/);
+    assert.match((await unlocking(t, lab)).expect(0).stderr, /does not name its archive: compare the id/);
     // A slot that is made on a computer whose own record is that old has one.
     writeFileSync(stored, encodeRecord(record));
     (await lab.run(['key', 'change', 'passphrase', '--passphrase-file', join(lab.folder, 'passphrase')])).expect(0);
@@ -146,7 +146,7 @@ describe('a hostile backup VM', () => {
       writeFileSync(slotOf(lab, `a-${number}`), forged(stored, 2 ** 18, 1));
     }
     const { error } = (await unlocking(t, lab)).expect(2).json(errorDocument);
-    assert.match(error.message, /opens neither "a-0" nor "a-1", and more slots are not tried unasked/);
+    assert.match(error.message, /opens neither "a-0" nor "a-1", and more slots are not tried without asking/);
     assert.match(error.hint ?? '', /--slot: .*passphrase/);
     (await unlocking(t, lab, '--slot', 'passphrase', '--passphrase-file', join(lab.folder, 'passphrase'))).expect(0);
     (await unlocking(t, lab, '--recovery-key-file', join(lab.folder, 'paper'))).expect(0);

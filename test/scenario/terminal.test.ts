@@ -25,7 +25,7 @@ describe('on a terminal', { skip }, () => {
       ['init'],
       [
         { after: 'Passphrase for the archive: ', type: `${secret}\r` },
-        { after: 'Again, to be sure: ', type: `${secret}\r` },
+        { after: 'Repeat it: ', type: `${secret}\r` },
       ],
     );
     assert.equal(status, 0, shown);
@@ -92,7 +92,7 @@ describe('on a terminal', { skip }, () => {
         2,
         [
           { ...first, type: 'one\r' },
-          { after: 'Again, to be sure: ', type: 'two\r' },
+          { after: 'Repeat it: ', type: 'two\r' },
         ],
       ],
       [2, [{ ...first, type: '\r' }]],

@@ -104,7 +104,7 @@ describe('on a terminal', { skip: terminalSkip }, () => {
       assert.equal(no.status, 130, no.shown);
       assert.match(no.shown, /3 of 4 sessions would go/);
     }
-    const agent = await onTerminal(lab, prune, [{ after: 'Prune 3 sessions for good? [y/N]', type: 'n\r' }]);
+    const agent = await onTerminal(lab, prune, [{ after: 'Prune 3 sessions permanently? [y/N]', type: 'n\r' }]);
     assert.equal(agent.status, 130);
     assert.match(agent.shown, /more than half of a\.img: 3 of 4 sessions/);
     await lab.compareAll();

@@ -47,7 +47,7 @@ export function addMaintenance(program: Command, runs: Runs, settings: () => Set
     .option('--keep-yearly <count>', 'the same for years', orUsage(parseCount))
     .option(
       '--keep-within <duration>',
-      'keep all of this time before the newest session: 36h, 30d, 8w',
+      'keep all sessions of this time before the newest one: 36h, 30d, 8w',
       orUsage(parseWithin),
     )
     .option('--if-low', 'only while the disk runs low (low_space), oldest sessions first')

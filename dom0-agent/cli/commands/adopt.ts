@@ -16,7 +16,7 @@ export async function adopt(
   { yes = false, acceptRollback = false }: AdoptOptions,
 ): Promise<number> {
   await confirm(
-    'Whichever computer wrote to this archive may then only read it. Sends that were cut off are discarded.',
+    'The computer that wrote to this archive may then only read it. Interrupted sends are discarded.',
     `Take over archive ${context.archive.name}?`,
     yes,
   );

@@ -1,4 +1,4 @@
-/** `delete`: takes a volume out of the archive with all its sessions. */
+/** `delete`: removes a volume from the archive with all its sessions. */
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import { listedVolumes, sessionNames } from '../../proven-archive/find-session.ts';
 import { deleteEntry, mayBeDeleted } from '../../maintain/volumes.ts';
@@ -22,7 +22,7 @@ export async function deleteVolume(
       return (await sessionNames(open, entry.id)).length;
     });
     const about = `${name} has ${count} sessions in the archive. The volume itself stays.`;
-    await confirm(about, `Delete all sessions of ${name} for good?`, false);
+    await confirm(about, `Delete all sessions of ${name} permanently?`, false);
   }
   const freedBytes = await withWriter(writerOptions(context), (writer) => deleteEntry(writer, name));
   if (context.json) printJson({ name, deleted: true, freedBytes });

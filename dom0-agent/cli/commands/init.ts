@@ -33,7 +33,7 @@ export interface InitOptions extends PassphraseOptions {
   readonly recoveryKeyFile?: string;
 }
 
-/** The slots as they were sent: an `init` that is repeated sends the same bytes. */
+/** The slots as sent: a repeated `init` sends the same bytes. */
 const SLOTS_FILE = 'creating';
 
 interface Slot {
@@ -44,9 +44,9 @@ interface Slot {
 interface Made {
   readonly state: ArchiveState;
   readonly slots: readonly Slot[];
-  /** To be shown. */
+  /** To show to the user. */
   readonly recoveryKey: string | undefined;
-  /** Of this run. */
+  /** Written by this run. */
   readonly keyFile: SecretFile | undefined;
 }
 
@@ -93,7 +93,8 @@ async function begin(
   try {
     await createAtReceiver(context, state, slots, pinned.bytes, asked);
   } catch (caught) {
-    // Nothing was made there, so nothing stays here, and the next try meets no key of an archive that never was.
+    // No archive was created there, so its state is removed here: the next try must not find the key of an archive that
+    // never existed.
     if (isNotThere(asSparsebakError(caught).code, unfinished !== undefined, asked.at)) {
       state.remove();
       await keyFile?.remove();
@@ -103,13 +104,13 @@ async function begin(
   report(context, state, recoveryKey, aside);
 }
 
-/** A folder of ours in a pool: the archive is made all the same, and no send will run. */
+/** Warns of a folder of sparsebak's inside a pool: the archive is created, but sends will refuse to run. */
 async function warnOfMisplacedFolder({ config, log }: CommandContext): Promise<void> {
   const misplaced = await misplacedFolder(config);
   if (misplaced !== undefined) log.warn(`${misplaced.message}: nothing can be sent. ${misplaced.hint ?? ''}`);
 }
 
-/** Whether an `init` that failed has certainly made nothing, nor did one before it. */
+/** Whether it is certain that neither this failed `init` nor an earlier one has created the archive. */
 function isNotThere(code: ErrorCode, resumed: boolean, asked: boolean): boolean {
   // Another archive has the name.
   if (code === 'failed' && asked) return true;
@@ -169,8 +170,8 @@ async function make(context: CommandContext, options: InitOptions): Promise<Made
   context.throwIfInterrupted();
   const { recoveryKeyFile: path } = options;
   const keyFile = path === undefined ? undefined : await writeSecretFile(path, `${recoveryKey}\n`);
-  // The slots before the state that says they are there. A key that was not shown yet must still be shown after a
-  // crash.
+  // The slots are written before the state that refers to them. A recovery key that was not shown yet must still be
+  // shown after a crash.
   const folder = archiveFolder(config.stateDir, archive.name);
   const shown = options.recoveryKeyFile === undefined ? recoveryKey : undefined;
   makeFolderDurably(folder);
@@ -192,13 +193,13 @@ async function givenPassphrase(options: InitOptions, confirm: boolean): Promise<
   const passphrase = await readPassphrase(options, 'Passphrase for the archive', confirm);
   if (passphrase !== undefined || options.recoveryKeyFile !== undefined) return passphrase;
   throw new SparsebakError('usage', 'the archive needs a passphrase or a recovery key', {
-    hint: 'Off a terminal, give --passphrase-file, --passphrase-command or --recovery-key-file.',
+    hint: 'Without a terminal, give --passphrase-file, --passphrase-command or --recovery-key-file.',
   });
 }
 
 /**
- * An `init` whose answer was lost goes on with the very same archive, which the receiver may have. What is asked for
- * now must therefore be what was asked for then.
+ * An `init` whose answer was lost continues with the very same archive, which the receiver may already have. So its
+ * options must be the same as before.
  */
 async function resume(context: CommandContext, state: ArchiveState, options: InitOptions): Promise<Made> {
   const { codec, level } = choicesOf(options);
@@ -232,7 +233,7 @@ async function resume(context: CommandContext, state: ArchiveState, options: Ini
 
 function unfinishedOtherwise({ archive }: CommandContext, { folder }: ArchiveState, what: string): SparsebakError {
   return new SparsebakError('usage', `an earlier init of archive "${archive.name}" with other ${what} did not finish`, {
-    hint: `Run it as it was then. To begin anew, remove ${folder} and whatever it made at the destination.`,
+    hint: `Run it with those options. To start over, remove ${folder} and what it created at the destination.`,
   });
 }
 
@@ -241,7 +242,7 @@ export function parseCompression({ compression, encryption }: Pick<InitOptions, 
   codec: Codec;
   level: number;
 } {
-  // A plain archive is there to be restored with a shell, and every system has gzip.
+  // A plain archive is meant to be restored with a shell, and every system has gzip.
   const text = compression ?? (encryption === 'on' ? 'zstd' : 'gzip');
   const match = /^(zstd|gzip|none)(?::(\d{1,2}))?$/.exec(text);
   const codec = match?.[1] as Codec | undefined;
@@ -250,7 +251,7 @@ export function parseCompression({ compression, encryption }: Pick<InitOptions, 
     const level = match?.[2] === undefined ? lowest : Number(match[2]);
     if (level >= lowest && level <= highest) return { codec, level };
   }
-  throw new SparsebakError('usage', `--compression ${text} is not one I know`, {
+  throw new SparsebakError('usage', `--compression ${text} is not supported`, {
     hint: 'Use zstd, zstd:1 to zstd:19, gzip, gzip:1 to gzip:9, or none.',
   });
 }
@@ -277,8 +278,8 @@ function report(
   print(`Archive "${context.archive.name}" is ready (id ${record.archive}).`);
   if (aside !== undefined) {
     print(
-      'It is a new one, and nothing of the old one is in it: begin with "sparsebak send --full". What this ' +
-        `computer knew of the old one,\nits key among that, is kept in ${aside.folder}.`,
+      'It is new and has nothing of the old one: begin with "sparsebak send --full". What this computer knew of the ' +
+        `old one,\nincluding its key, is kept in ${aside.folder}.`,
     );
   }
   if (recoveryKey === undefined) return;

@@ -1,4 +1,4 @@
-/** `key unlock`: takes in an archive on a dom0 that does not know it, or knows another line of it. */
+/** `key unlock`: opens an archive on a dom0 that does not know it, or knows a fork of it. */
 import { SparsebakError } from '../../../shared/errors.ts';
 import type { WrappedRecord } from '../../content/keys.ts';
 import { ArchiveState } from '../../proven-archive/archive-state.ts';
@@ -18,15 +18,15 @@ export interface UnlockOptions extends KeyOptions {
   readonly again?: boolean;
 }
 
-/** By passphrase or recovery key. This dom0 may then read the archive. */
+/** Opens it by passphrase or recovery key. This dom0 may then read the archive. */
 export async function keyUnlock(context: CommandContext, options: UnlockOptions): Promise<number> {
   const { archive, lockWait, signal } = context;
   const { stateDir } = context.config;
   const known = ArchiveState.exists(stateDir, archive.name);
   if (known && options.again !== true) {
-    throw new SparsebakError('failed', `archive "${archive.name}" is known here already`, {
+    throw new SparsebakError('failed', `this computer already knows archive "${archive.name}"`, {
       hint:
-        'There is nothing to unlock. To forget what this computer knows of it, and take it in as it is now, ' +
+        'There is nothing to unlock. To set aside what this computer knows of it, and open it as it is now, ' +
         'add --again.',
     });
   }
@@ -42,7 +42,7 @@ export async function keyUnlock(context: CommandContext, options: UnlockOptions)
   }
 }
 
-/** @throws what opening the archive throws; nothing of it stays then */
+/** @throws what opening the archive throws; its state is then removed again */
 async function takeIn(context: CommandContext, record: WrappedRecord): Promise<ArchiveLine> {
   const { archive, config, lockWait, signal, log } = context;
   const { codec } = record;
@@ -90,12 +90,12 @@ async function recordOf(context: CommandContext, options: UnlockOptions): Promis
 async function allowMore(kind: string, tried: readonly string[], left: readonly string[]): Promise<void> {
   const opened = `This ${kind} opens neither ${tried.map((name) => `"${name}"`).join(' nor ')}`;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new SparsebakError('usage', `${opened}, and more slots are not tried unasked`, {
-      hint: `Name the one to try with --slot: ${left.join(', ')}.`,
+    throw new SparsebakError('usage', `${opened}, and more slots are not tried without asking`, {
+      hint: `Choose one with --slot: ${left.join(', ')}.`,
     });
   }
   const about =
-    `${opened}. The backup VM shows ${left.length} more slots; each may cost some seconds and 256 ` + 'MiB of memory.';
+    `${opened}. The backup VM shows ${left.length} more slots; each may take some seconds and 256 ` + 'MiB of memory.';
   await confirm(about, 'Try them?', false);
 }
 
@@ -103,7 +103,7 @@ function report(context: CommandContext, record: WrappedRecord, line: ArchiveLin
   const { archive } = context;
   if (record.name === undefined) {
     context.log.warn(
-      'the key slot, of an earlier release, does not say which archive it is of: compare the id with what you ' +
+      'the key slot is of an earlier release and does not name its archive: compare the id with what you ' +
         `noted for "${archive.name}"`,
     );
   }
@@ -114,10 +114,10 @@ function report(context: CommandContext, record: WrappedRecord, line: ArchiveLin
   }
   print(`Archive "${archive.name}" is open here, for reading.`);
   print(
-    'Compare with what you noted last, or with "sparsebak key list" on the computer that writes; the archive ' +
-      `must be at that or above:\n\n    ${describeLine(line)}\n`,
+    'Compare this line with what you noted last, or with "sparsebak key list" on the computer that writes; ' +
+      `the archive must have that sequence or a higher one:\n\n    ${describeLine(line)}\n`,
   );
   if (before === undefined) return;
   if (before.line !== undefined) print(`This computer knew:\n\n    ${describeLine(before.line)}\n`);
-  print(`What it knew, its key among that, is kept in ${before.folder}.`);
+  print(`Its old state, including the key, is kept in ${before.folder}.`);
 }

@@ -1,4 +1,4 @@
-/** `key`: who can open the archive: its slots. */
+/** `key`: the key slots, by which passphrases and recovery keys open the archive. */
 import { SparsebakError } from '../../../shared/errors.ts';
 import { isSlotName, type ArchiveName } from '../../../shared/archive/names.ts';
 import type { WrappedRecord } from '../../content/keys.ts';
@@ -15,7 +15,7 @@ import { formatTable, print, printJson } from '../output.ts';
 import { newSecret, type KeyOptions } from '../slot-secrets.ts';
 import { withArchive } from '../with-archive.ts';
 
-/** Lists the slots, what they say of themselves not being proven, and the line that `key unlock` asks to compare. */
+/** Lists the slots (unverified, as the receiver shows them) and the line that `key unlock` asks to compare. */
 export async function keyList(context: CommandContext): Promise<number> {
   return withArchive(context, 'retrieve', async (archive) => {
     const slots = (await slotsOf(archive)).map((slot) => ({ name: slot.name, kind: kindOf(slot) }));
@@ -35,15 +35,15 @@ export async function keyAdd(context: CommandContext, name: string | undefined, 
   return withArchive(context, 'receive', async (archive) => {
     const taken = (await slotsOf(archive)).map((slot) => slot.name);
     if (taken.length >= MAX_SLOTS) {
-      throw new SparsebakError('usage', `the archive has ${MAX_SLOTS} key slots already`, {
-        hint: 'Remove one first, with "key remove".',
+      throw new SparsebakError('usage', `the archive already has ${MAX_SLOTS} key slots`, {
+        hint: 'First remove one with "key remove".',
       });
     }
     const kind = options.recovery === true ? 'recovery' : 'passphrase';
     const slot = name ?? freeName(kind, taken);
     checkSlotName(slot);
     if (taken.includes(slot)) {
-      throw new SparsebakError('usage', `there is a slot "${slot}" already`, {
+      throw new SparsebakError('usage', `there is already a slot "${slot}"`, {
         hint: 'Choose another name, or change it with "key change".',
       });
     }
@@ -62,8 +62,8 @@ export async function keyChange(context: CommandContext, name: string, options: 
     report(context, name, 'changed', shown);
     if (!context.json) {
       print(
-        'This keeps out only those who never had the old slot: a backup VM may have kept it. If the old secret ' +
-          'leaked,\nmake a new archive beside this one and send to that.',
+        'This does not lock out anyone who has a copy of the old slot: a backup VM may have kept one. If the old ' +
+          'secret leaked,\nmake a new archive beside this one and send to that.',
       );
     }
     return 0;
@@ -82,11 +82,11 @@ export async function keyRemove(
       throw new SparsebakError(
         'usage',
         `"${name}" is the last slot: without one, a new dom0 could never open the archive`,
-        { hint: 'Add another first, with "key add".' },
+        { hint: 'First add another with "key add".' },
       );
     }
     const about =
-      'Nobody can then open the archive with the ' +
+      'The archive can then no longer be opened with the ' +
       `${kindOf(slot)} of slot "${name}". The receiver keeps a copy of the slot for some time, 30 days by ` +
       'default ("sparsebak-receiver kept").';
     await confirm(isUsable(slot) ? about : `${slot.fault.message}.`, `Remove slot ${name}?`, yes);
@@ -96,7 +96,7 @@ export async function keyRemove(
   });
 }
 
-/** @returns a recovery key to be shown */
+/** @returns the recovery key to show */
 async function putSlot(
   { archive: { name: archive } }: CommandContext,
   { client, state }: OpenArchive,
@@ -109,7 +109,7 @@ async function putSlot(
   return shown;
 }
 
-/** New slots of archives of before say which archive they are of, too. */
+/** Adds the archive's name, so that new slots of an older archive say to which archive they belong. */
 function named(record: WrappedRecord, archive: ArchiveName): WrappedRecord {
   return { ...record, name: archive };
 }

@@ -1,4 +1,7 @@
-/** `list`: the volumes of the archive and their sessions. The newest head of each is proven, the others once. */
+/**
+ * `list`: the volumes of the archive and their sessions. The newest head of each is verified every time, the others
+ * once.
+ */
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import { isMisleading } from '../../../shared/archive/calendar.ts';
 import type { SessionName, VolumeId } from '../../../shared/archive/names.ts';
@@ -39,12 +42,12 @@ interface ListedSession {
 interface ListedVolume {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Not in the catalogue: committed by a send that was cut off before it could list it. */
+  /** Not in the catalogue: committed by a send that was interrupted before it could list it. */
   readonly uncatalogued?: true;
-  /** What this computer last proved of it. */
+  /** What this computer last verified of it. */
   readonly proven: ShownProofs;
   readonly sessions: readonly ListedSession[];
-  /** It is not there as the catalogue says. */
+  /** It is not in the archive as the catalogue says. */
   readonly error?: ErrorReport;
 }
 
@@ -65,7 +68,7 @@ export async function list(context: CommandContext, name: string | undefined): P
 
 interface Listed {
   readonly volumes: ListedVolume[];
-  /** What is wrong with volumes that neither catalogue nor head gives a name. */
+  /** Errors of volumes whose name neither the catalogue nor a head gives. */
   readonly unknown: VolumeError[];
 }
 
@@ -82,7 +85,7 @@ async function listed(archive: OpenArchive, name: string | undefined): Promise<L
       ({ id, entry }) => lookAt(archive, { id, entry, stored, known, proofs: proofs[id] }),
     ),
   );
-  // A listing of one volume knows nothing of the others.
+  // After listing one volume, saving would drop what is known of the others.
   if (name === undefined) known.save();
   const still = await withoutPruned(archive, looked);
   const volumes = still
@@ -95,13 +98,13 @@ async function listed(archive: OpenArchive, name: string | undefined): Promise<L
 interface LookedAt {
   readonly id: VolumeId;
   readonly entry: CatalogueVolume | undefined;
-  /** The catalogue's name, or that of the newest head; undefined for a volume that nothing proves. */
+  /** The catalogue's name, or that of the newest head; undefined for a volume without either. */
   readonly name: string | undefined;
   readonly sizeBytes: number;
   readonly proofs: VolumeProofs | undefined;
   readonly sessions: readonly ListedSession[];
   readonly unproven: Unproven;
-  /** Why the volume could not be looked at as a whole. */
+  /** Why the volume could not be examined at all. */
   readonly fault: SparsebakError | undefined;
 }
 
@@ -121,7 +124,7 @@ async function lookAt(archive: OpenArchive, { id, entry, stored, known, proofs }
   let fault = missingOf(entry, stored, id);
   const expected = entry?.session && entry.head ? { session: entry.session, hash: entry.head } : undefined;
   const wanted = sessions.flatMap(({ session }) => {
-    // The newest one's head is proven each time.
+    // The newest session's head is verified each time.
     const isNewest = session === sessions.at(-1)?.session || session === entry?.session;
     const head = isNewest ? undefined : known.get(id, session);
     if (head === undefined) return [session];
@@ -149,7 +152,8 @@ async function lookAt(archive: OpenArchive, { id, entry, stored, known, proofs }
 }
 
 /**
- * The catalogue is signed, so what it lists must be there: a receiver could withhold it. What cannot be there must not.
+ * The catalogue is signed, so every session that it lists must be in the archive: a receiver could withhold one. A
+ * session that cannot exist must not be listed.
  */
 function missingOf(entry: CatalogueVolume | undefined, stored: Listing, id: VolumeId): SparsebakError | undefined {
   const missing = entry === undefined ? undefined : newestFault(entry, stored);
@@ -158,7 +162,7 @@ function missingOf(entry: CatalogueVolume | undefined, stored: Listing, id: Volu
   return surplus === undefined ? undefined : tooManySessions(entry?.name ?? id, surplus);
 }
 
-/** A session that was pruned since the receiver listed it has lost nothing. */
+/** Leaves out sessions that were pruned after the receiver listed them: they are not missing. */
 async function withoutPruned({ reader }: OpenArchive, looked: readonly LookedAt[]): Promise<readonly LookedAt[]> {
   if (looked.every(({ unproven }) => unproven.count === 0)) return looked;
   const now = await reader.volumes();
@@ -166,7 +170,7 @@ async function withoutPruned({ reader }: OpenArchive, looked: readonly LookedAt[
   return looked;
 }
 
-/** Undefined for what no catalogue lists and no head names. */
+/** Undefined for a volume that no catalogue lists and no head names. */
 function asVolume({
   id,
   entry,
@@ -187,7 +191,7 @@ function asVolume({
   };
 }
 
-/** What is wrong with the heads of a volume: that of the newest session first, since nothing can be sent without it. */
+/** Errors of a volume's heads: that of the newest session first, since nothing can be sent without it. */
 function unprovenSessions(
   volume: Pick<CatalogueVolume, 'id' | 'name' | 'session'>,
   { named, count }: Unproven,
@@ -201,31 +205,30 @@ function unprovenSessions(
   if (newest !== undefined) {
     const { code, message } = newest;
     const more =
-      `${message}; nor has any of ${count - 1} other sessions a head that proves it ` +
-      `(${shown}${count > 4 ? ', …' : ''})`;
+      `${message}; ${count - 1} other sessions have no valid head either ` + `(${shown}${count > 4 ? ', …' : ''})`;
     return newestHeadLost(volume, new SparsebakError(code, more, { cause: newest }));
   }
   const [session, fault] = first;
   const hint =
     'It cannot be restored. "sparsebak prune ' +
-    `${volume.name} --session ${session}" takes it away, and keeps all others as they are.`;
+    `${volume.name} --session ${session}" removes it, and keeps all others as they are.`;
   if (count === 1) {
     const { code, message } = fault;
     return namingVolume(new SparsebakError(code, message, { cause: fault }), { ...volume, session, hint });
   }
   return new SparsebakError(
     'integrity',
-    `${count} sessions of ${volume.name} have no head that proves them: ${shown}${count > 3 ? ', …' : ''}`,
+    `${count} sessions of ${volume.name} have no valid head: ${shown}${count > 3 ? ', …' : ''}`,
     {
       hint:
         'They cannot be restored. "sparsebak prune ' +
-        `${volume.name} --session ${session}", and so on, takes them away, and keeps all others as they are.`,
+        `${volume.name} --session ${session}", and so on, removes them, and keeps all others as they are.`,
       cause: fault,
     },
   );
 }
 
-/** Volumes without a name are one complaint, however many they are. */
+/** All volumes without a name are reported in one error. */
 function unknownVolumes(looked: readonly LookedAt[]): VolumeError[] {
   const nameless = looked.filter(
     ({ name, unproven, fault }) => name === undefined && (unproven.count > 0 || fault !== undefined),
@@ -234,8 +237,8 @@ function unknownVolumes(looked: readonly LookedAt[]): VolumeError[] {
   if (first === undefined) return [];
   const message =
     `${nameless.length} ${nameless.length === 1 ? 'volume' : 'volumes'} that the catalogue does ` +
-    `not list and no head proves (volumes/${first.id}${nameless.length > 1 ? ', …' : ''})`;
-  const hint = 'A send that was cut off left them, or the backup VM made them up: nothing of them can be restored.';
+    `not list and that have no valid head (volumes/${first.id}${nameless.length > 1 ? ', …' : ''})`;
+  const hint = 'An interrupted send left them, or the backup VM made them up: they cannot be restored.';
   return [{ name: first.id, error: { code: 'integrity', message, hint } }];
 }
 

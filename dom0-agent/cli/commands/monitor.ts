@@ -1,4 +1,4 @@
-/** `monitor`: notes what changed in each volume since the last look. Sends nothing. */
+/** `monitor`: records what changed in each volume since the last run. Sends nothing. */
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import type { MonitorOutcome } from '../../capture/monitor-volumes.ts';
 import type { SkippedEntry } from '../../capture/pool-look.ts';
@@ -60,7 +60,7 @@ function asJson(outcome: MonitorOutcome) {
   }
 }
 
-/** @param unfrozen volumes whose source has no snapshots, and so nothing to compare with */
+/** @param unfrozen volumes whose source has no snapshots, so that there is nothing to compare with */
 function asRow(outcome: MonitorOutcome, unfrozen: ReadonlySet<string>): string[] {
   const { volume } = outcome;
   switch (outcome.kind) {

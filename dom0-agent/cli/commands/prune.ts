@@ -1,7 +1,4 @@
-/**
- * `prune`: removes sessions, by name or by what the retention policy does not keep. Every other session stays what it
- * is.
- */
+/** `prune`: removes sessions, by name or by retention policy. All other sessions stay as they are. */
 import { isSessionName, type SessionName } from '../../../shared/archive/names.ts';
 import { isEmptyPolicy, type RetentionPolicy } from '../../../shared/archive/retention.ts';
 import { SparsebakError, reportOf } from '../../../shared/errors.ts';
@@ -51,7 +48,7 @@ export async function prune(context: CommandContext, names: readonly string[], o
   return status;
 }
 
-/** Shows what would go before anything is locked. @returns what was said yes to */
+/** Shows what would be removed, before anything is locked. @returns what the user confirmed */
 async function ask(
   context: CommandContext,
   names: readonly string[],
@@ -62,7 +59,7 @@ async function ask(
     return { plans: planned, report: await weigh(open, planned) };
   });
   const count = plans.reduce((sum, plan) => sum + goingOf(plan).length, 0);
-  if (count > 0) await confirm(describePrune(report), `Prune ${count} sessions for good?`, false);
+  if (count > 0) await confirm(describePrune(report), `Prune ${count} sessions permanently?`, false);
   return plans;
 }
 
@@ -83,10 +80,10 @@ function choiceOf({ config }: CommandContext, options: PruneOptions): PruneChoic
   }
   if (!isEmptyPolicy(policy)) return { kind: 'policy', policy };
   if (isEmptyPolicy(config.retention)) {
-    throw new SparsebakError('usage', 'nothing says which sessions to prune, or to keep', {
+    throw new SparsebakError('usage', 'no sessions to prune or to keep are specified', {
       hint:
-        'Give --session, or --keep-daily and its like, or put keep_daily and its like under [retention] in ' +
-        'the configuration.',
+        'Give --session, or --keep-daily or similar options, or set keep_daily or similar fields under [retention] ' +
+        'in the configuration.',
     });
   }
   return { kind: 'policy', policy: config.retention };
@@ -98,7 +95,7 @@ function rangeOf(text: string): { first: SessionName; last: SessionName } {
   if (more.length > 0 || !isSessionName(first) || !isSessionName(last) || first > last) {
     throw new SparsebakError(
       'usage',
-      `--session ${text} is neither a session nor two with ".." between, the older first`,
+      `--session ${text} is neither a session nor two sessions with ".." between them, the older first`,
       {
         hint: 'Sessions are named like S_20261123-020000; see "sparsebak list".',
       },

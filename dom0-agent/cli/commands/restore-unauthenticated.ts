@@ -1,4 +1,4 @@
-/** `restore --unauthenticated`: for whoever has a plain archive and has lost its key. */
+/** `restore --unauthenticated`: restores from a plain archive whose key is lost. */
 import { formatBytes, formatSeconds } from '../../../shared/terminal/sizes.ts';
 import { ownPlaces } from '../../config/own-places.ts';
 import { restoreUnauthenticated as run } from '../../restore/without-key.ts';
@@ -31,7 +31,7 @@ export async function restoreUnauthenticated(
     } else {
       print(
         `${name} as of ${sessionName} is in ${to}: ${formatBytes(sizeBytes)}, ${formatBytes(dataBytes)} of ` +
-          `data, in ${formatSeconds(seconds)}. NOTHING of it was proven: the backup disk could have given any bytes.`,
+          `data, in ${formatSeconds(seconds)}. NOTHING of it was verified: the backup disk could have given any bytes.`,
       );
     }
     return 0;

@@ -25,7 +25,7 @@ export interface RestoreCommandOptions {
   readonly pool?: string;
   readonly session?: string;
   readonly force?: boolean;
-  /** Without the key: a plain archive's content as it is there. */
+  /** Without the key: a plain archive's content, unverified. */
   readonly unauthenticated?: boolean;
 }
 
@@ -37,8 +37,8 @@ export async function restore(context: CommandContext, name: string, options: Re
   const destination = destinationOf(name, options);
   if (options.unauthenticated === true) {
     if (destination.kind !== 'path') {
-      throw new SparsebakError('usage', '--unauthenticated goes with --to only', {
-        hint: 'What is proven by nothing is restored to a file.',
+      throw new SparsebakError('usage', '--unauthenticated is only allowed with --to', {
+        hint: 'Unverified content can only be restored to a file.',
       });
     }
     const to = destination.path;
@@ -65,7 +65,7 @@ export async function restore(context: CommandContext, name: string, options: Re
       if (restored.indexFault !== undefined) {
         context.log.warn(
           { volume: name },
-          `${name}: ${restored.indexFault.message}; its pages are whole, and were proven without it`,
+          `${name}: ${restored.indexFault.message}; all its pages are intact, and were verified without it`,
         );
       }
       const proof = { session: session.head.session, time: Date.now(), chunks: restored.chunks };
@@ -80,17 +80,21 @@ export async function restore(context: CommandContext, name: string, options: Re
 function destinationOf(name: string, { to, as, replace, pool, force }: RestoreCommandOptions): Destination {
   const ways = [to, as, replace].filter((way) => way !== undefined).length;
   if (ways !== 1) {
-    throw new SparsebakError('usage', ways === 0 ? 'say where to restore to' : 'say one place to restore to', {
-      hint: `sparsebak restore ${name} --to PATH, or --as NAME for a new volume, or --replace for the volume itself.`,
-    });
+    throw new SparsebakError(
+      'usage',
+      ways === 0 ? 'no place to restore to is given' : 'give only one place to restore to',
+      {
+        hint: `sparsebak restore ${name} --to PATH, or --as NAME for a new volume, or --replace for the volume itself.`,
+      },
+    );
   }
   if (to !== undefined) {
     if (pool === undefined) return { kind: 'path', path: givenPath(to), force: force === true };
-    throw new SparsebakError('usage', '--pool goes with --as and --replace only', { hint: 'Leave it out.' });
+    throw new SparsebakError('usage', '--pool is only allowed with --as or --replace', { hint: 'Leave it out.' });
   }
   if (force === true) {
-    throw new SparsebakError('usage', '--force goes with --to only', {
-      hint: 'Leave it out. --replace keeps what it replaces under another name.',
+    throw new SparsebakError('usage', '--force is only allowed with --to', {
+      hint: 'Leave it out. --replace keeps the old volume under another name.',
     });
   }
   return { kind: 'volume', name: as ?? name, replaces: as === undefined, pool };
@@ -131,15 +135,15 @@ function report(
   }
   print(
     `${name} as of ${head.session} is in ${to}: ${formatBytes(head.size)}, ${formatBytes(bytes)} of data, every ` +
-      `chunk proven, in ${formatSeconds(seconds)}.`,
+      `chunk verified, in ${formatSeconds(seconds)}.`,
   );
   if (kept !== undefined) {
     if (isPrivate) {
       print(
-        'Only root may read it (mode 600): what it replaced does not belong to whom it did when it was ' +
-          'archived, or that is not known. See chown and chmod.',
+        'Only root may read it (mode 600): the owner or mode of the file that it replaced has changed since it was ' +
+          'archived, or is not known from then. Set them with chown and chmod.',
       );
     }
-    print(`What it replaced is kept as ${kept.name}. When it is of no use any more: ${kept.removal}`);
+    print(`The old volume is kept as ${kept.name}. When it is no longer needed: ${kept.removal}`);
   }
 }

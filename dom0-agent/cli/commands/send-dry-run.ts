@@ -12,7 +12,7 @@ import { formatHints, formatTable, print, printJson } from '../output.ts';
 
 interface DryRunRow {
   readonly name: string;
-  /** null: all of it, or none of it where there is an error. */
+  /** null: the whole volume, or nothing if there is an error. */
   readonly changedBytes: number | null;
   readonly error?: ErrorReport;
 }

@@ -59,7 +59,7 @@ export async function send(
   context.progress.clear();
   if (names.length === 0) await tidy(context, pools);
   const unfinished = ended ?? (await finishNoted(context, state).then(() => undefined, asSparsebakError));
-  // Of a volume that is not what it must be nothing is pruned.
+  // A damaged volume is not pruned.
   const damaged = new Set(report.volumes.filter(isDamaged).map(({ name }) => name));
   const mayPrune = config.autoprune === 'policy' && unfinished === undefined;
   const after = mayPrune ? await autoprune(context, options, damaged) : undefined;
@@ -76,14 +76,14 @@ export async function send(
   return status === 0 || pruning === EXIT_STATUS.integrity ? pruning : status;
 }
 
-/** What an earlier command left half-way, or this send's tags ask for. */
+/** Completes what an earlier command left unfinished, or what this send's tags require. */
 async function finishNoted(context: CommandContext, state: ArchiveState): Promise<void> {
   if (!hasUnfinishedChanges(state)) return;
   const { withWriter } = await import('../../maintain/with-writer.ts');
   await withWriter(writerOptions(context), () => Promise.resolve());
 }
 
-/** @param ended said by itself, with what to do */
+/** @param ended is printed separately, with its hint */
 function asText({ session, clock, volumes }: SendReport, ended: SparsebakError | undefined): string {
   const rows = volumes.map((volume) => [
     volume.name,
@@ -105,7 +105,7 @@ function remarks({ error, damage, running }: VolumeReport): string[] {
   return [
     ...(error === undefined ? [] : [error.message]),
     ...(damage === undefined ? [] : [describeDamage(damage)]),
-    ...(running === true ? ['its qube runs: what that wrote is not in the archive'] : []),
+    ...(running === true ? ['its qube is running: what it has written since its start is not in the archive'] : []),
   ];
 }
 

@@ -1,6 +1,6 @@
 /**
- * `status`: where each volume stands, by dom0's own records and a look at the pools. Nothing is snapshotted, and no
- * receiver is asked: whether the archive still has all this, `list` and `verify` tell.
+ * `status`: the state of each volume, by dom0's own records and a look at the pools. It makes no snapshot and asks no
+ * receiver: `list` and `verify` show whether the archive still has everything.
  */
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import type { PairingState } from '../../capture/pairing.ts';
@@ -25,24 +25,24 @@ import { formatHints, formatTable, print, printJson } from '../output.ts';
 
 interface VolumeStatus {
   readonly name: string;
-  /** Null: no configured pool has it any more. */
+  /** Null: no configured pool has it. */
   readonly pool: string | null;
   /**
-   * `new`: not in the archive. `missing`: not there now. `skipped`: a pattern matched it, and it cannot be taken.
-   * `failed`: it, or its pool, could not be looked at. `unselected`: in the archive, and no pool selects it.
+   * `new`: not in the archive. `missing`: does not exist now. `skipped`: a pattern matched it, but it cannot be sent.
+   * `failed`: it or its pool could not be examined. `unselected`: in the archive, but no pool selects it.
    */
   readonly kind: 'saved' | 'new' | 'missing' | 'skipped' | 'failed' | 'unselected';
   /** Why it is missing, skipped or failed. */
   readonly error?: ErrorReport;
-  /** The newest session; null: it has none. */
+  /** The newest session; null: none. */
   readonly session: string | null;
-  /** Chunks that the next send reads; null: all of the volume. */
+  /** Chunks that the next send reads; null: the whole volume. */
   readonly changedChunks: number | null;
-  /** When that was last noted. ISO 8601. */
+  /** When that was last recorded. ISO 8601. */
   readonly noted: string | null;
-  /** Of a send that was cut off. */
+  /** The session of an interrupted send. */
   readonly unfinished: string | null;
-  /** Its qube runs, and what that wrote since its start is in no session. */
+  /** Its qube is running, and what it has written since its start is in no session. */
   readonly running: boolean;
   /** ISO 8601. */
   readonly missingSince: string | null;
@@ -94,7 +94,7 @@ export async function status(context: CommandContext, names: readonly string[]):
   return volumes.some(({ error }) => error !== undefined) ? 3 : 0;
 }
 
-/** Where the stopped state is captured, and the qube has another one by now. */
+/** Volumes of which the stopped state is captured while their qube is running and has changed it. */
 async function runningIn(
   { log }: CommandContext,
   pool: Pool,
@@ -104,7 +104,7 @@ async function runningIn(
   try {
     return (await pool.source.running?.(selected.map(({ volume }) => volume))) ?? new Set();
   } catch (error) {
-    log.warn(`pool ${pool.pool}: cannot tell which qubes run: ${asSparsebakError(error).message}`);
+    log.warn(`pool ${pool.pool}: cannot find out which qubes are running: ${asSparsebakError(error).message}`);
     return new Set();
   }
 }
@@ -146,7 +146,7 @@ function statusOf(
 
 const blank = { changedChunks: null, noted: null, unfinished: null, running: false, missingSince: null };
 
-/** A volume that no pool gives. */
+/** A volume that no pool has. */
 function unattended(entry: CatalogueVolume | undefined, proofs: VolumeProofs | undefined) {
   return { ...blank, pool: null, session: entry?.session ?? null, proven: asProofs(proofs) };
 }
@@ -170,8 +170,8 @@ function remarks({ kind, error, changedChunks, unfinished, running, missingSince
     ...(error === undefined || kind === 'missing' ? [] : [error.message]),
     ...(kind === 'unselected' ? ['no pool selects it'] : []),
     ...(kind === 'saved' && changedChunks === null ? ['read in full by the next send'] : []),
-    ...(unfinished === null ? [] : [`the send ${unfinished} was cut off; the next one settles that`]),
-    ...(running ? ['its qube runs: what that wrote is not in the archive'] : []),
+    ...(unfinished === null ? [] : [`the send ${unfinished} was interrupted; the next one settles that`]),
+    ...(running ? ['its qube is running: what it has written since its start is not in the archive'] : []),
   ];
 }
 

@@ -1,4 +1,4 @@
-/** `tag`: tags of a session, added or taken off. */
+/** `tag`: adds tags to a session or removes them. */
 import { isSessionName } from '../../../shared/archive/names.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { checkTags } from '../../maintain/check-tags.ts';
@@ -20,12 +20,12 @@ export async function tag(
   { session, add, remove }: TagOptions,
 ): Promise<number> {
   if (session === undefined || !isSessionName(session)) {
-    throw new SparsebakError('usage', session === undefined ? 'say which session' : `"${session}" is not a session`, {
-      hint: 'Give --session S_20261123-020000 or the like; see "sparsebak list".',
+    throw new SparsebakError('usage', session === undefined ? 'no session is given' : `"${session}" is not a session`, {
+      hint: 'Give a session like --session S_20261123-020000; see "sparsebak list".',
     });
   }
   if (add.length + remove.length === 0) {
-    throw new SparsebakError('usage', 'say which tag', { hint: 'Give --add TAG or --remove TAG.' });
+    throw new SparsebakError('usage', 'no tag is given', { hint: 'Give --add TAG or --remove TAG.' });
   }
   checkTags(add);
   const tags = await withWriter(writerOptions(context), (writer) =>

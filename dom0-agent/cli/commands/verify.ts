@@ -1,4 +1,4 @@
-/** `verify`: proves that sessions can be restored, by reading and proving what a restore would write. */
+/** `verify`: checks that sessions can be restored, by reading and verifying what a restore would write. */
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import { randomInt } from 'node:crypto';
 import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
@@ -73,13 +73,13 @@ interface Verifying {
   readonly services: ReadServices;
 }
 
-/** What was proven before an error that ends the command is told all the same. */
+/** If an error ends the command, what was verified before it is still reported. */
 async function verifyAll(
   verifying: Verifying,
   names: readonly string[],
 ): Promise<{ readonly results: readonly VerifiedSession[]; readonly ended: SparsebakError | undefined }> {
   const { context, archive, options } = verifying;
-  // Long in a large archive: once for all volumes.
+  // Takes long in a large archive, so it is done once for all volumes.
   const stored = await archive.reader.volumes();
   const chosen = volumesToVerify(archive, stored, names, options);
   announce(context, archive, chosen);
@@ -113,7 +113,7 @@ function describeFault({ message, hint }: SparsebakError): string {
   return hint === undefined ? message : `${message}\n  → ${hint}`;
 }
 
-/** What is to come, by the sizes that are known: of a session that was never listed here, of none. */
+/** Announces the work by known sizes: of a session that was never listed here the size is unknown. */
 function announce({ progress }: CommandContext, { state }: OpenArchive, chosen: readonly VolumeToVerify[]): void {
   progress.begin('verifying');
   const known = new KnownHeads(state);
@@ -140,10 +140,10 @@ async function verifyOne(
     noteFinding(archive.state.folder, session, result, { isNewest, isSample: sample !== undefined });
     const { chunks, bytes, badChunks, bad, indexFault } = result;
     const found = { name, session: of, chunks, bytes, badChunks, bad };
-    // It can be restored all the same, as long as all of its pages are there.
+    // The session can still be restored if all of its pages are there.
     return indexFault === undefined ? found : { ...found, error: reportOf(namingVolume(indexFault, place)) };
   } catch (caught) {
-    // Damage is a finding, and the next session may be whole; anything else ends what is done for the volume.
+    // Damage is a result, and the next session may be intact; any other error ends the work on the volume.
     if (!isVolumeError(caught, archive.client)) throw caught;
     return failedRow(name, of, namingVolume(caught, place));
   }
@@ -164,7 +164,7 @@ function noteFinding(
   noteProof(folder, volume, isSample ? 'sample' : 'whole', { session, time: Date.now(), chunks });
 }
 
-/** Draws so many percent of the chunks, and at least one: a sample of nothing would prove nothing. */
+/** Draws a percentage of the chunks, and at least one: an empty sample would show nothing. */
 function drawnFrom(percentage: number): () => boolean {
   let drawn = 0;
   return () => {
@@ -174,7 +174,7 @@ function drawnFrom(percentage: number): () => boolean {
   };
 }
 
-/** @param ended said by itself */
+/** @param ended is printed separately */
 function asError(
   { name, session, badChunks, error }: VerifiedSession,
   ended: SparsebakError | undefined,
@@ -186,8 +186,8 @@ function asError(
 }
 
 const BAD_CHUNKS_HINT =
-  'Such a session cannot be restored whole. If it is the newest, the next send sends what is damaged anew; ' +
-  'older ones need a sound copy of the backup disk.';
+  'Such a session cannot be restored completely. If it is the newest, the next send sends the damaged parts again; ' +
+  'older ones need an intact copy of the backup disk.';
 
 function asText(results: readonly VerifiedSession[], { sample }: VerifyOptions): string {
   if (results.length === 0) return 'The archive has no volume yet.';
@@ -199,8 +199,8 @@ function asText(results: readonly VerifiedSession[], { sample }: VerifyOptions):
     failureText(error, alike) ??
       (badChunks === 0
         ? sample === undefined
-          ? 'proven'
-          : `sample of ${sample} % proven`
+          ? 'verified'
+          : `sample of ${sample} % verified`
         : `${badChunks} chunks DAMAGED`),
   ]);
   const details = results.flatMap(({ name, session, bad }) =>
@@ -211,5 +211,5 @@ function asText(results: readonly VerifiedSession[], { sample }: VerifyOptions):
 
 function failureText(error: ErrorReport | undefined, alike = 0): string | undefined {
   if (error === undefined) return undefined;
-  return alike === 0 ? error.message : `${error.message}; and ${alike} more sessions like it`;
+  return alike === 0 ? error.message : `${error.message}; and ${alike} more sessions with this error`;
 }

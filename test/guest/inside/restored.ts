@@ -59,7 +59,7 @@ describe('a restore into a thin pool', () => {
     assert.equal(to, `${pool.group}/${NAME}`);
     assert.ok(pool.read(NAME).equals(backup.newest(NAME)));
     assert.ok(pool.read(kept).equals(before));
-    backup.refused(REPLACE.slice(0, 2), /say where/);
+    backup.refused(REPLACE.slice(0, 2), /no place to restore to/);
     const odd = backup.restore('odd.raw', '--as', 'vm-odd-private', '--pool', pool.name);
     assert.equal(odd.to, `${pool.group}/vm-odd-private`);
     run('lvchange', '-ay', odd.to);
