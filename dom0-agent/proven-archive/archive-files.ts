@@ -1,6 +1,6 @@
 /**
- * The archive's own files beside its volumes: its key slots and its catalogue. A restore needs none of them while dom0
- * lives.
+ * Checks the archive's own files beside its volumes: key slots and catalogue. While dom0 has its state, a restore needs
+ * neither.
  */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { OpenArchive } from './open-archive.ts';
@@ -32,7 +32,7 @@ export async function damagedFiles({ client, state, catalogueFault }: OpenArchiv
 function noSlot(): SparsebakError {
   return new SparsebakError('integrity', 'the archive has no key slot that could be opened', {
     hint:
-      'While this computer has the key, make one with "sparsebak key add": without one, no other computer ' +
+      'While this computer has the key, add one with "sparsebak key add": without a key slot, no other computer ' +
       'can open the archive.',
   });
 }

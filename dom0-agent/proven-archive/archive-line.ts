@@ -1,4 +1,4 @@
-/** What people compare: which archive, and how far it is. */
+/** The line that users compare: the archive's id, and number and hash of its catalogue. */
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import type { Pinned } from './pin.ts';
 

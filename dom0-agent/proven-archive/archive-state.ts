@@ -1,6 +1,7 @@
 /**
- * What dom0 keeps of one archive, in `<state_dir>/archives/<name>/`: the key, how to compress, who writes, the burned
- * sequence, and the pin (pin.ts). Losing it costs a passphrase and a full compare; leaking it costs the archive.
+ * What dom0 keeps of one archive, in `<state_dir>/archives/<name>/`: the key, the compression, the writer id, the last
+ * used sequence, and the pin (pin.ts). If it is lost, the passphrase and a full compare replace it; if it leaks, the
+ * archive is no longer secret.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -21,7 +22,7 @@ import { forbidden, isForbidden, mustBeAccessible } from './state-access.ts';
 
 const settings = z.strictObject({
   v: z.literal(1),
-  /** This dom0, as the archive's writer. */
+  /** The id of this dom0 as a writer to the archive. */
   writer: z.string().refine(isId),
   codec: z.enum(['none', 'gzip', 'zstd']),
   level: z.number().int(),
@@ -44,7 +45,7 @@ export class ArchiveState {
   }
 
   /**
-   * @throws `config` where this dom0 does not know the archive or may not read its state, `integrity` where that is
+   * @throws `config` if this dom0 does not know the archive or may not read its state, `integrity` if the state is
    * damaged
    */
   static open(stateDir: string, name: ArchiveName): ArchiveState {
@@ -59,7 +60,7 @@ export class ArchiveState {
     }
   }
 
-  /** @throws `config` where this user may not look */
+  /** @throws `config` if this user has no access */
   static exists(stateDir: string, name: ArchiveName): boolean {
     const folder = archiveFolder(stateDir, name);
     try {
@@ -71,7 +72,7 @@ export class ArchiveState {
     }
   }
 
-  /** Writes a new archive's state, durably; settings last, so that a torn beginning is no archive. */
+  /** Writes a new archive's state, durably; settings last, so that an incomplete state does not count as an archive. */
   static create(
     stateDir: string,
     name: ArchiveName,
@@ -94,7 +95,7 @@ export class ArchiveState {
     this.#writeSettings();
   }
 
-  /** Whether another state has taken this one's place since it was opened: the archive was set aside. */
+  /** Whether another state has replaced this one since it was opened: the archive was set aside. */
   isReplaced(name: ArchiveName): boolean {
     const stateDir = dirname(dirname(this.folder));
     if (!ArchiveState.exists(stateDir, name)) return true;
@@ -108,15 +109,17 @@ export class ArchiveState {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Takes the next sequence, above `atLeast`; durable before it is used, so that no two catalogues ever share one. */
+  /**
+   * Takes the next sequence, above `atLeast`; durable before it is used, so that no two catalogues ever have the same.
+   */
   burnSequence(atLeast: number): number {
     return this.#burn(atLeast, this.#burned().session).sequence;
   }
 
   /**
    * Takes the next sequence and session name. Both are durable before they are used: a head signs its session's name,
-   * and of two heads with one name, from a send that failed and the next one, the receiver could show either.
-   * @param newest of the archive, as it was proven
+   * and if a failed send and the next one used the same name, the receiver could show either head.
+   * @param newest proven newest session of the archive
    * @param now in milliseconds since 1970
    */
   burnSession(
@@ -132,7 +135,7 @@ export class ArchiveState {
     return { ...this.#burn(atLeast, session), session };
   }
 
-  /** The highest sequence that this dom0 ever took. */
+  /** The highest sequence that this dom0 has taken. */
   get burnedSequence(): number {
     return this.#burned().sequence;
   }
@@ -171,15 +174,15 @@ export function archiveFolder(stateDir: string, name: ArchiveName): string {
 
 function unreadable(folder: string, name: ArchiveName, error: unknown): SparsebakError {
   if (systemCode(error) === 'ENOENT') {
-    return new SparsebakError('config', `archive "${name}" is not known here`, {
-      hint: `Make it with "sparsebak init", or take in an existing one with "sparsebak key unlock".`,
+    return new SparsebakError('config', `this computer does not know archive "${name}"`, {
+      hint: `Create it with "sparsebak init", or open an existing one with "sparsebak key unlock".`,
       cause: error,
     });
   }
   if (isForbidden(error)) return forbidden(folder, error);
   if (error instanceof SparsebakError && error.code === 'config') return error;
   return new SparsebakError('integrity', `the state of archive "${name}" in ${folder} is damaged`, {
-    hint: `Put it back from a copy, or take the archive in anew with "sparsebak key unlock --again".`,
+    hint: `Put it back from a copy, or open the archive again with "sparsebak key unlock --again".`,
     cause: error,
   });
 }
@@ -187,7 +190,7 @@ function unreadable(folder: string, name: ArchiveName, error: unknown): Sparseba
 function ofAnother(folder: string, other: ArchiveName): SparsebakError {
   return new SparsebakError('config', `the state in ${folder} is that of archive "${other}"`, {
     hint:
-      'An archive keeps its name: give it that name in the configuration, and the folder in the state and ' +
+      'An archive cannot be renamed: use that name in the configuration, and for the folder in the state and ' +
       'the one at the destination too.',
   });
 }

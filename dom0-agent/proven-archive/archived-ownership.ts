@@ -1,8 +1,8 @@
 /**
- * Whom a volume's file belonged to, and its mode, when it was archived. Heads do not say it, and the file that has the
- * name later may be anybody's: who restores in its place gives the content to those who could read it then, and to
- * nobody else. Kept beside the archive's state; only changes are noted, so what is known of a session is the last note
- * at or before it. What cannot be read counts as not known.
+ * The owner and mode of a volume's file when it was archived. Heads do not contain them, and a later file of that name
+ * may belong to another user: a restore must let only those read the content who could read it then. Kept beside the
+ * archive's state. Only changes are noted, so the last note at or before a session applies to it. An unreadable file
+ * counts as unknown.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,9 +14,9 @@ import { asSparsebakError } from '../../shared/errors.ts';
 const FILE = 'ownership.json';
 
 const note = z.strictObject({
-  /** The first session that it holds for. */
+  /** The first session to which it applies. */
   session: z.string().refine(isSessionName),
-  /** As `ownershipOf` writes it; null where it was not known. */
+  /** As `ownershipOf` writes it; null if it was not known. */
   ownership: z.string().nullable(),
 });
 const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().refine(isId), z.array(note)) });
@@ -30,9 +30,9 @@ export function archivedOwnership(folder: string, volume: VolumeId, session: Ses
 }
 
 /**
- * To be called before the session can be committed. A session that never is leaves notes that no session uses.
- * @param found undefined where it is not known
- * @throws `io` where it cannot be noted
+ * Must be called before the session can be committed. If it never is, the note is unused.
+ * @param found undefined if it is not known
+ * @throws `io` if it cannot be noted
  */
 export function noteOwnership(
   folder: string,

@@ -1,6 +1,6 @@
 /**
- * What is doubtful of this computer's clock, against the newest session of an archive. Of that session dom0 keeps a
- * note, so that `status` can tell without asking the receiver.
+ * Compares this computer's clock with an archive's newest session. dom0 notes the time of that session, so that
+ * `status` can compare without asking the receiver.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,15 +17,15 @@ export interface NewestSession {
   readonly time: number;
 }
 
-/** As it is shown; times in ISO 8601. */
+/** As shown to the user; times in ISO 8601. */
 export interface ClockReport {
   readonly doubt: ClockDoubt;
   readonly now: string;
-  /** Null where the archive has none. */
+  /** Null if the archive has none. */
   readonly newest: { readonly session: SessionName; readonly time: string } | null;
 }
 
-/** Null where nothing is doubtful. @param now in milliseconds since 1970 */
+/** Null if the clock is not doubtful. @param now in milliseconds since 1970 */
 export function clockReport(now: number, newest: NewestSession | undefined): ClockReport | null {
   const doubt = doubtOf(now, newest?.time);
   if (doubt === undefined) return null;
@@ -47,10 +47,10 @@ function minute(iso: string): string {
   return iso.replace('T', ' ').replace(/:\d\d\.\d+Z$/, '');
 }
 
-/** The end of the year 9999: no time past it can be written down. */
+/** The end of the year 9999: later times have no four-digit year. */
 const END = Date.UTC(10_000, 0, 1);
 
-/** @throws `failed` past the year 2100, unless that is `accepted`; past the year 9999 anyway */
+/** @throws `failed` past the year 2100, unless that is `accepted`; past the year 9999 in any case */
 export function refuseLateClock(now: number, accepted: boolean): void {
   if (now < LATEST_CLOCK || (accepted && now < END)) return;
   throw new SparsebakError('failed', `this computer's clock says ${minute(new Date(now).toISOString())} UTC`, {
@@ -70,21 +70,19 @@ export function newestOf(sessions: Iterable<NewestSession>): NewestSession | und
 
 const FILE = 'newest-session';
 
-/**
- * Where the state cannot be written it is not noted: the next send says it again. @param folder of the archive's state
- */
+/** If the state cannot be written, nothing is noted; the next send tries again. @param folder of the archive's state */
 export function noteNewest(folder: string, newest: NewestSession): void {
   const text = `${newest.session} ${newest.time}\n`;
   try {
     if (readNote(folder) !== text) writeDurably(join(folder, FILE), text);
   } catch {
-    // `status` takes the time that the session's name says.
+    // `status` then uses the time in the session's name.
   }
 }
 
 /**
- * What is doubtful of the clock by what dom0 knows of the archive, without asking the receiver. @param now in
- * milliseconds since 1970
+ * Checks the clock by what dom0 knows of the archive, without asking the receiver. @param now in milliseconds since
+ * 1970
  */
 export function localClock(state: ArchiveState, now: number): ClockReport | null {
   const { volumes } = new Pin(state).known.catalogue;
@@ -95,7 +93,7 @@ export function localClock(state: ArchiveState, now: number): ClockReport | null
   return clockReport(now, newest === undefined ? undefined : asNoted(state.folder, newest));
 }
 
-/** When it was made, if that was noted; else what its name says. */
+/** When it was made, if that was noted; otherwise the time in its name. */
 function asNoted(folder: string, session: SessionName): NewestSession {
   const [name, time = ''] = (readNote(folder) ?? '').trim().split(' ');
   return { session, time: name === session && /^\d{1,15}$/.test(time) ? Number(time) : sessionTime(session) };

@@ -1,23 +1,25 @@
-/** A long object from the receiver, within a cap; and what it means that one is not there. */
+/** Fetches a long object from the receiver, within a size limit, and turns its absence into the right error. */
 import { SparsebakError } from '../../shared/errors.ts';
 import { MAX_SHORT_PARTS, MAX_STAGED, PART_SIZE } from '../../shared/wire/limits.ts';
 import type { ReceiverClient, Request } from '../link/client.ts';
 import type { Closing, Item } from '../link/due-answers.ts';
 
-/** Bytes that a page may have: 32 KiB of identities and its sealing. */
+/** The largest page in bytes: 32 KiB of identities and their sealing. */
 export const MAX_PAGE = 64 * 1024;
 
-/** Bytes that the index of a volume with so many ranges may have. */
+/** The largest index in bytes of a volume with this number of ranges. */
 export function maxIndex(rangeCount: number): number {
   return rangeCount * 32 + 1024;
 }
 
-/** Room for an object whose length nobody has proven yet: it grows by doubling, whatever pieces it comes in. */
+/**
+ * The first buffer for an object whose length is not proven yet; it grows by doubling, whatever the size of the pieces.
+ */
 const FIRST_ROOM = 64 * 1024;
 
 /**
- * The object's bytes, copied; undefined where it is absent. @throws `integrity` past the cap, `protocol` where it has
- * no end
+ * The object's bytes, copied; undefined if it is absent. @throws `integrity` past the limit, `protocol` if it never
+ * ends
  */
 export async function fetchObject(
   client: ReceiverClient,
@@ -34,10 +36,10 @@ export async function fetchObject(
         if (item.t !== 'data') return;
         const from = length;
         length += item.data.length;
-        // A file that is too long is damage, and is heard to its end; one without end is another thing.
+        // A file that is too long is damage, and is received to its end; an endless answer breaks the protocol.
         if (item.data.length < PART_SIZE) short++;
         if (length > MAX_STAGED + cap || short > MAX_SHORT_PARTS)
-          throw new SparsebakError('protocol', `the receiver answers ${request.t} without end`);
+          throw new SparsebakError('protocol', `the receiver's answer to ${request.t} does not end`);
         if (length > cap) return;
         if (length > bytes.length) {
           const larger = new Uint8Array(Math.min(cap, Math.max(FIRST_ROOM, length, 2 * bytes.length)));
@@ -55,7 +57,9 @@ export async function fetchObject(
   }
 }
 
-/** What the catalogue or a listing named, and then is not there, is lost or withheld; it is not the user's mistake. */
+/**
+ * An object that the catalogue or a listing names and that does not exist is lost or withheld: not the user's mistake.
+ */
 export function asLoss(error: unknown): unknown {
   if (!(error instanceof SparsebakError) || error.code !== 'not-found') return error;
   return new SparsebakError('integrity', error.message, {

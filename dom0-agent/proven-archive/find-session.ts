@@ -1,4 +1,4 @@
-/** From the names that a user gives to a proven session. */
+/** Finds the proven session for the names that a user gave. */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { isSessionName } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -9,7 +9,8 @@ import type { ProvenSession } from './proven-reader.ts';
 import { isVolumeError, namingVolume } from './volume-error.ts';
 
 /**
- * Volumes that the catalogue lists, by name; all without names. @throws `not-found` for a name that it does not list
+ * Volumes that the catalogue lists, by name; all if no names are given. @throws `not-found` for a name that it does not
+ * list
  */
 export function listedVolumes({ pinned }: OpenArchive, names: readonly string[]): CatalogueVolume[] {
   const active = pinned.catalogue.volumes.filter((volume) => volume.state === 'active');
@@ -22,16 +23,16 @@ export function listedVolumes({ pinned }: OpenArchive, names: readonly string[])
 }
 
 /**
- * Names of all sessions of one volume, oldest first, as the receiver lists them. It lists all volumes for it: for one
- * volume a command only.
+ * Names of all sessions of one volume, oldest first, as the receiver lists them. The receiver must list all volumes for
+ * this: use it for one volume per command only.
  */
 export async function sessionNames({ reader }: OpenArchive, volume: VolumeId): Promise<SessionName[]> {
   return (await reader.volumes()).names(volume);
 }
 
 /**
- * One session of a volume, the newest unless it is named.
- * @throws `not-found` for a session that is not there, `rollback` where the newest is not the catalogue's
+ * One session of a volume, by default the newest.
+ * @throws `not-found` for a session that does not exist, `rollback` if the newest is not the catalogue's
  */
 export async function findSession(
   archive: OpenArchive,
@@ -58,13 +59,13 @@ export async function findSession(
     const { code, message } = error;
     const { id, name } = volume;
     const hint =
-      'The session cannot be restored. Others may be whole: restore one with --session: ' +
+      'The session cannot be restored. Others may be intact: restore one with --session: ' +
       `${newestOf(names, wanted)}.`;
     throw namingVolume(new SparsebakError(code, message, { cause: error }), { id, name, session: wanted, hint });
   }
 }
 
-/** Other sessions than one that cannot be used. */
+/** The newest sessions other than one that cannot be used. */
 function newestOf(names: readonly string[], but: string): string {
   return (
     names
@@ -75,8 +76,8 @@ function newestOf(names: readonly string[], but: string): string {
 }
 
 /**
- * Why the newest session that the catalogue lists is not in the listing.
- * @returns undefined where it is
+ * Why the receiver's listing does not contain the newest session of the catalogue.
+ * @returns undefined if it does
  */
 export function newestFault(
   { id, name, session }: Pick<CatalogueVolume, 'id' | 'name' | 'session'>,
@@ -88,14 +89,14 @@ export function newestFault(
   if (lost === undefined) return newestMissing(name, session, names);
   return new SparsebakError(
     'integrity',
-    `the receiver cannot list the sessions of ${name}, ${session} the newest: ${lost}`,
+    `the receiver cannot list the sessions of ${name}, of which ${session} is the newest: ${lost}`,
     {
-      hint: `Look at volumes/${id} on the backup disk, and see "sparsebak-receiver check".`,
+      hint: `Examine volumes/${id} on the backup disk, and see "sparsebak-receiver check".`,
     },
   );
 }
 
-/** A receiver that lists more sessions than the archive ever had made them up. */
+/** If the receiver lists more sessions than the archive can have, it made them up. */
 export function tooManySessions(name: string, { count, oldest }: Surplus): SparsebakError {
   return new SparsebakError(
     'integrity',
@@ -117,7 +118,7 @@ export function noSuchSession(name: string, session: SessionName, there: readonl
   });
 }
 
-/** The signed catalogue lists a session that the receiver does not show. */
+/** The error if the signed catalogue lists a session that the receiver does not show. */
 export function newestMissing(name: string, session: string, there: readonly string[]): SparsebakError {
   return new SparsebakError('rollback', `the newest session of ${name}, ${session}, is not in the archive`, {
     hint:

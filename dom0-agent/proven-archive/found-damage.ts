@@ -1,7 +1,7 @@
 /**
- * What verify or a read-back found damaged in a volume's newest session, for the next send to send anew: the receiver's
- * own checksums may know nothing of it. Kept beside the archive's state. It holds for that session alone, since the
- * next one is sent over it; what cannot be read counts as nothing, and the next verify finds it again.
+ * The damage that verify or a read-back found in a volume's newest session, for the next send to resend: the receiver's
+ * own checksums may not reveal it. Kept beside the archive's state. It applies to that session only, since the next
+ * send replaces what is damaged. An unreadable file counts as empty: the next verify finds the damage again.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,19 +20,19 @@ const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().re
 
 type Found = z.infer<typeof found>;
 
-/** @param folder of the archive's state @returns ranges that are not to be believed in that session */
+/** @param folder of the archive's state @returns damaged ranges of that session */
 export function foundDamage(folder: string, volume: VolumeId, session: SessionName): ReadonlySet<number> {
   const known = read(folder)[volume];
   return new Set(known?.session === session ? known.ranges : []);
 }
 
-/** Adds to what is known of the session. Where the state cannot be written the finding itself has been said. */
+/** Adds to the session's known damage. If the state cannot be written, the damage was at least reported. */
 export function noteDamage(folder: string, volume: VolumeId, session: SessionName, ranges: ReadonlySet<number>): void {
   const all = new Set([...foundDamage(folder, volume, session), ...ranges]);
   change(folder, (volumes) => ({ ...volumes, [volume]: { session, ranges: [...all].sort((a, b) => a - b) } }));
 }
 
-/** All of the volume's newest session was proven. */
+/** To be called when all of the volume's newest session was proven. */
 export function forgetDamage(folder: string, volume: VolumeId): void {
   if (read(folder)[volume] === undefined) return;
   change(folder, ({ [volume]: _, ...others }) => others);
@@ -50,6 +50,6 @@ function change(folder: string, edit: (volumes: Readonly<Record<string, Found>>)
   try {
     writeDurably(join(folder, FILE), `${JSON.stringify({ v: 1, volumes: edit(read(folder)) })}\n`);
   } catch {
-    // The next verify finds it again.
+    // The next verify finds the damage again.
   }
 }

@@ -1,4 +1,4 @@
-/** Whether a send to an archive is under way: its lock tells. */
+/** Whether a send to an archive is running, by its lock. */
 import { join } from 'node:path';
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import { acquireLock } from '../process/flock.ts';
 import { ArchiveState } from './archive-state.ts';
 
-/** An archive that is not configured any more counts as idle. */
+/** An archive that is no longer configured counts as idle. */
 export function isSendingTo(config: Config): (archive: ArchiveId) => Promise<boolean> {
   return async (archive) => {
     for (const { name } of config.archives) {

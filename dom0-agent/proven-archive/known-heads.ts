@@ -1,7 +1,6 @@
 /**
- * What was proven of sessions once, so that a listing of ten thousand need not prove them all again. It serves for
- * showing alone: whatever is restored, verified or sent over proves its head anew. Losing the file costs a slow
- * listing.
+ * Contents of heads that were proven once, so that a listing of ten thousand sessions need not prove them all again.
+ * Used only for display: restore, verify and send prove each head again. If the file is lost, one listing is slow.
  */
 import { readFileSync } from 'node:fs';
 import { hash } from 'node:crypto';
@@ -11,7 +10,7 @@ import { writeDurably } from '../../shared/durable.ts';
 import type { Head } from '../content/head.ts';
 import type { ArchiveState } from './archive-state.ts';
 
-/** Of a head, what listings show. */
+/** The fields of a head that listings show. */
 export type KnownHead = Pick<Head, 'sequence' | 'size' | 'changedBytes' | 'time' | 'state' | 'base'>;
 
 /** The same, packed: ten thousand of these are read in some milliseconds. */
@@ -25,7 +24,7 @@ export class KnownHeads {
   readonly #after: Volumes = {};
   #changed = false;
 
-  /** A session's name is burned before it is used, so no other head of the volume ever has it. */
+  /** A session's name is recorded as used before it is used, so no other head of the volume ever has it. */
   constructor({ folder }: ArchiveState) {
     this.#file = join(folder, 'heads');
     this.#before = read(this.#file);
@@ -45,7 +44,7 @@ export class KnownHeads {
     (this.#after[volume] ??= {})[session] = [sequence, size, changedBytes, time, state, base];
   }
 
-  /** Keeps what was asked for or added, and nothing else. */
+  /** Saves only the heads that were asked for or added. */
   save(): void {
     if (!this.#changed) return;
     const body = JSON.stringify(this.#after);

@@ -1,4 +1,4 @@
-/** The head of the session that the catalogue lists as a volume's newest: all that changes the volume stands on it. */
+/** The head of the session that the catalogue lists as a volume's newest: every change to the volume is based on it. */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import type { OpenArchive } from './open-archive.ts';
@@ -8,7 +8,7 @@ import { namingVolume } from './volume-error.ts';
 /**
  * @param volume a null `head` is not compared
  * @returns undefined for a volume without sessions
- * @throws `integrity`, with what is to be done about it
+ * @throws `integrity`, with a hint
  */
 export async function newestHead(
   { reader }: OpenArchive,
@@ -29,10 +29,10 @@ export function newestHeadLost(
   fault: SparsebakError,
 ): SparsebakError {
   const hint =
-    `It is the volume's newest session: nothing can be sent over it, and nothing older of the volume is pruned. ` +
+    `It is the volume's newest session: nothing can be sent over it, and its older sessions are not pruned. ` +
     `If the file volumes/${id}/${session}/head ` +
-    "is lost for good, move that session's folder out of the archive and send with --accept-rollback: older " +
-    'sessions stay what they are.';
+    "is permanently lost, move that session's folder out of the archive and send with --accept-rollback: older " +
+    'sessions stay as they are.';
   const { code, message } = fault;
   const bare = new SparsebakError(code, message, { cause: fault });
   return namingVolume(bare, { id, name, session: session ?? undefined, hint });

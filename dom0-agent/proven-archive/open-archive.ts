@@ -1,6 +1,6 @@
 /**
- * A call to an archive: the receiver is started, greeted and asked for the archive, which must be the one that this
- * dom0's key is for. Everything that reads or writes an archive begins here.
+ * Opens an archive: starts the receiver, greets it and asks for the archive, which must be the one of this dom0's key.
+ * Everything that reads or writes an archive begins here.
  */
 import type { Logger } from 'pino';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -23,34 +23,32 @@ export interface OpenArchive {
   readonly pin: Pin;
   readonly reader: ProvenReader;
   readonly pinned: Pinned;
-  /** The receiver's own: no content, so its word counts. */
+  /** The receiver's own rules. They do not concern content, so they need no proof. */
   readonly rules: ReceiverRules;
-  /** The user takes the archive as it is, whatever the pin says. */
+  /** The user accepts the archive as it is, whatever the pin says. */
   readonly acceptRollback: boolean;
-  /**
-   * What is wrong with the archive's own catalogue, where it was not put back; `pinned` is then what this dom0 knows.
-   */
+  /** Why the archive's own catalogue is not usable, unless it was put back; `pinned` is then this dom0's copy. */
   readonly catalogueFault: SparsebakError | undefined;
 }
 
 export interface ReceiverRules {
-  /** So many of a volume's newest sessions are never pruned. */
+  /** How many of a volume's newest sessions are never pruned. */
   readonly minKeep: number;
   readonly allowDelete: boolean;
 }
 
 export interface OpenOptions {
-  /** Over qrexec the receiver refuses what goes beyond it. */
+  /** Over qrexec the receiver refuses everything beyond it. */
   readonly purpose: Purpose;
   /** Seconds to wait for another process's lock. */
   readonly lockWait: number;
   readonly acceptRollback?: boolean;
-  /** The user takes over an archive that another computer wrote to as well. */
+  /** The user also accepts an archive that another computer wrote to. */
   readonly acceptFork?: boolean;
-  /** The caller holds the archive's lock, and may settle the pin. */
+  /** The caller holds the archive's lock, so the pin may be settled. */
   readonly writes?: boolean;
   readonly signal: AbortSignal;
-  /** Told what is waited for when the receiver takes its time. */
+  /** Called with the task when the receiver takes long. */
   readonly onWait?: OnWait;
   readonly log: Logger;
 }
@@ -65,9 +63,9 @@ export async function connect(
 }
 
 /**
- * @param connecting a call that was begun already, while other things were done
- * @throws `not-found`, `rollback`, `integrity`, `refused` where the receiver does not grant the purpose, and whatever
- *   the connection fails with
+ * @param connecting a connection that was already started
+ * @throws `not-found`, `rollback`, `integrity`, `refused` if the receiver does not grant the purpose, and any failure
+ * of the connection
  */
 export async function openArchive(
   archive: ArchiveConfig,
@@ -93,14 +91,14 @@ export async function openArchive(
   }
 }
 
-/** A request without which a purpose is none, and what the purpose is in words. */
+/** A request that each purpose requires, and the purpose in words. */
 const NEEDS: Readonly<Record<Purpose, { readonly request: AgentRequest['t']; readonly verb: string }>> = {
   retrieve: { request: 'get-volumes', verb: 'read the archive' },
   receive: { request: 'put-catalogue', verb: 'write to the archive' },
   maintain: { request: 'protect', verb: 'prune, delete, rename or protect' },
 };
 
-/** Before anything is begun that the receiver would refuse half-way. */
+/** Refuses before anything is started that the receiver would refuse in the middle. */
 function refuseUngranted({ grant, destination }: ReceiverClient, purpose: Purpose): void {
   const { request, verb } = NEEDS[purpose];
   if (GRANTED[grant].has(request)) return;
@@ -109,16 +107,16 @@ function refuseUngranted({ grant, destination }: ReceiverClient, purpose: Purpos
     `${destination}: this connection may not ${verb}: the receiver's side limits it to the grant "${grant}"`,
     {
       hint:
-        'Do it on the receiver\'s computer (see "sparsebak-receiver --help"), or allow it there: --grant in ' +
+        'Do it on the receiver\'s computer (see "sparsebak-receiver --help"), or allow it there with --grant in ' +
         'its service or forced command.',
     },
   );
 }
 
-/** Sessions of a volume that a catalogue need not know of yet: of sends that were cut off. */
+/** How many sessions of a volume may be missing in the catalogue: those of interrupted sends. */
 const MOST_UNCATALOGUED = 64;
 
-/** Every session took a sequence of its own. */
+/** Every session has taken a sequence number of its own. */
 function mostSessions(state: ArchiveState, { catalogue }: Pinned): number {
   return Math.max(catalogue.sequence, state.burnedSequence) + MOST_UNCATALOGUED;
 }
@@ -126,11 +124,11 @@ function mostSessions(state: ArchiveState, { catalogue }: Pinned): number {
 function refuseUnfinished({ name }: ArchiveConfig, { settings }: ArchiveState): void {
   if (!settings.creating) return;
   throw new SparsebakError('config', `"sparsebak init" of archive ${name} did not finish`, {
-    hint: 'Run "sparsebak init" again; it goes on where it was.',
+    hint: 'Run "sparsebak init" again; it continues where it stopped.',
   });
 }
 
-/** dom0 knows the archive: that it is not there is as bad as an older one. */
+/** dom0 knows the archive: if it does not exist, that is as bad as a rollback. */
 async function openKnown(client: ReceiverClient, archive: ArchiveConfig, lockWait: number): Promise<Closing> {
   try {
     return await client.request({ t: 'open', archive: archive.name, lockWait });
@@ -138,9 +136,9 @@ async function openKnown(client: ReceiverClient, archive: ArchiveConfig, lockWai
     if (!(error instanceof SparsebakError) || error.code !== 'not-found') throw error;
     throw new SparsebakError('rollback', `${client.destination} does not have the archive "${archive.name}"`, {
       hint:
-        'Look whether the destination or the backup disk is the right one. If an empty disk took the place of a ' +
+        'Check whether the destination and the backup disk are the right ones. If an empty disk replaced a ' +
         'lost one, ' +
-        '"sparsebak init" makes a new archive of that name, and keeps what this computer knows of the old one.',
+        '"sparsebak init" creates a new archive of that name, and keeps what this computer knows of the old one.',
       cause: error,
     });
   }
@@ -165,8 +163,8 @@ async function openNamed(
       `${client.destination} holds another archive under the name "${archive.name}"`,
       {
         hint:
-          'Look whether the destination or the backup disk is the right one. To use the archive that is there, run ' +
-          '"sparsebak key unlock --again": what this computer knows of the other is kept.',
+          'Check whether the destination and the backup disk are the right ones. To use the archive that is there, ' +
+          'run "sparsebak key unlock --again": what this computer knows of the other is kept.',
       },
     );
   }

@@ -1,7 +1,7 @@
 /**
  * The pin: the catalogue that dom0 keeps itself, `current` and at most one `next`. The archive must show exactly one of
- * them, or one that was made over them (succession.ts). `next` is durable here before it is sent, and is put again byte
- * for byte until it was answered.
+ * these, or one that may follow them (succession.ts). `next` is durable here before it is sent, and the same bytes are
+ * put again until the receiver has answered.
  */
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,19 +24,21 @@ export interface Pinned {
 
 export interface PinCheck {
   /**
-   * Whether a `next` is brought to its end. Only the holder of the archive's lock may: for others the pin is to read.
+   * Whether an unanswered `next` is put again. Only the holder of the archive's lock may do that: for others the pin is
+   * read-only.
    */
   readonly settles: boolean;
-  /** Take what is there when it is older than the pin. */
+  /** Accepts a catalogue that is older than the pin. */
   readonly acceptRollback: boolean;
-  /** Take what is there when another computer made it, and not over the pin. */
+  /** Accepts a catalogue that another computer made, and not over the pin. */
   readonly acceptFork: boolean;
 }
 
 export interface Checked {
   readonly pinned: Pinned;
   /**
-   * The archive's own catalogue is damaged or missing, so that the pin stands alone; `repaired` where it was put back.
+   * Set if the archive's own catalogue is damaged or missing, so that only the pin counts; `repaired` if it was put
+   * back.
    */
   readonly damaged?: { readonly fault: SparsebakError; readonly repaired: boolean };
 }
@@ -52,7 +54,7 @@ export class Pin {
     this.#next = this.#load('next');
   }
 
-  /** What this dom0 last knew the archive to hold. */
+  /** The last catalogue that this dom0 knows the archive to have. */
   get current(): Pinned | undefined {
     return this.#current;
   }
@@ -64,14 +66,14 @@ export class Pin {
   }
 
   /**
-   * Compares the archive with the pin. A catalogue that another dom0 made over it is taken.
-   * @throws `rollback` for an older one, `fork` for one of another line, `integrity` where there is neither a pin nor a
-   *   catalogue
+   * Compares the archive with the pin. A catalogue that another dom0 made over it is accepted.
+   * @throws `rollback` for an older one, `fork` for one of another line, `integrity` if there is neither a pin nor a
+   * catalogue
    */
   async check(client: ReceiverClient, { settles, acceptRollback, acceptFork }: PinCheck): Promise<Checked> {
     const bytes = await fetchCatalogue(client);
     const hash = objectHash(bytes);
-    // A send beside a reading command may have moved the pin since it was loaded.
+    // A concurrent send may have moved the pin since this command loaded it.
     const same = this.#match(hash) ?? this.#reload().#match(hash);
     if (same !== undefined) return { pinned: settles ? await this.#settle(client, same) : same };
     let catalogue: Catalogue;
@@ -88,7 +90,7 @@ export class Pin {
     return { pinned: there };
   }
 
-  /** Why a catalogue that is not the pin cannot be taken without the user's word. */
+  /** Why a catalogue that is not the pin cannot be accepted without the user's consent. */
   #faultOf(shown: Catalogue): SparsebakError | undefined {
     const me = this.#state.settings.writer;
     if (this.#current === undefined) return shown.writer === me ? pinLost() : undefined;
@@ -106,8 +108,8 @@ export class Pin {
   }
 
   /**
-   * What cannot be read is no other computer's catalogue, so the writer puts its own back; who only reads has its pin
-   * all the same.
+   * An unreadable catalogue is not another computer's, so the writer puts its own back; a computer that only reads uses
+   * its pin.
    * @param there the hash of what the archive shows
    */
   async #withoutCatalogue(
@@ -137,14 +139,14 @@ export class Pin {
     return this;
   }
 
-  /** Brings a put whose answer was lost to its end. */
+  /** Completes a put whose answer was lost. */
   async #settle(client: ReceiverClient, there: Pinned): Promise<Pinned> {
     if (there === this.#next) this.#promote();
     else if (this.#next !== undefined) await this.#put(client, there, this.#next);
     return this.known;
   }
 
-  /** Makes `catalogue` the archive's: durable here, put there, then current. */
+  /** Makes `catalogue` the archive's: first durable here, then put there, then current. */
   async replace(client: ReceiverClient, catalogue: Catalogue): Promise<Pinned> {
     const current = this.known;
     this.#next = this.#write('next', catalogue);
@@ -158,9 +160,9 @@ export class Pin {
     this.#promote();
   }
 
-  /** The same, where there must be one. */
+  /** The current pin. @throws if there is none */
   get known(): Pinned {
-    if (this.#current === undefined) throw new SparsebakError('failed', 'the archive has no catalogue here yet');
+    if (this.#current === undefined) throw new SparsebakError('failed', 'no catalogue of the archive is known yet');
     return this.#current;
   }
 
@@ -197,7 +199,7 @@ export class Pin {
     } catch (error) {
       const file = join(this.#state.folder, name);
       throw new SparsebakError('integrity', `${file} in dom0 is damaged: ${asSparsebakError(error).message}`, {
-        hint: 'Put it back from a copy, or move it away and see what the next send says.',
+        hint: 'Put it back from a copy, or move it away and see what the next send reports.',
         cause: error,
       });
     }

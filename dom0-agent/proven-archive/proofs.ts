@@ -1,6 +1,6 @@
 /**
- * When each volume was last proven to be restorable: a session read and proven as a whole, or a sample of it. Kept
- * beside the archive's state, for people; nothing is decided by it, so what cannot be read counts as nothing.
+ * When each volume was last proven to be restorable: a complete session, or a sample of it. Kept beside the archive's
+ * state for display only, so an unreadable file counts as empty.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,8 +36,8 @@ export function noteProof(folder: string, volume: VolumeId, kind: keyof VolumePr
 }
 
 /**
- * Those of many volumes in one write. Where the state cannot be written they are not noted: what proved them is worth
- * more.
+ * Notes the proofs of many volumes in one write. A state that cannot be written is ignored, so that the command does
+ * not fail for it.
  */
 export function noteProofs(folder: string, kind: keyof VolumeProofs, found: ReadonlyMap<VolumeId, Proof>): void {
   if (found.size === 0) return;
@@ -47,11 +47,11 @@ export function noteProofs(folder: string, kind: keyof VolumeProofs, found: Read
   try {
     writeDurably(join(folder, FILE), `${JSON.stringify({ v: 1, volumes: all }, null, 2)}\n`);
   } catch {
-    // It is said again after the next send.
+    // The next send or verify notes it again.
   }
 }
 
-/** As it is shown; null: never. */
+/** As shown to the user; null: never. */
 export interface ShownProof {
   readonly session: string;
   readonly chunks: number;
@@ -59,7 +59,7 @@ export interface ShownProof {
   readonly time: string;
 }
 
-/** `whole`: all of the session; `sample`: so many of its chunks. */
+/** `whole`: the complete session; `sample`: a number of its chunks. */
 export type ShownProofs = { readonly [Kind in keyof Required<VolumeProofs>]: ShownProof | null };
 
 export function asProofs({ whole, sample }: VolumeProofs = {}): ShownProofs {
@@ -72,7 +72,7 @@ function asProof(proof: Proof | undefined): ShownProof | null {
   return { session, chunks, time: new Date(time).toISOString() };
 }
 
-/** The strongest that is known of one session, in a word and with the day; empty where nothing is. */
+/** The strongest proof of one session, in short with the day; empty if there is none. */
 export function describeProofs({ whole, sample }: ShownProofs, session: string | null): string {
   if (session === null) return '';
   if (whole?.session === session) return `all, ${whole.time.slice(0, 10)}`;

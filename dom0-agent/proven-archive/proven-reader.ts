@@ -1,6 +1,6 @@
 /**
- * Reads the archive's signed objects through the receiver. Nothing leaves here that was not proven: a head by its
- * signature (and by the catalogue's hash where that is known), index and pages by the hashes above them.
+ * Reads the archive's signed objects through the receiver. Only proven objects are returned: a head is proven by its
+ * signature (and by the catalogue's hash if that is known), index and pages by the hashes above them.
  */
 import { Geometry } from '../../shared/archive/address.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
@@ -21,13 +21,13 @@ import { rebuiltIndex } from './rebuilt-index.ts';
 export type { Listing, StoredSession } from './stored-listing.ts';
 export type { ProvenSession } from './proven-session.ts';
 
-/** Bytes that a catalogue may have. */
+/** The largest catalogue in bytes. */
 const MAX_CATALOGUE = MAX_STAGED;
 
 export interface SessionIndex {
-  /** One (32 bytes) for each range's page; zeros for a page that is not stored. */
+  /** One hash (32 bytes) for each range's page; zeros for a page that is not stored. */
   readonly hashes: Uint8Array;
-  /** Why the stored one was not taken, where it was made again. */
+  /** Why the stored index was not used, if it was rebuilt. */
   readonly fault: SparsebakError | undefined;
 }
 
@@ -43,16 +43,16 @@ export class ProvenReader {
     this.#mostSessions = mostSessions;
   }
 
-  /** What the receiver says it holds. Long: once a command is enough. @throws `protocol` */
+  /** The receiver's listing of the archive. Takes long: ask for it once per command. @throws `protocol` */
   async volumes(): Promise<Listing> {
     return await listVolumes(this.#client, this.#mostSessions());
   }
 
   /**
    * The heads of a volume's sessions (all, or those named), each authentic. Oldest first.
-   * @param sessions rising; with names, exactly these come back
+   * @param sessions rising; if not empty, exactly these are returned
    * @param expected the catalogue's hash of one session's head
-   * @throws `integrity` when one does not authenticate, or a named one is not there
+   * @throws `integrity` if one is not authentic, or a named one does not exist
    */
   async heads(
     volume: VolumeId,
@@ -70,8 +70,8 @@ export class ProvenReader {
   }
 
   /**
-   * The same, but a named session that is gone (pruned since it was listed, say) is left out.
-   * @param onDamaged leaves out those that do not authenticate, too
+   * The same, but a named session that does not exist (for example, pruned since it was listed) is left out.
+   * @param onDamaged leaves out those that are not authentic, too
    */
   async headsThere(
     volume: VolumeId,
@@ -92,14 +92,14 @@ export class ProvenReader {
       }
       if (item.t !== 'head') return;
       const { session } = item;
-      // An older head is authentic too: one that was not asked for must not be taken for the one that was.
+      // An older head is authentic too: a head that was not asked for must not be taken for another.
       if ((last !== undefined && last >= session) || (sessions.length > 0 && !sessions.includes(session))) {
         throw new SparsebakError('protocol', `the receiver sent the head of ${session}, which was not asked for`);
       }
-      if (++count > MAX_SESSIONS) throw new SparsebakError('protocol', 'the receiver sends heads without end');
+      if (++count > MAX_SESSIONS) throw new SparsebakError('protocol', 'the receiver does not stop sending heads');
       last = session;
-      // Proven as it comes: of what dom0 did not make nothing is kept. The answer is heard to its end, since a damaged
-      // file is no reason to give up the connection.
+      // Each head is proven on arrival, and nothing is kept of the others. The answer is received to its end, since a
+      // damaged file is no reason to end the connection.
       if (fault !== undefined) return;
       try {
         proven.push(this.#prove(volume, session, item.data, expected));
@@ -129,7 +129,7 @@ export class ProvenReader {
     if (data.length > MAX_HEAD_LENGTH) {
       throw new SparsebakError(
         'integrity',
-        `the head of session ${session} has ${data.length} bytes, more than any head`,
+        `the head of session ${session} has ${data.length} bytes, more than a head can have`,
       );
     }
     const bytes = Uint8Array.from(data);
@@ -142,8 +142,8 @@ export class ProvenReader {
   }
 
   /**
-   * The index of a session. One that is lost or damaged is made again from the session's pages: all of them together
-   * must have the hash that the head signs.
+   * The index of a session. If it is missing or damaged, it is rebuilt from the session's pages: the result must have
+   * the hash that the head signs.
    * @throws `integrity`
    */
   async index(session: ProvenSession): Promise<SessionIndex> {
@@ -198,7 +198,7 @@ function cannotGive(session: SessionName, message: string): SparsebakError {
   );
 }
 
-/** The archive's catalogue, not proven yet; no bytes for one that is missing, unreadable, or longer than any. */
+/** The archive's catalogue, not proven yet; no bytes if it is missing, unreadable, or too long. */
 export async function fetchCatalogue(client: ReceiverClient): Promise<Uint8Array> {
   const nothing = new Uint8Array(0);
   try {

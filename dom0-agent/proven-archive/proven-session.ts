@@ -2,7 +2,7 @@ import type { Geometry } from '../../shared/archive/address.ts';
 import type { VolumeId } from '../../shared/archive/names.ts';
 import type { Head } from '../content/head.ts';
 
-/** A session's head, proven, and what it commits to. */
+/** A session's proven head, and what it commits to. */
 export interface ProvenSession {
   readonly volume: VolumeId;
   readonly head: Head;

@@ -1,8 +1,7 @@
 /**
- * An index that is lost or damaged, made again from the session's pages: all of them together must have the hash that
- * the head signs. A range that became all zeros has no page of its own, so the receiver gives that of an older session.
- * Such a range is told by its chunks: where none of them holds anything, it has the zero hash (docs/format.md, section
- * 2).
+ * Rebuilds a missing or damaged index from the session's pages: the result must have the hash that the head signs. A
+ * range that became all zeros has no page of its own, so the receiver gives that of an older session. Such a range is
+ * recognised by its chunks: if all of them are empty, it has the zero hash (docs/format.md, section 2).
  */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
 import { isIntegrity, SparsebakError } from '../../shared/errors.ts';
@@ -13,7 +12,7 @@ import type { ReceiverClient } from '../link/client.ts';
 import { MAX_PAGE, asLoss, fetchObject } from './fetch-object.ts';
 import type { ProvenSession } from './proven-session.ts';
 
-/** Pages asked for together. */
+/** Pages requested at the same time. */
 const PAGES_AT_ONCE = 16;
 
 export interface IndexReading {
@@ -21,11 +20,14 @@ export interface IndexReading {
   readonly content: ArchiveContent;
 }
 
-/** @returns undefined where a page is lost, too */
+/** @returns undefined if a page is missing, too */
 export async function rebuiltIndex(services: IndexReading, session: ProvenSession): Promise<Uint8Array | undefined> {
   const { geometry, head } = session;
   const hashes = newEntries(geometry.rangeCount);
-  /** Ranges that have a page, with the first chunk that it says has content; undefined where it cannot be read. */
+  /**
+   * Ranges that have a page, with the first chunk that has content according to the page; undefined if it cannot be
+   * read.
+   */
   const paged = new Map<number, number | undefined>();
   for (let from = 0; from < geometry.rangeCount; from += PAGES_AT_ONCE) {
     const count = Math.min(PAGES_AT_ONCE, geometry.rangeCount - from);
@@ -49,11 +51,11 @@ export async function rebuiltIndex(services: IndexReading, session: ProvenSessio
 
 interface Page {
   readonly hash: Uint8Array;
-  /** The first chunk of the volume that it says has content. */
+  /** The first chunk of the volume that has content according to the page. */
   readonly first: number | undefined;
 }
 
-/** `none` where the range never had one; undefined where it is damaged. */
+/** `none` if the range never had one; undefined if it is damaged. */
 async function lookAtPage(
   { client, content }: IndexReading,
   { volume, head, geometry }: ProvenSession,
@@ -74,7 +76,7 @@ async function lookAtPage(
   }
 }
 
-/** Whether any chunk of a range holds anything in the session. The chunk that its page names is asked for first. */
+/** Whether any chunk of a range has content in the session. The chunk that its page names is requested first. */
 async function hasContent(
   { client }: IndexReading,
   { volume, head, geometry }: ProvenSession,

@@ -1,6 +1,6 @@
 /**
- * The heads of any number of a volume's sessions, asked for many at a time. Those that prove nothing are counted, and
- * the first of them named: a receiver may make up sessions by the ten thousand.
+ * The heads of any number of a volume's sessions, requested many at a time. Sessions without a valid head are counted,
+ * and only the first of them named: a receiver may make up ten thousands of sessions.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -8,10 +8,10 @@ import type { ProvenReader, ProvenSession } from './proven-reader.ts';
 
 /** Sessions that one `get-heads` may name. */
 const HEADS_AT_ONCE = 1024;
-/** Unproven sessions of one volume that are kept with what is wrong with them. */
+/** How many unproven sessions of one volume are kept with their errors. */
 const NAMED_FAULTS = 100;
 
-/** Sessions that are listed and have no head that proves them. */
+/** Sessions that are listed and have no valid head. */
 export class Unproven {
   /** The first of them, oldest first. */
   readonly named = new Map<SessionName, SparsebakError>();
@@ -26,7 +26,7 @@ export class Unproven {
     if (this.named.size < NAMED_FAULTS) this.named.set(session, fault ?? headMissing(session));
   }
 
-  /** Forgets the sessions that are not there any more. */
+  /** Forgets the sessions that no longer exist. */
   keepOnly(there: ReadonlySet<SessionName>): void {
     for (const session of [...this.#all].filter((each) => !there.has(each))) {
       this.#all.delete(session);
@@ -44,9 +44,9 @@ export interface WantedHeads {
 }
 
 /**
- * Some proven sessions at a time, oldest first.
- * @param unproven gets those that are not
- * @throws what ends the connection
+ * Yields some proven sessions at a time, oldest first.
+ * @param unproven collects those that are not
+ * @throws any error that ends the connection
  */
 export async function* provenSessions(
   reader: ProvenReader,

@@ -1,6 +1,6 @@
 /**
- * What dom0 knows of an archive, its key among that, moved out of the way: never destroyed, so that a receiver which
- * only pretends that the archive is gone, or forked, costs nothing that could not be put back.
+ * Moves dom0's state of an archive, including its key, out of the way. It is never destroyed, so that it can be put
+ * back if a receiver only pretended that the archive is gone or forked.
  */
 import { existsSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -15,11 +15,11 @@ import { Pin } from './pin.ts';
 const FOLDER = 'set-aside';
 
 export interface SetAside {
-  /** Where it is kept. */
+  /** Where the state is kept. */
   readonly folder: string;
-  /** What it said of the archive; undefined where it is damaged. */
+  /** The archive's line in that state; undefined if it is damaged. */
   readonly line: ArchiveLine | undefined;
-  /** Moves it back, where nothing has taken its place. */
+  /** Moves it back, if nothing has taken its place. */
   putBack(): void;
 }
 
@@ -67,7 +67,7 @@ function freeFolder(parent: string, name: ArchiveName): string {
     const folder = join(parent, `${name}-${time}${number === 1 ? '' : `-${number}`}`);
     if (!existsSync(folder)) return folder;
   }
-  throw new SparsebakError('failed', `no name is left in ${parent}`);
+  throw new SparsebakError('failed', `no free name in ${parent}`);
 }
 
 function move(from: string, to: string): void {

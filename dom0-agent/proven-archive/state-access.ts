@@ -1,11 +1,11 @@
-/** dom0's state is for root alone: whoever forgot sudo is told so, before anything looks damaged. */
+/** Only root may access dom0's state: a user who forgot sudo is told so, before the state looks damaged. */
 import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 
 const { R_OK, W_OK, X_OK } = constants;
 
-/** @throws `config` where this user cannot read and write in the folder, or could not make it */
+/** @throws `config` if this user cannot read and write in the folder, or cannot create it */
 export function mustBeAccessible(stateDir: string): void {
   for (let folder = stateDir, mode = R_OK | W_OK | X_OK; ; folder = dirname(folder), mode = W_OK | X_OK) {
     try {
@@ -13,7 +13,7 @@ export function mustBeAccessible(stateDir: string): void {
       return;
     } catch (error) {
       if (isForbidden(error)) throw forbidden(stateDir, error);
-      // A read-only or broken disk says so by itself.
+      // A read-only or broken disk causes its own error later.
       if (systemCode(error) !== 'ENOENT' || folder === dirname(folder)) return;
     }
   }

@@ -1,4 +1,4 @@
-/** The receiver's listing of an archive: what it says it holds. */
+/** The receiver's listing of an archive, unproven. */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
@@ -6,7 +6,7 @@ import { MAX_LISTED_SESSIONS } from '../../shared/wire/limits.ts';
 import { MAX_VOLUMES } from '../content/catalogue.ts';
 import type { ReceiverClient } from '../link/client.ts';
 
-/** Volumes in one listing: those of a full catalogue, and as many that it does not know. */
+/** Volumes in one listing: those of a full catalogue, and as many that are not in it. */
 const LISTED_VOLUMES = 2 * MAX_VOLUMES;
 export const MAX_SESSIONS = MAX_LISTED_SESSIONS;
 
@@ -14,7 +14,7 @@ export interface StoredSession {
   readonly session: SessionName;
   readonly storedBytes: number;
   readonly files: number;
-  /** The bit that keeps it from being pruned. */
+  /** Protects it from being pruned. */
   readonly protected: boolean;
 }
 
@@ -26,9 +26,9 @@ export interface Surplus {
 
 /** By volume, oldest session first. */
 export class Listing extends Map<VolumeId, readonly StoredSession[]> {
-  /** Left out of the listing: more sessions of a volume than the archive ever had. */
+  /** Sessions left out of the listing, because a volume has more of them than the archive ever had. */
   readonly surplus = new Map<VolumeId, Surplus>();
-  /** Volumes that the receiver cannot list, and why, in its words. */
+  /** Volumes that the receiver cannot list, with its reasons. */
   readonly lost = new Map<string, string>();
 
   names(volume: VolumeId): SessionName[] {
@@ -37,8 +37,8 @@ export class Listing extends Map<VolumeId, readonly StoredSession[]> {
 }
 
 /**
- * What the receiver says it holds; only names of the right form, nothing proven yet.
- * @param most sessions that a volume can have; of more the newest are kept
+ * The receiver's listing; only well-formed names, nothing proven yet.
+ * @param most sessions that a volume can have; if there are more, the newest are kept
  * @throws `protocol` for a listing out of order, or longer than any archive's
  */
 export async function listVolumes(client: ReceiverClient, most = Infinity): Promise<Listing> {
@@ -57,10 +57,10 @@ async function allListed(client: ReceiverClient, lost: Map<string, string>): Pro
   let count = 0;
   await client.request({ t: 'get-volumes' }, (item) => {
     if (item.t === 'lost') lost.set(item.name, escapeText(item.message, 300));
-    if (lost.size > LISTED_VOLUMES) throw new SparsebakError('protocol', 'the receiver lists lost volumes without end');
+    if (lost.size > LISTED_VOLUMES) throw new SparsebakError('protocol', 'the receiver lists lost volumes endlessly');
     if (item.t !== 'volume') return;
     const sessions = volumes.get(item.volume) ?? [];
-    // Each item adds something, so that the caps end a listing that would not end.
+    // Each item must add something, so that the limits end an endless listing.
     if (item.sessions.length === 0)
       throw new SparsebakError('protocol', 'the receiver lists a volume without sessions');
     for (const each of item.sessions) {

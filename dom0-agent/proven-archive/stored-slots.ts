@@ -1,4 +1,4 @@
-/** The archive's key slots, as the receiver gives them. Nothing of them is proven before a secret opens one. */
+/** The archive's key slots, as the receiver gives them. Unproven until a secret opens one. */
 import { isSlotName, type ArchiveId } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
@@ -12,7 +12,7 @@ export type StoredSlot =
 
 export type UsableSlot = Exclude<StoredSlot, { kind: 'damaged' }>;
 
-/** @param archive whose slots they must be. @throws `protocol` for more than there can be */
+/** @param archive to which the slots must belong. @throws `protocol` for more slots than an archive can have */
 export async function fetchSlots(client: ReceiverClient, archive: ArchiveId): Promise<StoredSlot[]> {
   const slots: StoredSlot[] = [];
   await client.request({ t: 'get-slots' }, (item) => {
@@ -21,7 +21,7 @@ export async function fetchSlots(client: ReceiverClient, archive: ArchiveId): Pr
       throw new SparsebakError('protocol', `the receiver lists more than ${MAX_SLOTS} key slots, or one twice`);
     }
     if (item.t === 'lost') slots.push(damagedSlot(item.name, lost(item.message)));
-    // A longer one is damaged, whatever follows.
+    // A longer slot is damaged in any case.
     else slots.push(storedSlot(item.name, Uint8Array.from(item.data.subarray(0, MAX_SLOT_LENGTH + 1)), archive));
   });
   return slots;
@@ -30,7 +30,7 @@ export async function fetchSlots(client: ReceiverClient, archive: ArchiveId): Pr
 function storedSlot(name: string, data: Uint8Array, archive: ArchiveId): StoredSlot {
   try {
     const slot = inspectSlot(data);
-    if (slot.archive !== archive) throw new SparsebakError('integrity', 'it is of another archive');
+    if (slot.archive !== archive) throw new SparsebakError('integrity', 'it belongs to another archive');
     return { name, kind: slot.kind, data };
   } catch (error) {
     return damagedSlot(name, asSparsebakError(error, 'integrity'));
@@ -43,7 +43,7 @@ function lost(message: string): SparsebakError {
 
 function damagedSlot(name: string, cause: SparsebakError): StoredSlot {
   const fault = new SparsebakError('integrity', `key slot "${name}" is damaged: ${cause.message}`, {
-    hint: `Make another with "sparsebak key add", then "sparsebak key remove ${name}".`,
+    hint: `Add another with "sparsebak key add", then run "sparsebak key remove ${name}".`,
     cause,
   });
   return { name, kind: 'damaged', fault };

@@ -1,8 +1,7 @@
 /**
- * What the catalogue says already and the rest may not follow yet: volumes that were deleted, renamed, or whose tags
- * changed what is protected. Noted before the catalogue is put, and struck out when all of it is done, so that whoever
- * comes next knows what to look at again. The note says where to look, never what to do: that is the catalogue's to
- * say.
+ * Changes that are in the catalogue and may not be carried out yet: volumes that were deleted or renamed, or whose tags
+ * changed what is protected. Noted before the catalogue is put, and removed when everything is done, so that the next
+ * command knows what to check again. The note says where to look, never what to do: the catalogue says that.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,12 +13,12 @@ import type { ArchiveState } from './archive-state.ts';
 
 const change = z.strictObject({
   volume: z.custom<VolumeId>((value) => typeof value === 'string' && isId(value), 'not an id'),
-  /** The name by which dom0's own state may still know it. */
+  /** The old name, under which dom0's own state may still have it. */
   was: z.string().optional(),
 });
 export type Change = z.infer<typeof change>;
 
-/** `all`: the note cannot be read, so everything has to be looked at. */
+/** `all`: the note cannot be read, so everything has to be checked. */
 export type Changes = readonly Change[] | 'all';
 
 function fileOf({ folder }: ArchiveState): string {
@@ -38,7 +37,7 @@ export function unfinishedChanges(state: ArchiveState): Changes {
   }
 }
 
-/** Adds to what is noted. Durable when it returns. */
+/** Adds changes to the note. Durable when it returns. */
 export function noteChanges(state: ArchiveState, changes: readonly Change[]): void {
   const before = unfinishedChanges(state);
   if (before === 'all' || changes.length === 0) return;
@@ -47,7 +46,7 @@ export function noteChanges(state: ArchiveState, changes: readonly Change[]): vo
   writeDurably(fileOf(state), `${JSON.stringify([...before, ...more])}\n`);
 }
 
-/** These are done. What a command before could not finish stays. */
+/** Removes changes that are done. Those that an earlier command could not finish stay. */
 export function strikeOutChanges(state: ArchiveState, done: Changes): void {
   const before = unfinishedChanges(state);
   if (before === 'all' && done !== 'all') return;

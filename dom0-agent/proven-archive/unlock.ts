@@ -1,6 +1,6 @@
 /**
- * From a passphrase or a recovery key to the archive's key, by slots that the receiver may have made up. Each
- * passphrase slot costs up to a second and 256 MiB, so more than two are tried only if the user says so.
+ * Finds the archive's key by a passphrase or a recovery key, in slots that the receiver may have made up. Each
+ * passphrase slot costs up to a second and 256 MiB, so more than two are tried only with the user's consent.
  */
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
@@ -8,22 +8,22 @@ import type { WrappedRecord } from '../content/keys.ts';
 import { openSlot, type SlotKind, type SlotSecret } from '../content/slot.ts';
 import { isUsable, type StoredSlot, type UsableSlot } from './stored-slots.ts';
 
-/** Passphrase slots that are tried unasked. */
+/** Passphrase slots that are tried without asking. */
 const UNASKED = 2;
 
 export interface Unlocking {
-  /** The archive's name by this dom0's configuration. */
+  /** The archive's name in this dom0's configuration. */
   readonly archive: ArchiveName;
   readonly secret: SlotSecret;
   /** The only slot to try. */
   readonly slot?: string | undefined;
-  /** Asked before more slots are tried than cost little. @throws where they are not to be tried */
+  /** Asks the user before more slots are tried. @throws if the user declines */
   readonly allowMore: (tried: readonly string[], left: readonly string[]) => Promise<void>;
 }
 
 /**
- * @throws `wrong-passphrase`, `integrity` where no slot can be tried or it is another archive's, `usage` for a slot
- * that is not there
+ * @throws `wrong-passphrase`, `integrity` if no slot can be tried or the key is another archive's, `usage` for a slot
+ * that does not exist
  */
 export async function unlockedRecord(slots: readonly StoredSlot[], unlocking: Unlocking): Promise<WrappedRecord> {
   const { secret, archive, allowMore } = unlocking;
@@ -37,7 +37,7 @@ export async function unlockedRecord(slots: readonly StoredSlot[], unlocking: Un
     try {
       record = await openSlot(slot.data, secret);
     } catch (caught) {
-      // Also one that opens and holds no record: whoever made it up learns from our silence only that none opened.
+      // Also a slot that opens and contains no record: its forger learns from our behaviour only that no slot opened.
       fault = graver(fault, asSparsebakError(caught));
       continue;
     }
@@ -50,7 +50,7 @@ function graver(one: SparsebakError | undefined, other: SparsebakError): Sparseb
   return one === undefined || one.code === 'wrong-passphrase' ? other : one;
 }
 
-/** Those that the secret may open, in the order of their names; never none. */
+/** Slots that the secret may open, by name; never empty. */
 function fittingSlots(
   slots: readonly StoredSlot[],
   { secret, slot: only }: Pick<Unlocking, 'secret' | 'slot'>,
@@ -67,13 +67,13 @@ function fittingSlots(
   if (damaged.length > 0) {
     throw new SparsebakError('integrity', damaged.join('; '), {
       hint:
-        'Use another slot; or put a copy of this one back, which the backup VM keeps for a while: see ' +
+        'Use another slot; or put back the copy of this one that the backup VM keeps for some time: see ' +
         'docs/damage.md.',
     });
   }
   if (slots.length === 0) {
     throw new SparsebakError('integrity', 'the archive has no key slot', {
-      hint: 'Without one, only a computer that knows the archive can open it; "sparsebak key add" there makes one.',
+      hint: 'Without one, only a computer that knows the archive can open it: run "sparsebak key add" there.',
     });
   }
   throw new SparsebakError(
@@ -82,12 +82,12 @@ function fittingSlots(
   );
 }
 
-/** The record is authentic, and so is the name in it, if there is one. */
+/** The record is authentic, and so is the archive's name in it, if it has one. */
 function ofArchive(record: WrappedRecord, { name: slot }: UsableSlot, archive: ArchiveName): WrappedRecord {
   if (record.name === undefined || record.name === archive) return record;
   throw new SparsebakError(
     'integrity',
-    `key slot "${slot}" is that of archive "${record.name}", which was shown in the place of "${archive}"`,
+    `key slot "${slot}" belongs to archive "${record.name}", which was shown in place of "${archive}"`,
     {
       hint:
         `If you renamed the archive's folder in the backup VM, give it its old name back. Otherwise do not ` +

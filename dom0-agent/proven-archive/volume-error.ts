@@ -1,14 +1,14 @@
 /**
- * What is wrong with one volume's content: told by the user's name for the volume, with the session and the next step.
- * It is that volume's result, and stops no other volume.
+ * Errors of one volume's content, with the user's name for the volume, the session and the next step. Such an error is
+ * the volume's result, and does not stop other volumes.
  */
 import { SparsebakError, asSparsebakError, type ErrorCode } from '../../shared/errors.ts';
 import type { ReceiverClient } from '../link/client.ts';
 
-/** One volume's content is damaged, missing or another, or the receiver cannot give it now. */
+/** One volume's content is damaged, missing or not the expected one, or the receiver cannot give it now. */
 const OF_ONE_VOLUME: readonly ErrorCode[] = ['integrity', 'rollback', 'refused', 'locked'];
 
-/** Whether the error of a request about one volume is that volume's alone: the connection still stands. */
+/** Whether the error of a request about one volume concerns only that volume: the connection still works. */
 export function isVolumeError(error: unknown, { failure }: Pick<ReceiverClient, 'failure'>): error is SparsebakError {
   return error instanceof SparsebakError && OF_ONE_VOLUME.includes(error.code) && failure === undefined;
 }
@@ -17,13 +17,13 @@ export interface ErrorPlace {
   readonly id: string;
   /** The user's name for the volume. */
   readonly name: string;
-  /** The session that was being read; undefined where it is not known. */
+  /** The session that was being read; undefined if it is not known. */
   readonly session?: string | undefined;
-  /** What to do next, where the error does not say it. */
+  /** What to do next, if the error has no hint. */
   readonly hint: string;
 }
 
-/** The same error, naming the volume and the session as their user knows them. */
+/** The same error, with the user's name for the volume and the session. */
 export function namingVolume(caught: unknown, { id, name, session, hint }: ErrorPlace): SparsebakError {
   const error = asSparsebakError(caught);
   const message = error.message

@@ -1,4 +1,4 @@
-/** Who may write to an archive: one dom0, and in it one command at a time. */
+/** Only one dom0 may write to an archive, and in it one command at a time. */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -16,7 +16,7 @@ export interface LockOptions {
   readonly log: Logger;
 }
 
-/** Held for the whole of a send, or of a change. @throws `locked`, `interrupted` */
+/** Held for a complete send or change. @throws `locked`, `interrupted` */
 export async function lockArchive({ archive, state, lockWait, log, signal }: LockOptions): Promise<Lock> {
   const lock = await acquireLock(join(state.folder, 'lock'), {
     exclusive: true,
@@ -28,7 +28,7 @@ export async function lockArchive({ archive, state, lockWait, log, signal }: Loc
   });
   if (!state.isReplaced(archive.name)) return lock;
   lock.release();
-  throw new SparsebakError('failed', `archive ${archive.name} was made or taken in anew by another command meanwhile`, {
+  throw new SparsebakError('failed', `archive ${archive.name} was recreated or reopened by another command meanwhile`, {
     hint: 'Run the command again.',
   });
 }
@@ -37,6 +37,6 @@ export async function lockArchive({ archive, state, lockWait, log, signal }: Loc
 export function refuseForeignWriter({ pinned, state }: OpenArchive): void {
   if (pinned.catalogue.writer === state.settings.writer) return;
   throw new SparsebakError('refused', 'another dom0 writes to this archive; this one may only read it', {
-    hint: 'Send from that one, use an archive of your own, or take this one over with "sparsebak adopt".',
+    hint: 'Send from that dom0, use a separate archive, or take this one over with "sparsebak adopt".',
   });
 }

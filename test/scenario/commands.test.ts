@@ -153,7 +153,7 @@ describe('without what it needs', () => {
       ['key', 'list'],
       ['send', '--dry-run'],
     ]) {
-      assertExplained(await lab.run(['--json', ...args]), 2, /archive "laptop" is not known here/);
+      assertExplained(await lab.run(['--json', ...args]), 2, /this computer does not know archive "laptop"/);
     }
     assertExplained(await lab.run(['--archive', 'other', '--json', 'list']), 2, /no archive "other"/);
     (await lab.run(['monitor'])).expect(0);

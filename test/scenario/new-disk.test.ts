@@ -42,7 +42,7 @@ test('the way that is pointed to leads to a backup of the same name, and back to
   renameSync(archive, hidden);
   for (const args of [['send'], ['list'], ['verify']]) {
     const { error } = (await lab.run(['--json', ...args])).expect(4).json(errorDocument);
-    assert.match(error.hint ?? '', /"sparsebak init" makes a new archive/);
+    assert.match(error.hint ?? '', /"sparsebak init" creates a new archive/);
   }
   const made = (await lab.run(init)).expect(0);
   const { aside = '', id } = made.json(initDocument);

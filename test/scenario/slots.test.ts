@@ -113,7 +113,7 @@ describe('a hostile backup VM', () => {
     renameSync(at('enc'), at('enc-hidden'));
     cpSync(at('two'), at('enc'), { recursive: true });
     const { error } = (await unlocking(t, enc)).expect(4).json(errorDocument);
-    assert.match(error.message, /that of archive "two", which was shown in the place of "enc"/);
+    assert.match(error.message, /belongs to archive "two", which was shown in place of "enc"/);
     // Only its slots, below the archive that was asked for.
     rmSync(at('enc'), { recursive: true });
     renameSync(at('enc-hidden'), at('enc'));

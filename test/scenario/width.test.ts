@@ -134,7 +134,7 @@ describe('a journal', () => {
     const agent = ['--config', lab.config];
     const failed = journalOf(lab, AGENT, [...agent, 'list']);
     assert.ok(failed.length > 1 && failed.every((line) => line.startsWith('<3>')), failed.join('\n'));
-    assert.match(failed[0]!, /^<3>sparsebak: archive "laptop" is not known here/);
+    assert.match(failed[0]!, /^<3>sparsebak: this computer does not know archive "laptop"/);
     assert.match(journalOf(lab, AGENT, [...agent, 'list'], false)[0]!, /^sparsebak: /);
     await lab.init();
     lab.write('a.img', Buffer.from('x'));
