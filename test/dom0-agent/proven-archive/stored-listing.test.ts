@@ -1,0 +1,99 @@
+// What a receiver may list, and where dom0 stops listening.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MAX_VOLUMES } from '../../../dom0-agent/content/catalogue.ts';
+import { ReceiverClient } from '../../../dom0-agent/link/client.ts';
+import { MAX_SESSIONS, listVolumes } from '../../../dom0-agent/proven-archive/stored-listing.ts';
+import type { SessionName, VolumeId } from '../../../shared/archive/names.ts';
+import type { ReceiverMessage } from '../../../shared/wire/messages.ts';
+import { sessionOn } from '../../fixtures/archive-in-memory.ts';
+import { fault } from '../content/objects.ts';
+import { ScriptedLink } from '../link/scripted-link.ts';
+
+type Volume = Extract<ReceiverMessage, { t: 'volume' }>;
+type Lost = Extract<ReceiverMessage, { t: 'lost' }>;
+type Listed = Omit<Volume, 're'> | Omit<Lost, 're'>;
+
+const id = (number: number) => number.toString(16).padStart(32, '0') as VolumeId;
+
+function volume(number: number, sessions: readonly SessionName[]): Listed {
+  const stored = { storedBytes: 7, files: 2, protected: false };
+  return { t: 'volume', volume: id(number), sessions: sessions.map((session) => ({ session, ...stored })) };
+}
+
+const lost = (number: number, message = 'an I/O error'): Listed => ({ t: 'lost', name: id(number), message });
+
+const days = (...numbers: readonly number[]) => numbers.map(sessionOn);
+
+/** Sessions a day apart, as many as are wanted. */
+const many = (count: number, from = 1) => Array.from({ length: count }, (_, at) => sessionOn(from + at));
+
+/** What dom0 makes of a listing. */
+async function listed(items: Iterable<Listed>, most?: number) {
+  const link = new ScriptedLink();
+  const connecting = ReceiverClient.connect(link, { release: 'test' });
+  link.greet();
+  const client = await connecting;
+  link.onHeard((message) => {
+    if (message.t !== 'get-volumes') return;
+    for (const item of items) {
+      if (client.failure !== undefined) return;
+      link.say({ ...item, re: message.id });
+    }
+    link.say({ t: 'done', re: message.id });
+  });
+  return await listVolumes(client, most);
+}
+
+test('a volume’s sessions may come in several pieces, those of others between them', async () => {
+  const listing = await listed([volume(1, days(1, 2)), volume(2, days(1)), volume(1, days(3))]);
+  assert.deepEqual(listing.names(id(1)), days(1, 2, 3));
+  assert.deepEqual(listing.names(id(2)), days(1));
+  assert.deepEqual(listing.names(id(3)), []);
+});
+
+test('a session twice, or out of order, ends the call', async () => {
+  await assert.rejects(listed([volume(1, days(1, 1))]), fault('protocol'));
+  await assert.rejects(listed([volume(1, days(2, 1))]), fault('protocol'));
+  await assert.rejects(listed([volume(1, days(1, 2)), volume(1, days(2))]), fault('protocol'));
+});
+
+test('A7 more sessions of a volume than the archive ever had: the newest stay, the others are counted', async () => {
+  const listing = await listed([volume(1, days(1, 2, 3, 4, 5)), volume(2, days(4, 5))], 2);
+  assert.deepEqual(listing.names(id(1)), days(4, 5));
+  assert.deepEqual([...listing.surplus], [[id(1), { count: 3, oldest: sessionOn(1) }]]);
+});
+
+test('W8 a listing of volumes has an end, however many the receiver makes up', async () => {
+  const volumes = function* (count: number): Generator<Listed> {
+    for (let number = 0; number < count; number++) yield volume(number, days(1));
+  };
+  assert.equal((await listed(volumes(2 * MAX_VOLUMES))).size, 2 * MAX_VOLUMES);
+  await assert.rejects(listed(volumes(2 * MAX_VOLUMES + 1)), fault('protocol'));
+});
+
+test('W8 and so have sessions, whichever volumes they are of', async () => {
+  const PIECE = 1024;
+  const sessions = function* (count: number): Generator<Listed> {
+    const names = many(PIECE);
+    for (let at = 0; at < count; at += PIECE) yield volume(at / PIECE, names.slice(0, Math.min(PIECE, count - at)));
+  };
+  assert.equal((await listed(sessions(MAX_SESSIONS))).size, MAX_SESSIONS / PIECE);
+  await assert.rejects(listed(sessions(MAX_SESSIONS + 1)), fault('protocol'));
+});
+
+test('W8 volumes that have no session, and volumes that are lost, count, too', async () => {
+  await assert.rejects(listed([volume(1, [])]), fault('protocol'));
+  const volumes = function* (count: number): Generator<Listed> {
+    for (let number = 0; number < count; number++) yield lost(number);
+  };
+  assert.equal((await listed(volumes(2 * MAX_VOLUMES))).lost.size, 2 * MAX_VOLUMES);
+  await assert.rejects(listed(volumes(2 * MAX_VOLUMES + 1)), fault('protocol'));
+});
+
+test('W12 why a volume is lost is told in the receiver’s words, made harmless', async () => {
+  const { lost: found, size } = await listed([lost(1, `\u001b[2J${'x'.repeat(500)}`)]);
+  assert.equal(size, 0);
+  const why = found.get(id(1)) ?? '';
+  assert.ok(!why.includes('\u001b') && why.length <= 310, why);
+});
