@@ -1,4 +1,4 @@
-/** Running qubes whose work a send does not have: of their volumes it took what they were when the qube started. */
+/** Finds volumes of running qubes that a send captured in the state that they had when the qube started. */
 import type { SendStart } from '../capture/begin-send.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
 import { capturesRunning } from '../capture/pools.ts';
@@ -6,7 +6,7 @@ import type { PlannedVolume } from './planned-volumes.ts';
 import type { SendContext } from './send-context.ts';
 import type { VolumeReport } from './send-report.ts';
 
-/** The names of the volumes. To be asked right after their snapshots were made. */
+/** The names of the volumes. To be called right after their snapshots were made. */
 export async function leftBehind(
   planned: readonly PlannedVolume[],
   starts: ReadonlyMap<string, SendStart>,
@@ -22,7 +22,7 @@ export async function leftBehind(
     try {
       for (const volume of (await pool.source.running?.(volumes)) ?? []) found.add(volume);
     } catch (error) {
-      log.warn(`pool ${pool.pool}: cannot tell which qubes run: ${asSparsebakError(error).message}`);
+      log.warn(`pool ${pool.pool}: cannot find out which qubes are running: ${asSparsebakError(error).message}`);
     }
   }
   return found;
@@ -32,7 +32,7 @@ function isStopped(start: SendStart | undefined): boolean {
   return start?.kind === 'begun' && start.tock.state === 'stopped';
 }
 
-/** The reports with a mark on those of the volumes named. */
+/** The reports, with those of the named volumes marked. */
 export function withLeftBehind(reports: readonly VolumeReport[], volumes: ReadonlySet<string>): VolumeReport[] {
   return reports.map((report) => (volumes.has(report.name) ? { ...report, running: true } : report));
 }

@@ -1,4 +1,4 @@
-/** The catalogue that lists what a send has committed. */
+/** The catalogue that lists the heads that a send has committed. */
 import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import type { Catalogue, CatalogueVolume } from '../content/catalogue.ts';
 import type { ArchiveState } from '../proven-archive/archive-state.ts';
@@ -23,7 +23,7 @@ export function catalogueWith(
   const volumes = new Map(current.catalogue.volumes.map((volume) => [volume.id, volume]));
   for (const head of heads) {
     const before = volumes.get(head.volumeId);
-    // What was deleted does not come back by the end of an old send.
+    // The end of an old send must not bring back a deleted volume.
     if (before?.state === 'deleted') continue;
     const entry: CatalogueVolume = {
       id: head.volumeId,

@@ -1,6 +1,6 @@
 /**
- * The base of a volume's send, and what of it is damaged: what can be put right is, and what cannot be believed is sent
- * anew. What a cut-off send left to the base below its checkpoint must be there, or it begins anew.
+ * Opens the base of a volume's send: repairs what it can of the base and resends the rest. If an interrupted send left
+ * ranges below its checkpoint to the base and these are damaged, it starts over.
  */
 import type { Geometry } from '../../shared/archive/address.ts';
 import { isIntegrity, SparsebakError } from '../../shared/errors.ts';
@@ -16,14 +16,14 @@ import type { VolumeContent } from './volume-content.ts';
 
 export interface OpenBase {
   readonly base: FoundBase | undefined;
-  /** Ranges that are sent anew. */
+  /** Ranges that are resent. */
   readonly lostPages: ReadonlySet<number>;
   readonly repaired: Repaired;
 }
 
 const NOTHING: Repaired = { repaired: 0, lost: 0, left: 0, lostPages: new Set() };
 
-/** @param onFault damage that nobody knew of */
+/** @param onFault damage that was not known before */
 export async function openBase(
   context: SendContext,
   request: StreamRequest,
@@ -34,7 +34,7 @@ export async function openBase(
   if (session === undefined) return { base: undefined, lostPages: new Set(), repaired: NOTHING };
   const base = await baseOf(context.archive.reader, session, onFault);
   if (base.isMissing) {
-    // Which of the base's pages are lost nobody can tell, and what the checkpoint covers may lean on them.
+    // It is unknown which pages of the base are missing, and the part below the checkpoint may need them.
     if (resume !== undefined && !isAllSent(resume)) throw leansOnLost();
     return { base, lostPages: everyRange(session.geometry), repaired: NOTHING };
   }
@@ -44,8 +44,8 @@ export async function openBase(
 }
 
 /**
- * Ranges that verify or the read-back found damaged in the base, whatever the receiver knows of them. They are read
- * again: a disk that was away for a moment, or what was repaired since, costs no send of everything.
+ * Ranges that verify or the read-back found damaged in the base, whether the receiver knows of them or not. They are
+ * read again, so that nothing is resent that was only unavailable for a moment or has been repaired since.
  */
 async function foundBefore(
   context: SendContext,
@@ -70,14 +70,14 @@ async function foundBefore(
   }
   const from = resume === undefined ? 0 : Math.ceil(resume.checkpoint.address / base.geometry.rangeBytes);
   if ([...still].some((range) => range < from)) throw leansOnLost();
-  log.warn({ volume: name }, `${name}: what was found damaged in ${base.head.session} is sent anew`);
+  log.warn({ volume: name }, `${name}: ranges that were found damaged in ${base.head.session} are sent again`);
   return still;
 }
 
 interface FoundBase {
   readonly session: ProvenSession;
   readonly index: Uint8Array;
-  /** Nothing is known of its content: all of the volume is sent anew. */
+  /** Nothing is known of its content: the complete volume is sent again. */
   readonly isMissing: boolean;
 }
 
@@ -102,8 +102,8 @@ function everyRange({ rangeCount }: Geometry): ReadonlySet<number> {
 }
 
 /**
- * What the receiver's scrub found is offered again, where the snapshot still has it; the send goes on whatever comes of
- * it.
+ * Sends again what the receiver's scrub found damaged, if the snapshot still has it; the send continues whatever the
+ * result.
  */
 async function repairKnown(
   { archive, workers, signal, log, repairs: budget }: SendContext,
@@ -113,18 +113,18 @@ async function repairKnown(
   const { client, reader, state } = archive;
   const { content } = state;
   const { lostPages, ...counts } = await repair(what, { client, reader, content, workers, signal, budget });
-  // The report says it to people: once, however many volumes there are.
+  // Only logged: the send's report tells the user, once for all volumes.
   if (counts.repaired + counts.lost + counts.left > 0)
     log.info({ volume: name, ...counts }, `${name}: damage was repaired`);
   return { lostPages, ...counts };
 }
 
-/** Whether nothing below the checkpoint was left to the base. */
+/** Whether no range below the checkpoint was left to the base. */
 function isAllSent({ checkpoint, tock }: NonNullable<StreamRequest['resume']>): boolean {
   return checkpoint.changedBytes >= Math.min(checkpoint.address, tock.size);
 }
 
-/** Whether a page that is lost stands, unsent, below where a cut-off send goes on. */
+/** Whether a missing page is below the address at which an interrupted send resumes, and was not sent by it. */
 export function leansOn({ resume, base }: VolumeContent, lost: ReadonlySet<number>): boolean {
   const sent = new PageIndex(resume?.index);
   const old = new PageIndex(base?.index);
@@ -133,7 +133,7 @@ export function leansOn({ resume, base }: VolumeContent, lost: ReadonlySet<numbe
   );
 }
 
-/** The volume is then sent from its beginning. */
+/** The error after which the volume is sent from its beginning. */
 export function leansOnLost(): SparsebakError {
-  return new SparsebakError('source', 'pages that it leans on are lost from the archive');
+  return new SparsebakError('source', 'pages of its base are missing in the archive');
 }

@@ -1,12 +1,12 @@
 /**
- * One volume on its way to the receiver: begun when there is something to send, checkpointed now and then, committed
- * or abandoned. Failures that the receiver reports in between surface at the next call.
+ * One volume on its way to the receiver: begun at the first data, with checkpoints on the way, then committed or
+ * abandoned. Failures that the receiver reports in between are thrown by the next call.
  */
 import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
 import type { ReceiverClient } from '../link/client.ts';
 
-/** What the agent needs to go on behind a checkpoint. */
+/** What the agent needs to resume after a checkpoint. */
 export interface CheckpointState {
   /** The hashes of all pages below it. */
   readonly hashes: Uint8Array;
@@ -22,13 +22,16 @@ export interface OutgoingOptions {
   readonly size: number;
   /** Only in a plain archive. */
   readonly name: string | null;
-  /** Goes on behind the receiver's checkpoint. */
+  /** Resumes at the receiver's checkpoint. */
   readonly resume: boolean;
   /** Makes the state durable in dom0; the receiver is then asked for a checkpoint at this address. */
   readonly keepCheckpoint: (address: number, state: CheckpointState) => Promise<void>;
 }
 
-/** Sent bytes between two checkpoints. What an interruption costs at most; each costs the receiver one sync. */
+/**
+ * Sent bytes between two checkpoints. An interruption costs at most this much; each checkpoint costs the receiver one
+ * sync.
+ */
 const CHECKPOINT_BYTES = 256 * 2 ** 20;
 
 export class Outgoing {
@@ -69,8 +72,8 @@ export class Outgoing {
   }
 
   /**
-   * Asks for a checkpoint when enough was sent since the last; does not wait for its answer.
-   * The state is kept before the receiver is asked, so whatever answer gets lost, it stands at one that dom0 knows.
+   * Requests a checkpoint if enough was sent since the last one, without waiting for the answer. The state is saved
+   * before the request, so that dom0 knows the receiver's checkpoint whichever answer is lost.
    */
   async checkpointIfDue(address: number, state: () => CheckpointState): Promise<void> {
     if (this.#sinceCheckpoint < CHECKPOINT_BYTES) return;
@@ -78,7 +81,7 @@ export class Outgoing {
     await this.#options.keepCheckpoint(address, state());
     const answered = this.#client.request({ t: 'checkpoint', address });
     this.#checkpoint = Promise.all([this.#checkpoint, answered]).then(() => undefined);
-    // Its failure is the send's failure, which is reported by what comes next.
+    // Its failure is the send's failure, which the next call reports.
     this.#checkpoint.catch(() => undefined);
   }
 
@@ -91,14 +94,14 @@ export class Outgoing {
     this.#end();
   }
 
-  /** Ends the send without a session. @param keep keeps what a checkpoint covers, for resuming */
+  /** Ends the send without a session. @param keep keeps everything below the checkpoint, for resuming */
   async abandon(keep: boolean): Promise<void> {
     this.#end();
     if (!this.#begun || this.#client.failure !== undefined) return;
     await this.#client.request({ t: 'abandon', keep });
   }
 
-  /** Begins if that is not done yet. */
+  /** Begins the send, unless it was begun. */
   async ready(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#begun) return;

@@ -1,4 +1,4 @@
-/** The plan with the base's page of each range, fetched a window ahead so that no range waits for the receiver. */
+/** The plan with the base's page of each range, fetched in advance so that no range waits for the receiver. */
 import { isIntegrity, SparsebakError } from '../../shared/errors.ts';
 import { IDENTITY } from '../pipeline/jobs.ts';
 import type { ProvenReader } from '../proven-archive/proven-reader.ts';
@@ -6,7 +6,7 @@ import { PageIndex } from '../content/page-index.ts';
 import { plan, type PlanInput, type PlanStep } from './read-plan.ts';
 import type { VolumeContent } from './volume-content.ts';
 
-/** Pages asked for ahead of the range that needs them. */
+/** How many pages are requested in advance. */
 const PAGES_AHEAD = 8;
 
 interface PlannedPage {
@@ -14,7 +14,7 @@ interface PlannedPage {
   readonly old: Uint8Array;
 }
 
-/** @param onFault a page of the base that is lost or damaged: its range is looked at as a whole, and sent anew */
+/** @param onFault called for a missing or damaged page of the base: its range is read completely and sent again */
 export async function* plannedPages(
   what: VolumeContent,
   reader: ProvenReader,
@@ -58,7 +58,7 @@ export async function* plannedPages(
 
 const NOTHING = new Uint8Array(0);
 
-/** All of a range, whatever was marked in it. */
+/** Plans the complete range, whatever was marked in it. */
 function planAnew(input: PlanInput, range: number): PlannedPage {
   const [step] = plan({ ...input, from: range, lost: new Set([range]), baseIsZero: () => false });
   if (step?.kind !== 'range' || step.range !== range) throw new SparsebakError('failed', `range ${range} has no plan`);

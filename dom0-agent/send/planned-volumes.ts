@@ -1,4 +1,7 @@
-/** Which volumes a send takes, over which base, under which session and sequence; the others get their report here. */
+/**
+ * Decides which volumes are sent, over which base, with which session and sequence; the other volumes get their report
+ * here.
+ */
 import { randomBytes } from 'node:crypto';
 import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
@@ -21,28 +24,28 @@ export interface PlannedVolume {
 
 export interface SendPlan {
   readonly planned: readonly PlannedVolume[];
-  /** Of volumes that are not sent. */
+  /** The reports of volumes that are not sent. */
   readonly reports: readonly VolumeReport[];
   readonly session: SessionName;
   readonly sequence: number;
-  /** What the catalogue lists of volumes that were rolled back, put right. */
+  /** Corrected catalogue entries of volumes that were rolled back. */
   readonly corrected: readonly CatalogueVolume[];
-  /** Of the archive, before this send; by its proven head. */
+  /** The archive's newest session before this send, by its proven head. */
   readonly newest: NewestSession | undefined;
-  /** What is doubtful of the clock; null: nothing. */
+  /** Why the clock is doubtful; null if it is not. */
   readonly clock: ClockReport | null;
 }
 
 const NEW_VOLUME: Base = { session: undefined, rolledBack: false };
 
 export interface PlanOptions {
-  /** Takes volumes that the archive does not have yet. */
+  /** Also sends volumes that the archive does not have yet. */
   readonly full: boolean;
   /** Volumes whose last send could not be settled, and why: they are not sent. */
   readonly unsettled: ReadonlyMap<string, SparsebakError>;
 }
 
-/** @throws what ends the connection; what is wrong with one volume is in its report */
+/** @throws errors that end the connection; an error of one volume is in its report */
 export async function planVolumes(
   archive: OpenArchive,
   volumes: readonly SelectedVolume[],
@@ -51,13 +54,13 @@ export async function planVolumes(
   const { catalogue } = archive.pin.known;
   const stored = await archive.reader.volumes();
   const active = catalogue.volumes.filter((volume) => volume.state === 'active');
-  // Every volume that the catalogue lists must be there as it says, also those that are not sent now.
+  // Every volume must be in the archive as the catalogue says, also those that are not sent now.
   const standings = await Promise.all(active.map((entry) => standingOf(archive, entry, stored)));
   const faults = new Map([...faultsOf(standings), ...unsettled]);
   const bases = new Map(
     standings.flatMap((each) => (each.kind === 'proven' ? [[each.entry.name, each] as const] : [])),
   );
-  // Only of what is proven: a receiver that lists a session of the year 9999 must not use up all names.
+  // Only proven sessions count: a receiver that lists a session of the year 9999 must not use up all names.
   const newest = newestOf([...bases.values()].flatMap(({ base }) => base.session?.head ?? []));
   const listed = catalogue.volumes.flatMap((volume) => volume.session ?? []);
   const now = Date.now();

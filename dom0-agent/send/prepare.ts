@@ -1,6 +1,6 @@
 /**
- * What a send of a volume reads: the delta is held against a sample of the base, and where it cannot be believed
- * everything that is mapped is looked at.
+ * Decides what a send of a volume reads: the delta map is checked against a sample of the base, and if it is not
+ * reliable everything that is mapped is read.
  */
 import { Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -14,10 +14,12 @@ import { compareSample } from './sampled.ts';
 import type { SendContext, StreamRequest } from './send-context.ts';
 import type { VolumeContent } from './volume-content.ts';
 
-/** Bytes of marked chunks that are read sooner than a source has told which of them have anything in them. */
+/**
+ * Marked chunks up to this many bytes are read at once: asking the source which of them are mapped would take longer.
+ */
 const WORTH_ASKING = 64 * 2 ** 20;
 
-/** The most that one send re-reads of the rolling pass, so that a day's budget does not come in one piece. */
+/** Bytes that one send re-reads at most for the rolling pass, so that a day's budget is not spent at once. */
 const ROLLING_PER_SEND = 16 * 2 ** 20;
 
 export interface Prepared {
@@ -28,7 +30,7 @@ export interface Prepared {
 }
 
 /**
- * What is read: by the delta map where it is believed, else everything that is mapped.
+ * What is read: by the delta map if it is reliable, otherwise everything that is mapped.
  * @param onFault damage to the base: what it affects is sent again
  */
 export async function prepare(
@@ -82,15 +84,15 @@ export async function prepare(
     { volume: request.name },
     `${request.name}: content changed where the delta says it did not; comparing the whole volume`,
   );
-  // Durably, so that no later send believes it either.
+  // Durable, so that no later send uses it either.
   await mistrusted(pool, { volume: request.name, archive: request.pending.archive, pairing: request.pending.pairing });
-  // What was sent before the interruption was chosen by that very delta.
-  if (resume !== undefined) throw new SparsebakError('source', 'what it had sent was chosen by a delta that was wrong');
+  // What was sent before the interruption was chosen by the same delta.
+  if (resume !== undefined) throw new SparsebakError('source', 'the part that it sent was chosen by a wrong delta');
   const everything = { ...content, marked: undefined, mapped: await pool.source.mapped(tock) };
   return { ...prepared, content: everything, distrusted: true };
 }
 
-/** The day's budget, but no more in one send than is bearable. */
+/** What is left of the day's budget, up to the limit of one send. */
 function budgetNow(rolling: RollingState | undefined, perDay: number): number {
   const today = Math.floor(Date.now() / 86_400_000);
   const spent = rolling?.day === today ? rolling.bytes : 0;
@@ -109,7 +111,7 @@ function resumeOf(
   };
 }
 
-/** Bytes of the marked chunks; of all where none are marked. */
+/** Bytes of the marked chunks; of all chunks if there are no marks. */
 export function bytesOf(marked: MarkedChunks | undefined, geometry: Geometry): number {
   if (marked === undefined) return geometry.size;
   let chunks = 0;
@@ -117,7 +119,7 @@ export function bytesOf(marked: MarkedChunks | undefined, geometry: Geometry): n
   return Math.min(geometry.size, chunks * geometry.chunkSize);
 }
 
-/** Bytes that are read, in whole chunks; of marked ones those without content are still counted. */
+/** Bytes to read, in whole chunks; marked chunks without content still count. */
 function workOf({ marked, mapped, geometry }: VolumeContent): number {
   if (marked !== undefined || mapped.kind === 'all') return bytesOf(marked, geometry);
   let chunks = 0;

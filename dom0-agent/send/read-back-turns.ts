@@ -1,6 +1,6 @@
 /**
- * Whose turn it is to be read back, and from where: a send reads no more than its budget, shared by all of its volumes.
- * Kept beside the archive's state. What cannot be read counts as nothing: all volumes then begin anew.
+ * Which volumes are read back, and from where: a send reads no more than its budget, shared by all of its volumes. Kept
+ * beside the archive's state. If the file is unreadable, all volumes start over.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { writeDurably } from '../../shared/durable.ts';
 
 const FILE = 'read-back.json';
 
-/** Bytes of volume that one send reads back of what it did not send. */
+/** Bytes that one send reads back of what it did not send. */
 export const READ_BACK_BUDGET = 32 * 2 ** 20;
 /** Chunks of one volume in one send. */
 const MOST_CHUNKS = 16;
@@ -21,9 +21,9 @@ const schema = z.strictObject({
   volumes: z.record(
     z.string().refine(isId),
     z.strictObject({
-      /** The chunk to go on from. */
+      /** The chunk to continue from. */
       chunk: uint,
-      /** Of the last turn; milliseconds since 1970. */
+      /** Time of the last turn; milliseconds since 1970. */
       time: uint,
     }),
   ),
@@ -31,7 +31,7 @@ const schema = z.strictObject({
 
 /** One volume's share in one send. */
 export interface Turn {
-  /** The chunk to begin with; then the one to go on from. */
+  /** The chunk to begin with; afterwards the one to continue from. */
   from: number;
   readonly chunks: number;
 }
@@ -50,8 +50,8 @@ export class ReadBackTurns {
   }
 
   /**
-   * The volumes with their turns, those first that waited longest. Where there are more than chunks in the budget, some
-   * have none.
+   * The volumes with their turns, the longest waiting first. If there are more volumes than chunks in the budget, some
+   * have no turn.
    */
   inOrder<T extends { readonly volume: VolumeId }>(
     volumes: readonly T[],
@@ -70,7 +70,7 @@ export class ReadBackTurns {
       });
   }
 
-  /** Keeps where each turn stopped. Where the state cannot be written the next send reads the same again. */
+  /** Saves where each turn stopped. If the state cannot be written, the next send reads the same again. */
   save(): void {
     if (this.#given.size === 0) return;
     const time = Date.now();
@@ -79,7 +79,7 @@ export class ReadBackTurns {
     try {
       writeDurably(this.#file, `${JSON.stringify({ v: 1, volumes })}\n`);
     } catch {
-      // See above.
+      // The next send reads the same again.
     }
   }
 }

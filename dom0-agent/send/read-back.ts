@@ -1,8 +1,8 @@
 /**
- * After a send some of each volume is read back through the receiver and proven, whether it changed or not: a backup
- * that cannot be read is found at once, and not when it is needed. Of what was just sent some chunks are drawn by
- * chance. Of all else each volume has its turn (read-back-turns.ts): a few chunks a send, from where the last send
- * stopped, so that in time all of it was read.
+ * After a send, a part of each volume is read back through the receiver and proven, whether the volume changed or not:
+ * a backup that cannot be read is found at once, not when it is needed. Of what was just sent, chunks are drawn at
+ * random. Of the rest each volume has its turn (read-back-turns.ts): a few chunks per send, from where the last send
+ * stopped, so that in time everything is read.
  */
 import { randomInt } from 'node:crypto';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
@@ -24,19 +24,19 @@ export interface ToReadBack {
   readonly name: string;
   readonly volume: VolumeId;
   readonly session: SessionName;
-  /** Of the session's head. */
+  /** The hash of the session's head. */
   readonly head: Uint8Array;
-  /** Its head and index, where this send has proven them already. */
+  /** Its head and index, if this send has already proven them. */
   readonly proven?: { readonly session: ProvenSession; readonly index: Uint8Array } | undefined;
-  /** What this send has just sent; `all` where it looked at everything, undefined for an unchanged volume. */
+  /** The chunks that this send has sent; `all` if it read everything, undefined for an unchanged volume. */
   readonly sent: MarkedChunks | 'all' | undefined;
 }
 
-/** Chunks of what was just sent. */
+/** How many chunks of those just sent are read back. */
 const NEW_CHUNKS = 32;
-/** Ranges that they lie in where all of a volume was sent: each costs a page. */
+/** How many ranges they are drawn from if the complete volume was sent: each costs a page. */
 const NEW_RANGES = 4;
-/** Volumes that are read back at one time, so that none waits for the receiver alone. */
+/** Volumes that are read back at the same time, so that their waits for the receiver overlap. */
 const AT_ONCE = 4;
 
 /** Reads back the volumes of a send; adds to their reports why they could not be proven. */
@@ -74,9 +74,9 @@ function addError({ log }: SendContext, reports: VolumeReport[], name: string, e
 }
 
 interface ReadBack {
-  /** Chunks that were proven. */
+  /** How many chunks were proven. */
   readonly chunks: number;
-  /** Why the session is not what it must be. */
+  /** Why the session could not be proven. */
   readonly error?: SparsebakError;
 }
 
@@ -97,14 +97,14 @@ async function readBack(context: SendContext, what: ToReadBack, turn: Turn): Pro
     return { chunks: results.reduce((sum, { chunks }) => sum + chunks, 0) };
   } catch (caught) {
     if (signal.aborted || !isVolumeError(caught, archive.client) || caught.code !== 'integrity') {
-      // It is committed, and that is what a send is for.
+      // Only a warning: the session is committed.
       log.warn({ volume: name }, `${name}: could not be read back: ${asSparsebakError(caught).message}`);
       return { chunks: 0 };
     }
     const { message } = caught;
     const hint =
       'Run "sparsebak verify ' +
-      `${name}", and "sparsebak-receiver scrub" in the backup VM. What is damaged the next send sends anew.`;
+      `${name}", and "sparsebak-receiver scrub" in the backup VM. The next send sends again what is damaged.`;
     const error = new SparsebakError('integrity', `${proves} cannot be read back: ${message}`, { cause: caught });
     return { chunks: 0, error: namingVolume(error, { id: volume, name, session: of, hint }) };
   }
@@ -115,10 +115,13 @@ interface Session {
   readonly index: Uint8Array;
 }
 
-/** Ranges with data that one turn may touch: each costs a page. */
+/** Ranges with data that one turn may read from: each costs a page. */
 const TURN_RANGES = 4;
 
-/** The volume's turn: from where the last send stopped to as many chunks with data as it has; once round the end. */
+/**
+ * The volume's turn: continues where the last send stopped, for the turn's number of chunks with data, past the end at
+ * most once.
+ */
 async function readTurn(
   context: SendContext,
   { session, index }: Session,
@@ -170,7 +173,7 @@ function servicesOf({ archive: { client, reader }, workers, signal }: SendContex
   return { client, reader, workers, signal, onProgress: () => undefined };
 }
 
-/** Some of the chunks that were just sent; where that is all of a volume, they lie in few ranges. */
+/** Chooses some of the chunks that were just sent; if that is a complete volume, from few ranges. */
 export function chooseSent(geometry: Geometry, sent: MarkedChunks | 'all'): Set<number> {
   const { chunkCount, rangeCount } = geometry;
   if (chunkCount === 0) return new Set();
@@ -185,7 +188,7 @@ export function chooseSent(geometry: Geometry, sent: MarkedChunks | 'all'): Set<
   return chosen;
 }
 
-/** Chunks of runs that were each as likely to be drawn, in one pass. */
+/** Draws chunks from the runs with equal probability, in one pass. */
 function drawnFrom(marked: MarkedChunks, chunkCount: number): number[] {
   const drawn: number[] = [];
   let seen = 0;

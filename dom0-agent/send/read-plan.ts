@@ -1,12 +1,12 @@
 /**
- * What a send has to look at: which chunks it reads, which are zeros because nothing is mapped there, and which ranges
- * it touches at all. Cost follows changed and mapped data, never the volume's size.
+ * Plans a send: which chunks it reads, which are zeros because nothing is mapped there, and which ranges it touches at
+ * all. The cost depends on changed and mapped data, never on the volume's size.
  */
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
 import type { ChunkRun } from '../capture/delta-map.ts';
 import type { ByteRange, Mapped } from '../source/source.ts';
 
-/** A part of a range's work, in order of address. */
+/** A part of the work on a range, in order of address. */
 export type RangeStep =
   | ({ readonly kind: 'read' } & ChunkRun)
   /** Nothing is mapped there: zeros, without reading. */
@@ -25,16 +25,16 @@ export interface MarkedChunks {
 
 export interface PlanInput {
   readonly geometry: Geometry;
-  /** Of the base; undefined for a first full. */
+  /** The base's geometry; undefined for a first full send. */
   readonly base: Geometry | undefined;
-  /** undefined: every chunk is looked at. */
+  /** undefined: every chunk is read. */
   readonly marked: MarkedChunks | undefined;
   readonly mapped: Mapped;
-  /** The first range that is looked at (those below were sent before an interruption). */
+  /** The first range to plan (those below were sent before an interruption). */
   readonly from: number;
-  /** Ranges that are looked at whatever is marked. */
+  /** Ranges that are read completely, whatever is marked. */
   readonly lost: ReadonlySet<number>;
-  /** Whether the base's page of a range is all zeros (no need to look where nothing is mapped). */
+  /** Whether the base's page of a range is all zeros (then it is skipped if nothing is mapped). */
   readonly baseIsZero: (range: number) => boolean;
 }
 
@@ -47,7 +47,7 @@ export function* plan(input: PlanInput): Generator<PlanStep> {
   for (let range = input.from; range < geometry.rangeCount;) {
     const nextMapped = mapped.nextRange(range);
     if (base !== undefined && range >= baseRanges && nextMapped > range) {
-      // Growth is always sent: an older session may hold something there. (A delta map marks all of it.)
+      // Growth is always sent: an older session may have data there. (A delta map marks all of it.)
       const count = Math.min(nextMapped, geometry.rangeCount) - range;
       yield { kind: 'unmapped-ranges', first: range, count };
       range += count;
@@ -67,7 +67,7 @@ export function* plan(input: PlanInput): Generator<PlanStep> {
   }
 }
 
-/** Where the size changed, the pages of both ends are touched: their number of entries changes. */
+/** If the size changed, the pages at the old and the new end change: their number of entries does. */
 function endRanges(geometry: Geometry, base: Geometry | undefined): Set<number> {
   const ends = new Set<number>();
   if (base === undefined || base.size === geometry.size) return ends;
@@ -123,7 +123,7 @@ class MappedChunks {
     return steps;
   }
 
-  /** The first mapped byte range that ends behind `offset`. Offsets must not fall. */
+  /** The first mapped byte range that ends after `offset`. Offsets must not decrease. */
   #seek(offset: number): ByteRange | undefined {
     const ranges = this.#ranges ?? [];
     for (let next = ranges[this.#at]; next !== undefined; next = ranges[++this.#at]) {
@@ -133,7 +133,7 @@ class MappedChunks {
   }
 }
 
-/** Adds a mapped part, joined to the one before it where they touch (two extents may share a chunk). */
+/** Adds a mapped part, joined to the previous one if they touch (two extents may share a chunk). */
 function push(steps: RangeStep[], from: number, to: number): void {
   const last = steps.at(-1);
   if (last?.kind === 'read' && last.first + last.count === from) {

@@ -1,16 +1,16 @@
 /**
- * How much of a send goes into repairing what the receiver says is damaged: its word alone must not keep dom0 reading
- * for hours. What is left over the next send goes on with.
+ * Limits how much a send repairs of what the receiver reports as damaged: its report alone must not keep dom0 reading
+ * for hours. The next send continues with the rest.
  */
 
 /** Chunks and pages. */
 const OBJECTS = 1024;
-/** Bytes of volume that are read for it. */
+/** Bytes that are read for it. */
 const BYTES = 2 ** 30;
 /** Milliseconds. */
 const TIME = 60_000;
 
-/** One send's, for all of its volumes. */
+/** One send's budget, shared by all of its volumes. */
 export class RepairBudget {
   #objects = OBJECTS;
   #bytes = BYTES;
@@ -26,7 +26,7 @@ export class RepairBudget {
     }
   }
 
-  /** Whether one more object is repaired, for which so many bytes are read. The first may be larger than the budget. */
+  /** Whether one more object may be repaired, for which `bytes` are read. The first may be larger than the budget. */
   take(bytes: number): boolean {
     if (this.#objects === 0 || this.#bytes <= 0) return false;
     this.#objects--;

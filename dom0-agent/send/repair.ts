@@ -1,7 +1,7 @@
 /**
- * Damage that the receiver knows of is put right before a volume is sent: chunks and pages of its newest session are
- * made again from the snapshot, where that still holds what the session signs. What it holds no more is lost to the
- * sessions that show it. A lost page's range is sent anew as a whole, so that the new session is sound.
+ * Repairs damage that the receiver knows of, before a volume is sent: chunks and pages of its newest session are made
+ * again from the snapshot, if that still has the content that the session signs. Other content is lost for the sessions
+ * that contain it. The range of a lost page is sent again completely, so that the new session is intact.
  */
 import { randomInt } from 'node:crypto';
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
@@ -17,9 +17,9 @@ import type { ProvenReader, ProvenSession } from '../proven-archive/proven-reade
 import type { RepairBudget } from './repair-budget.ts';
 
 export interface RepairRequest {
-  /** The newest session, which the damage is of, and its index. */
+  /** The newest session, which is the damaged one, and its index. */
   readonly base: { readonly session: ProvenSession; readonly index: Uint8Array };
-  /** Where the snapshot is read, and its size in bytes. */
+  /** The path where the snapshot is read, and its size in bytes. */
   readonly path: string;
   readonly size: number;
 }
@@ -34,9 +34,9 @@ export interface RepairServices {
 }
 
 export interface Repaired {
-  /** Chunks and pages that are sound again. */
+  /** Chunks and pages that were repaired. */
   readonly repaired: number;
-  /** Chunks and pages that the snapshot does not hold any more. */
+  /** Chunks and pages whose content the snapshot no longer has. */
   readonly lost: number;
   /** Chunks and pages beyond the send's budget. */
   readonly left: number;
@@ -44,20 +44,20 @@ export interface Repaired {
   readonly lostPages: ReadonlySet<number>;
 }
 
-/** @throws what the connection fails with */
+/** @throws any failure of the connection */
 export async function repair(request: RepairRequest, services: RepairServices): Promise<Repaired> {
   const { addresses, pages } = await damagedParts(services.client, request.base.session.volume);
   const repairing = new Repair(request, services);
   return await services.budget.during(async (isInTime) => {
     let left = 0;
-    // Chunks are compared with their page, so that comes first.
+    // Pages first, since chunks are compared with them.
     for (const range of fromAnywhere(pages)) if (!isInTime() || !(await repairing.page(range))) left++;
     for (const address of fromAnywhere(addresses)) if (!isInTime() || !(await repairing.chunk(address))) left++;
     return { ...repairing.result, left };
   });
 }
 
-/** What one send cannot repair must not keep the next from all that comes after it. */
+/** Starts at a random place, so that objects that use up the budget do not keep later ones from ever being repaired. */
 function fromAnywhere(rising: readonly number[]): readonly number[] {
   if (rising.length === 0) return rising;
   const first = randomInt(rising.length);
@@ -124,7 +124,7 @@ class Repair {
     return true;
   }
 
-  /** What the session signs for a chunk; undefined where its page is lost. */
+  /** The identity that the session signs for a chunk; undefined if its page is lost. */
   async #identity(chunk: number): Promise<Uint8Array | undefined> {
     const range = Math.floor(chunk / CHUNKS_PER_RANGE);
     if (this.#lostPages.has(range)) return undefined;
@@ -137,7 +137,7 @@ class Repair {
     return this.#page.entries.subarray(at, at + IDENTITY);
   }
 
-  /** Undefined where it is lost as well, though the receiver did not know. */
+  /** Undefined if it is lost as well, which the receiver did not know. */
   async #pageOf(range: number): Promise<Uint8Array | undefined> {
     try {
       return await this.#services.reader.page(this.#session, range, this.#index.hash(range));
@@ -149,7 +149,7 @@ class Repair {
     }
   }
 
-  /** The snapshot's identities of a range, as the session would have them; undefined where it is shorter. */
+  /** The snapshot's identities of a range, for the session's size; undefined if the snapshot is shorter. */
   async #identitiesOf(range: number): Promise<Uint8Array | undefined> {
     const first = range * CHUNKS_PER_RANGE;
     const count = this.#geometry.entriesOf(range);
@@ -165,7 +165,7 @@ class Repair {
     return entries;
   }
 
-  /** Whether the snapshot reaches as far as the session did. */
+  /** Whether the snapshot contains all bytes of these chunks that the session has. */
   #isThere(first: number, count: number): boolean {
     return this.#geometry.address(first + count - 1) + this.#geometry.chunkLength(first + count - 1) <= this.#size;
   }
@@ -177,7 +177,7 @@ class Repair {
     }));
   }
 
-  /** Reads and seals a few chunks; `use` gets what is in the slot, for the call only. */
+  /** Reads and seals a few chunks; `use` gets the buffer's content, valid during the call only. */
   async #read<T>(
     firstChunk: number,
     count: number,
@@ -186,7 +186,7 @@ class Repair {
     const { workers: pool } = this.#services;
     const slot = await pool.acquire();
     try {
-      // The session's size, not the snapshot's: the last chunk is cut where it was.
+      // The session's size, not the snapshot's: the last chunk must end where it did.
       const { size } = this.#geometry;
       const job = { kind: 'seal', file: this.#file, size, firstChunk, count, known: null } as const;
       const { frameBytes, chunks } = await pool.seal(slot, job);

@@ -1,4 +1,4 @@
-/** The check on every delta: chunks that it leaves out are read again, and must still be what the base has. */
+/** Checks every delta: some chunks that it does not mark are read again, and must still be equal to the base. */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
 import { isIntegrity, SparsebakError } from '../../shared/errors.ts';
 import type { ChunkRun } from '../capture/delta-map.ts';
@@ -9,9 +9,7 @@ import { PageIndex } from '../content/page-index.ts';
 import type { ProvenSession } from '../proven-archive/proven-reader.ts';
 import type { VolumeContent, VolumeServices } from './volume-content.ts';
 
-/**
- * What came of it; `lost`: ranges of the sample whose page the archive has lost, so that nothing can be said of them.
- */
+/** The result; `lost`: ranges of the sample whose page is missing in the archive, so that they cannot be compared. */
 export interface SampleResult {
   readonly agrees: boolean;
   readonly lost: readonly number[];
@@ -37,7 +35,7 @@ export async function compareSample(
       runsOf(chunks, services.workers.chunksPerJob).map(async ({ first, count }) => {
         const at = (first - range * CHUNKS_PER_RANGE) * IDENTITY;
         const known = page.slice(at, at + count * IDENTITY);
-        if (known.length !== count * IDENTITY) throw new SparsebakError('failed', 'a sample lies past the base');
+        if (known.length !== count * IDENTITY) throw new SparsebakError('failed', 'a sample is past the base');
         return isSame(services.workers, { kind: 'seal', file, size, firstChunk: first, count, known });
       }),
     );

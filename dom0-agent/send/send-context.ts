@@ -1,4 +1,4 @@
-/** What the parts of a send work with: one send's context, and one volume's request. */
+/** The context of one send, and the request for one volume. */
 import type { Logger } from 'pino';
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import type { Resumption } from '../capture/resumption.ts';
@@ -23,7 +23,7 @@ export interface SendHost {
   readonly onWait: OnWait;
 }
 
-/** What all volumes of a send share. */
+/** What is common to all volumes of a send. */
 export interface SendContext {
   readonly archive: OpenArchive;
   readonly workers: WorkerGroup;
@@ -36,13 +36,13 @@ export interface SendContext {
   readonly repairs: RepairBudget;
 }
 
-/** How far the whole send is, in bytes that are read. */
+/** The progress of the whole send, in bytes read. */
 export interface SendProgress {
-  /** A volume that is still to come; `bytes` as far as is known. */
+  /** Announces a volume; `bytes` as far as is known. */
   expect(volume: string, bytes: number): void;
   start(volume: string, bytes: number): void;
   add(bytes: number): void;
-  /** So many bytes of the volume turned out to be holes. */
+  /** Bytes of the volume that are holes and need not be read. */
   skip(bytes: number): void;
   finish(): void;
 }
@@ -53,9 +53,9 @@ export interface StreamRequest {
   readonly pending: Pick<Pending, 'archive' | 'pairing' | 'volumeId' | 'name' | 'session' | 'sequence' | 'time'>;
   readonly tock: SnapshotRef;
   readonly base: ProvenSession | undefined;
-  /** undefined: everything is looked at. */
+  /** undefined: everything is read. */
   readonly map: DeltaMap | undefined;
-  /** Everything was already looked at before an interruption. */
+  /** Everything was already read before an interruption. */
   readonly compared: boolean;
   readonly rolling?: RollingState | undefined;
   readonly resume?: Extract<Resumption, { kind: 'resumable' }>;

@@ -1,4 +1,4 @@
-/** What a send tells of itself (docs/cli.md has it as JSON). */
+/** The report of a send (docs/cli.md describes it as JSON). */
 import type { SessionName } from '../../shared/archive/names.ts';
 import { reportOf, type ErrorReport, type SparsebakError } from '../../shared/errors.ts';
 import type { SkippedEntry } from '../capture/pool-look.ts';
@@ -7,38 +7,40 @@ import type { StreamCounts } from './stream.ts';
 
 export interface VolumeReport {
   readonly name: string;
-  /** `full` only where there was no earlier session. */
+  /** `full` only if there was no earlier session. */
   readonly kind: 'full' | 'incremental' | 'unchanged' | 'skipped' | 'failed';
   /** Compared in full rather than by a delta map. */
   readonly compared: boolean;
   readonly volumeBytes: number;
-  /** Of whole chunks whose identity changed. */
+  /** Bytes of chunks whose identity changed, in whole chunks. */
   readonly changedBytes: number;
   readonly chunks: number;
   readonly zeroChunks: number;
   readonly sentBytes: number;
   readonly seconds: number;
-  /** Its qube runs, the stopped state was captured, and what the qube wrote since its start is not in it. */
+  /**
+   * Its qube is running, and the stopped state was captured: what the qube has written since its start is not in it.
+   */
   readonly running?: true;
-  /** What the receiver knew to be damaged of the volume; absent where there was nothing. */
+  /** Damage of the volume that the receiver knew of; absent if there was none. */
   readonly damage?: RepairCounts;
   readonly error?: ErrorReport;
 }
 
 /** Counts of chunks and pages. */
 export interface RepairCounts {
-  /** Made again from the snapshot. */
+  /** Repaired from the snapshot. */
   readonly repaired: number;
-  /** The snapshot does not hold them any more. */
+  /** The snapshot no longer has their content. */
   readonly lost: number;
-  /** More than one send repairs: left for the next; absent where there are none. */
+  /** Left for the next send, since one send repairs a limited number; absent if there are none. */
   readonly left?: number;
 }
 
 export interface SendReport {
   /** null: nothing was committed. */
   readonly session: SessionName | null;
-  /** What is doubtful of this computer's clock; null: nothing. */
+  /** Why this computer's clock is doubtful; null if it is not. */
   readonly clock: ClockReport | null;
   readonly volumes: readonly VolumeReport[];
 }
@@ -57,7 +59,7 @@ export function blankReport(name: string): VolumeReport {
   };
 }
 
-/** What streaming counted, and what damage to the base it met. */
+/** The report of a sent volume: its counts, and the damage to the base. */
 export function sentReport(name: string, kind: VolumeReport['kind'], sent: StreamCounts): VolumeReport {
   const { compared, volumeBytes, changedBytes, chunks, zeroChunks, sentBytes, fault } = sent;
   const { repaired, lost, left } = sent.repaired;
@@ -72,18 +74,18 @@ export function failedReport(name: string, error: SparsebakError, seconds: numbe
   return { ...blankReport(name), seconds, error: reportOf(error) };
 }
 
-/** The same, where dom0 could not note how the volume's send ended. */
+/** The same, if dom0 could not record how the volume's send ended. */
 export function withFailure(report: VolumeReport, error: SparsebakError | undefined): VolumeReport {
   return error === undefined ? report : { ...report, kind: 'failed', error: reportOf(error) };
 }
 
-/** The report, with what the configuration selects and no send takes. */
+/** The report, with what the configuration selects and cannot be sent. */
 export function withSkipped({ volumes, ...report }: SendReport, skipped: readonly SkippedEntry[]): SendReport {
   const rows = skipped.map(({ name, kind, error }): VolumeReport => ({ ...blankReport(name), kind, error }));
   return { ...report, volumes: [...volumes, ...rows].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
-/** The reports by name, with those of cut-off sends that the same run first brought to their end. */
+/** The reports by name, with those of interrupted sends that the same run completed first. */
 export function withResumed(reports: readonly VolumeReport[], resumed: readonly VolumeReport[]): VolumeReport[] {
   const merged = new Map(resumed.map((report) => [report.name, report]));
   for (const report of reports) {
@@ -94,7 +96,10 @@ export function withResumed(reports: readonly VolumeReport[], resumed: readonly 
   return [...merged.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** One volume's two sessions of one run, or its session and the finding that nothing changed since. */
+/**
+ * Joins the reports of a volume's two sessions of one run, or of its session and the finding that nothing changed
+ * since.
+ */
 function together(first: VolumeReport, then: VolumeReport): VolumeReport {
   return {
     ...first,
@@ -115,7 +120,7 @@ function damageOf(reports: readonly VolumeReport[]): Pick<VolumeReport, 'damage'
   const found = reports.flatMap(({ damage }) => damage ?? []);
   if (found.length === 0) return {};
   const sum = (of: (damage: RepairCounts) => number) => found.reduce((total, each) => total + of(each), 0);
-  // What one send left, the next one of the same run may have repaired.
+  // What the first send left, the second one of the same run may have repaired.
   const left = found.at(-1)?.left;
   const damage = { repaired: sum(({ repaired }) => repaired), lost: sum(({ lost }) => lost) };
   return { damage: left === undefined ? damage : { ...damage, left } };

@@ -1,6 +1,6 @@
 /**
- * The whole send: the archive is opened and compared with the pin, what an earlier run left is settled, all volumes are
- * snapshotted, then streamed one after another, and the catalogue that lists them is put.
+ * The complete send: opens the archive and compares it with the pin, settles unfinished sends of earlier runs,
+ * snapshots all volumes, streams them one after another, and puts the catalogue that lists them.
  */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { SendRequest, SendStart } from '../capture/begin-send.ts';
@@ -56,13 +56,13 @@ export interface SendScope {
   readonly rereadPerDay: number;
 }
 
-/** What a send came to, and what ended it before its time. */
+/** The report of a send, and the error that ended it early. */
 export interface SendRun extends SendReport {
   readonly ended: SparsebakError | undefined;
 }
 
 export async function send(target: SendTarget, scope: SendScope, host: SendHost): Promise<SendRun> {
-  // A receiver takes as long to start as all of the rest of a send without change.
+  // Started first: a receiver takes as long to start as a send without changes takes for everything else.
   const connecting = connect(target.archive, { ...host, purpose: 'receive' });
   connecting.catch(() => undefined);
   try {
@@ -90,7 +90,7 @@ async function sendLocked(
 ): Promise<SendRun> {
   const { state } = target;
   const workers = new WorkerGroup(state.content.chunkContent(state.settings.level, state.settings.codec));
-  // Even a send without change reads a sample.
+  // Even a send without changes reads a sample.
   workers.warm();
   try {
     const opening = { ...target, ...host, writes: true, purpose: 'receive' } as const;
@@ -105,7 +105,7 @@ async function sendLocked(
   }
 }
 
-/** Settles what an earlier run left, snapshots, streams, lists what was committed, and reads some of it back. */
+/** Settles unfinished sends, snapshots, streams, lists the committed sessions, and reads a sample back. */
 async function sendAll(scope: SendScope, host: SendHost, context: SendContext): Promise<SendRun> {
   const { archive } = context;
   const { resumed, unsettled } = await settleUnfinished(context, scope.pools);
@@ -125,7 +125,7 @@ async function sendAll(scope: SendScope, host: SendHost, context: SendContext): 
   const all = withResumed(withLeftBehind(noted, running), resumedReports);
   let ended: SparsebakError | undefined;
   try {
-    // What could not be noted is settled by the next send.
+    // The next send settles those that could not be recorded.
     const settling = sent.done.filter(({ request }) => !endings.failures.has(request.volume));
     await listHeads(context, plan, heads, settling);
     noteNewestOf(archive.state, plan, heads, starts);
@@ -133,7 +133,7 @@ async function sendAll(scope: SendScope, host: SendHost, context: SendContext): 
     if (stopped !== undefined && (archive.client.failure !== undefined || heads.length === 0)) ended = stopped;
     if (archive.client.failure === undefined) await archive.client.bye();
   } catch (caught) {
-    // What was committed is reported all the same.
+    // Committed sessions are reported in any case.
     ended ??= stopped ?? asSparsebakError(caught);
   }
   const resumedSessions = resumed.map(({ head }) => head.session).sort();
@@ -141,20 +141,23 @@ async function sendAll(scope: SendScope, host: SendHost, context: SendContext): 
   return { session: session ?? null, clock: plan.clock, volumes: all, ended };
 }
 
-/** What became of the planned volumes. */
+/** The results for the planned volumes. */
 interface SentVolumes {
   readonly reports: VolumeReport[];
-  /** Of sessions that the receiver has committed. */
+  /** The heads of sessions that the receiver has committed. */
   readonly heads: NewHead[];
-  /** Volumes of which a session was committed. */
+  /** Volumes with a committed session. */
   readonly done: PlannedVolume[];
   readonly readable: ToReadBack[];
   readonly endings: Endings;
-  /** Why the volumes after some point were not sent. */
+  /** Why the remaining volumes were not sent. */
   stopped: SparsebakError | undefined;
 }
 
-/** Streams one volume after another. One that fails stops no other, unless the connection or the send is at its end. */
+/**
+ * Streams one volume after another. A failing volume does not stop the others, unless the connection or the send has
+ * ended.
+ */
 async function sendEach(
   context: SendContext,
   planned: readonly PlannedVolume[],
@@ -195,7 +198,7 @@ async function sendEach(
   return sent;
 }
 
-/** Where a run made two sessions of a volume, the newer one. */
+/** Of a volume with two sessions of one run, keeps the newer one. */
 function lastOf(volumes: readonly ToReadBack[]): ToReadBack[] {
   return [...new Map(volumes.map((each) => [each.volume, each])).values()];
 }
@@ -215,16 +218,16 @@ function noteNewestOf(
   if (made !== undefined) noteNewest(folder, made);
 }
 
-/** The receiver has committed it: whatever dom0 then failed at, the catalogue lists it. */
+/** Whether the receiver has committed it: then the catalogue lists it, even if dom0 failed afterwards. */
 function isListed({ request }: PlannedVolume, heads: readonly NewHead[]): boolean {
   return heads.some(({ volumeId }) => volumeId === request.volumeId);
 }
 
 /**
- * Ends a send that failed. The receiver may have committed it all the same (it failed after its rename, or lied), so
- * its newest head decides, as after a crash. While that is not known the pending entry stays, and the next run asks
+ * Ends a send that failed. The receiver may nevertheless have committed it (it failed after its rename, or lied), so
+ * its newest head decides, as after a crash. While that is unknown the pending entry stays, and the next run asks
  * again.
- * @returns the head, where it was committed
+ * @returns the head, if it was committed
  */
 async function giveUp(
   context: SendContext,
@@ -247,7 +250,7 @@ async function giveUp(
   }
 }
 
-/** Bytes of an index: of a volume of half a terabyte and more in chunks of 64 KiB. */
+/** Largest index in bytes that is kept: that of a volume of half a terabyte in chunks of 64 KiB. */
 const KEPT_INDEX = 256 * 1024;
 
 async function sendOne(
@@ -274,12 +277,12 @@ async function sendOne(
     await endings.add(pool, { kind: 'unchanged', send: refOf(request), rolling });
     const { session, index } = sent.base;
     const { volume, head, headHash } = session;
-    // A long index is fetched again rather than kept until all volumes are sent.
+    // A long index is fetched again instead of being kept until all volumes are sent.
     const proven = index.length > KEPT_INDEX ? undefined : { session, index };
     const readBack = { name: request.volume, volume, session: head.session, head: headHash, proven, sent: undefined };
     return { report: sentReport(request.volume, 'unchanged', sent), readBack };
   }
-  // Heads are listed by what the receiver has, whatever becomes of dom0's own note of it.
+  // A head that the receiver has is listed, even if dom0 cannot record it.
   heads.push(sent.head);
   await endings.add(pool, { kind: 'committed', send: refOf(request), rolling });
   const marked = sent.compared || start.map === null ? 'all' : start.map;
@@ -289,7 +292,7 @@ async function sendOne(
   };
 }
 
-/** Puts the catalogue that lists what the receiver has now. */
+/** Puts the catalogue that lists the new heads. */
 async function listHeads(
   context: SendContext,
   { sequence, corrected }: SendPlan,
@@ -300,7 +303,7 @@ async function listHeads(
   const { catalogue, hash } = archive.pin.known;
   const changed = heads.length > 0 || corrected.length > 0;
   if (!changed || archive.client.failure !== undefined) return;
-  // The receiver is told what a tag protects once the catalogue says it.
+  // The receiver is told which sessions are protected after the catalogue has the tags.
   if (isProtectedBy(context.tags)) {
     noteChanges(
       archive.state,

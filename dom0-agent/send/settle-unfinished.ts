@@ -1,6 +1,7 @@
 /**
- * Sends whose end dom0 does not know, settled before a new one begins. The receiver's commit is the commit point: the
- * newest head carries the pairing id, or it does not. What can be resumed is, and is then a session like any other.
+ * Settles sends whose outcome dom0 does not know, before a new one begins. The receiver's commit decides: either the
+ * newest head carries the pairing id or not. A send that can be resumed is resumed, and becomes a session like any
+ * other.
  */
 import type { VolumeId } from '../../shared/archive/names.ts';
 import { mayResume, resumption, type Resumption } from '../capture/resumption.ts';
@@ -24,7 +25,7 @@ interface Unfinished {
   readonly pending: Pending;
 }
 
-/** A cut-off send that was taken up again and is a session now. */
+/** An interrupted send that was resumed and is now a session. */
 export interface Resumed {
   readonly head: NewHead;
   readonly report: VolumeReport;
@@ -36,7 +37,7 @@ export interface SettledSends {
   readonly unsettled: ReadonlyMap<string, SparsebakError>;
 }
 
-/** Settles every unfinished send to this archive. What is wrong with one volume stops no other. */
+/** Settles every unfinished send to this archive. An error of one volume does not stop the others. */
 export async function settleUnfinished(context: SendContext, pools: readonly Pool[]): Promise<SettledSends> {
   const { archive } = context;
   const found = pools.flatMap((pool) =>
@@ -69,14 +70,14 @@ export async function settleUnfinished(context: SendContext, pools: readonly Poo
 function unfinishedFault({ volume, pending }: Unfinished, error: unknown): SparsebakError {
   const { volumeId: id, session } = pending;
   const hint =
-    'How its last send ended cannot be told, so it is not sent. "sparsebak verify" and "sparsebak-receiver ' +
-    'check" tell what is damaged.';
+    'It is unknown how its last send ended, so it is not sent. "sparsebak verify" and "sparsebak-receiver ' +
+    'check" show what is damaged.';
   return namingVolume(error, { id, name: volume, session, hint });
 }
 
 interface Settled {
   readonly head: NewHead;
-  /** Of a send that was gone on with. */
+  /** The report of a resumed send. */
   readonly report?: VolumeReport;
 }
 
@@ -89,8 +90,8 @@ async function resolveOne(context: SendContext, entry: Unfinished, resume: boole
     return { head };
   }
   if (pending.outcome === 'committed' && !archive.acceptRollback) {
-    // It was answered `committed` and is not there: nothing of this archive's newest state can be trusted.
-    throw new SparsebakError('rollback', `session ${pending.session} of ${entry.volume} was committed and is gone`, {
+    // The receiver had answered `committed`, and the session is missing: the archive was rolled back.
+    throw new SparsebakError('rollback', `session ${pending.session} of ${entry.volume} was committed and is missing`, {
       hint: ROLLBACK_HINT,
     });
   }
@@ -98,15 +99,15 @@ async function resolveOne(context: SendContext, entry: Unfinished, resume: boole
     const taken = await resumption(pool, refOf(entry), { address: checkpoint, newest: head?.pairing ?? null });
     const reason = taken.kind === 'resumable' ? await finish(context, entry, taken) : taken.reason;
     if (typeof reason !== 'string') return reason;
-    context.log.warn({ volume: entry.volume }, `an interrupted send cannot be taken up: ${reason}`);
-    // Asked again: what failed may have been committed all the same.
+    context.log.warn({ volume: entry.volume }, `an interrupted send cannot be resumed: ${reason}`);
+    // Asks again: the send that failed may nevertheless have been committed.
     return resolveOne(context, entry, false);
   }
   await discarded(pool, refOf(entry));
   return undefined;
 }
 
-/** How a send ended, as far as it is proven: the newest head carries its pairing id, or it was not committed. */
+/** How a send ended, by the proven newest head: it carries the send's pairing id, or the send was not committed. */
 export async function resolve(
   { archive }: SendContext,
   { volumeId, pairing }: Pick<Pending, 'volumeId' | 'pairing'>,
@@ -117,7 +118,7 @@ export async function resolve(
   return { head: provenHead(archive, volumeId, answer), checkpoint: answer.checkpoint };
 }
 
-/** Authentic, or not believed at all. */
+/** @throws `integrity` for a head that is not authentic */
 function provenHead(
   archive: OpenArchive,
   volume: VolumeId,
@@ -136,7 +137,7 @@ function provenHead(
   };
 }
 
-/** Sends the rest. @returns what came of it, or why it cannot be: the volume is then sent anew */
+/** Sends the rest. @returns the result, or why it cannot be resumed: the volume is then sent from its beginning */
 async function finish(
   context: SendContext,
   entry: Unfinished,
@@ -149,7 +150,7 @@ async function finish(
     pending.base === null
       ? undefined
       : await archive.reader.head(pending.volumeId, pending.base.session, Buffer.from(pending.base.head, 'hex'));
-  context.log.info({ volume }, `going on with session ${pending.session} at ${taken.checkpoint.address} bytes`);
+  context.log.info({ volume }, `resuming session ${pending.session} at ${taken.checkpoint.address} bytes`);
   let sent: Streamed;
   try {
     sent = await streamVolume(context, {
@@ -167,7 +168,7 @@ async function finish(
     if (endsTheSend(error) || archive.client.failure !== undefined) throw error;
     return error.message;
   }
-  if (sent.kind === 'unchanged') return 'it came to nothing';
+  if (sent.kind === 'unchanged') return 'it made no session';
   await committed(pool, refOf(entry));
   const report = sentReport(volume, base === undefined ? 'full' : 'incremental', sent);
   return { head: sent.head, report: { ...report, seconds: (Date.now() - began) / 1000 } };

@@ -1,6 +1,6 @@
 /**
- * One volume from its snapshot to the receiver's `committed`: opened, checked against the base by a sample, streamed,
- * closed (a source that cannot freeze says here whether the content moved), and signed.
+ * Sends one volume from its snapshot to the receiver's `committed`: opens it, checks a sample against the base, streams
+ * and closes it (a source that cannot freeze reports here whether the content changed), and signs the head.
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import { checkpointed } from '../capture/resumption.ts';
@@ -24,7 +24,7 @@ export interface StreamCounts {
   readonly sentBytes: number;
   readonly rolling: RollingState | undefined;
   readonly repaired: Repaired;
-  /** Damage to the base: what it affects was sent again. */
+  /** Damage to the base; the affected parts were sent again. */
   readonly fault: SparsebakError | undefined;
 }
 
@@ -32,7 +32,7 @@ export type Streamed =
   | ({ readonly kind: 'committed'; readonly head: NewHead } & StreamCounts)
   | ({ readonly kind: 'unchanged'; readonly base: NonNullable<VolumeContent['base']> } & StreamCounts);
 
-/** @throws for this volume; nothing of it is committed then */
+/** @throws for this volume, which is then not committed */
 export async function streamVolume(context: SendContext, request: StreamRequest): Promise<Streamed> {
   const { archive } = context;
   const { pool, tock, pending } = request;
@@ -77,7 +77,8 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
     await snapshot.close();
     const fault = faults.asError(request);
     const counts = { ...countsOf(sent, tock, compared, outgoing, rolling), repaired, fault };
-    // A cut-off send that is taken up again may have sent all that there was; a damaged base is to be no base any more.
+    // A resumed send may have sent everything before the interruption; a damaged base must be replaced by a new
+    // session.
     const mustCommit = outgoing.begun || request.resume !== undefined || fault !== undefined;
     const { base } = content;
     if (!mustCommit && base?.session.head.size === tock.size) return { kind: 'unchanged', base, ...counts };
@@ -91,7 +92,7 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
   }
 }
 
-/** Damage to the base that was met on the way: one complaint, however many pages it is. */
+/** Collects damage to the base into one error, however many pages it concerns. */
 class BaseFaults {
   #first: SparsebakError | undefined;
   #count = 0;
@@ -104,12 +105,12 @@ class BaseFaults {
   asError({ name, pending, base }: StreamRequest): SparsebakError | undefined {
     if (this.#first === undefined) return undefined;
     const { code, message } = this.#first;
-    const more = this.#count > 1 ? `, and ${this.#count - 1} more like it` : '';
+    const more = this.#count > 1 ? `, and ${this.#count - 1} more like this` : '';
     const error = new SparsebakError(code, `${message}${more}; what that affects was sent again`, {
       cause: this.#first,
     });
     const hint =
-      'The newest session is whole again. "sparsebak verify ' + `${name} --all-sessions" tells which older ones are.`;
+      'The newest session is intact again. "sparsebak verify ' + `${name} --all-sessions" shows which older ones are.`;
     return namingVolume(error, { id: pending.volumeId, name, session: base?.head.session, hint });
   }
 }
@@ -158,7 +159,7 @@ async function sign(
   return { volumeId, name, session, pairing, hash: head.hash, tags: context.tags };
 }
 
-/** A failure that ends the send of all volumes: nobody answers any more, or there is no room for anything. */
+/** Whether a failure ends the send of all volumes: the receiver no longer answers, or has no space. */
 export function endsTheSend(error: SparsebakError): boolean {
   return ['unreachable', 'protocol', 'interrupted', 'no-space'].includes(error.code);
 }

@@ -1,6 +1,6 @@
 /**
- * What the archive holds of each volume against what the catalogue says it must: the base of the next send. A volume
- * whose newest session is damaged, missing or another is not sent, and stops no other volume.
+ * Compares each volume in the archive with the catalogue, and gets the base of the next send. A volume whose newest
+ * session is damaged, missing or not the expected one is not sent, and does not stop other volumes.
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
@@ -12,18 +12,18 @@ import type { Listing, ProvenSession } from '../proven-archive/proven-reader.ts'
 import { isVolumeError } from '../proven-archive/volume-error.ts';
 
 export interface Base {
-  /** The newest session there; undefined for a volume without sessions. */
+  /** The volume's newest session; undefined if it has none. */
   readonly session: ProvenSession | undefined;
-  /** It is not what the catalogue lists, and the user accepts that: no delta map is relative to it. */
+  /** It is not the session that the catalogue lists, and the user accepts that: no delta map is relative to it. */
   readonly rolledBack: boolean;
 }
 
-/** What a volume's next send can stand on, or why it cannot. */
+/** The base of a volume's next send, or why it has none. */
 export type Standing =
   | { readonly kind: 'proven'; readonly entry: CatalogueVolume; readonly base: Base }
   | { readonly kind: 'unproven'; readonly entry: CatalogueVolume; readonly error: SparsebakError };
 
-/** @throws what ends the connection */
+/** @throws any error that ends the connection */
 export async function standingOf(archive: OpenArchive, entry: CatalogueVolume, stored: Listing): Promise<Standing> {
   try {
     return { kind: 'proven', entry, base: await provenBase(archive, entry, stored) };
@@ -35,8 +35,7 @@ export async function standingOf(archive: OpenArchive, entry: CatalogueVolume, s
 
 /**
  * The newest session of a volume, proven to be the one that the catalogue lists.
- * @throws `rollback` where the archive shows another newest session (older, newer or none) and the user does not accept
- *   it
+ * @throws `rollback` if the archive shows another newest session (older, newer or none) and the user does not accept it
  */
 async function provenBase(archive: OpenArchive, entry: CatalogueVolume, stored: Listing): Promise<Base> {
   const newest = stored.get(entry.id)?.at(-1)?.session;

@@ -1,4 +1,4 @@
-/** What a volume's send works on and with. */
+/** The content of one volume's send, and the services for it. */
 import type { Geometry } from '../../shared/archive/address.ts';
 import type { VolumeId } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
@@ -12,14 +12,14 @@ import type { MarkedChunks } from './read-plan.ts';
 export interface VolumeContent {
   readonly volume: VolumeId;
   readonly name: string;
-  /** Where the frozen content is read. */
+  /** The path where the frozen content is read. */
   readonly path: string;
   readonly geometry: Geometry;
-  /** undefined: everything is looked at. */
+  /** undefined: everything is read. */
   readonly marked: MarkedChunks | undefined;
   readonly mapped: Mapped;
   readonly base: { readonly session: ProvenSession; readonly index: Uint8Array } | undefined;
-  /** Ranges whose page the archive has lost, or that were found damaged: all of each is sent. */
+  /** Ranges whose page is missing in the archive, or that were found damaged: each is sent completely. */
   readonly lostPages: ReadonlySet<number>;
   /** The ranges below `range` were sent before an interruption; `index` and `changedBytes` are theirs. */
   readonly resume?: { readonly range: number; readonly index: Uint8Array; readonly changedBytes: number };
@@ -30,11 +30,11 @@ export interface VolumeServices {
   readonly reader: ProvenReader;
   readonly workers: WorkerGroup;
   readonly outgoing: Outgoing;
-  /** Bytes of volume that were read. */
+  /** Called with the number of bytes read. */
   readonly onProgress: (bytes: number) => void;
-  /** Marked chunks in which nothing is mapped. */
+  /** Called with the bytes of marked chunks in which nothing is mapped. */
   readonly onSkipped: (bytes: number) => void;
-  /** Damage to the base that does not keep the send from its end. */
+  /** Called for damage to the base that does not end the send. */
   readonly onFault: (fault: SparsebakError) => void;
   readonly signal: AbortSignal;
 }

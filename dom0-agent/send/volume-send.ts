@@ -1,6 +1,6 @@
 /**
- * One volume's content on its way: what the plan names is read, identified and sealed by the workers, and goes out in
- * order; pages and index follow. Only this file decides what the new head will sign.
+ * Sends one volume's content: workers read, identify and seal the planned chunks, which are sent in order; pages and
+ * index follow. Only this file decides what the new head will sign.
  */
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
@@ -14,7 +14,7 @@ import type { RangeStep } from './read-plan.ts';
 import type { VolumeContent, VolumeServices } from './volume-content.ts';
 
 export interface VolumeSent {
-  /** The whole new index. */
+  /** The complete new index. */
   readonly index: Uint8Array;
   readonly changedBytes: number;
   readonly chunks: number;
@@ -41,7 +41,7 @@ type Step =
   | { readonly kind: 'unmapped'; readonly bytes: number }
   | { readonly kind: 'range-end'; readonly open: OpenRange };
 
-/** Steps that wait at most: jobs are bounded by their buffers, the pages between them by this. */
+/** The most steps that may wait: jobs are limited by their buffers, the pages between them by this number. */
 const QUEUED_STEPS = 64;
 
 export async function sendContent(what: VolumeContent, services: VolumeServices): Promise<VolumeSent> {
@@ -67,7 +67,7 @@ export async function sendContent(what: VolumeContent, services: VolumeServices)
       await consume(step, what, services, index, totals);
     }
   } finally {
-    // Buffers of jobs that nobody waits for any more go back when their worker is done with them.
+    // Buffers of abandoned jobs are released when their workers have finished with them.
     for (const step of queue.abort()) {
       if (step.kind === 'sealed')
         await step.result
@@ -81,7 +81,7 @@ export async function sendContent(what: VolumeContent, services: VolumeServices)
   return { index: index.entries(what.geometry.rangeCount), ...totals };
 }
 
-/** Walks the plan and starts the work, as far ahead as slots and queue allow. */
+/** Walks the plan and starts the work, as far ahead as buffers and queue allow. */
 async function produce(what: VolumeContent, services: VolumeServices, queue: OrderedQueue<Step>): Promise<void> {
   const file = jobFile(what.path, what.name);
   for await (const { step, old } of plannedPages(what, services.reader, services.onFault)) {
@@ -114,7 +114,7 @@ async function produceStep(
   const known = knownChunks(what);
   const end = step.first + step.count;
   for (let first = step.first; first < end;) {
-    // A job's chunks are all known, or none is: those past the base's end are always sent.
+    // A job's chunks are either all known or all unknown: those past the base's end are always sent.
     const limit = first < known ? Math.min(end, known) : end;
     const count = Math.min(services.workers.chunksPerJob, limit - first);
     const at = (first - open.range * CHUNKS_PER_RANGE) * IDENTITY;
@@ -137,7 +137,7 @@ async function produceStep(
   return true;
 }
 
-/** Chunks that the base says something about; in a first full, all are known to be zeros. */
+/** The number of chunks whose old content is known from the base; in a first full send all are known to be zeros. */
 function knownChunks(what: VolumeContent): number {
   return what.base === undefined ? what.geometry.chunkCount : what.base.session.geometry.chunkCount;
 }
@@ -148,7 +148,7 @@ function knownIdentities(what: VolumeContent, open: OpenRange, at: number, count
   return open.old.slice(at, at + count * IDENTITY);
 }
 
-/** Chunks that are zeros by the mapping: sent where the base has something else, or nothing. */
+/** Unmapped chunks, which are zeros: sent if the base has other content there, or none. */
 async function produceUnmapped(
   first: number,
   count: number,
@@ -201,7 +201,7 @@ async function consume(
       return;
     }
     case 'unmapped':
-      // Without marks only what is mapped counts as work.
+      // Without marks only mapped chunks count as work.
       if (what.marked !== undefined) services.onSkipped(step.bytes);
       return;
     case 'range-end':
@@ -222,7 +222,8 @@ async function endRange(
 ): Promise<void> {
   if (Buffer.compare(open.entries, open.old) !== 0) {
     const { stored, hash } = services.content.sealPage(what.volume, open.range, open.entries);
-    // An all-zero page is not stored; it may even be all that changed (a volume cut short), so the send begins with it.
+    // An all-zero page is not stored. It may be the only change (of a volume that was cut short), so it must begin the
+    // send as well.
     if (stored === undefined) await services.outgoing.ready();
     else await services.outgoing.page(open.range, stored);
     index.set(open.range, hash);
