@@ -1,6 +1,6 @@
 /**
- * The step that monitor and send share: a newer snapshot becomes the tick, and what changed since the old one is added
- * to every map.
+ * The step that monitor and send share: a newer snapshot becomes the previous snapshot (the tick), and the changes
+ * since the old one are added to every map.
  */
 import type { ArchiveId, PairingId } from '../../shared/archive/names.ts';
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
@@ -15,28 +15,28 @@ export interface DroppedMap {
 }
 
 export interface Advance {
-  /** Its maps are durable, nothing names them yet. */
+  /** Its maps are durable, and no saved state names them yet. */
   readonly state: PairingState;
-  /** Bytes that the source holds for changed. */
+  /** Bytes that the source reports as changed. */
   readonly changedBytes: number;
   readonly dropped: readonly DroppedMap[];
 }
 
-/** A newer snapshot of a volume, and the state to go on from. */
+/** A newer snapshot of a volume, and the state to continue from. */
 export interface Step {
   readonly state: PairingState;
   readonly newer: SnapshotRef;
 }
 
-/** What a step comes to; a failure is that step's own. */
+/** The result of a step; a failure concerns that step only. */
 export interface Told<S extends Step> {
   readonly step: S;
   readonly delta: Outcome<Delta>;
 }
 
 /**
- * What changed between each tick and its newer snapshot. The tick must be there and be the recorded one, not one of its
- * name. To be read to the end or left by a `return`: a source that tells all at once has something to put away
+ * The changes between each tick and its newer snapshot. The tick must exist and be the recorded one, not another of the
+ * same name. Read it to the end or leave it by `return`: a source that compares all pairs together has to clean up
  * afterwards.
  */
 export async function* deltasSince<S extends Step>(
@@ -86,7 +86,7 @@ async function deltaOf(source: Source, { older, newer }: SnapshotPair): Promise<
   }
 }
 
-/** Without a delta no map can follow to the newer snapshot: all are dropped. */
+/** Without a delta no map can be carried over to the newer snapshot: all are dropped. */
 export async function advance(
   { store }: Capture,
   state: PairingState,
@@ -107,7 +107,7 @@ export async function advance(
     }
     const stored = store.readMap(state, ref);
     if (stored.kind === 'damaged') {
-      dropped.push({ archive, pairing, reason: `a delta map cannot be believed: ${stored.reason}` });
+      dropped.push({ archive, pairing, reason: `a delta map is damaged: ${stored.reason}` });
       continue;
     }
     const map = stored.value;
@@ -118,13 +118,13 @@ export async function advance(
   return { state: settledTick({ ...state, maps, tick: newer }), changedBytes: delta.bytes, dropped };
 }
 
-/** What to say of a volume that could not be snapshotted. */
+/** The error for a volume that could not be snapshotted. */
 export function withoutSnapshot(volume: string, cause: SparsebakError | undefined) {
   const error = cause ?? asSparsebakError(new Error(`the source made no snapshot of ${volume}`), 'source');
   return { kind: error.code === 'not-found' ? ('missing' as const) : ('failed' as const), volume, error };
 }
 
-/** The outcomes as their volumes were asked for. */
+/** The outcomes in the order of the requested volumes. */
 export function inOrderOf<T extends { readonly volume: string }>(
   volumes: readonly string[],
   outcomes: readonly T[],

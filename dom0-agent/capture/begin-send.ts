@@ -1,7 +1,7 @@
 /**
- * A send begins as a monitor step: its snapshot, the tock, becomes the tick. One write of pairing.json then says all
- * at once: the maps reach up to the tock, an empty map starts there under the new pairing id, and a send with that id
- * is under way whose end is not known.
+ * A send begins like a monitor step: its current snapshot (the tock) becomes the previous snapshot (the tick). A single
+ * write of pairing.json then records three things: the maps reach up to the tock, an empty map starts there under the
+ * new pairing id, and a send with that id is pending with unknown outcome.
  */
 import { MAX_VOLUME_SIZE } from '../../shared/archive/address.ts';
 import type { ArchiveId, PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
@@ -17,7 +17,7 @@ export interface SendRequest {
   readonly volume: string;
   readonly archive: ArchiveId;
   readonly chunkSize: number;
-  /** Of the head to come: 128 random bits that no other send has. */
+  /** Pairing id of the new head: 128 random bits that no other send has. */
   readonly pairing: PairingId;
   /** The newest head, proven; null for a volume that the archive does not have. */
   readonly base: Base | null;
@@ -69,11 +69,11 @@ export async function beginSend(capture: Capture, requests: readonly SendRequest
 
 interface SendStep extends Step {
   readonly request: SendRequest;
-  /** Why the state begins anew. */
+  /** Why the state starts over. */
   readonly lost: string | undefined;
 }
 
-/** The state to go on from, or how it failed. */
+/** The state to continue from, or how loading it failed. */
 function look(
   { store, pool }: Capture,
   request: SendRequest,
@@ -103,11 +103,11 @@ async function start(
   let unnamed = true;
   try {
     refuseTooLarge(request, tock);
-    // A send can do without a delta: it compares in full.
+    // A send without a delta compares in full.
     const known: Delta = delta.ok ? delta.value : { kind: 'unknown', reason: delta.error.message };
     const moved = await advance(capture, state, tock, known);
     const next = await joined(capture, moved.state, request, tock);
-    // From here on the new state may be the durable one even if saving it fails, so neither snapshot may go then.
+    // From here on the new state may be durable even if saving it fails, so then neither snapshot may be removed.
     unnamed = false;
     await capture.store.save(next);
     unneeded.push(...releasedSnapshots(state, next));
@@ -132,7 +132,7 @@ function refuseUnresolved(state: PairingState, { volume, archive, pairing }: Sen
   }
 }
 
-/** The state with the send under way in it, and its empty map where the source can serve one. */
+/** The state with the pending send, and its empty map if the source supports maps. */
 async function joined(
   { source, store }: Capture,
   state: PairingState,
@@ -152,7 +152,7 @@ async function joined(
   return { ...next, tick: tock, maps: [...state.maps, map] };
 }
 
-/** The map that is relative to the base, or why there is none. No other map will do. */
+/** The map that is relative to the base, or why there is none. No other map may be used. */
 function baseMap(
   { source, store }: Capture,
   state: PairingState,
@@ -169,7 +169,7 @@ function baseMap(
   const ref = state.maps.find((map) => map.archive === archive && map.pairing === base.pairing);
   if (ref === undefined) return none('changes since the newest session were not recorded here');
   const stored = store.readMap(state, ref);
-  if (stored.kind === 'damaged') return none(`a delta map cannot be believed: ${stored.reason}`);
+  if (stored.kind === 'damaged') return none(`a delta map is damaged: ${stored.reason}`);
   if (stored.value.chunkSize !== chunkSize) return none('the delta map has another chunk size than the archive');
   return { map: stored.value, reason: null };
 }

@@ -1,4 +1,4 @@
-/** What every step of capture works with, for one pool. */
+/** What every step of capture needs, for one pool. */
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
 import type { SnapshotRef, Source } from '../source/source.ts';
 import type { StateLock } from './state-lock.ts';
@@ -10,13 +10,13 @@ export interface Capture {
   readonly pool: string;
   readonly store: PairingStore;
   readonly lock: StateLock;
-  /** Something went wrong that costs only space, until the next run puts it right. */
+  /** Called for errors that cost only space until the next run cleans up. */
   readonly warn: (error: SparsebakError) => void;
 }
 
 /**
- * Removes snapshots that no state names any more. Never before the state that no longer names them is durable.
- * One that stays is a leftover: `reap` removes it.
+ * Removes snapshots that no state names any more. Must be called after the state that no longer names them is durable.
+ * `reap` later removes those that could not be removed.
  */
 export async function removeSnapshots(capture: Capture, snapshots: readonly SnapshotRef[]): Promise<void> {
   if (snapshots.length === 0) return;

@@ -1,6 +1,6 @@
 /**
- * How a send ends, as far as dom0 records it. The receiver's commit decides which end it is; each of these is one write
- * of pairing.json, and says again what a crash kept from being said.
+ * Records in dom0 how a send ended. The receiver's commit decides that; each of these functions is one write of
+ * pairing.json, and can be repeated after a crash.
  */
 import type { ArchiveId, PairingId } from '../../shared/archive/names.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
@@ -25,7 +25,7 @@ export interface Ending {
   readonly rolling: RollingState | undefined;
 }
 
-/** Notes how many sends ended, in one step. @returns what could not be noted, by volume */
+/** Records the endings of many sends in one step. @returns the errors of those that could not be recorded, by volume */
 export async function ended(capture: Capture, endings: readonly Ending[]): Promise<Map<string, SparsebakError>> {
   return await concludeAll(
     capture,
@@ -50,7 +50,7 @@ function asCommitted(send: SendRef, rolling: RollingState | undefined): Change {
   });
 }
 
-/** The newest head is another: the map of the head that did not come to be goes. */
+/** The newest head is another: removes the map of the head that was never committed. */
 export async function discarded(capture: Capture, send: SendRef): Promise<void> {
   await conclude(capture, send, (state) => ({
     ...state,
@@ -60,8 +60,8 @@ export async function discarded(capture: Capture, send: SendRef): Promise<void> 
 }
 
 /**
- * Nothing different was found, so no session was made: the tock is what the base's head describes. The map that starts
- * at the tock takes the place of the one that starts at the base, under the base's pairing id.
+ * No difference was found, so no session was made: the tock is equal to what the base's head describes. The map that
+ * starts at the tock replaces the one that starts at the base, under the base's pairing id.
  */
 export async function unchanged(capture: Capture, send: SendRef, rolling?: RollingState): Promise<void> {
   await conclude(capture, send, asUnchanged(send, rolling));
@@ -85,20 +85,20 @@ function asUnchanged(send: SendRef, rolling: RollingState | undefined): Change {
 }
 
 /**
- * A chunk that no map marked was found to differ: whatever a delta before the tock left out is missing in every map.
- * Those that start there or later stay. Durable before anything else is done about it, so that no later send believes
- * them.
+ * A chunk that no map marks was found to differ: changes that a delta before the tock left out are missing in every
+ * map, so all are dropped but those that start at the tock or later. Durable before anything else is done, so that no
+ * later send uses them.
  */
 export async function mistrusted(capture: Capture, send: SendRef): Promise<void> {
   await conclude(capture, send, (state) => ({
     ...state,
     maps: state.maps.filter((map) => isNew(map, send)),
-    // What a cut-off send sent was chosen by such a map: it is not gone on with.
+    // Interrupted sends chose by such a map what to send: they are not resumed.
     pending: state.pending.map((entry) => ({ ...entry, progress: null })),
   }));
 }
 
-/** The catalogue that lists the committed heads is pinned: nothing is left to remember of these sends. */
+/** The catalogue that lists the committed heads is pinned: removes the records of these sends. */
 export async function settled(capture: Capture, sends: readonly SendRef[]): Promise<void> {
   const failures = await concludeAll(
     capture,
@@ -114,7 +114,7 @@ function asSettled(send: SendRef): Change {
   };
 }
 
-/** The sends of this pool's volumes to one archive whose end, or whose place in the catalogue, is not known yet. */
+/** The sends of this pool's volumes to one archive whose outcome is unknown, or that are not in the catalogue yet. */
 export function unfinished(
   { store, pool }: Capture,
   archive: ArchiveId,
@@ -128,12 +128,12 @@ export function unfinished(
 
 type Change = (state: PairingState, pending: Pending) => PairingState | Promise<PairingState>;
 
-/** Changes the state by a send under way; durable when it returns. */
+/** Changes the state of a pending send; durable when it returns. */
 export async function conclude(capture: Capture, send: SendRef, change: Change): Promise<void> {
   for (const error of (await concludeAll(capture, [{ send, change }])).values()) throw error;
 }
 
-/** The same for many volumes, each once, and each of which may fail by itself. */
+/** The same for many volumes, each at most once; each may fail separately. */
 async function concludeAll(
   capture: Capture,
   conclusions: readonly { readonly send: SendRef; readonly change: Change }[],
@@ -160,7 +160,7 @@ async function concludeAll(
 export function pendingOf(state: PairingState, { volume, archive, pairing }: SendRef): Pending {
   const pending = state.pending.find((entry) => entry.archive === archive && entry.pairing === pairing);
   if (pending !== undefined) return pending;
-  throw new SparsebakError('failed', `the record of the send of ${volume} is gone from dom0's state`, {
+  throw new SparsebakError('failed', `the record of the send of ${volume} is missing in dom0's state`, {
     hint: 'The next send of the volume compares it in full.',
   });
 }

@@ -1,16 +1,16 @@
 /**
  * A delta map as a file in dom0's state. Integers are big endian, the bits' words little endian.
  *
- *     0   8  magic
- *     8   4  version, 1
- *    12   4  chunk size
- *    16   8  smallest size seen since the session, bytes
- *    24   8  largest size
- *    32  4n  bits: chunk c is bit c % 32 of word c / 32; n = chunks of the largest size / 32, rounded up; spare
+ *     0 8 magic
+ *     8 4 version, 1
+ *    12 4 chunk size
+ *    16 8 smallest size seen since the session, bytes
+ *    24 8 largest size
+ *    32 4n bits: chunk c is bit c % 32 of word c / 32; n = chunks of the largest size / 32, rounded up; spare
  *            bits are 0
- *         32  SHA-512/256 of everything before
+ *         32 SHA-512/256 of everything before
  *
- * Nothing that is not exactly this is a map: a wrong bit would be a chunk that is not backed up.
+ * Anything else is refused: a wrong bit would be a chunk that is not backed up.
  */
 import { hash } from 'node:crypto';
 import { endianness } from 'node:os';
@@ -41,7 +41,7 @@ export function encodeDeltaMap(map: DeltaMap): Buffer {
   return file;
 }
 
-/** The map, or why these bytes are none. */
+/** The map, or why these bytes are not a map. */
 export function decodeDeltaMap(file: Uint8Array): DeltaMap | { readonly damaged: string } {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.length);
   if (bytes.length < HEADER + DIGEST || !bytes.subarray(0, 8).equals(MAGIC)) return { damaged: 'not a delta map' };
@@ -60,7 +60,7 @@ export function decodeDeltaMap(file: Uint8Array): DeltaMap | { readonly damaged:
   return DeltaMap.fromParts(chunkSize, smallest, largest, words) ?? { damaged: 'its bits do not fit its sizes' };
 }
 
-/** Between this machine's order of bytes and the file's, in place. */
+/** Converts between this machine's byte order and the file's, in place. */
 function littleEndian(words: Buffer): void {
   if (endianness() === 'BE') words.swap32();
 }

@@ -1,16 +1,16 @@
 /**
- * The chunks of a volume that may have changed since a session: one bit per chunk, for the largest size seen.
- * Marks are only ever added. A mark too many costs a read; a mark too few loses data.
+ * The chunks of a volume that may have changed since a session: one bit per chunk, for the largest size seen. Marks are
+ * only ever added. A mark too many costs a read; a mark too few loses data.
  *
- * Once the volume had more than one size, everything from the last byte of the smallest size on counts as marked,
- * whatever the bits say: chunks there were cut, dropped or brought back without a range of a delta telling of it.
- * Both the old and the new end lie there.
+ * If the volume has had more than one size, everything from the last byte of the smallest size on counts as marked,
+ * whatever the bits say: chunks there were cut, dropped or brought back without appearing in a delta. Both the old and
+ * the new end are there.
  */
 import { Geometry } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { ByteRange } from '../source/source.ts';
 
-/** Marked chunks in a row: `[first, first + count)`. */
+/** Consecutive marked chunks: `[first, first + count)`. */
 export interface ChunkRun {
   readonly first: number;
   readonly count: number;
@@ -32,12 +32,12 @@ export class DeltaMap {
     this.#words = words;
   }
 
-  /** Nothing changed yet since a session of this size. */
+  /** A map without changes since a session of this size. */
   static empty(chunkSize: number, size: number): DeltaMap {
     return new DeltaMap(chunkSize, size, size, new Uint32Array(wordsFor(chunkSize, size)));
   }
 
-  /** The map with these very bits; undefined where they make none. Takes the words over. */
+  /** The map with these bits; undefined if they are not valid. The caller must not change `words` afterwards. */
   static fromParts(chunkSize: number, smallest: number, largest: number, words: Uint32Array): DeltaMap | undefined {
     if (smallest > largest || words.length !== wordsFor(chunkSize, largest)) return undefined;
     const used = new Geometry(chunkSize, largest).chunkCount % 32;
@@ -59,13 +59,13 @@ export class DeltaMap {
     return this.#words;
   }
 
-  /** The first chunk of those that are marked for the sizes that the volume had. */
+  /** The first of the chunks that are marked because of the sizes that the volume had. */
   get #tail(): number {
     if (this.#smallest === this.#largest) return Math.ceil(this.#largest / this.chunkSize);
     return Math.max(0, Math.ceil(this.#smallest / this.chunkSize) - 1);
   }
 
-  /** The volume had this size at some moment since the session. */
+  /** Notes that the volume had this size since the session. */
   noteSize(size: number): void {
     const needed = wordsFor(this.chunkSize, size);
     this.#smallest = Math.min(this.#smallest, size);
@@ -74,13 +74,13 @@ export class DeltaMap {
   }
 
   /**
-   * Every chunk that the range touches. What lies past the largest size is legal and needs no mark: it is marked by its
-   * place.
+   * Marks every chunk that the range touches. A range past the largest size is legal and needs no mark: that part
+   * counts as marked anyway.
    */
   mark(range: ByteRange): void {
     const end = range.offset + range.length;
     if (!(Number.isSafeInteger(range.offset) && range.offset >= 0 && range.length >= 0 && Number.isSafeInteger(end))) {
-      throw new SparsebakError('source', `a changed range of ${range.length} bytes at ${range.offset} makes no sense`);
+      throw new SparsebakError('source', `a changed range of ${range.length} bytes at ${range.offset} is not valid`);
     }
     const stop = Math.min(end, this.#largest);
     if (range.length === 0 || range.offset >= stop) return;
@@ -128,7 +128,7 @@ export class DeltaMap {
     return found < limit ? found : end;
   }
 
-  /** The first set bit in `[from, end)`, at least `from`; of the bits inverted where `flip` is all ones. */
+  /** The first set bit in `[from, end)`, at least `from`; of the inverted bits if `flip` is all ones. */
   #nextBit(from: number, end: number, flip: number): number {
     if (from >= end) return Math.max(from, end);
     const lastWord = Math.floor((end - 1) / 32);

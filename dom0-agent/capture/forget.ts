@@ -1,11 +1,11 @@
-/** What the user's own commands do to the state: an archive's volume deleted, a volume renamed. */
+/** How the user's commands change the state: an archive's volume is deleted, or a volume renamed. */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { releasedSnapshots, settledTick } from './pairing.ts';
 import { withoutTock } from './reap.ts';
 
-/** Nothing is noted for this volume and archive any more. */
+/** Removes everything that is recorded for this volume and archive. */
 export async function forget(capture: Capture, volume: string, archive: ArchiveId): Promise<void> {
   await capture.lock.hold(async () => {
     const state = capture.store.stateOf(capture.pool, volume);
@@ -20,7 +20,7 @@ export async function forget(capture: Capture, volume: string, archive: ArchiveI
   });
 }
 
-/** Sends to the archive that were cut off cannot be resumed any more; what became of them can still be asked. */
+/** Gives up resuming interrupted sends to the archive; the receiver can still be asked how they ended. */
 export async function giveUpResuming(capture: Capture, archive: ArchiveId): Promise<void> {
   await capture.lock.hold(async () => {
     for (const known of capture.store.list()) {
@@ -36,8 +36,8 @@ export async function giveUpResuming(capture: Capture, archive: ArchiveId): Prom
 }
 
 /**
- * The state follows a renamed volume. Only where the old name is no volume any more and the new one has no state: else
- * two volumes would share one tick, or one would lose its own.
+ * Moves the state of a renamed volume, but only if the old name is no longer a volume and the new one has no state:
+ * otherwise two volumes would share one tick, or one would lose its own.
  */
 export async function renamed(capture: Capture, from: string, to: string): Promise<'moved' | 'nothing to move'> {
   const { source, store, pool, lock } = capture;
@@ -49,10 +49,10 @@ export async function renamed(capture: Capture, from: string, to: string): Promi
       throw new SparsebakError('failed', `${from} is still a volume: its state stays with it`);
     }
     const taken = store.load(pool, to);
-    // The same tick in both is a rename that was cut off.
+    // The same tick in both means that an earlier rename was interrupted.
     if (taken.kind === 'paired' && taken.state.tick?.id !== old.state.tick?.id) {
       throw new SparsebakError('failed', `${to} has a state of its own`, {
-        hint: `The next send of ${to} compares in full where it has to; ${from} is forgotten after seven days.`,
+        hint: `The next send of ${to} compares in full if necessary; the state of ${from} is removed after seven days.`,
       });
     }
     await store.rename(old.state, to);

@@ -1,6 +1,6 @@
 /**
- * A step that snapshots, in a pool that may be nearly full: then snapshots of ours are given up, and the step is tried
- * once more. A full pool stops every qube, a backup that starts again costs only time.
+ * Runs a step that makes snapshots in a pool that may be nearly full: then it gives up older snapshots of sparsebak and
+ * tries the step once more. A full pool stops every qube; a backup that starts over costs only time.
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { Capture } from './capture.ts';
@@ -20,7 +20,7 @@ export async function withRoom<T>(
     if (released.length === 0) throw error;
     const volumes = released.join(', ');
     capture.warn(
-      new SparsebakError('source', `the pool is nearly full: gave up snapshots of ours (${volumes})`, { cause: error }),
+      new SparsebakError('source', `the pool is nearly full: gave up own snapshots of ${volumes}`, { cause: error }),
     );
     return await step();
   }

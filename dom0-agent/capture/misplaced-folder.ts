@@ -1,6 +1,6 @@
 /**
- * What must not lie in a pool: the archive, which would back up itself and grow with every send, and dom0's state with
- * its keys. Looked for by what the paths lead to, symbolic links and bind mounts included.
+ * Folders that must not be in a pool: the archive, which would back up itself and grow with every send, and dom0's
+ * state with its keys. Symbolic links and bind mounts are resolved.
  */
 import { join, relative } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -8,7 +8,7 @@ import { ownPlaces } from '../config/own-places.ts';
 import { isWithin, readMounts, realPath, type Mount } from '../source/mounts.ts';
 import type { Config } from '../config/config.ts';
 
-/** An error of the configuration, if a pool and one of these folders lie in one another. */
+/** The error if a pool and one of these folders contain one another. */
 export async function misplacedFolder(config: Config): Promise<SparsebakError | undefined> {
   const mounts = await readMounts();
   for (const pool of config.pools) {
@@ -19,11 +19,11 @@ export async function misplacedFolder(config: Config): Promise<SparsebakError | 
       if (!holds(folder, place) && !holds(place, folder)) continue;
       return new SparsebakError(
         'config',
-        `${config.file}: ${what} (${path}) and pool.${pool.name} (${pool.path}) lie in one another`,
+        `${config.file}: ${what} (${path}) and pool.${pool.name} (${pool.path}) contain one another`,
         {
           hint:
             `Move ${path === config.stateDir ? 'state_dir' : 'the destination'} out of the pool's folder, ` +
-            'or give the pool a folder that holds nothing but volumes.',
+            'or give the pool a folder that contains only volumes.',
         },
       );
     }
@@ -45,7 +45,7 @@ function holds(outer: Place, inner: Place): boolean {
 
 async function placeOf(path: string, mounts: readonly Mount[]): Promise<Place> {
   const real = await realPath(path);
-  // Of two at one point the later covers the earlier.
+  // Of two mounts at one point the later covers the earlier.
   const [mount] = mounts
     .filter(({ point }) => isWithin(point, real))
     .reverse()

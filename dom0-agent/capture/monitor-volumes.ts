@@ -1,4 +1,4 @@
-/** Monitor: notes what changed in each volume since the last look, and sends nothing. */
+/** Monitor: records what changed in each volume since the previous snapshot, and sends nothing. */
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
 import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
 import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance.ts';
@@ -11,18 +11,18 @@ export type MonitorOutcome =
   | {
       readonly kind: 'monitored';
       readonly volume: string;
-      /** Since the last look. */
+      /** Since the previous snapshot. */
       readonly changedBytes: number;
       /** `changedChunks`: marked since each map's session. */
       readonly maps: readonly MapRef[];
-      /** Maps that could not be believed: the next send to that archive compares in full. */
+      /** Damaged maps: the next send to that archive compares in full. */
       readonly dropped: readonly DroppedMap[];
     }
-  /** No send to note changes for. No snapshot was made. */
+  /** There is no send since which changes could be recorded. No snapshot was made. */
   | { readonly kind: 'unpaired'; readonly volume: string }
   | { readonly kind: 'missing'; readonly volume: string; readonly error: SparsebakError }
   | { readonly kind: 'failed'; readonly volume: string; readonly error: SparsebakError }
-  /** What changed cannot be known: the next send compares in full. */
+  /** The changes are unknown: the next send compares in full. */
   | { readonly kind: 'reset'; readonly volume: string; readonly reason: string };
 
 /** @param volumes names as the source lists them */
@@ -52,7 +52,7 @@ export async function monitor(capture: Capture, volumes: readonly string[]): Pro
   });
 }
 
-/** The state to go on from, or what there is to say without one. */
+/** The state to continue from, or the outcome if there is none. */
 function look({ store, pool }: Capture, volume: string): PairingState | MonitorOutcome {
   let loaded: Loaded;
   try {
@@ -77,7 +77,7 @@ async function follow(
     if (!delta.ok) throw delta.error;
     const moved = await advance(capture, state, newer, delta.value);
     const next = { ...moved.state, missingSince: null };
-    // From here on the new state may be the durable one even if saving it fails, so neither snapshot may go then.
+    // From here on the new state may be durable even if saving it fails, so then neither snapshot may be removed.
     unnamed = false;
     await capture.store.save(next);
     unneeded.push(...releasedSnapshots(state, next));

@@ -1,7 +1,7 @@
 /**
- * Where the pairing states lie: `<state dir>/volumes/<first 32 hex digits of SHA-256(pool NUL volume)>/` with
- * pairing.json and the files that it names. Files are durable before pairing.json names them, and removed only after it
- * no longer does, so at any moment what is on disk is one whole state. Each is believed only by its hash.
+ * Stores the pairing states: `<state dir>/volumes/<first 32 hex digits of SHA-256(pool NUL volume)>/` with pairing.json
+ * and the files that it names. Files are durable before pairing.json names them, and removed only after it no longer
+ * does, so at any moment there is one complete state on disk. Each file is used only if its hash is right.
  */
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ export type Loaded =
   | { readonly kind: 'paired'; readonly state: PairingState }
   | { readonly kind: 'damaged'; readonly reason: string };
 
-/** One folder of state. A damaged one no longer tells whose it is. */
+/** One folder of state. A damaged one does not say to which volume it belongs. */
 export type Known =
   | { readonly kind: 'paired'; readonly folder: string; readonly state: PairingState }
   | { readonly kind: 'damaged'; readonly folder: string; readonly reason: string };
@@ -65,7 +65,7 @@ export class PairingStore {
     return { kind: 'damaged', reason: `pairing.json is that of ${loaded.state.volume} in pool ${loaded.state.pool}` };
   }
 
-  /** The state; a blank one where there is none or a damaged one. */
+  /** The state; a blank one if there is none or it is damaged. */
   stateOf(pool: string, volume: string): PairingState {
     const loaded = this.load(pool, volume);
     return loaded.kind === 'paired' ? loaded.state : unpaired(pool, volume);
@@ -82,7 +82,7 @@ export class PairingStore {
       });
   }
 
-  /** Makes the state the one that counts, then removes the files that it does not name. A blank one leaves nothing. */
+  /** Makes the state the current one, then removes the files that it does not name. A blank state leaves no files. */
   async save(state: PairingState): Promise<void> {
     const folder = this.#folder(state.pool, state.volume);
     const path = join(folder, PAIRING);
@@ -106,7 +106,7 @@ export class PairingStore {
     await this.save(unpaired(state.pool, state.volume));
   }
 
-  /** Removes files that nothing names: a power cut may bring them back, a first save may never have come about. */
+  /** Removes files that no state names: a power cut may bring back removed files, or prevent a first save. */
   removeStrays(): void {
     for (const name of this.#files.list(this.#volumes).filter((each) => FOLDER_NAME.test(each))) {
       const folder = join(this.#volumes, name);
@@ -115,7 +115,7 @@ export class PairingStore {
     }
   }
 
-  /** Makes the map durable; nothing names it before a `save`. */
+  /** Makes the map durable; no state names it before a `save`. */
   async writeMap(state: PairingState, ids: FileIds, map: DeltaMap): Promise<MapRef> {
     const ref = await this.#writeFile(state, ids, 'map', encodeDeltaMap(map));
     const { archive, pairing } = ids;
@@ -129,7 +129,7 @@ export class PairingStore {
     return 'damaged' in map ? { kind: 'damaged', reason: map.damaged } : { kind: 'intact', value: map };
   }
 
-  /** Makes the page hashes of a send durable; nothing names them before a `save`. */
+  /** Makes the page hashes of a send durable; no state names them before a `save`. */
   async writePages(state: PairingState, ids: FileIds, hashes: Uint8Array): Promise<FileRef> {
     return await this.#writeFile(state, ids, 'pages', hashes);
   }
@@ -147,7 +147,7 @@ export class PairingStore {
     return content === undefined ? { kind: 'none' } : decode(Buffer.from(content).toString());
   }
 
-  /** Under a name that no saved state has: it has the number of the save to come. */
+  /** Writes a file under a name that no saved state has: it has the number of the next save. */
   async #writeFile(state: PairingState, ids: FileIds, kind: 'map' | 'pages', content: Uint8Array): Promise<FileRef> {
     const folder = this.#folder(state.pool, state.volume);
     const file = `${ids.archive}-${ids.pairing}-${state.generation + 1}.${kind}`;
@@ -164,7 +164,7 @@ export class PairingStore {
     return { kind: 'intact', value: content };
   }
 
-  /** What stays behind costs only space, until the next save. */
+  /** Files that remain cost only space, until the next save. */
   #clean(folder: string, named: readonly string[]): void {
     try {
       const names = this.#files.list(folder);
@@ -174,7 +174,7 @@ export class PairingStore {
       for (const name of ours) if (!named.includes(name)) this.#files.discard(join(folder, name));
       if (!names.includes(PAIRING)) this.#files.removeFolder(folder);
     } catch {
-      // The state itself is saved.
+      // Ignored: the state itself is saved.
     }
   }
 }
@@ -183,7 +183,7 @@ function encode(state: PairingState): string {
   return `${JSON.stringify({ check: checkOf(state), state })}\n`;
 }
 
-/** A flipped digit in an id or a size would still parse. */
+/** The checksum is needed because a flipped digit in an id or a size would still parse. */
 function checkOf(state: unknown): string {
   return digest(Buffer.from(JSON.stringify(state))).toString('hex');
 }

@@ -1,9 +1,9 @@
 /**
- * The state of one volume in dom0: which snapshot its delta maps reach up to, which head each map is relative to, and
- * the sends whose end is not known yet.
+ * The state of one volume in dom0: the snapshot that its delta maps reach up to, the head that each map is relative to,
+ * and the sends whose outcome is not known yet.
  *
- * A map says: "between the head with my pairing id and the tick, nothing but my chunks changed". It is true of these
- * two and of nothing else, so both are recorded by ids that no other head or snapshot has.
+ * A map says: "between the head with my pairing id and the tick, nothing but my chunks changed". That is true for these
+ * two only, so both are recorded by ids that no other head or snapshot has.
  */
 import * as z from 'zod';
 import { isChunkSize, MAX_VOLUME_SIZE } from '../../shared/archive/address.ts';
@@ -30,7 +30,7 @@ const session = z.custom<SessionName>(
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const size = uint.max(MAX_VOLUME_SIZE);
 
-/** A file beside pairing.json, named by what it is for and its generation. */
+/** A file beside pairing.json, named by its ids and its generation. */
 export const STATE_FILE_NAME = /^[0-9a-f]{32}-[0-9a-f]{32}-[0-9]{1,16}\.(map|pages)$/;
 
 const storedFile = { file: z.string().regex(STATE_FILE_NAME), hash };
@@ -46,18 +46,18 @@ const snapshotRef = z.strictObject({
 
 const mapRef = z.strictObject({
   archive,
-  /** Of the head that the map is relative to. */
+  /** Pairing id of the head that the map is relative to. */
   pairing,
   ...storedFile,
   generation: uint,
-  /** Chunks marked, for people. */
+  /** Number of marked chunks, for display. */
   changedChunks: uint,
 });
 
 const checkpoint = z.strictObject({
   /** Everything below is durable at the receiver. A range boundary. */
   address: size,
-  /** What enters the head and was counted up to there. */
+  /** The count up to this address, which enters the head. */
   changedBytes: uint,
   compared: z.boolean(),
 });
@@ -75,12 +75,12 @@ const pending = z.strictObject({
   archive,
   /** The new head's. */
   pairing,
-  /** What is being sent; null once its snapshot was given up. */
+  /** The snapshot that is being sent; null after it was given up. */
   tock: snapshotRef.nullable(),
   chunkSize: uint.refine(isChunkSize, 'not a chunk size'),
   /** The head that this send is made over. */
   base: base.nullable(),
-  /** What enters the head, as decided before the first byte was sent. */
+  /** Fields of the head that were decided before the first byte was sent. */
   volumeId,
   name: z.string(),
   session,
@@ -98,13 +98,13 @@ export const pairingState = z
     volume: z.string(),
     /** Counts the times that the state was saved: files carry the number of the save that first named them. */
     generation: uint,
-    /** The snapshot that every map reaches up to; there exactly while there are maps. */
+    /** The previous snapshot, which every map reaches up to; not null exactly if there are maps. */
     tick: snapshotRef.nullable(),
     maps: z.array(mapRef),
     pending: z.array(pending),
-    /** How far the rolling re-read came, by archive. */
+    /** How far the rolling re-read has come, by archive. */
     rolling: z.record(z.string().refine(isId), rollingState),
-    /** When the volume was first found missing; null while it is there. */
+    /** When the volume was first found missing; null while it exists. */
     missingSince: uint.nullable(),
   })
   .refine((state) => (state.tick !== null) === state.maps.length > 0, 'a tick without maps, or maps without a tick')
@@ -125,12 +125,12 @@ export function unpaired(pool: string, volume: string): PairingState {
   return { v: 1, pool, volume, generation: 0, tick: null, maps: [], pending: [], rolling: {}, missingSince: null };
 }
 
-/** The state without its tick where no map needs one. */
+/** The state, without its tick if no map needs one. */
 export function settledTick(state: PairingState): PairingState {
   return state.maps.length === 0 ? { ...state, tick: null } : state;
 }
 
-/** The snapshots that the state names: these stay. */
+/** The snapshots that the state names: these must be kept. */
 export function namedSnapshots(state: PairingState): SnapshotRef[] {
   const snapshots = state.pending.flatMap((entry) => (entry.tock === null ? [] : [entry.tock]));
   return state.tick === null ? snapshots : [state.tick, ...snapshots];
@@ -146,7 +146,7 @@ export function releasedSnapshots(before: PairingState, after: PairingState): Sn
   });
 }
 
-/** Nothing in it is worth a file. */
+/** True if the state is empty and needs no file. */
 export function isBlank(state: PairingState): boolean {
   return state.maps.length === 0 && state.pending.length === 0;
 }

@@ -1,4 +1,4 @@
-/** One look at a pool: its volumes, and what of the configuration's patterns there is nothing to take for. */
+/** Examines a pool once: its volumes, and which of the configuration's patterns match none. */
 import { asSparsebakError, reportOf, type ErrorReport, type SparsebakError } from '../../shared/errors.ts';
 import { isLiteral, nameMatcher } from '../source/glob.ts';
 import type { FoundVolumes } from '../source/source.ts';
@@ -7,11 +7,11 @@ import type { Pool } from './pools.ts';
 export interface SelectedVolume {
   readonly pool: Pool;
   readonly volume: string;
-  /** It should be there and is not: it is named in full, or was there once. */
+  /** It should exist and does not: it is named in full, or existed before. */
   readonly missing: boolean;
 }
 
-/** What the configuration speaks of, and no command can take. */
+/** Something that the configuration selects and no command can use. */
 export interface SkippedEntry {
   /** A volume's name, or what would be one; a pattern; or a pool, as `pool NAME`. */
   readonly name: string;
@@ -20,7 +20,7 @@ export interface SkippedEntry {
   readonly error: ErrorReport;
 }
 
-/** What a pool has, or why that cannot be told. */
+/** The content of a pool, or why it cannot be examined. */
 export type PoolLook = {
   readonly pool: Pool;
   /** Whether the configuration selects a volume of this name in the pool. */
@@ -40,7 +40,7 @@ export async function lookAtPool(pool: Pool): Promise<PoolLook> {
   }
 }
 
-/** Volumes that are there, and those that the configuration names in full. */
+/** Volumes that exist, and those that the configuration names in full. */
 export function presentOrNamed(look: PoolLook): SelectedVolume[] {
   if (look.kind === 'failed') return [];
   const { pool, found } = look;
@@ -53,7 +53,10 @@ export function presentOrNamed(look: PoolLook): SelectedVolume[] {
   ];
 }
 
-/** Volumes that were there once and that the configuration still selects. @param once their names */
+/**
+ * Volumes that existed before and that the configuration still selects. @param once names of volumes that existed
+ * before
+ */
 export function lostVolumes({ kind, pool, covers }: PoolLook, once: readonly string[]): SelectedVolume[] {
   return kind === 'failed' ? [] : once.filter(covers).map((volume) => ({ pool, volume, missing: true }));
 }
@@ -68,7 +71,7 @@ export function leftOutEntries(look: PoolLook): SkippedEntry[] {
   }));
 }
 
-/** The volumes that a failing pool should have; the pool itself where none is known. */
+/** The volumes that a failing pool should have; the pool itself if none is known. */
 export function failedEntries(look: PoolLook, known: readonly string[]): SkippedEntry[] {
   if (look.kind === 'listed') return [];
   const { pool, error, covers } = look;
@@ -78,8 +81,8 @@ export function failedEntries(look: PoolLook, known: readonly string[]): Skipped
 }
 
 /**
- * Globs that match no volume, nothing that was left out, and nothing that an exclude takes out.
- * @param selected the pool's volumes, those that are missing included
+ * Globs that match no volume, no left-out file, and nothing that an exclude matches.
+ * @param selected the pool's volumes, including missing ones
  */
 export async function unmatchedEntries(look: PoolLook, selected: readonly string[]): Promise<SkippedEntry[]> {
   if (look.kind === 'failed') return [];
@@ -95,7 +98,7 @@ export async function unmatchedEntries(look: PoolLook, selected: readonly string
     unmatched.push(pattern);
   }
   const message = `pool ${pool.pool} has no volume that this pattern matches`;
-  const hint = 'Correct the pattern, or take it out of the configuration.';
+  const hint = 'Correct the pattern, or remove it from the configuration.';
   return unmatched.map((name) => ({ name, kind: 'skipped', error: { code: 'no-match', message, hint } }));
 }
 

@@ -1,4 +1,4 @@
-/** The configured pools as things to work with. */
+/** The configured pools, opened for use. */
 import { stateLock } from './state-lock.ts';
 import type { Capture } from './capture.ts';
 import { PairingStore } from './pairing-store.ts';
@@ -10,7 +10,7 @@ export interface Pool extends Capture {
   readonly config: PoolConfig;
 }
 
-/** Whether of a running qube's volumes that is captured which the qube writes to. */
+/** Whether the state of a running qube's volume is captured, instead of the stopped one. */
 export function capturesRunning({ config }: Pool): boolean {
   return config.type !== 'file' && config.state === 'running';
 }
@@ -45,8 +45,8 @@ export function openPools(config: Config, options: PoolOptions): Pool[] {
 }
 
 /**
- * The pool that a volume is restored to: the one that is named, the only one, or the one that has the volume.
- * @throws `usage` where that is not clear
+ * The pool that a volume is restored to: the named one, the only one, or the one that has the volume.
+ * @throws `usage` if that is not unique
  */
 export async function choosePool(pools: readonly Pool[], volume: string, name: string | undefined): Promise<Pool> {
   const known = listSome(pools.map(({ pool }) => pool));
@@ -63,17 +63,17 @@ export async function choosePool(pools: readonly Pool[], volume: string, name: s
   if (only !== undefined && more.length === 0) return only;
   const why = only === undefined ? `no configured pool has ${volume} now` : `several pools have ${volume}`;
   throw new SparsebakError('usage', why, {
-    hint: known === '' ? 'Restore with --to PATH.' : `Say which is meant with --pool: ${known}.`,
+    hint: known === '' ? 'Restore with --to PATH.' : `Choose one with --pool: ${known}.`,
   });
 }
 
-/** A pool that cannot be looked at does not have it, as far as this goes: who means that one names it. */
+/** A pool that cannot be examined counts as not having it: the user can name it with --pool. */
 async function hasVolume({ source }: Pool, volume: string): Promise<boolean> {
   const found = await source.list([volume], []).catch(() => undefined);
   return found?.volumes.includes(volume) === true;
 }
 
-/** For an error's text. */
+/** A short list for an error's text. */
 export function listSome(names: readonly string[]): string {
   return names.length <= 8 ? names.join(', ') : `${names.slice(0, 8).join(', ')} and ${names.length - 8} more`;
 }

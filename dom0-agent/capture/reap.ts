@@ -1,24 +1,26 @@
-/** Removes what nobody needs any more: the state of volumes long gone, and snapshots that a killed run left. */
+/** Removes the state of volumes that have been missing for long, and snapshots that a killed run left. */
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import type { SnapshotRef } from '../source/source.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { namedSnapshots, releasedSnapshots, settledTick, type PairingState, type Pending } from './pairing.ts';
 
-/** Qubes renames a volume for a moment at a qube's stop: absence means nothing before it lasted. */
+/**
+ * Milliseconds of absence after which a volume counts as gone. Qubes renames a volume for a moment when its qube stops.
+ */
 const ABSENCE = 7 * 24 * 60 * 60 * 1000;
 
 export interface ReapOptions {
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** Missing volumes that the user says are gone for good. */
+  /** Missing volumes that the user declares to be permanently gone. */
   readonly gone?: readonly string[];
-  /** Whether a send to the archive is under way: its snapshots are being read. */
+  /** Whether a send to the archive is running: its snapshots are being read. */
   readonly isSending: (archive: ArchiveId) => Promise<boolean>;
 }
 
 export interface Reaped {
   readonly missing: readonly { readonly volume: string; readonly since: number }[];
-  /** Missing for too long: their ticks and maps are gone. */
+  /** Volumes that were missing for too long: their ticks and maps were removed. */
   readonly reaped: readonly string[];
   /** Snapshots that no state named. */
   readonly leftovers: readonly SnapshotRef[];
@@ -73,7 +75,7 @@ async function judged(
   { now, gone, isSending }: ReapOptions,
 ): Promise<PairingState> {
   if (present) return state.missingSince === null ? state : { ...state, missingSince: null };
-  // A clock that was set back must not make the wait endless.
+  // If the clock was set back, the wait must not become endless.
   const since = Math.min(state.missingSince ?? now, now);
   const next = since === state.missingSince ? state : { ...state, missingSince: since };
   if (now - since < ABSENCE && gone?.includes(state.volume) !== true) return next;
@@ -84,7 +86,7 @@ async function judged(
   return settledTick({ ...next, maps: [], pending });
 }
 
-/** The send can be resolved, not resumed. */
+/** The send can then still be settled, but not resumed. */
 export function withoutTock(pending: Pending): Pending {
   return pending.tock === null ? pending : { ...pending, tock: null, progress: null };
 }

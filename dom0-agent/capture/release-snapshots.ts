@@ -1,6 +1,6 @@
 /**
- * Gives up snapshots of ours to free a pool that is nearly full. What it costs is a full compare or a send from the
- * start, so what costs least goes first, and no more than needed.
+ * Gives up snapshots of sparsebak to free space in a pool that is nearly full. Each costs a full compare or a send from
+ * the start, so the cheapest are removed first, and no more than needed.
  */
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
@@ -10,11 +10,11 @@ import { withoutTock } from './reap.ts';
 export interface ReleaseOptions {
   /** Whether the pool has room again. */
   readonly isEnough: () => Promise<boolean>;
-  /** Whether a send to the archive is under way: its snapshots are being read. */
+  /** Whether a send to the archive is running: its snapshots are being read. */
   readonly isSending: (archive: ArchiveId) => Promise<boolean>;
 }
 
-/** @returns the volumes whose next send compares in full or starts again */
+/** @returns the volumes whose next send compares in full or starts over */
 export async function release(capture: Capture, options: ReleaseOptions): Promise<string[]> {
   return await capture.lock.hold(async () => {
     const idle = await idleSends(capture, options);
@@ -55,7 +55,7 @@ async function idleSends({ store }: Capture, { isSending }: ReleaseOptions): Pro
   return ({ archive }) => !busy.has(archive);
 }
 
-/** The oldest snapshots hold the most. */
+/** The oldest snapshots take the most space. */
 function oldestFirst({ store, pool }: Capture): PairingState[] {
   return store
     .list()

@@ -1,5 +1,5 @@
 /**
- * Going on with a send that was cut off. The page hashes of all ranges done lie beside pairing.json: the index is built
+ * Resumes an interrupted send. The page hashes of all finished ranges are kept beside pairing.json: the index is built
  * from what dom0 hashed itself, never from what the receiver has.
  */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
@@ -11,12 +11,12 @@ import type { DeltaMap } from './delta-map.ts';
 import type { Checkpoint, PairingState, Pending } from './pairing.ts';
 
 const HASH = 32;
-/** Checkpoints that the receiver may have reached without the answer having come back. */
+/** How many checkpoints are remembered: the receiver may have reached any of them without its answer having arrived. */
 const REMEMBERED = 32;
 
 /**
- * Notes how far a send came; durable when it returns. To be called before the receiver is asked for the checkpoint:
- * what it then has durable is one of those noted here, whatever answer gets lost.
+ * Records how far a send has come; durable when it returns. Must be called before the receiver is asked for the
+ * checkpoint, so that dom0 knows the receiver's checkpoint whichever answer is lost.
  * @param pageHashes of every range below the address, in order, 32 bytes each
  */
 export async function checkpointed(
@@ -39,42 +39,41 @@ export type Resumption =
       readonly pending: Pending;
       readonly tock: NonNullable<Pending['tock']>;
       readonly checkpoint: Checkpoint;
-      /** Of every range below the checkpoint. */
+      /** Page hashes of every range below the checkpoint. */
       readonly pageHashes: Uint8Array;
-      /** What may differ from the base; null: compare in full. */
+      /** The chunks that may differ from the base; null: compare in full. */
       readonly map: DeltaMap | null;
     }
   | { readonly kind: 'discard'; readonly reason: string };
 
-/** Whether a cut-off send may be asked to be resumed at all: its snapshot is the very same. */
+/** Whether an interrupted send may be resumed at all: its snapshot still exists unchanged. */
 export async function mayResume({ source }: { readonly source: Source }, pending: Pending): Promise<boolean> {
   if (!source.frozen || pending.outcome !== 'unknown' || pending.tock === null || pending.progress === null)
     return false;
   return await source.exists(pending.tock);
 }
 
-/** Where the receiver is, as it answered. */
+/** What the receiver has, by its own answer. */
 export interface Reached {
   /** Its last checkpoint. */
   readonly address: number;
-  /** Of its newest head, proven; null where it has none. */
+  /** The pairing id of its proven newest head; null if it has none. */
   readonly newest: PairingId | null;
 }
 
-/** What is needed to go on from where the receiver is. */
+/** What is needed to resume from the receiver's checkpoint. */
 export async function resumption(capture: Capture, send: SendRef, { address, newest }: Reached): Promise<Resumption> {
   return await capture.lock.hold(async () => {
     const state = capture.store.stateOf(capture.pool, send.volume);
     const pending = pendingOf(state, send);
     const { tock, progress } = pending;
-    // The map, and every chunk that is not sent, are relative to this base and no other.
-    if ((pending.base?.pairing ?? null) !== newest) return { kind: 'discard', reason: 'the newest session is another' };
+    // The map, and every chunk that is not sent, are relative to this base only.
+    if ((pending.base?.pairing ?? null) !== newest) return { kind: 'discard', reason: 'another session is the newest' };
     if (tock === null || progress === null || !(await mayResume(capture, pending))) {
-      return { kind: 'discard', reason: 'its snapshot is not there any more' };
+      return { kind: 'discard', reason: 'its snapshot no longer exists' };
     }
     const checkpoint = progress.checkpoints.find((entry) => entry.address === address);
-    if (checkpoint === undefined)
-      return { kind: 'discard', reason: 'the receiver stands at a checkpoint that is not ours' };
+    if (checkpoint === undefined) return { kind: 'discard', reason: 'the receiver is at an unknown checkpoint' };
     const pages = capture.store.readPages(state, progress);
     if (pages.kind === 'damaged') return { kind: 'discard', reason: pages.reason };
     const bytes = Math.ceil(Math.min(address, tock.size) / (pending.chunkSize * CHUNKS_PER_RANGE)) * HASH;
@@ -91,7 +90,7 @@ export async function resumption(capture: Capture, send: SendRef, { address, new
   }, 'patient');
 }
 
-/** Monitors since then may have added to it: that only reads more. */
+/** Monitor runs since then may have added marks: then only more is read. */
 function mapOverBase({ store }: Capture, state: PairingState, { archive, base, chunkSize }: Pending): DeltaMap | null {
   const ref = state.maps.find((map) => map.archive === archive && map.pairing === base?.pairing);
   if (ref === undefined) return null;

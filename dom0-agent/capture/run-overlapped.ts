@@ -1,15 +1,14 @@
 /**
- * Works that mostly wait for the disk, some at one time: the fsyncs of many volumes' states then share the writes of
- * one journal.
+ * Runs tasks that mostly wait for the disk, several at the same time: the fsyncs of many volumes' states then share
+ * journal writes.
  */
 
-/** More gain nothing: Node waits for the disk in four threads. */
+/** More would gain nothing: Node waits for the disk in four threads. */
 const AT_ONCE = 16;
 
 /**
- * Runs a work for each item, in their order where it comes to beginning. All that were begun are over when it returns
- * or throws.
- * @param work should not throw: what is left is not begun then
+ * Runs `work` for each item, started in order. All that were started have ended when it returns or throws.
+ * @param work should not throw: then the remaining items are not started
  */
 export async function overlapped<Item>(
   items: Iterable<Item> | AsyncIterable<Item>,

@@ -1,6 +1,6 @@
 /**
- * Which chunks believed unchanged an incremental send reads again all the same: a few at random each time, and a
- * rolling pass that in time covers the whole volume. They find a delta that left something out.
+ * Chooses unmarked chunks that an incremental send reads again: a few at random each time, and a rolling pass that in
+ * time covers the whole volume. They reveal a delta that left out a change.
  */
 import { randomInt } from 'node:crypto';
 import * as z from 'zod';
@@ -11,14 +11,14 @@ import type { DeltaMap } from './delta-map.ts';
 const SAMPLE_RANGES = 4;
 const SAMPLE_MIN = 16;
 const SAMPLE_MAX = 64;
-/** Ranges looked at for a sample that is large enough. */
+/** How many ranges are tried to get a sample that is large enough. */
 const SAMPLE_DRAWS = 32;
 const DAY = 24 * 60 * 60 * 1000;
 
 const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 export const rollingState = z.strictObject({
-  /** The chunk to go on from. */
+  /** The chunk to continue from. */
   cursor: uint,
   /** Days since 1970. */
   day: uint,
@@ -37,13 +37,13 @@ export interface RangeSample {
 export interface Sample {
   /** Rising. */
   readonly ranges: readonly RangeSample[];
-  /** To be stored once the chunks were read and agreed. */
+  /** To be stored after the chunks were read and were equal. */
   readonly rolling: RollingState;
 }
 
 export interface SampleRequest {
   readonly geometry: Geometry;
-  /** What is read anyway. */
+  /** The chunks that are read anyway. */
   readonly map: DeltaMap;
   readonly rolling: RollingState | undefined;
   /** Milliseconds since 1970. */
@@ -69,7 +69,7 @@ export function chooseSample({ geometry, map, rolling, now, budget, random = ran
   return { ranges: [...ranges].map(([range, list]) => ({ range, chunks: list })), rolling: again.state };
 }
 
-/** Goes on from the cursor, round the end, at most once around. */
+/** Continues from the cursor, past the end, at most once around. */
 function rollOn(geometry: Geometry, map: DeltaMap, state: RollingState, budget: number) {
   const end = geometry.chunkCount;
   const chunks: number[] = [];
@@ -109,7 +109,7 @@ function isEnough(drawn: ReadonlyMap<number, readonly number[]>): boolean {
   return drawn.size >= SAMPLE_RANGES && total >= SAMPLE_MIN;
 }
 
-/** The unmarked chunk that follows a random place. */
+/** The unmarked chunk after a random place. */
 function randomUnmarked(geometry: Geometry, map: DeltaMap, random: (below: number) => number): number | undefined {
   const end = geometry.chunkCount;
   if (end === 0) return undefined;
@@ -129,7 +129,7 @@ function unmarkedIn(geometry: Geometry, map: DeltaMap, range: number): number[] 
   return chunks;
 }
 
-/** `count` of them, or all, each as likely as the others. */
+/** `count` of the chunks, or all, with equal probability. */
 function some(chunks: readonly number[], count: number, random: (below: number) => number): number[] {
   let left = [...chunks];
   const chosen: number[] = [];

@@ -1,7 +1,7 @@
 /**
- * Which volumes a command is about: what the configuration selects in the pools, or what of that the user names.
- * Nothing is left out in silence: what a pattern matched and cannot be taken, a pattern that matches nothing, a volume
- * that was there once, and a pool that fails are all part of the answer, and none of them keeps the others from theirs.
+ * Selects the volumes of a command: those that the configuration selects in the pools, or the ones among them that the
+ * user names. Nothing is left out silently: matched files that cannot be used, patterns without a match, volumes that
+ * existed before, and failing pools are all part of the result, and none of them affects the others.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -20,26 +20,23 @@ import { listSome, type Pool } from './pools.ts';
 export interface Selection {
   /** Sorted by name. */
   readonly volumes: readonly SelectedVolume[];
-  /** Sorted by name. A command that has any of these, or a volume that is missing, is not complete (exit status 3). */
+  /** Sorted by name. A command that has any of these, or a missing volume, is not complete (exit status 3). */
   readonly skipped: readonly SkippedEntry[];
 }
 
 export interface SelectionRequest {
-  /** Volumes that the user names; all of the configuration without any. */
+  /** Volumes that the user names; if empty, all that the configuration selects. */
   readonly names: readonly string[];
-  /**
-   * Volumes that were in this pool once, as far as is known, and should still be in it where the configuration selects
-   * them.
-   */
+  /** Volumes known to have been in this pool, which should still be in it if the configuration selects them. */
   readonly known: (pool: Pool) => readonly string[];
 }
 
-/** Qubes takes a volume away for a moment, when a qube stops. Milliseconds. */
+/**
+ * Milliseconds before a missing volume is looked for again: Qubes removes a volume for a moment when its qube stops.
+ */
 const SECOND_LOOK = 1000;
 
-/**
- * @throws `config` where one name is in two pools or nothing is selected, `not-found` for a name that is not selected
- */
+/** @throws `config` if a name is in two pools or nothing is selected, `not-found` for a name that is not selected */
 export async function selectVolumes(pools: readonly Pool[], request: SelectionRequest): Promise<Selection> {
   let selection = await look(pools, request);
   if (selection.volumes.some(({ missing }) => missing)) {
@@ -48,16 +45,16 @@ export async function selectVolumes(pools: readonly Pool[], request: SelectionRe
   }
   if (selection.volumes.length > 0 || selection.skipped.length > 0) return selection;
   throw new SparsebakError('config', 'the configuration selects no volume', {
-    hint: 'Give a pool volumes = ["…"]; globs are taken.',
+    hint: 'Give a pool volumes = ["…"]; globs are allowed.',
   });
 }
 
-/** That it is missing, and what to do. */
+/** The error for a missing volume. */
 export function missingVolume({ volume, pool }: SelectedVolume): SparsebakError {
   const hint = pool.config.volumes.includes(volume)
-    ? `If it is gone for good, take its name out of pool.${pool.pool} in the configuration.`
-    : 'If it is gone for good, exclude it in ' +
-      `pool.${pool.pool} of the configuration, or give up its sessions: sparsebak delete ${volume}`;
+    ? `If it is gone permanently, remove its name from pool.${pool.pool} in the configuration.`
+    : 'If it is gone permanently, exclude it in ' +
+      `pool.${pool.pool} of the configuration, or delete its sessions: sparsebak delete ${volume}`;
   return new SparsebakError('not-found', `${volume} is not there`, { hint });
 }
 
@@ -67,7 +64,7 @@ async function look(pools: readonly Pool[], { names, known }: SelectionRequest):
   for (const each of looks) for (const selected of presentOrNamed(each)) addOnce(found, selected);
   const skipped = looks.flatMap(leftOutEntries);
   const isUntold = (name: string): boolean => !found.has(name) && !skipped.some((entry) => entry.name === name);
-  // First the pools that fail: one of these may have what another seems to have lost.
+  // Failing pools come first: one of them may have a volume that seems to be missing in another.
   for (const each of looks) skipped.push(...failedEntries(each, [...known(each.pool), ...names].filter(isUntold)));
   for (const each of looks) {
     for (const lost of lostVolumes(each, known(each.pool).filter(isUntold))) found.set(lost.volume, lost);
@@ -85,13 +82,13 @@ function addOnce(found: Map<string, SelectedVolume>, selected: SelectedVolume): 
   const other = found.get(volume);
   if (other !== undefined) {
     throw new SparsebakError('config', `the volume ${volume} is in pool ${other.pool.pool} and in pool ${pool.pool}`, {
-      hint: 'Volumes are known by name alone: exclude it in one of the two.',
+      hint: 'Volumes are identified by name only: exclude it in one of the two.',
     });
   }
   found.set(volume, selected);
 }
 
-/** What of it the user means, in order. */
+/** The part that the user names, in order. */
 function meant({ volumes, skipped }: Selection, names: readonly string[]): Selection {
   const told = new Set([...volumes.map(({ volume }) => volume), ...skipped.map(({ name }) => name)]);
   const unknown = names.find((name) => !told.has(name));

@@ -1,24 +1,24 @@
 /**
- * The file operations that dom0's state is made of, as an interface: tests fail and cut each of them.
- * A call that throws may have done its work or not; what was there before is then either still there or replaced whole.
+ * The file operations on dom0's state, as an interface, so that tests can fail and interrupt each of them. A call that
+ * throws may or may not have done its work; the old content is then either still there or completely replaced.
  */
 import { readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { makeFolderDurably, removeDurably, writeDurablyAsync } from '../../shared/durable.ts';
 import { asSparsebakError, systemCode, type SparsebakError } from '../../shared/errors.ts';
 
 export interface StateFiles {
-  /** The content; undefined where there is no such file. */
+  /** The content; undefined if there is no such file. */
   read(path: string): Uint8Array | undefined;
-  /** Names in a folder; none where there is no such folder. */
+  /** Names in a folder; empty if there is no such folder. */
   list(folder: string): string[];
   makeFolder(path: string): void;
-  /** Replaces the file; durable when it is done. Others may be written meanwhile, not this one. */
+  /** Replaces the file; durable when it is done. Other files may be written meanwhile, but not this one. */
   write(path: string, content: Uint8Array | string): Promise<void>;
   /** Removes the file; durable when it returns. */
   remove(path: string): void;
-  /** Removes a file that nothing names: whether a power cut brings it back does not matter. */
+  /** Removes a file that no state names, not durably: it does not matter if a power cut brings it back. */
   discard(path: string): void;
-  /** Removes an empty folder; one that has entries stays. */
+  /** Removes a folder if it is empty. */
   removeFolder(path: string): void;
 }
 

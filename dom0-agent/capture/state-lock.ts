@@ -1,20 +1,20 @@
 /**
- * The lock on dom0's state. A snapshot is ours before any pairing.json names it, so whoever removes unnamed snapshots
- * must know that nobody is between the two steps: each step of capture runs under this lock.
+ * The lock on dom0's state. A snapshot exists before a pairing.json names it, so removing unnamed snapshots is safe
+ * only while no other process is between the two steps: each step of capture runs under this lock.
  */
 import { join } from 'node:path';
 import { makeFolderDurably } from '../../shared/durable.ts';
 import { acquireLock, type Lock } from '../process/flock.ts';
 
 /**
- * Seconds that a step of a send under way waits: hours of sending must not be lost to a capture that takes its time.
+ * Seconds that a step of a running send waits: hours of sending must not be lost because another capture takes long.
  */
 const PATIENCE = 3600;
 
 export interface StateLock {
   /**
    * Runs the work while no other process changes the state.
-   * @param patient for a step of a send that is under way
+   * @param patient for a step of a running send
    */
   hold<T>(work: () => Promise<T>, patient?: 'patient'): Promise<T>;
 }
@@ -26,16 +26,16 @@ export interface StateLockOptions {
 }
 
 /**
- * Milliseconds that the lock is kept: after its last use, until another process that waits for it has a turn, and in
- * all. To take it costs a process (Node has no flock), and a send of small volumes takes several steps for each: so
- * whoever comes back within a moment has it still.
+ * Milliseconds that the lock is kept: after its last use, until a waiting process gets it, and in total. Taking it
+ * costs a process (Node has no flock), and a send of small volumes takes several steps for each volume, so the lock is
+ * kept for the next step for a moment.
  */
 const KEPT = { idle: 2_000, turn: 500, longest: 10_000 } as const;
 
-/** Milliseconds between two looks at whether another process waits, while no step is under way. */
+/** Milliseconds between two checks whether another process waits, while no step is running. */
 const LOOK_EVERY = 100;
 
-/** Seconds that even the impatient wait: another command may keep it for a moment longer than it uses it. */
+/** The shortest wait in seconds: another command may keep the lock for a moment longer than it uses it. */
 const LEAST_WAIT = 1;
 
 export function stateLock(stateDir: string, options: StateLockOptions): StateLock {
@@ -50,7 +50,7 @@ class KeptLock {
   #since = 0;
   #looked = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** The steps of one process exclude one another, too. */
+  /** The steps of one process exclude one another as well. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(stateDir: string, options: StateLockOptions) {
@@ -99,7 +99,7 @@ class KeptLock {
     return await acquireLock(path, {
       exclusive: true,
       signal,
-      // Another command may keep it for a moment longer than it uses it.
+      // Another command may keep the lock for a moment longer than it uses it.
       waitSeconds: Math.max(waitSeconds, patient === undefined ? LEAST_WAIT : PATIENCE),
       ...(onWait === undefined ? {} : { onWait: () => onWait(path) }),
     });

@@ -1,4 +1,4 @@
-/** All volumes of a send captured before the first byte is read, and what that tells of them. */
+/** Captures all volumes of a send before the first byte is read. */
 import { Geometry } from '../../shared/archive/address.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
 import type { VolumeId } from '../../shared/archive/names.ts';
@@ -23,7 +23,7 @@ export async function captureVolumes(
       for (const start of begun) starts.set(start.volume, start);
     } catch (caught) {
       const error = asSparsebakError(caught, 'source');
-      // The lock is that of all pools.
+      // All pools share the lock.
       if (host.signal.aborted || error.code === 'locked') throw error;
       for (const { volume } of requests) starts.set(volume, { kind: 'failed', volume, error });
     }
@@ -31,7 +31,7 @@ export async function captureVolumes(
   return starts;
 }
 
-/** How much there is to read, as far as that is known before a volume's turn comes. */
+/** Announces how much there is to read, as far as it is known in advance. */
 export async function announce(
   { archive, progress }: SendContext,
   planned: readonly PlannedVolume[],
@@ -50,7 +50,7 @@ export async function announce(
   }
 }
 
-/** Of the files that were captured, before any of them can be committed. */
+/** Notes the owners of the captured files, before any of them can be committed. */
 export function ownerships(
   planned: readonly PlannedVolume[],
   starts: ReadonlyMap<string, SendStart>,

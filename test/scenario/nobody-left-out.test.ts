@@ -63,7 +63,7 @@ describe('a volume that was there at the last send', { skip }, () => {
     const text = (await lab.run(['send'])).expect(3).stdout;
     assert.match(text, /^a\.img +unchanged/m);
     assert.match(text, /^b\.img +failed .* b\.img is not there$/m);
-    assert.match(text, /→ b\.img: If it is gone for good, exclude it/);
+    assert.match(text, /→ b\.img: If it is gone permanently, exclude it/);
     assert.deepEqual(kinds(await lab.ask(sendDocument, ['send', 'a.img'])), { 'a.img': 'unchanged' });
     assert.deepEqual(kinds((await lab.run(['send', 'b.img', '--json'])).expect(3).json(sendDocument)), {
       'b.img': 'failed',
@@ -216,7 +216,7 @@ describe('an archive or a state folder that lies in a pool', { skip: plain.skip 
       lab.configure('', undefined, [{ ...lab.pools[0]!, path }]);
       for (const command of [['send'], ['send', '--dry-run'], ['monitor'], ['status'], []]) {
         const { error } = (await lab.run([...command, '--json'])).expect(2).json(errorDocument);
-        assert.match(error.message, /(the archive "laptop"|state folder) .* and pool\.main .* lie in one another/);
+        assert.match(error.message, /(the archive "laptop"|state folder) .* and pool\.main .* contain one another/);
         assert.match(error.hint ?? '', /^Move (the destination|state_dir) out of the pool/);
       }
       assert.equal((await lab.restore('a.img')).toString(), 'a');

@@ -30,7 +30,7 @@ describe('a pool', () => {
       const message = await misplaced(folder, { ...apart, pool: at('srv'), type });
       assert.equal(
         message,
-        `the archive "laptop" (${at('srv/backup/laptop')}) and pool.p (${at('srv')}) lie in one another`,
+        `the archive "laptop" (${at('srv/backup/laptop')}) and pool.p (${at('srv')}) contain one another`,
       );
     }
     assert.match((await misplaced(folder, { ...apart, root: at('srv/images') })) ?? '', /^the archive "laptop"/);
@@ -60,7 +60,7 @@ describe('a pool', () => {
       { root: at('disk'), pool: at('srv') },
       { root: at('disk/not/there/yet'), pool: at('srv') },
     ]) {
-      assert.match((await misplaced(folder, { ...places, state: at('state') })) ?? '', /lie in one another/);
+      assert.match((await misplaced(folder, { ...places, state: at('state') })) ?? '', /contain one another/);
     }
     assert.match((await misplaced(folder, { root: at('a'), pool: at('srv'), state: at('disk/state') })) ?? '', /state/);
   });
