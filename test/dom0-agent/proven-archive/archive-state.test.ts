@@ -88,6 +88,6 @@ describe('dom0’s state of an archive', () => {
       { codec: 'gzip', level: 1, creating: false },
     );
     writeFileSync(`${state.folder}/record`, readFileSync(`${stateDir}/archives/vault/record`));
-    assert.throws(() => ArchiveState.open(stateDir, NAME), { code: 'config', message: /is that of archive "vault"/ });
+    assert.throws(() => ArchiveState.open(stateDir, NAME), { code: 'config', message: /"vault"/ });
   });
 });

@@ -55,7 +55,7 @@ describe('findSession', () => {
     archive.lies = (honest) => ({
       volumes: () => [...honest.volumes()].map((each) => ({ ...each, sessions: each.sessions.slice(0, -1) })),
     });
-    await assert.rejects(find(), { code: 'rollback', hint: new RegExp(`--session: ${sessionOn(1)}, ${sessionOn(2)}`) });
+    await assert.rejects(find(), { code: 'rollback', hint: new RegExp(`--session.*${sessionOn(1)}, ${sessionOn(2)}`) });
     const { reader } = await archive.open();
     assert.equal(newestFault(work, await reader.volumes())?.code, 'rollback');
     assert.equal((await find(sessionOn(2))).head.session, sessionOn(2));
@@ -76,8 +76,8 @@ describe('findSession', () => {
     });
     await assert.rejects(find(), {
       code: 'integrity',
-      message: /^work: .*is not the one that the catalogue lists/,
-      hint: new RegExp(`restore one with --session: ${sessionOn(1)}, ${sessionOn(2)}`),
+      message: /^work.*catalogue/,
+      hint: new RegExp(`--session.*${sessionOn(1)}, ${sessionOn(2)}`),
     });
     assert.ok(await find(sessionOn(1)), 'nor does it keep anybody from the others');
   });
@@ -91,7 +91,7 @@ describe('findSession', () => {
       },
     });
     const listing = await (await archive.open()).reader.volumes();
-    assert.match(newestFault(work, listing)?.message ?? '', /sessions of work, .* the newest: an I\/O error\\/);
+    assert.match(newestFault(work, listing)?.message ?? '', /work.*: an I\/O error\\/);
     assert.equal(newestFault(work, listing)?.code, 'integrity');
     assert.equal(newestFault(empty, listing), undefined);
   });
