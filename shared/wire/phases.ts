@@ -1,6 +1,7 @@
 /**
  * Which side may send which message when, and its answers: the tables of docs/protocol.md, sections 2, 3 and 5, as
- * data, with a row for each of the agent's messages. The receiver enforces them on the agent's messages, the agent on the answers.
+ * data, with a row for each of the agent's messages. The receiver enforces them on the agent's messages, the agent on
+ * the answers.
  */
 import type { AgentMessage, AgentRequest, Grant, ReceiverMessage } from './messages.ts';
 

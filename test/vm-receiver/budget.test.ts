@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemDisk, type Disk } from '../../vm-receiver/store/files/disk/disk.ts';
-import { LINGERING } from '../../vm-receiver/store/files/disk/archive-locks.ts';
+import { LINGERING } from '../../vm-receiver/store/files/layout/archive-locks.ts';
 import { FilesStore } from '../../vm-receiver/store/files/files-store.ts';
 import type { ArchiveStore } from '../../vm-receiver/store/store.ts';
 import { scratchFor } from '../fixtures/scratch.ts';

@@ -1,5 +1,5 @@
 import { systemDisk } from '../store/files/disk/disk.ts';
-import { LINGERING } from '../store/files/disk/archive-locks.ts';
+import { LINGERING } from '../store/files/layout/archive-locks.ts';
 import { FilesStore } from '../store/files/files-store.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';

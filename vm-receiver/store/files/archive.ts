@@ -32,7 +32,7 @@ import type {
   StoredHead,
   Usage,
 } from '../store.ts';
-import { withExclusiveLock } from './disk/exclusive-lock.ts';
+import { withExclusiveLock } from './layout/exclusive-lock.ts';
 import { beginSend } from './send/start-send.ts';
 import { deleteVolume, finishDeleting } from './delete-volume.ts';
 import type { Description } from './layout/description.ts';
@@ -42,7 +42,7 @@ import { removeVersion, keptVersions, putBack } from './kept/kept-versions.ts';
 import { MAX_INDEX, MAX_PAGE } from './layout/max-lengths.ts';
 import { listHeads, listSlots, listVolumes, sessionsOf, volumeIds } from './layout/list-archive.ts';
 import type { HeldLock } from './disk/held-lock.ts';
-import { archiveLocks, type ArchiveLocks, type LockTiming } from './disk/archive-locks.ts';
+import { archiveLocks, type ArchiveLocks, type LockTiming } from './layout/archive-locks.ts';
 import { damagedPartsOf, repairPart } from './check/repair-volume.ts';
 import { CATALOGUE, INDEX, KEPT, KEYS, DEDUP_STORE, VOLUME_NAME, volumeFolder } from './layout/paths.ts';
 import { volumePlace, type ArchivePlace, type VolumePlace } from './layout/volume-place.ts';
@@ -59,7 +59,7 @@ import { nonEmpty, pieces, readFully, withFile } from './disk/small-file.ts';
 import type { Floors } from './disk/free-space.ts';
 import { scrubArchive } from './check/scrub.ts';
 import { newTally, dedupVolume, sweepDedupStore } from './dedup/dedup.ts';
-import { sharedUsageOf, usageOf } from './layout/usage.ts';
+import { sharedUsageOf, usageOf } from './dedup/usage.ts';
 import { VolumeCheck } from './check/check-volume.ts';
 
 /** What an archive is opened with. */
@@ -233,10 +233,10 @@ export class FilesArchive implements ArchiveStore {
   async deduplicate(onRefused?: OnLost<VolumeId>): Promise<DedupCounts> {
     this.#mustBeWritable();
     const tally = newTally();
-    const pool = attempt('open the pool', () => DedupStore.open(this.#disk, this.#path, true));
-    if (pool === undefined) throw new Refusal('io', `the folder ${DEDUP_STORE} cannot be made`);
-    await this.#eachVolume(onRefused, (place) => dedupVolume(place, pool, tally));
-    await sweepDedupStore(this.#disk, pool);
+    const dedupStore = attempt('open the deduplication store', () => DedupStore.open(this.#disk, this.#path, true));
+    if (dedupStore === undefined) throw new Refusal('io', `the folder ${DEDUP_STORE} cannot be made`);
+    await this.#eachVolume(onRefused, (place) => dedupVolume(place, dedupStore, tally));
+    await sweepDedupStore(this.#disk, dedupStore);
     return tally;
   }
 
@@ -254,9 +254,9 @@ export class FilesArchive implements ArchiveStore {
   }
 
   async sharedUsage(): Promise<SharedUsage> {
-    return await attemptAsync('look at the pool', async () => {
-      const pool = DedupStore.open(this.#disk, this.#path, false);
-      return pool === undefined ? { diskBytes: 0, savedBytes: 0 } : await sharedUsageOf(this.#disk, pool);
+    return await attemptAsync('look at the deduplication store', async () => {
+      const dedupStore = DedupStore.open(this.#disk, this.#path, false);
+      return dedupStore === undefined ? { diskBytes: 0, savedBytes: 0 } : await sharedUsageOf(this.#disk, dedupStore);
     });
   }
 

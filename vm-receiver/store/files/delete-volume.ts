@@ -4,13 +4,13 @@
 import { join } from 'node:path';
 import { Refusal, attemptAsync } from '../refusal.ts';
 import { mustBeDeletable } from '../rules.ts';
-import { withExclusiveLock } from './disk/exclusive-lock.ts';
+import { withExclusiveLock } from './layout/exclusive-lock.ts';
 import type { Disk } from './disk/disk.ts';
 import { VOLUMES, deletedFolder, isDeleted, isDropped, pairingOf, sessionOf } from './layout/paths.ts';
 import type { ArchivePlace, VolumePlace } from './layout/volume-place.ts';
 import { DedupStore } from './dedup/dedup-store.ts';
 import { isProtected } from './layout/protection.ts';
-import { removeSession, unlessRemoved } from './disk/removal.ts';
+import { removeSession, unlessRemoved } from './prune/removal.ts';
 import { listSessions } from './layout/sessions.ts';
 import { UnfinishedSend } from './send/unfinished-sends.ts';
 
@@ -45,23 +45,23 @@ export async function finishDeleting({ disk, archive }: ArchivePlace): Promise<n
     const volumes = join(archive, VOLUMES);
     // Whoever renamed it may have been killed before that was durable.
     disk.syncFolder(volumes);
-    const pool = DedupStore.open(disk, archive, false);
+    const dedupStore = DedupStore.open(disk, archive, false);
     let bytes = 0;
     for (const folder of disk.list(volumes).filter(isDeleted)) {
       const path = join(volumes, folder);
       if (disk.kindOf(path) !== 'folder') continue;
-      bytes += (await unlessRemoved(disk, path, () => removeVolume(disk, path, pool))) ?? 0;
+      bytes += (await unlessRemoved(disk, path, () => removeVolume(disk, path, dedupStore))) ?? 0;
     }
     return bytes;
   });
 }
 
-async function removeVolume(disk: Disk, volume: string, pool: DedupStore | undefined): Promise<number> {
+async function removeVolume(disk: Disk, volume: string, dedupStore: DedupStore | undefined): Promise<number> {
   let bytes = 0;
   for (const folder of disk.list(volume)) {
     const path = join(volume, folder);
     if ((sessionOf(folder) === undefined && !isDropped(folder)) || disk.kindOf(path) !== 'folder') continue;
-    bytes += await removeSession(disk, path, pool);
+    bytes += await removeSession(disk, path, dedupStore);
   }
   await disk.removeTree(volume);
   return bytes;

@@ -13,7 +13,7 @@ import { describeArchive, readDescription } from './layout/description.ts';
 import type { Disk } from './disk/disk.ts';
 import { keepFirst } from './kept/kept-files.ts';
 import { FolderLock } from './disk/folder-lock.ts';
-import { AT_ONCE, type LockTiming } from './disk/archive-locks.ts';
+import { AT_ONCE, type LockTiming } from './layout/archive-locks.ts';
 import { ownKind } from './disk/own-file.ts';
 import { CATALOGUE, DESCRIPTION, KEYS, VOLUMES } from './layout/paths.ts';
 import { readSmall, writeNew } from './disk/small-file.ts';

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
 import type { CheckWatcher } from '../../store.ts';
 import type { Disk } from '../disk/disk.ts';
-import { RANGE, SESSION, inspectFolder, listFolder } from './inspect-folder.ts';
+import { RANGE, SESSION, inspectFolder, listFolder } from '../layout/inspect-folder.ts';
 
 /** Does something with where a session lies now. */
 export type Located = <T>(work: (path: string | undefined) => T | Promise<T>) => Promise<T>;

@@ -4,9 +4,9 @@
  */
 import { join } from 'node:path';
 import { checksumLine, findChecksums } from '../layout/checksums.ts';
-import { hashFile } from '../disk/compare-files.ts';
+import { hashFile } from '../layout/compare-files.ts';
 import type { Disk } from '../disk/disk.ts';
-import type { Content } from './inspect-folder.ts';
+import type { Content } from '../layout/inspect-folder.ts';
 import { maxLength } from '../layout/max-lengths.ts';
 import { ifPossible, writeOwn } from '../disk/own-file.ts';
 import { CHECKSUMS, SIZE } from '../layout/paths.ts';

@@ -9,7 +9,7 @@ import { attemptAsync, isLoss, type Refusal } from '../../refusal.ts';
 import type { VolumeDamage, DamageKind, ScrubRequest, Scrubbed } from '../../store.ts';
 import { findChecksums } from '../layout/checksums.ts';
 import type { Disk } from '../disk/disk.ts';
-import { withExclusiveLock } from '../disk/exclusive-lock.ts';
+import { withExclusiveLock } from '../layout/exclusive-lock.ts';
 import {
   RANGE,
   SESSION,
@@ -18,7 +18,7 @@ import {
   listFolder,
   type Content,
   type Finding,
-} from './inspect-folder.ts';
+} from '../layout/inspect-folder.ts';
 import { FolderLock } from '../disk/folder-lock.ts';
 import { listOwn, makeOwnFolder, removeOwn, writeOwn } from '../disk/own-file.ts';
 import { CHECKSUMS, SCRUB, SIZE, volumeFolder } from '../layout/paths.ts';
@@ -78,7 +78,7 @@ interface Folder {
 class Scrub {
   readonly #place: ArchivePlace;
   readonly #request: ScrubRequest;
-  readonly #pool: DedupStore | undefined;
+  readonly #dedupStore: DedupStore | undefined;
   /** Volumes that cannot be read at all: told, and no reason not to read the others. */
   readonly #lost = new Map<VolumeId, Refusal>();
   #noted = performance.now();
@@ -89,7 +89,7 @@ class Scrub {
   constructor(place: ArchivePlace, request: ScrubRequest) {
     this.#place = place;
     this.#request = request;
-    this.#pool = DedupStore.open(place.disk, place.archive, false);
+    this.#dedupStore = DedupStore.open(place.disk, place.archive, false);
   }
 
   async run(volumes: readonly VolumeId[]): Promise<OfVolumes> {
@@ -100,7 +100,7 @@ class Scrub {
       if (this.#lost.has(each.volume)) continue;
       if ((await this.#ofVolume(each.volume, () => this.#session(each))) === false) break;
     }
-    if (this.#pool !== undefined) await sweepDedupStore(this.#place.disk, this.#pool);
+    if (this.#dedupStore !== undefined) await sweepDedupStore(this.#place.disk, this.#dedupStore);
     return await this.#result(volumes);
   }
 
@@ -211,7 +211,7 @@ class Scrub {
   #repair(folder: string, { file, sum }: Finding): boolean {
     if (file === SIZE) return this.#repairSize(folder);
     if (sum === undefined || !CHUNK_FILE_NAME.test(file)) return false;
-    return this.#pool?.repair(sum, join(folder, file)) ?? false;
+    return this.#dedupStore?.repair(sum, join(folder, file)) ?? false;
   }
 
   /** The session's count has the size, too, and the checksum tells whether it is the right one. */

@@ -1,12 +1,13 @@
 /**
  * Deduplication: a folder of hard links to stored chunks, each named by the SHA-256 of its content. A name is only a
- * hint where an equal chunk may be found: nothing is linked whose bytes were not compared. All that is in the pool is
- * durable before it comes in; what leaves it never matters, since a chunk needs no other name than its own.
+ * hint where an equal chunk may be found: nothing is linked whose bytes were not compared. All that is in the
+ * deduplication store is durable before it comes in; what leaves it never matters, since a chunk needs no other name
+ * than its own.
  */
 import { dirname, join } from 'node:path';
 import { systemCode } from '../../../../shared/errors.ts';
 import { checksumOf } from '../layout/checksums.ts';
-import { areEqual, equalsBytes, sumOfFile } from '../disk/compare-files.ts';
+import { areEqual, equalsBytes, sumOfFile } from '../layout/compare-files.ts';
 import type { Disk, Entry } from '../disk/disk.ts';
 import { MAX_STORED_CHUNK } from '../layout/max-lengths.ts';
 import { ifPossible, listOwn, makeOwnFolder, ownKind, readOwn, removeOwn } from '../disk/own-file.ts';
@@ -15,12 +16,12 @@ import { damageKindOf } from '../disk/read-error.ts';
 
 /** What became of a chunk. */
 export type Linked =
-  | { readonly kind: 'shared' } // it is the pool's already
+  | { readonly kind: 'shared' } // it is the store's already
   | { readonly kind: 'added' } // nobody had one like it
   | { readonly kind: 'linked'; readonly bytes: number } // it is now; so many bytes are saved
   | { readonly kind: 'copy' } // there are as many links as the file system allows, or it has none
-  | { readonly kind: 'repaired' } // the pool's was sound, and this one was not
-  | { readonly kind: 'replaced' } // this one is sound, and the pool's was not
+  | { readonly kind: 'repaired' } // the store's was sound, and this one was not
+  | { readonly kind: 'replaced' } // this one is sound, and the store's was not
   | { readonly kind: 'skipped' }; // neither, or there is nothing to link
 
 export class DedupStore {
@@ -66,7 +67,7 @@ export class DedupStore {
       // Many share it, and there was no room for one link more: to move them all over would save one copy at most.
       if (isShared) return { kind: 'shared' };
       if (this.#replaceBy(at, path)) return { kind: 'linked', bytes: own.size };
-      // The pool's has as many names as it may: from here on this one stands for it.
+      // The store's has as many names as it may: from here on this one stands for it.
       this.#replaceBy(path, at);
       return { kind: 'copy' };
     }
@@ -111,7 +112,7 @@ export class DedupStore {
     return this.#replaceBy(at, path) || this.#copyTo(at, sum, path);
   }
 
-  /** The pool's has as many names as it may: a copy of it, which stands for it from here on. */
+  /** The store's has as many names as it may: a copy of it, which stands for it from here on. */
   #copyTo(at: string, sum: string, path: string): boolean {
     const bytes = readOwn(this.#disk, at, MAX_STORED_CHUNK);
     if (bytes === undefined || checksumOf(bytes) !== sum) return false;

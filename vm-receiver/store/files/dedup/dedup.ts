@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNK_FILE_NAME } from '../../../../shared/archive/address.ts';
 import { attemptAsync } from '../../refusal.ts';
 import type { DedupCounts } from '../../store.ts';
-import { withExclusiveLock } from '../disk/exclusive-lock.ts';
+import { withExclusiveLock } from '../layout/exclusive-lock.ts';
 import { EMPTY_SUM, findChecksums } from '../layout/checksums.ts';
 import type { Disk } from '../disk/disk.ts';
 import { ifPossible, removeOwn } from '../disk/own-file.ts';
@@ -26,15 +26,15 @@ export function newTally(): Tally {
 }
 
 /** All that a session's folder holds, which nobody else may touch meanwhile. */
-export async function dedupSession(disk: Disk, pool: DedupStore, session: string, tally: Tally): Promise<void> {
+export async function dedupSession(disk: Disk, dedupStore: DedupStore, session: string, tally: Tally): Promise<void> {
   for (const folder of rangesOf(disk, session)) {
-    shareRange(disk, pool, folder, tally);
+    shareRange(disk, dedupStore, folder, tally);
     await nextTurn();
   }
 }
 
 /** All that a volume's sessions hold. */
-export async function dedupVolume(place: VolumePlace, pool: DedupStore, tally: Tally): Promise<void> {
+export async function dedupVolume(place: VolumePlace, dedupStore: DedupStore, tally: Tally): Promise<void> {
   const { disk, volume, volumeName } = place;
   let last = '';
   const turn = async (): Promise<boolean> => {
@@ -43,7 +43,7 @@ export async function dedupVolume(place: VolumePlace, pool: DedupStore, tally: T
       for (const folder of rangesOf(disk, path).sort()) {
         if (folder <= last) continue;
         if (performance.now() > until) return false;
-        shareRange(disk, pool, folder, tally);
+        shareRange(disk, dedupStore, folder, tally);
         last = folder;
         await nextTurn();
       }
@@ -53,14 +53,14 @@ export async function dedupVolume(place: VolumePlace, pool: DedupStore, tally: T
   while ((await withExclusiveLock(place, 'deduplicate', turn)) === false) await nextTurn();
 }
 
-function shareRange(disk: Disk, pool: DedupStore, folder: string, tally: Tally): void {
+function shareRange(disk: Disk, dedupStore: DedupStore, folder: string, tally: Tally): void {
   const sums = findChecksums(disk, folder)?.sums;
   for (const name of disk.list(folder)) {
     // Of a link that was cut off before it took its place.
     if (name.endsWith(LINK)) removeOwn(disk, join(folder, name));
     const sum = sums?.get(name);
     if (sum === undefined || sum === EMPTY_SUM || !CHUNK_FILE_NAME.test(name)) continue;
-    const shared = pool.share(sum, join(folder, name));
+    const shared = dedupStore.share(sum, join(folder, name));
     tally.chunks += 1;
     if (shared.kind === 'linked') {
       tally.linked += 1;
@@ -71,11 +71,14 @@ function shareRange(disk: Disk, pool: DedupStore, folder: string, tally: Tally):
   }
 }
 
-/** Takes out of the pool what no session has any more: what a send or a removal that was cut off left there. */
-export async function sweepDedupStore(disk: Disk, pool: DedupStore): Promise<number> {
-  return await attemptAsync('sweep the pool', async () => {
+/**
+ * Takes out of the deduplication store what no session has any more: what a send or a removal that was cut off left
+ * there.
+ */
+export async function sweepDedupStore(disk: Disk, dedupStore: DedupStore): Promise<number> {
+  return await attemptAsync('sweep the deduplication store', async () => {
     let bytes = 0;
-    for (const paths of pool.entries()) {
+    for (const paths of dedupStore.entries()) {
       for (const path of paths) {
         const entry = ifPossible(() => disk.entryAt(path));
         if (entry?.kind !== 'file' || entry.links > 1) continue;

@@ -1,7 +1,7 @@
 /**
- * What the receiver writes for itself: counts, checksums, what scrubbing remembers, the pool. None of it is content, so
- * whatever it has become (a folder, a FIFO, a link, an endless file, unreadable) stops no command: a reader does
- * without, and a writer puts a new one in its place.
+ * What the receiver writes for itself: counts, checksums, what scrubbing remembers, the deduplication store. None of it
+ * is content, so whatever it has become (a folder, a FIFO, a link, an endless file, unreadable) stops no command: a
+ * reader does without, and a writer puts a new one in its place.
  */
 import type { Disk, Kind } from './disk.ts';
 import { damageKindOf } from './read-error.ts';

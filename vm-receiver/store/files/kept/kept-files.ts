@@ -7,7 +7,7 @@ import { Refusal } from '../../refusal.ts';
 import type { NewArchive } from '../../store.ts';
 import { EMPTY_SUM, checksumOf } from '../layout/checksums.ts';
 import type { Disk } from '../disk/disk.ts';
-import { inspectFile } from '../check/inspect-folder.ts';
+import { inspectFile } from '../layout/inspect-folder.ts';
 import { formatKept, isRemoval, parseKept, type KeptFile, type KeptKind } from './kept-name.ts';
 import { ifPossible, listOwn, makeUsableFolder, removeOwn } from '../disk/own-file.ts';
 import { CATALOGUE, KEPT } from '../layout/paths.ts';

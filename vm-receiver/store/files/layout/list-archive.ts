@@ -12,7 +12,7 @@ import { readOwn } from '../disk/own-file.ts';
 import { KEYS, VOLUMES, VOLUME_NAME, volumeFolder } from './paths.ts';
 import type { ArchivePlace } from './volume-place.ts';
 import { isProtected } from './protection.ts';
-import { readHead } from '../send/resolve-send.ts';
+import { readHead } from './read-head.ts';
 import { listSessions, type StoredSession } from './sessions.ts';
 import { readSize } from './size-file.ts';
 import { readSmall } from '../disk/small-file.ts';

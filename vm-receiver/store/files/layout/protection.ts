@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import type { SessionName } from '../../../../shared/archive/names.ts';
-import { withExclusiveLock } from '../disk/exclusive-lock.ts';
+import { withExclusiveLock } from './exclusive-lock.ts';
 import type { Disk } from '../disk/disk.ts';
 import { PROTECT } from './paths.ts';
 import type { VolumePlace } from './volume-place.ts';

@@ -9,7 +9,7 @@ import type { SessionName } from '../../../../shared/archive/names.ts';
 import type { Disk } from '../disk/disk.ts';
 import { readOwn, writeOwn } from '../disk/own-file.ts';
 import { HEAD, INDEX, STATS } from './paths.ts';
-import { amountIn, type Amount } from '../disk/removal.ts';
+import { amountIn, type Amount } from './session-amount.ts';
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 /** Milliseconds since 1970, to the end of the year 9999. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { VolumeId } from '../../../../shared/archive/names.ts';
 import type { FormOf } from '../../form.ts';
 import type { Keeping, Patience, Rules } from '../../store.ts';
-import type { ArchiveLocks } from '../disk/archive-locks.ts';
+import type { ArchiveLocks } from './archive-locks.ts';
 import type { Disk } from '../disk/disk.ts';
 import { volumeFolder } from './paths.ts';
 import type { VolumeReaders } from './readers.ts';

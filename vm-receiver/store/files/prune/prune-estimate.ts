@@ -54,10 +54,10 @@ function* runs(sessions: readonly StoredSession[], goes: ReadonlySet<SessionName
 /** Chunks with several names: freed when all of them go. */
 class SharedFiles {
   readonly #gone = new Map<bigint, number>();
-  readonly #pool: DedupStore | undefined;
+  readonly #dedupStore: DedupStore | undefined;
 
-  constructor(pool: DedupStore | undefined) {
-    this.#pool = pool;
+  constructor(dedupStore: DedupStore | undefined) {
+    this.#dedupStore = dedupStore;
   }
 
   /** One more name of a file goes; gives the bytes that are freed by that. `sum`: its checksum, if one is known. */
@@ -69,8 +69,8 @@ class SharedFiles {
     if (this.#gone.size >= MAX_SHARED) return 0;
     const count = (this.#gone.get(inode) ?? 0) + 1;
     this.#gone.set(inode, count);
-    // The pool's name goes by itself with the last other one.
-    const names = sum !== undefined && this.#pool?.has(sum, entry) === true ? links - 1 : links;
+    // The store's name goes by itself with the last other one.
+    const names = sum !== undefined && this.#dedupStore?.has(sum, entry) === true ? links - 1 : links;
     return count === names ? size : 0;
   }
 }

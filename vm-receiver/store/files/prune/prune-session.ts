@@ -8,15 +8,16 @@ import { RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
 import type { SessionName } from '../../../../shared/archive/names.ts';
 import { Refusal, attempt, attemptAsync } from '../../refusal.ts';
 import { mustBePrunable } from '../../rules.ts';
-import { withExclusiveLock } from '../disk/exclusive-lock.ts';
+import { withExclusiveLock } from '../layout/exclusive-lock.ts';
 import { findChecksums } from '../layout/checksums.ts';
-import { inspectFile } from '../check/inspect-folder.ts';
+import { inspectFile } from '../layout/inspect-folder.ts';
 import { HEAD, droppedFolder, firstAddressOf, hiddenFolder, isDropped, sessionOf } from '../layout/paths.ts';
 import type { VolumePlace } from '../layout/volume-place.ts';
 import { DedupStore } from '../dedup/dedup-store.ts';
 import { isProtected } from '../layout/protection.ts';
 import { RangeHandover, type Successors } from './range-handover.ts';
-import { amountIn, removeSession, unlessRemoved } from '../disk/removal.ts';
+import { amountIn } from '../layout/session-amount.ts';
+import { removeSession, unlessRemoved } from './removal.ts';
 import { listSessions, type StoredSession } from '../layout/sessions.ts';
 import { readSize } from '../layout/size-file.ts';
 import { absorbStats } from '../layout/session-stats.ts';
@@ -149,12 +150,12 @@ async function move(heirs: Successors, until: number): Promise<boolean> {
 /** Step 4. Nothing of these is under anything any more, so nobody has to wait. */
 async function removeDropped({ disk, archive, volume, volumeName }: VolumePlace): Promise<number> {
   return await attemptAsync(`remove what was pruned of ${volumeName}`, async () => {
-    const pool = DedupStore.open(disk, archive, false);
+    const dedupStore = DedupStore.open(disk, archive, false);
     let bytes = 0;
     for (const folder of disk.kindOf(volume) === 'folder' ? disk.list(volume).filter(isDropped) : []) {
       const path = join(volume, folder);
       if (disk.kindOf(path) !== 'folder') continue;
-      bytes += (await unlessRemoved(disk, path, () => removeSession(disk, path, pool))) ?? 0;
+      bytes += (await unlessRemoved(disk, path, () => removeSession(disk, path, dedupStore))) ?? 0;
     }
     return bytes;
   });

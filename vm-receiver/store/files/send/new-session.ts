@@ -30,7 +30,7 @@ export class FilesSend implements Send {
   readonly #writer: RangeWriter;
   readonly #unsynced: Unsynced;
   readonly #zeroRuns: ZeroRuns;
-  readonly #pool: DedupStore | undefined;
+  readonly #dedupStore: DedupStore | undefined;
   #hasCheckpoint: boolean;
 
   /** `from`: the checkpoint that it goes on at, undefined for a new one. */
@@ -48,9 +48,9 @@ export class FilesSend implements Send {
     this.#folder = folder;
     this.#hasCheckpoint = from !== undefined;
     this.#order = new SendOrder(new Geometry(chunkSize, request.size), from ?? 0);
-    this.#pool = dedup ? DedupStore.open(disk, archive, true) : undefined;
+    this.#dedupStore = dedup ? DedupStore.open(disk, archive, true) : undefined;
     this.#unsynced = new Unsynced(disk);
-    this.#writer = new RangeWriter(place, folder, space, this.#pool, this.#unsynced, counts);
+    this.#writer = new RangeWriter(place, folder, space, this.#dedupStore, this.#unsynced, counts);
     this.#zeroRuns = new ZeroRuns(disk, chunkSize);
   }
 
@@ -97,10 +97,10 @@ export class FilesSend implements Send {
 
   /** Behind the sync: what is not durable yet must never come to be another session's. */
   async #share(): Promise<void> {
-    const pool = this.#pool;
-    if (pool === undefined) return;
+    const dedupStore = this.#dedupStore;
+    if (dedupStore === undefined) return;
     const { path, name } = this.#folder;
-    await attemptAsync(`deduplicate ${name}`, () => dedupSession(this.#place.disk, pool, path, newTally()));
+    await attemptAsync(`deduplicate ${name}`, () => dedupSession(this.#place.disk, dedupStore, path, newTally()));
   }
 
   #commitAlone(): void {

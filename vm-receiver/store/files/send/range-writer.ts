@@ -36,7 +36,7 @@ export class RangeWriter {
   readonly #name: string;
   readonly #chunkSize: number;
   readonly #space: SpaceWatch;
-  readonly #pool: DedupStore | undefined;
+  readonly #dedupStore: DedupStore | undefined;
   readonly #unsynced: Unsynced;
   readonly counts: Counts;
   #range = -1;
@@ -48,7 +48,7 @@ export class RangeWriter {
     { disk, chunkSize }: ArchivePlace,
     folder: Folder,
     space: SpaceWatch,
-    pool: DedupStore | undefined,
+    dedupStore: DedupStore | undefined,
     unsynced: Unsynced,
     counts: Counts,
   ) {
@@ -57,7 +57,7 @@ export class RangeWriter {
     this.#name = folder.name;
     this.#chunkSize = chunkSize;
     this.#space = space;
-    this.#pool = pool;
+    this.#dedupStore = dedupStore;
     this.#unsynced = unsynced;
     this.counts = counts;
   }
@@ -102,12 +102,12 @@ export class RangeWriter {
     });
   }
 
-  /** One that the pool has needs no writing. */
+  /** One that the deduplication store has needs no writing. */
   #take(range: number, file: string, sum: string, data: Uint8Array): boolean {
-    const pool = this.#pool;
-    if (pool === undefined) return false;
+    const dedupStore = this.#dedupStore;
+    if (dedupStore === undefined) return false;
     if (range !== this.#range) this.#enter(range);
-    return this.#step(file, () => pool.take(sum, data, `${this.#folder}/${file}`));
+    return this.#step(file, () => dedupStore.take(sum, data, `${this.#folder}/${file}`));
   }
 
   #write(range: number, file: string, data: Uint8Array): void {

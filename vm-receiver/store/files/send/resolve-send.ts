@@ -2,16 +2,13 @@
  * What became of a send: the question after a crash on either side. Its answer is what dom0 builds on, so it is made
  * durable first.
  */
-import { join } from 'node:path';
 import type { PairingId } from '../../../../shared/archive/names.ts';
 import { Refusal, attemptAsync } from '../../refusal.ts';
-import type { Resolution, StoredHead } from '../../store.ts';
+import type { Resolution } from '../../store.ts';
 import { readCheckpoint } from './checkpoint.ts';
-import { MAX_SMALL } from '../layout/max-lengths.ts';
-import { HEAD } from '../layout/paths.ts';
+import { readHead } from '../layout/read-head.ts';
 import type { VolumePlace } from '../layout/volume-place.ts';
-import { newestVisible, type StoredSession } from '../layout/sessions.ts';
-import { readSmall } from '../disk/small-file.ts';
+import { newestVisible } from '../layout/sessions.ts';
 import { UnfinishedSend } from './unfinished-sends.ts';
 
 export async function resolveSend(place: VolumePlace, pairing: PairingId, resume: boolean): Promise<Resolution> {
@@ -41,15 +38,4 @@ async function keepOnly(place: VolumePlace, pairing: PairingId | undefined): Pro
     kept ??= checkpoint?.address;
   }
   return kept;
-}
-
-export function readHead(
-  { disk, volumeName }: Pick<VolumePlace, 'disk' | 'volumeName'>,
-  { session, path }: StoredSession,
-): StoredHead {
-  const name = `${volumeName}/${session}/${HEAD}`;
-  const data = readSmall(disk, join(path, HEAD), name, MAX_SMALL);
-  if (data === undefined) throw new Refusal('io', `${name} is missing`);
-  if (data.length === 0) throw new Refusal('io', `${name} is empty`);
-  return { session, data };
 }

@@ -24,7 +24,7 @@ import {
 } from '../layout/paths.ts';
 import type { VolumePlace } from '../layout/volume-place.ts';
 import { DedupStore } from '../dedup/dedup-store.ts';
-import { removeSession } from '../disk/removal.ts';
+import { removeSession } from '../prune/removal.ts';
 import type { Counts } from './range-writer.ts';
 
 export class UnfinishedSend {

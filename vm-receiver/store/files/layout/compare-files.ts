@@ -2,10 +2,10 @@
  * Stored files read whole, a piece at a time: whether two have the same bytes, and what SHA-256 one has.
  */
 import { createHash } from 'node:crypto';
-import type { Disk } from './disk.ts';
-import { MAX_STORED_CHUNK } from '../layout/max-lengths.ts';
-import { damageKindOf } from './read-error.ts';
-import { readFully, withFile } from './small-file.ts';
+import type { Disk } from '../disk/disk.ts';
+import { MAX_STORED_CHUNK } from './max-lengths.ts';
+import { damageKindOf } from '../disk/read-error.ts';
+import { readFully, withFile } from '../disk/small-file.ts';
 
 const PIECE = 256 * 1024;
 const one = Buffer.allocUnsafeSlow(PIECE);

@@ -13,10 +13,10 @@
 import { join } from 'node:path';
 import { systemCode } from '../../../../shared/errors.ts';
 import type { Patience } from '../../store.ts';
-import type { Disk, LockMode } from './disk.ts';
-import { HeldLock, NO_LINGERING, type Lingering } from './held-lock.ts';
-import { ownKind, removeOwn } from './own-file.ts';
-import { SENDING, VOLUMES } from '../layout/paths.ts';
+import type { Disk, LockMode } from '../disk/disk.ts';
+import { HeldLock, NO_LINGERING, type Lingering } from '../disk/held-lock.ts';
+import { ownKind, removeOwn } from '../disk/own-file.ts';
+import { SENDING, VOLUMES } from './paths.ts';
 
 /** How long the locks that others wait for are kept between two uses. */
 export interface LockTiming {

@@ -3,7 +3,7 @@
  * reads any other volume of the archive meanwhile, either.
  */
 import { attemptAsync } from '../../refusal.ts';
-import type { VolumePlace } from '../layout/volume-place.ts';
+import type { VolumePlace } from './volume-place.ts';
 
 /** Undefined where there is no such volume; otherwise what `work` gives. */
 export async function withExclusiveLock<T>(

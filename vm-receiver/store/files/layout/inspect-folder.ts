@@ -6,11 +6,11 @@ import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNK_FILE_NAME } from '../../../../shared/archive/address.ts';
 import type { DamageKind } from '../../store.ts';
-import { readChecksums } from '../layout/checksums.ts';
-import { hashFile } from '../disk/compare-files.ts';
+import { readChecksums } from './checksums.ts';
+import { hashFile } from './compare-files.ts';
 import type { Disk } from '../disk/disk.ts';
-import { maxLength } from '../layout/max-lengths.ts';
-import { CHECKSUMS, HEAD, INDEX, PAGE, SIZE } from '../layout/paths.ts';
+import { maxLength } from './max-lengths.ts';
+import { CHECKSUMS, HEAD, INDEX, PAGE, SIZE } from './paths.ts';
 import { damageKindOf } from '../disk/read-error.ts';
 
 export interface Finding {

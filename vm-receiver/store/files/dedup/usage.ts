@@ -6,14 +6,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SharedUsage, Usage } from '../../store.ts';
 import type { Disk, Entry } from '../disk/disk.ts';
 import { ifPossible } from '../disk/own-file.ts';
-import type { DedupStore } from '../dedup/dedup-store.ts';
+import type { DedupStore } from './dedup-store.ts';
 
 type Tally = { -readonly [K in keyof Usage]: Usage[K] };
 
-/** Of folders and files with all that is in them. `pooled`: whether the pool has a name of each shared file, too. */
-export async function usageOf(disk: Disk, paths: readonly string[], pooled: boolean): Promise<Usage> {
+/**
+ * Of folders and files with all that is in them. `isShared`: whether the deduplication store has a name of each shared
+ * file, too.
+ */
+export async function usageOf(disk: Disk, paths: readonly string[], isShared: boolean): Promise<Usage> {
   const tally: Tally = { files: 0, bytes: 0, diskBytes: 0, sharedBytes: 0 };
-  for (const path of paths) await add(disk, path, pooled ? 2 : 1, tally);
+  for (const path of paths) await add(disk, path, isShared ? 2 : 1, tally);
   return tally;
 }
 
@@ -34,10 +37,12 @@ function addFile({ size, links, diskBytes }: Entry, alone: number, tally: Tally)
   else tally.diskBytes += diskBytes;
 }
 
-/** Of all that is in the pool: what several chunks share is counted once, by the name that it has there. */
-export async function sharedUsageOf(disk: Disk, pool: DedupStore): Promise<SharedUsage> {
+/**
+ * Of all that is in the deduplication store: what several chunks share is counted once, by the name that it has there.
+ */
+export async function sharedUsageOf(disk: Disk, dedupStore: DedupStore): Promise<SharedUsage> {
   let [diskBytes, savedBytes] = [0, 0];
-  for (const paths of pool.entries()) {
+  for (const paths of dedupStore.entries()) {
     for (const path of paths) {
       const entry = ifPossible(() => disk.entryAt(path));
       if (entry?.kind !== 'file') continue;
