@@ -49,6 +49,27 @@ module.exports = {
       to: { path: ['^(node:)?(child_process|cluster)$', '(^|/)node_modules/execa/'] },
     },
     {
+      name: 'config-only-parses',
+      comment: 'The configuration is data: what is done with it is in the folders that use it.',
+      severity: 'error',
+      from: { path: '^dom0-agent/config/' },
+      to: { path: '^dom0-agent/', pathNot: '^dom0-agent/(config/|link/|source/lvm-thin/lvm-names[.])' },
+    },
+    {
+      name: 'store-disk-knows-no-layout',
+      comment: 'The seam at which tests fail the disk knows no names of the archive.',
+      severity: 'error',
+      from: { path: '^vm-receiver/store/files/disk/' },
+      to: { path: '^vm-receiver/store/files/', pathNot: '^vm-receiver/store/files/disk/' },
+    },
+    {
+      name: 'store-layout-knows-disk-alone',
+      comment: 'What changes the archive builds on its layout, and not the other way round.',
+      severity: 'error',
+      from: { path: '^vm-receiver/store/files/layout/' },
+      to: { path: '^vm-receiver/store/files/', pathNot: '^vm-receiver/store/files/(layout|disk)/' },
+    },
+    {
       name: 'product-imports-no-tests',
       comment: 'Tests, build scripts and the test runner are no part of what is installed.',
       severity: 'error',

@@ -99,6 +99,24 @@ const breaches: readonly Breach[] = [
     source: "export { spawn } from 'node:child_process';",
   },
   {
+    rule: 'config-only-parses',
+    file: 'dom0-agent/config/planted-pool.ts',
+    source: "export { planted } from '../capture/planted.ts';",
+    beside: { 'dom0-agent/capture/planted.ts': planted },
+  },
+  {
+    rule: 'store-disk-knows-no-layout',
+    file: 'vm-receiver/store/files/disk/planted.ts',
+    source: "export { planted } from '../layout/planted.ts';",
+    beside: { 'vm-receiver/store/files/layout/planted.ts': planted },
+  },
+  {
+    rule: 'store-layout-knows-disk-alone',
+    file: 'vm-receiver/store/files/layout/planted-send.ts',
+    source: "export { planted } from '../send/planted.ts';",
+    beside: { 'vm-receiver/store/files/send/planted.ts': planted },
+  },
+  {
     rule: 'product-imports-no-tests',
     file: 'vm-receiver/store/planted-test.ts',
     source: "export { Random } from '../../test/fixtures/random.ts';",
