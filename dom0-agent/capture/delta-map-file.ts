@@ -1,14 +1,14 @@
 /**
  * A delta map as a file in dom0's state. Integers are big endian, the bits' words little endian.
  *
- *     0 8 magic
- *     8 4 version, 1
- *    12 4 chunk size
- *    16 8 smallest size seen since the session, bytes
- *    24 8 largest size
- *    32 4n bits: chunk c is bit c % 32 of word c / 32; n = chunks of the largest size / 32, rounded up; spare
+ *     0   8  magic
+ *     8   4  version, 1
+ *    12   4  chunk size
+ *    16   8  smallest size seen since the session, bytes
+ *    24   8  largest size
+ *    32  4n  bits: chunk c is bit c % 32 of word c / 32; n = chunks of the largest size / 32, rounded up; spare
  *            bits are 0
- *         32 SHA-512/256 of everything before
+ *         32  SHA-512/256 of everything before
  *
  * Anything else is refused: a wrong bit would be a chunk that is not backed up.
  */

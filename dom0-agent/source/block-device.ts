@@ -1,6 +1,4 @@
-/**
- * Block devices: their size, and who may be writing to them. Node has no ioctl; sysfs says all of it.
- */
+/** Block devices: their size, and who may be writing to them. Node has no ioctl, so everything comes from sysfs. */
 import { constants, type BigIntStats } from 'node:fs';
 import { open, readdir, readFile, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -26,11 +24,14 @@ async function sysfs(path: string): Promise<string | undefined> {
 export async function deviceSize(number: string): Promise<number> {
   const sectors = Number((await sysfs(`/sys/dev/block/${number}/size`)) ?? NaN);
   const size = sectors * SECTOR;
-  if (!Number.isSafeInteger(size)) throw new SparsebakError('source', `device ${number}: sysfs doesn't tell its size`);
+  if (!Number.isSafeInteger(size)) throw new SparsebakError('source', `device ${number}: sysfs does not show its size`);
   return size;
 }
 
-/** Counts everything that was written to or discarded from the device, and tells it from one that took its place. */
+/**
+ * Counts everything that was written to or discarded from the device, and distinguishes it from a device that replaced
+ * it.
+ */
 export async function deviceHistory(number: string): Promise<string> {
   const folder = `/sys/dev/block/${number}`;
   const fields = ((await sysfs(`${folder}/stat`)) ?? '').split(/ +/);
@@ -52,7 +53,10 @@ export async function openExclusively(path: string): Promise<FileHandle | 'in us
   }
 }
 
-/** Who has the device, the disk it is part of, or one of its parts open for writing, as far as the kernel shows. */
+/**
+ * Which process or qube has the device, its disk, or one of its partitions open for writing, as far as the kernel
+ * shows.
+ */
 export async function findWriter(number: string): Promise<string | undefined> {
   const numbers = await relatedNumbers(number);
   return (await writingProcess(numbers)) ?? (await loopDeviceOn(numbers)) ?? (await writingQube(numbers));
@@ -71,7 +75,7 @@ async function isOneOf(path: string, numbers: ReadonlySet<string>): Promise<bool
   return stats?.isBlockDevice() === true && numbers.has(deviceNumber(stats));
 }
 
-/** What goes away while we look is no writer. */
+/** An entry that disappears meanwhile is not a writer. */
 async function entries(folder: string): Promise<string[]> {
   return await readdir(folder).catch(() => []);
 }

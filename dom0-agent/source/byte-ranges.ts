@@ -1,4 +1,4 @@
-/** Ranges of bytes as sources give them: in ascending order, touching ones as one, none beyond the end. */
+/** Byte ranges as sources return them: in ascending order, adjacent ones joined, none beyond the end. */
 import type { ByteRange } from './source.ts';
 
 /** Collects ranges whose starts ascend; none may overlap. */
@@ -24,7 +24,7 @@ export class RangeList {
   }
 }
 
-/** What lies past the end of a volume of this size is nothing that could be read. */
+/** Cuts ranges at the end of a volume of this size. */
 export function clip(ranges: readonly ByteRange[], size: number): ByteRange[] {
   return ranges.flatMap(({ offset, length }) => {
     const within = Math.min(length, size - offset);

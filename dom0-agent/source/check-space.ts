@@ -1,4 +1,4 @@
-/** Whether what is to be restored fits, before hours of work show that it does not. */
+/** Checks that a restore fits, before hours of work show that it does not. */
 import { statfsSync } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { Held } from './held.ts';
@@ -7,10 +7,10 @@ import type { Held } from './held.ts';
 const COMPRESSING: ReadonlySet<number> = new Set([0x9123683e, 0x2fc12fc1, 0xca451a4e]);
 
 /**
- * @param path as a person knows it
+ * @param path as the user knows it
  * @param size of the volume, in bytes
- * @param bytesIn how many bytes the data take where space is given out in blocks of so many bytes
- * @throws `target` where it certainly does not fit
+ * @param bytesIn how many bytes the data take if space is allocated in blocks of that many bytes
+ * @throws `target` if it certainly does not fit
  */
 export async function checkSpace(
   folder: Held,
@@ -22,14 +22,14 @@ export async function checkSpace(
   if (blocks === 0 || COMPRESSING.has(type)) return;
   const free = (process.geteuid?.() === 0 ? bfree : bavail) * bsize;
   if (size <= free) return;
-  // What is wrong with the session is said by the restore, which meets it as well.
+  // Ignored: the restore meets a damaged session as well, and reports it.
   const needed = await bytesIn(bsize).catch(() => 0);
   if (needed <= free) return;
   throw new SparsebakError(
     'target',
     `${path} does not fit: its data take ${needed} bytes, and ${free} are free there`,
     {
-      hint: 'Free space there, or name another target.',
+      hint: 'Free space there, or choose another target.',
     },
   );
 }

@@ -9,20 +9,20 @@ import { runProgram } from '../process/run.ts';
 
 export interface CloneJob {
   readonly source: FileHandle;
-  /** Nobody else changes names in it. */
+  /** No other user can change names in it. */
   readonly folder: Held;
-  /** Nothing has this name yet. */
+  /** No file has this name yet. */
   readonly name: string;
 }
 
-/** `refused`: the file system shares blocks, but not this file's. Nothing is left at the target then. */
+/** `refused`: the file system can share blocks, but not this file's. Then no target file is left. */
 export type Cloned =
   { readonly kind: 'cloned' } | { readonly kind: 'refused' } | { readonly kind: 'failed'; readonly error: unknown };
 
 /**
- * Clones all, in the order's spirit at the same time. Btrfs shares blocks only between files that are both NOCOW or
- * both not (be it by their own attribute, their folder's, or the mount option), and the attribute can be set only while
- * a file is empty; so those that it refuses are tried again with the attribute, and again without.
+ * Clones all files, as simultaneously as possible. Btrfs shares blocks only between files that are both NOCOW or both
+ * not (be it by their own attribute, their folder's, or the mount option), and the attribute can be set only while a
+ * file is empty; so refused files are tried again with the attribute, and again without it.
  */
 export async function cloneAll(jobs: readonly CloneJob[]): Promise<Cloned[]> {
   const results = await Promise.all(jobs.map((job) => clone(job, constants.COPYFILE_EXCL)));
@@ -43,7 +43,7 @@ export async function cloneAll(jobs: readonly CloneJob[]): Promise<Cloned[]> {
 async function clone({ source, folder, name }: CloneJob, flag: number): Promise<Cloned> {
   const target = folder.in(name);
   try {
-    // By descriptor: the name may stand for another file by now.
+    // By descriptor: the name may belong to another file by now.
 
     await copyFile(pathOfDescriptor(source.fd), target, constants.COPYFILE_FICLONE_FORCE | flag);
     return { kind: 'cloned' };
@@ -65,11 +65,11 @@ function explained(error: unknown): unknown {
     return error;
   return new SparsebakError('source', 'the file cannot share its blocks with a snapshot in the pool', {
     cause: error,
-    hint: 'It lies on another file system than the pool, or on one without reflinks: use a pool of type "file".',
+    hint: 'It is on another file system than the pool, or on one without reflinks: use a pool of type "file".',
   });
 }
 
-/** New empty files with the attribute; false if it can't be set, and then they are gone again. */
+/** Creates empty files with the attribute; false if it cannot be set, and then they are removed again. */
 async function makeEmpty(jobs: readonly CloneJob[], attribute: string): Promise<boolean> {
   try {
     for (const { folder, name } of jobs) await (await open(folder.in(name), 'wx', 0o600)).close();

@@ -1,9 +1,9 @@
 /**
- * Lists of a file's extents, and what two of them say about where two files differ.
+ * Lists of a file's extents, and where two files differ by their lists.
  *
  * Two files of one file system that refer to the same place on disk have the same bytes there, since both keep it
- * allocated and neither is written in place. So equal physical addresses are proof of equality; everything else counts
- * as changed.
+ * allocated and neither is written in place. So equal physical addresses prove equality; everything else counts as
+ * changed.
  */
 import { SparsebakError } from '../../shared/errors.ts';
 import { RangeList } from './byte-ranges.ts';
@@ -11,29 +11,28 @@ import type { ByteRange } from './source.ts';
 
 /** Takes extents in the order of their offsets, none overlapping. */
 export interface ExtentSink {
-  /** @param physical the address on disk in bytes, or DOUBTFUL: data that nothing is known of */
+  /** @param physical the address on disk in bytes, or DOUBTFUL: data at an unknown address */
   extent(offset: number, length: number, physical: number): void;
 }
 
 /**
- * In place of an address: what lies here may differ from anything, even from a record that looks the same.
+ * In place of an address: this extent may differ from any other, even from a record that looks the same.
  *
- * Compressed extents of Btrfs are such. Their address is that of the compressed bytes plus the offset in the
- * uncompressed ones, which says nothing for certain: a neighbour that is written later can lie at just that address,
- * and the kernel then even joins the two into one record. Two files with different content get one and the same listing
- * that way.
+ * Compressed extents of Btrfs are doubtful. Their address is that of the compressed bytes plus the offset in the
+ * uncompressed ones, which is not reliable: a neighbour that is written later can have just that address, and the
+ * kernel then even joins the two into one record. So two files with different content can have the same listing.
  */
 export const DOUBTFUL = -1;
 
-/** Of one file; more is not worth its memory: 24 bytes each, two lists, growing by doubling. */
+/** Limit for one file; more is not worth its memory: 24 bytes each, two lists, growing by doubling. */
 export const MAX_EXTENTS = 512 * 1024;
 
-/** How many extents several lists may still take in, all together. */
+/** How many more extents several lists together may have. */
 export interface ExtentRoom {
   extents: number;
 }
 
-/** Extents without anything between them, in flat memory. */
+/** A list of extents in flat memory. */
 export class ExtentList implements ExtentSink {
   readonly #room: ExtentRoom;
   #columns = new Float64Array(3 * 64);
@@ -61,7 +60,7 @@ export class ExtentList implements ExtentSink {
     this.#count += 1;
   }
 
-  /** Where the extent begins; infinitely far for one past the last, which is what a merge wants. */
+  /** Where the extent begins; infinite past the last one, as a merge needs. */
   start(index: number): number {
     return index < this.#count ? (this.#columns[index * 3] ?? Infinity) : Infinity;
   }
@@ -75,7 +74,7 @@ export class ExtentList implements ExtentSink {
   }
 }
 
-/** Joins what belongs together (a file system splits records where sharing begins or ends) and cuts off at the size. */
+/** Joins contiguous extents (a file system splits records where sharing begins or ends) and cuts off at the size. */
 export class ExtentJoiner implements ExtentSink {
   readonly #target: ExtentSink;
   readonly #size: number;
@@ -104,7 +103,7 @@ export class ExtentJoiner implements ExtentSink {
     this.#physical = physical;
   }
 
-  /** Hands over the last one. */
+  /** Passes on the last extent. */
   end(): void {
     if (this.#length > 0) this.#target.extent(this.#offset, this.#length, this.#physical);
     this.#length = 0;
@@ -131,14 +130,15 @@ export class Agreement implements ExtentSink {
     if (!same) this.#agrees = false;
   }
 
-  /** Whether both readings were the same; ask after the last extent. */
+  /** Whether both readings were the same; valid after the last extent. */
   get agrees(): boolean {
     return this.#agrees && this.#next === this.#first.count;
   }
 }
 
 /**
- * Where the two may differ: everywhere but where both have nothing, or the same place on disk. In one pass over both.
+ * Where the two may differ: everywhere except where both have nothing, or the same place on disk. In one pass over
+ * both.
  */
 export function changedRanges(older: ExtentList, newer: ExtentList): ByteRange[] {
   const ranges = new RangeList();
@@ -163,7 +163,7 @@ function samePlace(older: ExtentList, i: number, newer: ExtentList, j: number, a
   return a !== DOUBTFUL && b !== DOUBTFUL && a + (at - older.start(i)) === b + (at - newer.start(j));
 }
 
-/** Where there may be anything but zeros. */
+/** The ranges that may contain anything but zeros. */
 export function mappedRanges(extents: ExtentList): ByteRange[] {
   const ranges = new RangeList();
   for (let i = 0; i < extents.count; i++) ranges.add(extents.start(i), extents.end(i));

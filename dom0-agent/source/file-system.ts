@@ -1,4 +1,4 @@
-/** Which file system a folder lies on. */
+/** The file system of a folder. */
 import { SparsebakError } from '../../shared/errors.ts';
 import { runProgram } from '../process/run.ts';
 
@@ -9,15 +9,15 @@ export interface FileSystem {
 }
 
 /**
- * The UUID comes from the superblock. What statfs(2) tells is no substitute: XFS derives it from the device number,
- * which may be another after a restart.
+ * The UUID comes from the superblock. The id of statfs(2) is no substitute: XFS derives it from the device number,
+ * which may change at a restart.
  */
 export async function fileSystemOf(folder: string): Promise<FileSystem> {
   const text = await runProgram('findmnt', ['--noheadings', '--raw', '--output=UUID,FSTYPE', '--target', folder]);
   const [, uuid, type] = /^([0-9a-f-]{4,}) ([\w.]+)\n?$/i.exec(text) ?? [];
   if (uuid === undefined || type === undefined) {
-    throw new SparsebakError('source', `${folder}: cannot tell the UUID of its file system (${text.trim()})`, {
-      hint: `See whether findmnt --target ${folder} --output UUID prints one, as root.`,
+    throw new SparsebakError('source', `${folder}: cannot find the UUID of its file system (${text.trim()})`, {
+      hint: `Check as root whether findmnt --target ${folder} --output UUID prints one.`,
     });
   }
   return { uuid: uuid.toLowerCase(), type };

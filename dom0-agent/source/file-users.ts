@@ -1,26 +1,29 @@
-/** Who uses a regular file, as far as the kernel shows: processes, loop devices, and a qube whose volume it is. */
+/**
+ * The users of a regular file, as far as the kernel shows: processes, loop devices, and the qube to which the volume
+ * belongs.
+ */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirtyName, importName } from './qubes-images.ts';
 import { isSameFile, type FileIdentity, type Held } from './held.ts';
 
 /**
- * Why a volume's file must not be put aside now, or undefined.
- * @param folder the folder that it lies in
+ * Why a volume's file must not be replaced now, or undefined.
+ * @param folder the file's folder
  */
 export async function findUse(folder: Held, name: string, file: FileIdentity): Promise<string | undefined> {
   return findQubesUse(folder, name) ?? (await findFileUser(file));
 }
 
 /**
- * What Qubes does with the volume of this name, be the file there or not: a running qube writes to the file beside it,
- * which takes its place when the qube stops, and so does an import's when that ends.
+ * Whether Qubes uses the volume of this name, also if its file does not exist: a running qube writes to a file beside
+ * it, which replaces it when the qube stops, and so does an import's when that ends.
  */
 export function findQubesUse(folder: Held, name: string): string | undefined {
   const dirty = dirtyName(name);
   if (dirty === undefined) return undefined;
-  if (folder.look(dirty) !== undefined) return 'its qube runs';
+  if (folder.look(dirty) !== undefined) return 'its qube is running';
   const importing = importName(name);
-  return folder.look(importing) === undefined ? undefined : `Qubes is importing it: ${importing} lies beside it`;
+  return folder.look(importing) === undefined ? undefined : `Qubes is importing it: ${importing} is beside it`;
 }
 
 async function findFileUser(file: FileIdentity): Promise<string | undefined> {
@@ -44,7 +47,7 @@ async function leadsTo(path: string, file: FileIdentity): Promise<boolean> {
   return stats?.isFile() === true && isSameFile(stats, file);
 }
 
-/** What goes away while we look has nothing open. */
+/** A process that ends meanwhile has nothing open. */
 async function entries(folder: string): Promise<string[]> {
   return await readdir(folder).catch(() => []);
 }

@@ -1,6 +1,6 @@
 /**
- * Any file or block device, read where it lies: nothing is frozen and nothing can be compared without reading it. If it
- * changes before it has been read, that shows, and the volume fails.
+ * Any file or block device, read in place: it is not frozen and cannot be compared without reading it. If it changes
+ * before it has been read completely, that is detected, and the volume fails.
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -23,9 +23,9 @@ import type { NewVolume, Target } from './target.ts';
 export interface FilePool {
   /** The folder that volume names are relative to. */
   readonly path: string;
-  /** Whether block devices are taken that something may be writing to. */
+  /** Whether block devices that may be written to meanwhile are accepted. */
   readonly live: boolean;
-  /** Whether symbolic links that are to be trusted are followed; not unless it is said. */
+  /** Whether trusted symbolic links are followed; by default not. */
   readonly follow_symlinks?: boolean;
 }
 
@@ -79,7 +79,7 @@ export class FileSource implements Source {
     }
   }
 
-  /** Whether the file is still in the very state; a device has none that could be told again. */
+  /** Whether the file is still in this state; a device has no state that could be recognised. */
   async exists(snapshot: SnapshotRef): Promise<boolean> {
     if (isDevice(snapshot)) return false;
     return changesOf(await lookInPlace(this.#pool, volumeOf(snapshot)), snapshot.binding) === undefined;
@@ -118,7 +118,7 @@ export class FileSource implements Source {
     return await openDeviceInPlace(this.#pool, volume, snapshot, this.#live);
   }
 
-  /** Nothing was made, so nothing has to go. */
+  /** No snapshot was made, so none has to be removed. */
   remove(): Promise<void> {
     return Promise.resolve();
   }
@@ -147,7 +147,7 @@ async function judge(pool: OpenPool, name: string): Promise<Judgement> {
   }
   if (!(await isRunning(pool, name))) return { kind: 'missing' };
   const reason =
-    'its qube runs and writes to its only file: stop the qube, or use a pool of type "reflink", which captures ' +
+    'its qube is running and writes to its only file: stop the qube, or use a pool of type "reflink", which captures ' +
     'it as it is';
   return { kind: 'left out', reason };
 }

@@ -8,16 +8,16 @@
  *        1:     4096..    8191:     106496..    110591:   4096:     102400: last,shared,eof
  *     /proc/self/fd/3: 2 extents found
  *
- * Exactly this is taken, and everything else refused: a listing that is wrong would be lost data, one that is refused
- * only time. filefrag falls back to another call where the first fails half-way, and the end line then doesn't fit; a
- * listing without any extent that stands for a file with blocks is that, too.
+ * Exactly this is accepted, and everything else refused: a wrong listing would lose data, a refused one costs only
+ * time. filefrag falls back to another call if the first fails half-way, and then the end line does not match; the same
+ * applies if a file with blocks is listed without any extent.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { SparsebakError } from '../../shared/errors.ts';
 import { Agreement, DOUBTFUL, ExtentJoiner, ExtentList, MAX_EXTENTS, type ExtentSink } from './extents.ts';
 import { readLines } from '../process/run.ts';
 
-/** Btrfs looks up who shares each extent, which takes long where there are many copies. */
+/** Btrfs looks up which files share each extent, which takes long if there are many copies. */
 const MAX_SILENCE = 300_000;
 
 /** Flags that say nothing about the content. `eof` is filefrag's own. */
@@ -30,9 +30,9 @@ const EXTENT_LINE =
   /^ *(\d+): +(\d+)\.\. *(\d+): +(\d+)\.\. *(\d+): +(\d+): +(?:\d+:)? *((?:[a-z_]+|0x[0-9a-f]+)(?:,(?:[a-z_]+|0x[0-9a-f]+))*)?$/;
 const END_LINE = /^(.+): (\d+) extents? found$/;
 
-/** One file to be listed: what is known of it beforehand, and where its extents go. */
+/** One file to list: what is known of it in advance, and the sink for its extents. */
 export interface Listed {
-  /** As filefrag is given it. */
+  /** The name passed to filefrag. */
   readonly name: string;
   /** Bytes. */
   readonly size: number;
@@ -43,7 +43,7 @@ export interface Listed {
 
 type Expected = 'section' | 'size' | 'header' | 'extent';
 
-/** Reads the lines of one run; `end` says that there are no more. */
+/** Reads the lines of one run; call `end` after the last. */
 export class ListingParser {
   readonly #files: readonly Listed[];
   #expected: Expected = 'section';
@@ -102,7 +102,7 @@ export class ListingParser {
     const known = !flags.includes('unknown_loc');
     const span = stop - start + 1;
     if (![index, stop + 1, physical, physicalStop + 1].every(Number.isSafeInteger)) throw strange(line, 'beyond 2^53');
-    // An extent whose place is unknown has no length in the listing, but it has a range.
+    // An extent at an unknown address has no length in the listing, but it has a range.
     const fits = known ? length === span && physicalStop - physical + 1 === span : length === 0;
     if (!fits || span <= 0 || index !== this.#rows || start < this.#end || this.#last)
       throw strange(line, 'out of place');
@@ -138,7 +138,7 @@ export async function readExtentsTwice(handles: readonly FileHandle[]): Promise<
   return extents;
 }
 
-/** The same of many groups of files, each by itself, by one process: it costs more than the listing of a small file. */
+/** The same for many separate groups of files, in one process: starting one costs more than listing a small file. */
 export async function readGroupsTwice(
   groups: readonly (readonly FileHandle[])[],
 ): Promise<(ExtentList[] | undefined)[]> {

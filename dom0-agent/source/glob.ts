@@ -1,7 +1,7 @@
 /**
  * Patterns for volume names. `*` and `?` stop at a slash, `**` as a whole part of a path stands for any number of
- * folders (`work/**`), `[ab-c]` and `[!a]` for one character, a backslash takes what follows as it is. A leading dot is
- * nothing special: a backup had better match too much. A pattern that is the name itself always matches.
+ * folders (`work/**`), `[ab-c]` and `[!a]` for one character, a backslash takes the next character literally. A leading
+ * dot is not special: a backup had better match too much. A pattern that equals the name always matches.
  */
 export type NameMatcher = (name: string) => boolean;
 
@@ -12,10 +12,10 @@ export function nameMatcher(patterns: readonly string[], excludes: readonly stri
   return (name) => wanted.some((matches) => matches(name)) && !unwanted.some((matches) => matches(name));
 }
 
-/** Whether a pattern can match something that lies in a folder of this name. */
+/** Whether a pattern can match something in a folder of this name. */
 export function folderMatcher(patterns: readonly string[]): NameMatcher {
   const paths = patterns.map((pattern) =>
-    // An escaped slash is not worth a reading of its own.
+    // An escaped slash is not supported specially.
     pattern.includes('\\/')
       ? ['**' as const]
       : pattern.split('/').map((part) => (part === '**' ? part : globMatcher(part))),
@@ -30,7 +30,7 @@ function leadsThrough(path: readonly ('**' | NameMatcher)[], parts: readonly str
   for (const [at, part] of parts.entries()) {
     const step = path[at];
     if (step === '**') return true;
-    // The last part of a pattern matches names, nothing in them.
+    // The last part of a pattern matches names, not what is below them.
     if (step === undefined || at === path.length - 1 || !step(part)) return false;
   }
   return true;
@@ -61,7 +61,7 @@ function translateSet(set: string): string {
   return negated ? `[^/${members}]` : `[${members}]`;
 }
 
-/** For a name that is to be found as it is. */
+/** Escapes a name so that it matches literally. */
 function quote(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 }

@@ -1,7 +1,7 @@
 /**
- * Files and folders held by a descriptor. A path is looked up anew each time it is used, and whoever owns a folder on
- * its way can have it lead elsewhere in between: to a file that only root may read or write. What is held stays the
- * same object, and a name below a held folder means what lies in that very folder.
+ * Files and folders held by a descriptor. A path is looked up each time it is used, and the owner of a folder on its
+ * way can redirect it in between, for example to a file that only root may read or write. A held object stays the same,
+ * and a name below a held folder is looked up in that very folder.
  */
 import { closeSync, constants, fstatSync, lstatSync, openSync, type BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { systemCode } from '../../shared/errors.ts';
  */
 const O_PATH = 0o10000000;
 
-/** What tells one file from every other: a name does not. */
+/** What identifies a file: its name does not. */
 export type FileIdentity = Pick<BigIntStats, 'dev' | 'ino'>;
 
 export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
@@ -29,7 +29,7 @@ export function pathOfDescriptor(fd: number): string {
 export class Held {
   readonly #fd: number;
   #isOpen = true;
-  /** As it was when it was taken. */
+  /** The state when it was opened. */
   readonly stats: BigIntStats;
 
   private constructor(fd: number) {
@@ -42,11 +42,11 @@ export class Held {
     }
   }
 
-  /** What lies at a path, itself: a symbolic link at its end is held, not followed. @throws the system's error */
+  /** Holds the object at a path: a symbolic link at its end is held, not followed. @throws the system's error */
   static at(path: string | Buffer): Held {
     const flags = O_PATH | constants.O_NOFOLLOW;
     try {
-      // Said to be a folder, it is mounted first where that is done on demand.
+      // Opened as a folder, an automount point is mounted first.
       return new Held(openSync(path, flags | constants.O_DIRECTORY));
     } catch (error) {
       if (systemCode(error) !== 'ENOTDIR') throw error;
@@ -54,22 +54,22 @@ export class Held {
     }
   }
 
-  /** Leads to this very object, until it is let go. */
+  /** Leads to this very object, until it is closed. */
   get path(): string {
     return pathOfDescriptor(this.#fd);
   }
 
-  /** The path of a name in this folder. A link of that name is followed by most calls: see `child`. */
+  /** The path of a name in this folder. Most calls follow a link of that name: see `child`. */
   in(name: string): string {
     return `${this.path}/${name}`;
   }
 
-  /** The same for a program that we start: its own descriptors are others. */
+  /** The same for a program that we start, which has descriptors of its own. */
   inForProgram(name: string): string {
     return `/proc/${process.pid}/fd/${this.#fd}/${name}`;
   }
 
-  /** What has a name in this folder, without following it; undefined for nothing. */
+  /** The object of this name in this folder, not following a link; undefined if there is none. */
   look(name: string): BigIntStats | undefined {
     return lstatSync(this.in(name), { bigint: true, throwIfNoEntry: false });
   }

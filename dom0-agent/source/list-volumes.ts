@@ -1,6 +1,6 @@
 /**
- * Which of what lies in a pool's folder are volumes. What a pattern matches and is none, is named with the reason; only
- * what is no business of a backup is passed over: our own files, and those that Qubes keeps beside its volumes.
+ * Finds the volumes in a pool's folder. A match that is not a volume is reported with the reason; only sparsebak's own
+ * files, and those that Qubes keeps beside its volumes, are ignored.
  */
 import { folderMatcher, isLiteral, nameMatcher, type NameMatcher } from './glob.ts';
 import type { OpenPool } from './open-pool.ts';
@@ -14,7 +14,7 @@ export interface Listing {
   readonly pool: OpenPool;
   readonly patterns: readonly string[];
   readonly excludes: readonly string[];
-  /** What this name stands for; asked for names that match. */
+  /** Judges what a matching name is. */
   readonly judge: (name: string) => Promise<Judgement>;
 }
 
@@ -50,8 +50,8 @@ export async function listVolumes({ pool, patterns, excludes, judge }: Listing):
 }
 
 /**
- * Only where a pattern can match something, and in folders that are matched themselves: whether more is in them is to
- * be told.
+ * Enters folders in which a pattern can match something, and matched folders: files in them that no pattern matches
+ * must be reported.
  */
 async function walkFor(pool: OpenPool, globs: readonly string[]): Promise<Walked> {
   const leadsOn = folderMatcher(globs);
@@ -90,7 +90,7 @@ interface Patterns {
   readonly excludes: readonly string[];
 }
 
-/** Folders that a pattern matches and that hold something that no pattern, and no exclude, speaks of. */
+/** Folders that a pattern matches and that contain something that neither a pattern nor an exclude matches. */
 function foldersIn({ folders, names }: Walked, { globs, patterns, excludes }: Patterns): LeftOut[] {
   const matches = nameMatcher(globs, excludes);
   const matched = folders.filter(({ name }) => matches(name));
@@ -107,7 +107,7 @@ function foldersIn({ folders, names }: Walked, { globs, patterns, excludes }: Pa
     }));
 }
 
-/** undefined where it is the volume's own, as far as is known. */
+/** undefined if it is the volume's own file, as far as is known. */
 function otherOwner(ownership: Ownership | undefined, isNamed: boolean): Judgement | undefined {
   if (ownership === undefined || ownership.kind === 'own') return undefined;
   if (ownership.kind === 'borrowed') {
@@ -115,17 +115,17 @@ function otherOwner(ownership: Ownership | undefined, isNamed: boolean): Judgeme
     const owner = ownership.from ?? 'a template';
     return {
       kind: 'left out',
-      reason: `it is a hard link to the image of ${owner}, which Qubes makes while a qube runs`,
+      reason: `it is a hard link to the image of ${owner}, which Qubes makes while a qube is running`,
     };
   }
-  // Whoever writes the name down knows whose it is.
+  // A name that is given in full is accepted: its author knows to which qube it belongs.
   if (isNamed) return undefined;
   const others = ownership.with.join(', ');
   return {
     kind: 'left out',
     reason:
       'it is one file with ' +
-      `${others === '' ? 'another' : others}, and its qube runs: only the name in full says that it is a volume`,
+      `${others === '' ? 'another' : others}, and its qube is running: give its name in full if it is a volume`,
   };
 }
 

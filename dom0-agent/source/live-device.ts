@@ -1,7 +1,4 @@
-/**
- * A block device that is read where it lies: nobody may write to it meanwhile, unless the pool says that it may be
- * live.
- */
+/** A block device that is read in place: nothing may write to it meanwhile, unless the pool allows that (live). */
 import { constants, type BigIntStats } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
 import { deviceHistory, deviceNumber, deviceSize, findWriter, openExclusively } from './block-device.ts';
@@ -10,7 +7,7 @@ import { lookInPlace } from './live-file.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';
 import type { OpenSnapshot, SnapshotRef } from './source.ts';
 
-/** What tells whether it is the same device, in the same state. */
+/** Observes what shows whether it is the same device in the same state. */
 export async function observeDevice(
   device: Held,
   volume: string,

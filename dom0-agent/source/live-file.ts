@@ -1,6 +1,6 @@
 /**
- * A file that is read while it is in its place: whether it stayed the same is told by its size and times, so these have
- * to be taken when they can be trusted.
+ * A file that is read in place. Its size and times show whether it has changed, so they must be taken when they are
+ * reliable.
  */
 import type { BigIntStats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -11,7 +11,10 @@ import { withPool, type PoolFolder } from './open-pool.ts';
 import { checkVolumeName } from './pool-folder.ts';
 import type { OpenSnapshot, SnapshotRef } from './source.ts';
 
-/** All that a write, a truncation or a replacement changes. Times in nanoseconds, as text: they don't fit a number. */
+/**
+ * Everything that a write, a truncation or a replacement changes. Times in nanoseconds, as text: they do not fit a
+ * number.
+ */
 export type FileState = Readonly<Record<'device' | 'inode' | 'bytes' | 'modified' | 'changed', string>>;
 
 /** Kernels give times from a clock that ticks every 1 to 10 ms: a write in the same tick leaves no trace. */
@@ -44,7 +47,7 @@ export async function settledState(handle: FileHandle, name: string): Promise<Fi
   });
 }
 
-/** @param now what is found under its name @throws unless the file is in that state */
+/** @param now the file found under its name @throws unless the file is in that state */
 export function checkUnchanged(now: BigIntStats | undefined, name: string, binding: SnapshotRef['binding']): void {
   const changes = changesOf(now, binding);
   if (changes === undefined) return;
@@ -55,7 +58,7 @@ export function checkUnchanged(now: BigIntStats | undefined, name: string, bindi
 
 /** What happened to the file since, or undefined. */
 export function changesOf(now: BigIntStats | undefined, binding: SnapshotRef['binding']): string | undefined {
-  if (now === undefined) return 'it went away';
+  if (now === undefined) return 'it was removed';
   const state = stateOf(now);
   if (state.device !== binding.device || state.inode !== binding.inode) return 'it was replaced';
   if (state.bytes !== binding.bytes) return 'its size changed';
@@ -63,7 +66,7 @@ export function changesOf(now: BigIntStats | undefined, binding: SnapshotRef['bi
   return undefined;
 }
 
-/** A volume's file that is read where it lies: by the descriptor, as long as its name leads to it. */
+/** Opens a volume's file that is read in place: by descriptor, as long as its name leads to it. */
 export async function openInPlace(
   pool: PoolFolder,
   name: string,
@@ -93,7 +96,7 @@ export async function openInPlace(
   return { path: pathOfDescriptor(handle?.fd ?? -1), size, close };
 }
 
-/** What a volume's name leads to now, as far as the pool takes it; undefined for nothing. */
+/** The file that a volume's name leads to now, if the pool accepts it; undefined if there is none. */
 export async function lookInPlace(pool: PoolFolder, name: string): Promise<BigIntStats | undefined> {
   checkVolumeName(name);
   return await withPool(pool, async (open) => {

@@ -1,4 +1,4 @@
-/** The file of a volume as it lies in a pool's folder now. */
+/** The current file of a volume in a pool's folder. */
 import type { FileHandle } from 'node:fs/promises';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { OpenPool } from './open-pool.ts';
@@ -8,19 +8,19 @@ import type { RunningState } from './source.ts';
 
 export interface LiveVolume {
   readonly volume: string;
-  /** The file that is captured, relative to the pool: the volume's own or the one that a running qube writes to. */
+  /** The file to capture, relative to the pool: the volume's own or the one that a running qube writes to. */
   readonly name: string;
   readonly state: RunningState;
   readonly handle: FileHandle;
 }
 
-/** What a volume's name stands for, be it that its qube runs and has renamed its only file. */
+/** Judges a volume's name, also if its running qube has renamed its only file. */
 export async function judgeLiveVolume(pool: OpenPool, volume: string): Promise<Judgement> {
   const judgement = await judgeVolumeFile(pool, volume);
   return judgement.kind === 'missing' && (await isRunning(pool, volume)) ? { kind: 'volume' } : judgement;
 }
 
-/** What a name stands for in a pool whose volumes are regular files. */
+/** Judges a name in a pool whose volumes are regular files. */
 async function judgeVolumeFile(pool: OpenPool, name: string): Promise<Judgement> {
   try {
     const found = await pool.find(name);
@@ -35,15 +35,13 @@ async function judgeVolumeFile(pool: OpenPool, name: string): Promise<Judgement>
   }
 }
 
-/**
- * Whether a running qube writes to a file that is named as its dirty image: beside the volume's own, or in its place.
- */
+/** Whether a running qube writes to a dirty image: beside the volume's own file, or instead of it. */
 export async function isRunning(pool: OpenPool, volume: string): Promise<boolean> {
   const dirty = dirtyName(volume);
   return dirty !== undefined && (await judgeVolumeFile(pool, dirty)).kind === 'volume';
 }
 
-/** Those of the volumes whose qube runs and writes to a file beside their own. */
+/** The volumes whose qube is running and writes to a file beside the volume's own. */
 export async function runningAmong(pool: OpenPool, volumes: readonly string[]): Promise<ReadonlySet<string>> {
   const looked = await Promise.all(
     volumes.map(
@@ -54,15 +52,15 @@ export async function runningAmong(pool: OpenPool, volumes: readonly string[]): 
 }
 
 /**
- * @param wanted `running`: where a qube runs, the file that it writes to; `stopped`: the volume's own. Where Qubes
- *   keeps no revisions a running qube has but one file, which is taken in both cases
+ * @param wanted `running`: the file that a running qube writes to; `stopped`: the volume's own. If Qubes keeps no
+ * revisions a running qube has only one file, which is used in both cases
  */
 export async function openLiveVolume(pool: OpenPool, volume: string, wanted: RunningState): Promise<LiveVolume> {
   checkVolumeName(volume);
   const dirty = dirtyName(volume);
   const stopped = { name: volume, state: 'stopped' } as const;
   const running = dirty === undefined ? [] : [{ name: dirty, state: 'running' } as const];
-  // The running one once more, for a qube that starts just now and renames its only file.
+  // Tries the running one again, for a qube that starts at this moment and renames its only file.
   const files = wanted === 'running' ? [...running, stopped, ...running] : [stopped, ...running, stopped];
   for (const { name, state } of files) {
     const handle = await pool.openFile(name);

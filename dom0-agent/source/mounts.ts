@@ -1,4 +1,4 @@
-/** What is mounted where, and what should be. */
+/** What is mounted where, and what should be mounted. */
 import { readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 
@@ -25,8 +25,8 @@ export function parseMounts(text: string): Mount[] {
 }
 
 /**
- * The mount point on the way to this folder that fstab(5) names and at which nothing is mounted: the folder is there,
- * and whatever belongs in it is not.
+ * The mount point of fstab(5) above this folder at which nothing is mounted: then the folder exists, but its content
+ * does not.
  */
 export async function unmountedPoint(folder: string): Promise<string | undefined> {
   const fstab = await readFile('/etc/fstab', 'utf8').catch(() => '');
@@ -48,7 +48,7 @@ export function isWithin(folder: string, path: string): boolean {
   return way !== '..' && !way.startsWith('../');
 }
 
-/** Without symbolic links, as far as the path is there: what is not has none. */
+/** Resolves symbolic links in the existing part of the path. */
 export async function realPath(path: string): Promise<string> {
   try {
     return await realpath(path);

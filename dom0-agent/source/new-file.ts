@@ -1,11 +1,10 @@
 /**
- * A sparse file that gets its name only when all of it is written, proven and durable. Until then it has a name of its
- * own beside it, which says which process writes it: an interrupted restore never looks like a finished one, two never
- * write to one file, and what a killed one left is found and removed.
+ * A sparse file that gets its name only when all of it is written, proven and durable. Until then it has a temporary
+ * name that contains the process id: an interrupted restore never looks like a finished one, two restores never write
+ * to the same file, and the file of a killed one is found and removed.
  *
- * The folder may belong to somebody who changes names in it meanwhile. So it is written through the descriptor that
- * made it, names are those of the held folder, and before and after it takes its name, that name must be this very
- * file.
+ * The folder's owner may change names in it meanwhile. So the file is written through the descriptor that created it,
+ * names are looked up in the held folder, and the name must lead to this very file before and after it is renamed.
  */
 import {
   closeSync,
@@ -33,18 +32,18 @@ import { WriteBack } from './write-back.ts';
 export interface NewFile {
   /** Closed with the target. */
   readonly folder: Held;
-  /** Opens the folder anew by its path: at the end it must still be the same. */
+  /** Opens the folder again by its path: at the end it must still be the same. */
   readonly openAgain: () => Promise<Held>;
-  /** As a person knows it; its last part is the name in the folder. */
+  /** As the user knows it; its last part is the name in the folder. */
   readonly path: string;
   /** Bytes. */
   readonly size: number;
   /**
-   * What becomes of a file that has the name. `refuse`: it stays, and the new one fails; `lose`: it is gone with the
-   * last step.
+   * What happens to an existing file of that name. `refuse`: it stays, and the new one fails; `lose`: the last step
+   * replaces it.
    */
   readonly there: 'refuse' | 'lose' | PutAside;
-  /** What is looked at again just before the last step. */
+  /** Repeats a check just before the last step. */
   readonly check?: () => Promise<void>;
 }
 
@@ -52,7 +51,7 @@ export interface NewFile {
 export interface PutAside {
   readonly file: BigIntStats;
   readonly keptAs: string;
-  /** Whether the new one gets its owner and mode; else it is root's, and only root reads it. */
+  /** Whether the new file gets its owner and mode; otherwise it belongs to root, and only root can read it. */
   readonly likeIt: boolean;
 }
 
@@ -82,7 +81,7 @@ class NewFileTarget implements Target {
     this.#options = options;
     this.#name = basename(options.path);
     this.#partial = `${this.#name}${PARTIAL}${process.pid}`;
-    // Exclusively: what lies there is not ours, and may be a link to elsewhere.
+    // Exclusively: an existing file is not ours, and may be a link to elsewhere.
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     this.#fd = openSync(options.folder.in(this.#partial), flags, 0o600);
     this.#identity = fstatSync(this.#fd, { bigint: true });
@@ -143,7 +142,7 @@ class NewFileTarget implements Target {
       linkOrRename(folder, this.#partial, this.#name);
       this.#removePartial();
     } else {
-      // With two names for a moment, the old file's own is never missing.
+      // The old file has two names for a moment, so that its own is never missing.
       if (there !== 'lose') keepAside(folder, this.#name, there, path);
       renameSync(from, to);
     }
@@ -158,9 +157,9 @@ class NewFileTarget implements Target {
     if (there !== undefined && isSameFile(there, this.#identity)) return;
     throw new SparsebakError(
       'target',
-      `${join(dirname(path), name)} is not the file that was restored: its name was taken from it meanwhile`,
+      `${join(dirname(path), name)} is not the file that was restored: another process replaced it meanwhile`,
       {
-        hint: 'Somebody changes names in that folder. Restore to a folder that only root can write to.',
+        hint: 'Another user or program changes files in that folder. Restore to a folder that only root can write to.',
       },
     );
   }
@@ -171,8 +170,8 @@ class NewFileTarget implements Target {
     const same = now !== undefined && isSameFile(now.stats, folder.stats);
     now?.close();
     if (same) return;
-    throw new SparsebakError('target', `${path} was restored, but the path leads to another folder by now`, {
-      hint: 'A folder of the path was renamed or replaced meanwhile: find out by whom, and restore to another place.',
+    throw new SparsebakError('target', `${path} was restored, but the path now leads to another folder`, {
+      hint: 'A folder of the path was renamed or replaced meanwhile: find out why, and restore to another place.',
     });
   }
 
@@ -182,7 +181,7 @@ class NewFileTarget implements Target {
     this.#discard();
   }
 
-  /** What has its name by now may be another's. */
+  /** The name may belong to another file by now. */
   #removePartial(): void {
     const { folder } = this.#options;
     try {
@@ -197,10 +196,10 @@ class NewFileTarget implements Target {
     if (!this.#isOpen) return;
     this.#removePartial();
     try {
-      // Under whichever name it is left, it takes no space there.
+      // The file may be left under another name, so it is emptied.
       if (!this.#hasName) ftruncateSync(this.#fd, 0);
     } catch {
-      // What stays is readable to nobody else.
+      // Ignored: a file that stays can be read only by its owner.
     }
     this.#close();
   }
@@ -217,11 +216,11 @@ function keepAside(folder: Held, name: string, { keptAs, file }: PutAside, path:
   const kept = folder.look(keptAs);
   if (kept !== undefined && isSameFile(kept, file)) return;
   throw new SparsebakError('target', `${path} was replaced while it was restored`, {
-    hint: `What has its name by now also lies beside it as ${keptAs}. Try again.`,
+    hint: `The file that has its name now is also beside it as ${keptAs}. Try again.`,
   });
 }
 
-/** Under a name that nothing has got meanwhile. */
+/** Uses a name that no other file has got meanwhile. */
 function linkOrRename(folder: Held, from: string, to: string): void {
   try {
     linkSync(folder.in(from), folder.in(to));
@@ -243,6 +242,6 @@ function removeAbandoned(folder: Held, name: string): void {
       }
     }
   } catch {
-    // What stays costs only space.
+    // Ignored: a file that stays costs only space.
   }
 }

@@ -1,7 +1,7 @@
 /**
- * A pool that is a folder, held while its files are looked for. Both kinds of such pools take the same: what no
- * symbolic link leads to, and with `follow_symlinks` also what a link leads to that root or the owner of its target
- * made.
+ * A pool that is a folder, held while its files are looked up. Both types of such pools accept the same files: those
+ * without a symbolic link on their path, and with `follow_symlinks` also those behind a link that root or the owner of
+ * its target made.
  */
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -32,7 +32,7 @@ export class OpenPool {
     this.followsLinks = followSymlinks;
   }
 
-  /** @throws `source` where the folder is not there, or a link on its way is not followed */
+  /** @throws `source` if the folder does not exist, or a link on its path is not followed */
   static async open(pool: PoolFolder): Promise<OpenPool> {
     await checkPoolFolder(pool.path);
     return new OpenPool(pool, await openFolder(pool.path, 'source'));
@@ -54,7 +54,7 @@ export class OpenPool {
     }
   }
 
-  /** Opens a volume's file to be read; undefined if there is none. @throws `source` for what is no volume */
+  /** Opens a volume's file for reading; undefined if there is none. @throws `source` if it is not a volume */
   async openFile(name: string): Promise<FileHandle | undefined> {
     checkVolumeName(name);
     const found = await this.find(name);

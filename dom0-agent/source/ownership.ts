@@ -1,4 +1,4 @@
-/** Whom a file belongs to and who may read it, as one text to compare by. */
+/** The owner and mode of a file, as one text for comparing. */
 import type { BigIntStats } from 'node:fs';
 
 /** `user:group mode`, the mode octal: `1000:1000 600`. */

@@ -1,6 +1,6 @@
 /**
- * Everything that lies in a pool's folder, by its names' bytes: what is not UTF-8 cannot be a volume's name, and is
- * told.
+ * Lists everything in a pool's folder, by the bytes of names: a name that is not UTF-8 cannot be a volume's, and is
+ * reported.
  */
 import { isUtf8 } from 'node:buffer';
 import { readdirSync, statSync, type Dirent } from 'node:fs';
@@ -9,18 +9,18 @@ import { isSameFile, type FileIdentity, type Held } from './held.ts';
 import { NOT_FOLLOWED, type OpenPool } from './open-pool.ts';
 import { OWN_FOLDER } from './pool-folder.ts';
 
-/** Something that cannot be a volume whatever a pattern says. */
+/** An entry that cannot be a volume, whatever the patterns. */
 export interface Obstacle {
-  /** For patterns: as near to the name as text comes. */
+  /** For matching patterns: the name as text, as exactly as possible. */
   readonly name: string;
-  /** For people. */
+  /** For display. */
   readonly shown: string;
   readonly reason: string;
   readonly isFolder: boolean;
 }
 
 export interface Walked {
-  /** Of what is no folder: paths relative to the pool. */
+  /** Entries that are not folders: paths relative to the pool. */
   readonly names: readonly string[];
   readonly folders: readonly { readonly name: string; readonly shown: string }[];
   readonly obstacles: readonly Obstacle[];
@@ -33,14 +33,14 @@ export async function walkPool(pool: OpenPool, enters: (folder: string) => boole
   return walking;
 }
 
-/** What others change meanwhile costs no more than what they change: each folder is held while it is read. */
+/** Each folder is held while it is read, so concurrent changes affect only the changed entries. */
 class Walking implements Walked {
   readonly names: string[] = [];
   readonly folders: { name: string; shown: string }[] = [];
   readonly obstacles: Obstacle[] = [];
   readonly #pool: OpenPool;
   readonly #enters: (folder: string) => boolean;
-  /** The folders that are being read, each in the one before. */
+  /** The folders that are being read, each inside the previous one. */
   readonly #within: FileIdentity[] = [];
 
   constructor(pool: OpenPool, enters: (folder: string) => boolean) {
@@ -99,10 +99,10 @@ class Walking implements Walked {
       return;
     }
     held.close();
-    hide('it is a symbolic link to a folder that it lies in');
+    hide('it is a symbolic link to a folder that contains it');
   }
 
-  /** A folder may go while its parent is read; the pool's own must be there. */
+  /** A folder may disappear while its parent is read; the pool's own must exist. */
   #entriesOf(folder: Held, path: Buffer): Dirent<Buffer>[] {
     try {
       return readdirSync(folder.path, { withFileTypes: true, encoding: 'buffer' });
@@ -127,7 +127,7 @@ function leadsToFolder(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   } catch {
-    // A circle, or what may not be looked at: as any other link.
+    // A circle, or a target that may not be examined: treated as any other link.
     return false;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What the driver `file-reflink` of Qubes keeps in a qube's folder, by name. A volume is `private.img` or `root.img`;
- * beside it:
+ * Names of the files that the driver `file-reflink` of Qubes keeps in a qube's folder. A volume is `private.img` or
+ * `root.img`; beside it:
  *
  *     private-dirty.img       what a running qube writes to. Renamed to private.img when it stops; where Qubes keeps
  *                             no revisions (revisions_to_keep = -1) private.img has this name while the qube runs
@@ -16,10 +16,10 @@ const IMAGE =
   /^((?:[^]*\/)?(private|root|volatile))(?:(\.img)|-(dirty)\.img|(?:-precache|-import)\.img|\.img\.\d+@[^/]+Z)$/;
 const HALF_MADE = /(?:^|\/)(?:private|root|volatile)[^/]*\.img[^/]*~[^/]*$/;
 
-/** `working`: nothing that a backup takes, neither by itself nor in another's place. */
+/** `working`: never backed up, neither by itself nor instead of another file. */
 export type QubesImage = { readonly role: 'volume' | 'dirty'; readonly volume: string } | { readonly role: 'working' };
 
-/** undefined: a name that the driver does not give. */
+/** undefined: a name that the driver does not use. */
 export function qubesImage(name: string): QubesImage | undefined {
   if (HALF_MADE.test(name)) return { role: 'working' };
   const [matched, base = '', kind, clean, dirty] = IMAGE.exec(name) ?? [];
@@ -28,12 +28,12 @@ export function qubesImage(name: string): QubesImage | undefined {
   return { role: dirty === undefined ? 'volume' : 'dirty', volume: `${base}.img` };
 }
 
-/** The file that the qube of this volume writes to while it runs; undefined for a volume that is not of Qubes. */
+/** The file that the running qube of this volume writes to; undefined for a volume that is not Qubes'. */
 export function dirtyName(volume: string): string | undefined {
   return qubesImage(volume)?.role === 'volume' ? volume.replace(/\.img$/, '-dirty.img') : undefined;
 }
 
-/** What Qubes writes to while it imports to this volume of its. */
+/** The file that Qubes writes to while it imports this volume. */
 export function importName(volume: string): string {
   return volume.replace(/\.img$/, '-import.img');
 }

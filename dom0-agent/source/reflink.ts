@@ -1,9 +1,9 @@
 /**
- * A folder on XFS or Btrfs whose files are the volumes. Snapshots are reflink copies in `.sparsebak`; what changed
- * between two is told by where their extents lie.
+ * A folder on XFS or Btrfs whose files are the volumes. Snapshots are reflink copies in `.sparsebak`; comparing the
+ * extents of two shows the changes between them.
  *
- * A file that can't be cloned (NOCOW, where the attribute can't be had) is read where it lies: its reference is bound
- * to the file's own state, it has no delta, and the reading fails if the file changes.
+ * A file that cannot be cloned (NOCOW, if the attribute cannot be set) is read in place: its reference is bound to the
+ * file's own state, it has no delta, and reading fails if the file changes.
  */
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
@@ -40,13 +40,13 @@ import type { NewVolume, Target } from './target.ts';
 export interface ReflinkPool {
   /** The folder that volume names are relative to. */
   readonly path: string;
-  /** `running`: where a qube runs, the file it writes to is captured. */
+  /** `running`: the file that a running qube writes to is captured. */
   readonly state: RunningState;
-  /** Whether symbolic links that are to be trusted are followed; not unless it is said. */
+  /** Whether trusted symbolic links are followed; by default not. */
   readonly follow_symlinks?: boolean;
 }
 
-/** File systems whose extents are known to mean what we take them for. */
+/** File systems whose extents are known to have the meaning that is needed here. */
 const KNOWN_TYPES: ReadonlySet<string> = new Set(['xfs', 'btrfs']);
 
 /** A balance or a defragmentation moves extents while they are listed. */
@@ -168,7 +168,7 @@ export class ReflinkSource implements Source {
     }
   }
 
-  /** Of each pair that could be compared at the first try. What is in one's way may be in the way of all. */
+  /** The deltas of pairs that could be compared at the first try. A problem of one pair may concern all. */
   async #deltasAtOnce(pairs: readonly SnapshotPair[]): Promise<(Delta | undefined)[]> {
     const opened: { readonly pair: SnapshotPair; readonly handles: readonly FileHandle[] }[] = [];
     try {
@@ -189,7 +189,7 @@ export class ReflinkSource implements Source {
     }
   }
 
-  /** Undefined where not both are snapshots of ours that are there. */
+  /** Undefined unless both are existing snapshots of sparsebak's. */
   async #openPair({ older, newer }: SnapshotPair): Promise<readonly FileHandle[] | undefined> {
     const before = await this.#openSnapshot(older);
     if (before === undefined) return undefined;
@@ -224,7 +224,7 @@ export class ReflinkSource implements Source {
     }
   }
 
-  /** Whatever goes wrong with the listing only means that nothing is known. */
+  /** If the listing fails, nothing is known; the reason is returned. */
   async #withExtents<T>(
     snapshots: readonly SnapshotRef[],
     use: (extents: readonly ExtentList[]) => T,
@@ -292,7 +292,7 @@ function difference([before, after]: readonly ExtentList[], newer: SnapshotRef):
   return { kind: 'ranges', ranges, bytes: bytesIn(ranges) };
 }
 
-/** The name of a file that is read where it lies; undefined for a snapshot of its own. */
+/** The name of a file that is read in place; undefined for a real snapshot. */
 function liveName({ binding: { live } }: SnapshotRef): string | undefined {
   return typeof live === 'string' ? live : undefined;
 }

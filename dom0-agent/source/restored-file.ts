@@ -1,5 +1,6 @@
 /**
- * A volume that a restore makes in a pool that is a folder: anew, or in the place of another, which keeps another name.
+ * A volume that a restore makes in a pool that is a folder: a new one, or one that replaces another, which gets another
+ * name.
  */
 import type { BigIntStats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -13,7 +14,7 @@ import { checkMounted, checkVolumeName, replacedName } from './pool-folder.ts';
 import { checkSpace } from './check-space.ts';
 import { hintForTaken, type NewVolume, type Target } from './target.ts';
 
-/** @throws `target` where it cannot be made, or the one that it replaces is in use */
+/** @throws `target` if it cannot be made, or the volume that it replaces is in use */
 export async function restoreFile(pool: PoolFolder, volume: NewVolume): Promise<Target> {
   const { name, size, replaces, bytesIn } = volume;
   checkVolumeName(name);
@@ -48,24 +49,24 @@ export async function restoreFile(pool: PoolFolder, volume: NewVolume): Promise<
   }
 }
 
-/** The new file is readable to whoever could read what was archived, and to nobody else: the name proves nothing. */
+/** Only those who could read the archived file may read the new one: having the same name proves nothing. */
 function putAside(folder: Held, file: BigIntStats, { name, ownership }: NewVolume): PutAside {
   let seconds = Math.floor(Date.now() / 1000);
   while (folder.look(basename(replacedName(name, seconds))) !== undefined) seconds++;
   return { file, keptAs: basename(replacedName(name, seconds)), likeIt: ownership === ownershipOf(file) };
 }
 
-/** The folder of the pool that a volume lies in. */
+/** The folder in the pool that contains a volume. */
 async function openParent(pool: PoolFolder, name: string): Promise<Held> {
   const path = join(pool.path, dirname(name));
   await checkMounted(path, 'target');
   const found = await withPool(pool, (open) => open.find(dirname(name)));
   if (found.kind === 'left out') {
-    throw new SparsebakError('target', `${path} is not taken: ${found.reason}`, { hint: 'Name another.' });
+    throw new SparsebakError('target', `${path} is not accepted: ${found.reason}`, { hint: 'Choose another name.' });
   }
   if (found.kind === 'found' && found.held.stats.isDirectory()) return found.held;
   if (found.kind === 'found') found.held.close();
-  throw new SparsebakError('target', `${path} is no folder`, { hint: 'Make it first, or name another.' });
+  throw new SparsebakError('target', `${path} is not a folder`, { hint: 'Create it first, or choose another.' });
 }
 
 function checkUnused(folder: Held, path: string): void {
@@ -81,19 +82,19 @@ function inUse(path: string, use: string): SparsebakError {
   });
 }
 
-/** @throws unless it is there and not in use */
+/** @throws unless it exists and is not in use */
 async function replaceable(folder: Held, path: string): Promise<BigIntStats> {
   const name = basename(path);
   const old = folder.look(name);
   if (old === undefined) {
     checkUnused(folder, path);
     throw new SparsebakError('not-found', `there is no ${path} to be replaced`, {
-      hint: 'Make it anew with --as and the same name.',
+      hint: 'Create it with --as and the same name.',
     });
   }
   if (!old.isFile()) {
     throw new SparsebakError('target', `${path} is ${old.isSymbolicLink() ? 'a symbolic link' : 'no regular file'}`, {
-      hint: 'Restore to what it is meant to be with --to PATH: a device is written in place with --force.',
+      hint: 'Restore with --to PATH to the object that it stands for: a device is written in place with --force.',
     });
   }
   const use = await findUse(folder, name, old);

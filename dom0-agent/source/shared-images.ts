@@ -1,8 +1,8 @@
 /**
- * Whose an image is that several names have. While an app qube runs, Qubes gives it a hard link of its template's
- * `root.img`, and a disposable one of its template's `private.img` too. These come at the start and go at the stop, and
- * are volumes of nobody: only the template's own name is. The file system does not say which of the names came first,
- * so other traces decide.
+ * Finds the owner of an image with several names. While an app qube is running, Qubes gives it a hard link to its
+ * template's `root.img`, and to a disposable also one to its template's `private.img`. These links exist only while the
+ * qube is running and are not volumes; only the template's own name is. The file system does not show which name is the
+ * first, so other traces decide.
  */
 import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -20,11 +20,11 @@ interface Member {
   readonly volume: string;
   /** A running qube writes to a file beside it. */
   readonly inUse: boolean;
-  /** It is not there itself: a running qube has it under the dirty image's name. */
+  /** It does not exist under its own name: a running qube has it under the dirty image's name. */
   readonly renamed: boolean;
 }
 
-/** @returns those of the volumes whose image has more than one name */
+/** @returns the volumes whose image has more than one name */
 export async function sharedImages(pool: OpenPool, volumes: Iterable<string>): Promise<ReadonlyMap<string, Ownership>> {
   const shared: { volume: string; inode: string }[] = [];
   for (const volume of volumes) {
@@ -49,7 +49,7 @@ async function groupsOf(pool: OpenPool, all: ReadonlySet<string>): Promise<Map<s
     if (image === undefined || image.role === 'working') continue;
     const renamed = image.role === 'dirty';
     const { inode } = await inodeOf(pool.root.in(name));
-    // An own dirty image beside the volume's is another file.
+    // A dirty image of its own, beside the volume's image, is another file.
     if (inode === undefined || (renamed && all.has(image.volume))) continue;
     const inUse = !renamed && all.has(dirtyName(image.volume) ?? '');
     groups.set(inode, [...(groups.get(inode) ?? []), { volume: image.volume, inUse, renamed }]);
@@ -65,7 +65,7 @@ function ownershipOf(volume: string, members: readonly Member[], all: ReadonlySe
   return owners.includes(volume) ? { kind: 'own' } : { kind: 'borrowed', from: owners[0] };
 }
 
-/** The first trace that tells. Nothing is borrowed from an app qube but a `private.img`. */
+/** The first trace that decides. Only a `private.img` is borrowed from an app qube. */
 function ownersOf(members: readonly Member[], all: ReadonlySet<string>, root: string): readonly string[] | 'unclear' {
   const folderOf = ({ volume }: Member): string => basename(dirname(dirname(join(root, volume))));
   const traces: readonly ((member: Member) => boolean)[] = [

@@ -1,8 +1,8 @@
 /**
  * The folder `.sparsebak` of a reflink pool: one file for each snapshot, named by its id and what was captured. A
- * snapshot is known again by the file system's UUID, its inode and when that was born: a name alone proves nothing.
+ * snapshot is identified by the file system's UUID, its inode and the inode's birth time: a name alone proves nothing.
  *
- * The pool may belong to somebody else, so the folder is held, and must be one that nobody else can read or change.
+ * The pool may belong to another user, so the folder is held, and must be one that no other user can read or change.
  */
 import { chmodSync, constants, mkdirSync, readdirSync, rmSync, type BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -23,9 +23,7 @@ export class SnapshotFolder {
     this.#pool = pool;
   }
 
-  /**
-   * The folder, made where it was not there. To be closed. @throws `source` where others could change what lies in it
-   */
+  /** The folder, created if necessary. The caller must close it. @throws `source` if others could change its content */
   async make(): Promise<Held> {
     return await withPool(this.#pool, async ({ root, path }) => {
       if (root.look(OWN_FOLDER) === undefined) {
@@ -40,17 +38,17 @@ export class SnapshotFolder {
         }
       }
       const folder = own(root, path);
-      if (folder === undefined) throw new SparsebakError('source', `${join(path, OWN_FOLDER)} was made and is gone`);
+      if (folder === undefined) throw new SparsebakError('source', `${join(path, OWN_FOLDER)} was created and is gone`);
       return Promise.resolve(folder);
     });
   }
 
-  /** Undefined where there is none. */
+  /** Undefined if there is none. */
   async #find(): Promise<Held | undefined> {
     return await withPool(this.#pool, ({ root, path }) => Promise.resolve(own(root, path)));
   }
 
-  /** Takes a file in: read-only and durable (its name is not, yet). */
+  /** Seals a file: read-only and durable (its name is not durable yet). */
   async seal(folder: Held, { id, state }: Pick<SnapshotRef, 'id' | 'state'>, fileSystem: string): Promise<SnapshotRef> {
     const handle = await open(folder.in(fileName(id, state)), constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
@@ -115,7 +113,7 @@ export function fileName(id: string, state: RunningState): string {
   return `${id}.${state}.img`;
 }
 
-/** Whether the reference is to a file here at all. */
+/** Whether the reference is to a file in this folder at all. */
 export function isSnapshotFile(snapshot: SnapshotRef): boolean {
   return nameOf(snapshot) !== undefined;
 }
@@ -124,9 +122,7 @@ function nameOf({ binding: { file } }: SnapshotRef): string | undefined {
   return typeof file === 'string' && SNAPSHOT_NAME.test(file) ? file : undefined;
 }
 
-/**
- * In a folder of others' names in it could be exchanged, and what is a clone of root's file for a moment could be read.
- */
+/** In a folder of another user, names could be exchanged, and a clone of root's file could be read for a moment. */
 function own(root: Held, pool: string): Held | undefined {
   const folder = root.child(OWN_FOLDER);
   if (folder === undefined) return undefined;
@@ -139,8 +135,8 @@ function own(root: Held, pool: string): Held | undefined {
   folder.close();
   throw new SparsebakError('source', `${path} is not a folder of this user, as that of snapshots must be`, {
     hint:
-      'Look at what it is. If somebody gave it to another user with all of the pool, give it back: chown; ' +
-      'else move it away.',
+      'Check what it is. If the complete pool was given to another user, change its owner back with chown; ' +
+      'otherwise move it away.',
   });
 }
 
@@ -164,7 +160,7 @@ function isOurs({ binding }: SnapshotRef, stats: BigIntStats, fileSystem: string
   );
 }
 
-/** Ours, and nobody wrote to it since. */
+/** Whether it is ours, and was not written to since. */
 function isUnchanged(snapshot: SnapshotRef, stats: BigIntStats, fileSystem: string): boolean {
   return (
     isOurs(snapshot, stats, fileSystem) &&

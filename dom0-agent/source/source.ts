@@ -2,8 +2,8 @@
  * Where volumes come from. One implementation per kind of pool (lvm-thin, reflink, file), one conformance suite for
  * all.
  *
- * A snapshot is a frozen copy that stays the same until it is removed; a source that cannot freeze (`file`) says so
- * with `frozen: false`, and its `close` then fails when the content moved meanwhile.
+ * A snapshot is a frozen copy that stays the same until it is removed; a source that cannot freeze (`file`) has
+ * `frozen: false`, and its `close` fails if the content changed meanwhile.
  */
 import type { SparsebakError } from '../../shared/errors.ts';
 import type { NewVolume, Target } from './target.ts';
@@ -17,20 +17,20 @@ export interface ByteRange {
 export type RunningState = 'stopped' | 'running';
 
 /**
- * What names a snapshot for good: enough to find it again after a restart and to tell it from an impostor of the same
+ * Identifies a snapshot permanently: enough to find it after a restart and to distinguish it from another of the same
  * name (file system UUID and inode; LV UUID, thin id and pool UUID). Stored in pairing.json as it is.
  */
 export interface SnapshotRef {
-  /** 128 random bits, hexadecimal: ours, unique. */
+  /** 128 random bits, hexadecimal: unique. */
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly time: number;
   /** Bytes. */
   readonly size: number;
   readonly state: RunningState;
-  /** Whom the file belonged to, and its mode, as `ownershipOf` writes them, where the source knows it. */
+  /** Owner and mode of the file, as `ownershipOf` writes them, if the source knows them. */
   readonly ownership?: string | undefined;
-  /** Known to the source only: paths, UUIDs. Flat. */
+  /** For the source only: paths, UUIDs. Flat. */
   readonly binding: Readonly<Record<string, string | number>>;
 }
 
@@ -49,7 +49,7 @@ export type Delta =
     }
   | { readonly kind: 'unknown'; readonly reason: string };
 
-/** The parts of a snapshot that may hold anything but zeros. */
+/** The parts of a snapshot that may contain anything but zeros. */
 export type Mapped = { readonly kind: 'ranges'; readonly ranges: readonly ByteRange[] } | { readonly kind: 'all' };
 
 /** A snapshot made readable. */
@@ -66,15 +66,15 @@ export interface OpenSnapshot {
 export type Outcome<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: SparsebakError };
 
-/** Something that a pattern matched, and that cannot be taken as a volume: never passed over in silence. */
+/** A match of a pattern that cannot be used as a volume: always reported. */
 export interface LeftOut {
-  /** As a volume would be named; escaped where it is not UTF-8. */
+  /** The name as for a volume; escaped if it is not UTF-8. */
   readonly name: string;
-  /** For people: what it is, and what to do about it if anything can be done. */
+  /** For display: what it is, and what to do about it if possible. */
   readonly reason: string;
 }
 
-/** What a pool has for some patterns. Each name is in one of the two at most. */
+/** A pool's matches for some patterns. Each name is in at most one of the two lists. */
 export interface FoundVolumes {
   /** Sorted. */
   readonly volumes: readonly string[];
@@ -84,56 +84,54 @@ export interface FoundVolumes {
 
 export interface Source {
   readonly kind: 'lvm-thin' | 'reflink' | 'file';
-  /** Whether snapshots are frozen and can serve as ticks. */
+  /** Whether snapshots are frozen and can serve as previous snapshots. */
   readonly frozen: boolean;
 
-  /**
-   * The volumes that are there now and match any glob (or are named in full), without those that an exclude matches.
-   */
+  /** The existing volumes that match any glob (or are named in full), without those that an exclude matches. */
   list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes>;
 
   /**
-   * Snapshots of several volumes, as close in time as the source can. Durable when it returns.
-   * @param volumes names as `list` gives them
+   * Snapshots of several volumes, as close in time as the source can make them. Durable when it returns.
+   * @param volumes names as `list` returns them
    */
   snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>>;
 
-  /** Whether this very snapshot (not one of the same name) is still there. */
+  /** Whether this very snapshot (not one of the same name) still exists. */
   exists(snapshot: SnapshotRef): Promise<boolean>;
 
   /**
-   * What changed between two snapshots, as far as both reach: beyond the older one's end everything counts as changed
-   * to whoever asks (a thin volume that shrinks and grows again has its old bytes back, in mappings that never
-   * changed). Never throws for content it does not understand: `unknown` then.
+   * The changes between two snapshots, up to the end of the shorter one: the caller must treat everything beyond the
+   * older one's end as changed (a thin volume that shrinks and grows again has its old bytes back, in mappings that
+   * never changed). Never throws for output that it does not understand, but returns `unknown`.
    */
   delta(older: SnapshotRef, newer: SnapshotRef): Promise<Delta>;
 
   /**
-   * The deltas of several pairs, in their order, where that costs less than one after another. Each pair is checked for
-   * being there, too. Undefined for a pair that `exists` and `delta` are to be asked about. Throws where nothing can be
-   * told at the moment; `unknown` is for ever.
+   * The deltas of several pairs, in their order, if that costs less than one after another. Also checks that each pair
+   * exists. Undefined for a pair for which `exists` and `delta` must be called. Throws if nothing is known at the
+   * moment; `unknown` is permanent.
    */
   deltas?(pairs: readonly SnapshotPair[]): AsyncIterable<Delta | undefined>;
 
-  /** Those of these volumes whose qube runs now and writes elsewhere, until it stops. */
+  /** The volumes whose qube is running now and writes elsewhere until it stops. */
   running?(volumes: readonly string[]): Promise<ReadonlySet<string>>;
 
-  /** Whether the pool has room for more snapshots. `snapshot` throws where it has not. */
+  /** Whether the pool has room for more snapshots. `snapshot` throws if it has none. */
   hasRoom?(): Promise<boolean>;
 
   mapped(snapshot: SnapshotRef): Promise<Mapped>;
 
-  /** Bytes that it takes up, at once and about: what reading it in full comes to. Undefined where that is not known. */
+  /** Roughly the bytes that it takes up, found quickly: the cost of reading it in full. Undefined if not known. */
   occupied?(snapshot: SnapshotRef): Promise<number | undefined>;
 
   open(snapshot: SnapshotRef): Promise<OpenSnapshot>;
 
-  /** Removes snapshots; those already gone are no error. Never removes what is not ours. */
+  /** Removes snapshots; a missing one is not an error. Never removes anything that sparsebak did not make. */
   remove(snapshots: readonly SnapshotRef[]): Promise<void>;
 
-  /** A volume to restore to: of this name when it is finished, or not at all. */
+  /** A volume to restore to: it gets this name when it is finished, or does not exist at all. */
   newVolume(volume: NewVolume): Promise<Target>;
 
-  /** Snapshots of ours that lie in the pool, for finding those that a killed run left. */
+  /** All snapshots of sparsebak's in the pool, for finding those that a killed run left. */
   leftovers(): Promise<SnapshotRef[]>;
 }

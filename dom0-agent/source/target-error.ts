@@ -1,17 +1,17 @@
-/** What goes wrong with a restore's target, by the name that a person gave it, with what to do. */
+/** Errors of a restore's target, with the user's name for it and a hint. */
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { plainText } from '../../shared/system-error.ts';
 
 const HINTS: Readonly<Record<string, string>> = {
-  ENOSPC: 'Free space there, or name another target.',
-  EDQUOT: 'Free space there or raise the quota, or name another target.',
-  EFBIG: 'Name a target on a file system that takes files of this size.',
-  EROFS: 'Mount it writable, or name another target.',
-  EEXIST: 'Somebody made it meanwhile: name another target.',
-  EIO: 'The disk may be failing: name a target on another.',
+  ENOSPC: 'Free space there, or choose another target.',
+  EDQUOT: 'Free space there or raise the quota, or choose another target.',
+  EFBIG: 'Choose a target on a file system that supports files of this size.',
+  EROFS: 'Mount it writable, or choose another target.',
+  EEXIST: 'It was created meanwhile: choose another target.',
+  EIO: 'The disk may be failing: choose a target on another disk.',
 };
 
-/** Runs one step; what the system refuses in it becomes an error of the target. */
+/** Runs one step; a system error in it becomes an error of the target. */
 export function attempt<T>(name: string, work: () => T): T {
   try {
     return work();

@@ -1,6 +1,6 @@
 /**
- * Where a restore writes. What is there can be taken for the volume only once `finish` returned; until then the workers
- * write to `path`, each by a descriptor of its own, which must be closed before `finish` or `abandon`.
+ * Where a restore writes. Only after `finish` has returned is there something that looks like the volume; until then
+ * the workers write to `path`, each by a descriptor of its own, which must be closed before `finish` or `abandon`.
  */
 
 export interface Target {
@@ -10,24 +10,24 @@ export interface Target {
    */
   readonly path: string;
   /**
-   * Told of all zeros of the volume, in rising order, where they may need writing: a device keeps what it had, a new
-   * sparse file has them.
+   * Called for all zeros of the volume, in rising order, if they may need writing: a device keeps its old content, a
+   * new sparse file already has zeros.
    */
   readonly zeros?: (offset: number, length: number) => void;
-  /** So many bytes more were written: the disk gets to work on them meanwhile. */
+  /** Called when more bytes were written, so that the disk can begin to write them back. */
   wrote(bytes: number): void;
-  /** All is written and proven: makes it durable and gives it its name. @throws `target` */
+  /** To be called when everything is written and proven: makes it durable and gives it its name. @throws `target` */
   finish(): Promise<Finished>;
-  /** Takes away what was written, or makes sure that nobody takes it for the volume. */
+  /** Removes what was written, or makes sure that it cannot be taken for the volume. */
   abandon(): Promise<void>;
 }
 
 export interface Finished {
-  /** What the volume is called where it lies now. */
+  /** The volume's name at the target. */
   readonly to: string;
-  /** The volume whose place it took. */
+  /** The volume that it replaced. */
   readonly kept?: Kept;
-  /** Of one that took another's place: whether it did not get its owner and mode, and only root reads it. */
+  /** For one that replaced another: whether it did not get that one's owner and mode, so that only root can read it. */
   readonly private?: boolean;
 }
 
@@ -37,30 +37,24 @@ export interface Kept {
   readonly removal: string;
 }
 
-/** A volume that is to be made in a pool. */
+/** A volume to make in a pool. */
 export interface NewVolume {
   readonly name: string;
-  /** What it is called in the archive. */
+  /** Its name in the archive. */
   readonly archived: string;
-  /**
-   * Whom the file belonged to that was archived, and its mode, as `ownershipOf` writes them; undefined where that is
-   * not known.
-   */
+  /** Owner and mode of the archived file, as `ownershipOf` writes them; undefined if not known. */
   readonly ownership: string | undefined;
   /** Bytes. */
   readonly size: number;
-  /** Whether it takes the place of one of this name; otherwise there must be none. */
+  /** Whether it replaces a volume of this name; otherwise there must be none. */
   readonly replaces: boolean;
-  /** How many bytes its data take in a pool that gives out blocks of so many bytes. */
+  /** How many bytes its data take in a pool with blocks of that many bytes. */
   readonly bytesIn: (block: number) => Promise<number>;
 }
 
-/**
- * What to do where a volume is to be made of a name that is taken: to replace it is right only where it is the one that
- * was archived.
- */
+/** The hint if the name for a new volume is taken: replacing it is right only if it is the volume that was archived. */
 export function hintForTaken({ name, archived }: NewVolume): string {
   return name === archived
-    ? 'Name another with --as, or put the backup in its place with --replace.'
-    : `Name another with --as. (--replace would not replace it, but ${archived} itself.)`;
+    ? 'Choose another name with --as, or replace it by the backup with --replace.'
+    : `Choose another name with --as. (--replace would not replace it, but ${archived} itself.)`;
 }

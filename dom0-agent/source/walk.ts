@@ -1,7 +1,7 @@
 /**
- * From a path to what it leads to, part by part, each held before the next is looked up. A symbolic link is followed
- * only if root, whoever runs this, or the owner of what it leads to made it: it is otherwise a way to have root read or
- * write what its maker may not.
+ * Resolves a path part by part, and holds each part before the next is looked up. A symbolic link is followed only if
+ * it was made by root, the current user, or the owner of its target: otherwise its maker could have root read or write
+ * what he may not.
  */
 import { readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,17 +10,17 @@ import { Held, isSameFile } from './held.ts';
 
 export interface Walk {
   readonly path: string;
-  /** The folder that a relative path begins in; the working folder unless it is given. */
+  /** The folder that a relative path begins in; by default the working folder. */
   readonly from?: Held;
   /** `trusted`: followed by the rule above; `none`: not at all. */
   readonly links: 'trusted' | 'none';
 }
 
 export type Walked =
-  /** To be closed. */
+  /** Must be closed. */
   | { readonly kind: 'found'; readonly held: Held; readonly linked: boolean }
   | { readonly kind: 'missing'; readonly linked: boolean }
-  /** By a link that is not followed. `isLast`: it is what has the last name of the path. */
+  /** A link is not followed. `isLast`: it is the last part of the path. */
   | { readonly kind: 'refused'; readonly reason: string; readonly isLast: boolean };
 
 interface Link {
@@ -28,10 +28,10 @@ interface Link {
   readonly owner: bigint;
 }
 
-/** As many as the kernel follows. */
+/** The number that the kernel follows. */
 const MAX_LINKS = 40;
 
-/** @throws the system's errors, other than that something is not there */
+/** @throws the system's errors, except that something does not exist */
 export async function walk({ path, from, links: follow }: Walk): Promise<Walked> {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
   const links: Link[] = [];
@@ -54,8 +54,7 @@ export async function walk({ path, from, links: follow }: Walk): Promise<Walked>
       isLast = links.length === 0 ? parts.length === 0 : isLast;
       if (follow === 'none') return { kind: 'refused', reason: `${at} is a symbolic link`, isLast };
       const target = await readLink(here, part, next);
-      if (target === undefined)
-        return { kind: 'refused', reason: `the symbolic link ${at} changes all the time`, isLast };
+      if (target === undefined) return { kind: 'refused', reason: `the symbolic link ${at} keeps changing`, isLast };
       if (links.push({ at, owner: next.stats.uid }) > MAX_LINKS) {
         return { kind: 'refused', reason: `the symbolic link ${at} leads in a circle`, isLast };
       }
@@ -81,20 +80,19 @@ function isTrusted(owner: bigint, ofTarget: bigint): boolean {
 }
 
 function describeForeign({ at, owner }: Link, ofTarget: bigint): string {
-  return `the symbolic link ${at} belongs to user ${owner}, and what it leads to belongs to user ${ofTarget}`;
+  return `the symbolic link ${at} belongs to user ${owner}, and its target belongs to user ${ofTarget}`;
 }
 
 /**
- * The clock that files get their times from ticks every 1 to 10 ms: within one tick a name may have been another's.
- * Milliseconds.
+ * Milliseconds: the clock for file times ticks every 1 to 10 ms, and within one tick a name may have been another
+ * file's.
  */
 const CLOCK_TICK = 50;
 const TRIES = 20;
 
 /**
- * What the very link says that is held: nothing reads a link by its descriptor, and in between its name may have been
- * another's for a moment. To take a name away from a file and to give it back changes the file's ctime, which nobody
- * can set.
+ * Reads the held link: no call reads a link by its descriptor, and its name may have been another file's for a moment
+ * in between. Taking a name from a file and giving it back changes the file's ctime, which cannot be set.
  */
 async function readLink(folder: Held, name: string, { stats }: Held): Promise<string | undefined> {
   for (let attempt = 0; attempt < TRIES; attempt++) {
@@ -115,8 +113,8 @@ async function readLink(folder: Held, name: string, { stats }: Held): Promise<st
 }
 
 /**
- * A folder at a path that a person or the configuration names. Links to it are followed by the rule above.
- * @param code of what it throws
+ * Opens a folder that the user or the configuration names. Links to it are followed by the rule above.
+ * @param code of the errors that it throws
  */
 export async function openFolder(path: string, code: ErrorCode, from?: Held): Promise<Held> {
   const walked = await walk({ path, links: 'trusted', ...(from === undefined ? {} : { from }) }).catch(
@@ -125,13 +123,13 @@ export async function openFolder(path: string, code: ErrorCode, from?: Held): Pr
     },
   );
   if (walked.kind === 'missing')
-    throw new SparsebakError(code, `there is no folder ${path}`, { hint: 'Make it first, or name another.' });
+    throw new SparsebakError(code, `there is no folder ${path}`, { hint: 'Create it first, or choose another.' });
   if (walked.kind === 'refused') {
-    throw new SparsebakError(code, `${path} is not taken: ${walked.reason}`, {
-      hint: 'Name the folder that it leads to, by a path without that link.',
+    throw new SparsebakError(code, `${path} is not accepted: ${walked.reason}`, {
+      hint: 'Give the path of the target folder, without that link.',
     });
   }
   if (walked.held.stats.isDirectory()) return walked.held;
   walked.held.close();
-  throw new SparsebakError(code, `${path} is no folder`, { hint: 'Name a folder.' });
+  throw new SparsebakError(code, `${path} is not a folder`, { hint: 'Give a folder.' });
 }

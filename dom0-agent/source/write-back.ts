@@ -1,11 +1,12 @@
 /**
- * Makes a file durable, most of it while more is being written: the kernel would leave gigabytes for the end. All of it
- * is done when `end` returns, and a failure on the way fails `end`: the kernel reports each only once.
+ * Makes a file durable, most of it while more is being written: the kernel would leave gigabytes for the end.
+ * Everything is durable when `end` returns, and a failure on the way makes `end` fail: the kernel reports each only
+ * once.
  */
 import { fdatasync, fsync } from 'node:fs';
 import { promisify } from 'node:util';
 
-/** Bytes between two beginnings. */
+/** Bytes after which the next write-back starts. */
 const EVERY = 128 * 2 ** 20;
 
 export class WriteBack {
@@ -35,14 +36,14 @@ export class WriteBack {
     }
   }
 
-  /** Everything written is durable. @throws what any write-back failed with */
+  /** Waits until everything written is durable. @throws the failure of any write-back */
   async end(): Promise<void> {
     await this.stop();
     if (this.#failure !== undefined) throw this.#failure;
     await promisify(fsync)(this.#fd);
   }
 
-  /** Nothing is under way any more: the file may be closed. */
+  /** Waits until no write-back is running: then the file may be closed. */
   async stop(): Promise<void> {
     await this.#underWay;
   }

@@ -11,8 +11,7 @@
  *     are counted;
  *   - a step of more than 400 days from one moment to the next is not counted as elapsed time;
  *   - if there is only one bucket since such a step, it is not counted: it may be a single send with a wrong clock.
- *     Each of these errs by keeping more, and only until there are as many newer moments in order as the policy asks
- *     for.
+ * Each of these errs by keeping more, and only until there are as many newer moments in order as the policy asks for.
  */
 import { momentsOf, type Moment, type TimedSession } from './moments.ts';
 import { sessionTime, type SessionName } from './names.ts';

@@ -3,8 +3,8 @@
  * worker that seals it, or by the read of a file) and the header is written before it, without a copy. To a decoder
  * they are like any other frame; their widest encodings are legal msgpack.
  *
- *   chunk length u32 ‖ 83 ‖ "t" "chunk" ‖ "address" cf u64 ‖ "data" c6 u32 ‖ data
- *   stored length u32 ‖ 84 ‖ "t" "stored" ‖ "re" cf u64 ‖ "address" cf u64 ‖ "data" c6 u32 ‖ data
+ *   chunk   length u32 ‖ 83 ‖ "t" "chunk"  ‖ "address" cf u64 ‖ "data" c6 u32 ‖ data
+ *   stored  length u32 ‖ 84 ‖ "t" "stored" ‖ "re" cf u64 ‖ "address" cf u64 ‖ "data" c6 u32 ‖ data
  */
 import { SparsebakError } from '../errors.ts';
 import { LENGTH_PREFIX } from './frame.ts';

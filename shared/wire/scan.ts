@@ -8,8 +8,9 @@
  *   - fixstr, str 8, str 16, str 32: valid UTF-8 that does not begin with a byte order mark
  *   - bin 8, bin 16, bin 32
  *   - positive fixint, uint 8, uint 16, uint 32, uint 64 up to 2^53-1
- *   - true, false, nil with maps and arrays nested 8 deep at the most, 4096 entries in each, 131072 values in all. A
- *     value need not have its shortest encoding.
+ *   - true, false, nil
+ * with maps and arrays nested 8 deep at the most, 4096 entries in each, 131072 values in all. A value need not have its
+ * shortest encoding.
  *
  * Everything else is refused: int 8 to int 64 and negative fixint (whatever the value), float 32 and 64, every ext
  * (timestamps, and msgpackr's own, which define record types and clone whole graphs), 0xc1, and any value that runs

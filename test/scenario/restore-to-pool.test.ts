@@ -61,11 +61,11 @@ for (const type of ['xfs', 'plain'] as const) {
 
     const dirty = path.replace('.img', '-dirty.img');
     writeFileSync(dirty, '');
-    refused(await replace(), /its qube runs/);
+    refused(await replace(), /its qube is running/);
     rmSync(dirty);
     const importing = path.replace('.img', '-import.img');
     writeFileSync(importing, '');
-    refused(await replace(), /Qubes is importing it: private-import\.img lies beside it/);
+    refused(await replace(), /Qubes is importing it: private-import\.img is beside it/);
     rmSync(importing);
     writeFileSync(join(folder, 'other.img'), 'other');
     refused(

@@ -1,4 +1,4 @@
-/** Names of LVM: which are volumes, which are ours, and what device-mapper makes of them. */
+/** Names of LVM: which are volumes, which are sparsebak's own, and their device-mapper form. */
 import { isLiteral, nameMatcher } from '../glob.ts';
 import type { RunningState } from '../source.ts';
 
@@ -8,14 +8,14 @@ const OWN_TAG = /^sparsebak\.(stopped|running)=(.+)$/;
 const NEW_NAME = /^vm-sparsebak-new-([0-9a-f]{32})$/;
 const NEW_TAG = /^sparsebak\.(restoring|restored)=(.+)$/;
 
-/** Whether it can be the name of a logical volume (or a volume group). Nothing else is ever given to a command. */
+/** Whether it can be the name of a logical volume (or a volume group). Only such names are ever passed to a command. */
 export function isLvName(name: string): boolean {
   return LV_NAME.test(name) && name !== '.' && name !== '..';
 }
 
 /**
- * A snapshot's name. `vm-…` is what the udev rules of Qubes leave alone: no scan for file systems, no links. It ends in
- * nothing that Qubes takes for a revision or a working copy of a volume.
+ * A snapshot's name. The udev rules of Qubes ignore `vm-…`: no scan for file systems, no links. The name's end is not
+ * one that Qubes takes for a revision or a working copy of a volume.
  */
 export function snapshotName(id: string): string {
   return `vm-sparsebak-${id}`;
@@ -34,12 +34,12 @@ export function stateOfTags(tags: readonly string[]): RunningState | undefined {
   return found as RunningState | undefined;
 }
 
-/** Whether it is a snapshot of ours, or a volume that is being restored. */
+/** Whether it is a snapshot of sparsebak's, or a volume that is being restored. */
 export function isOwnName(name: string): boolean {
   return OWN_NAME.test(name) || NEW_NAME.test(name);
 }
 
-/** What a volume is called while it is restored. */
+/** A volume's name while it is restored. */
 export function newName(id: string): string {
   return `vm-sparsebak-new-${id}`;
 }
@@ -48,7 +48,7 @@ export function newId(name: string): string | undefined {
   return NEW_NAME.exec(name)?.[1];
 }
 
-/** How far a restored volume has come: `restored` has all its content, and waits only for its name. */
+/** The stage of a restored volume: `restored` has all its content and only needs its name. */
 export type RestoreStage = 'restoring' | 'restored';
 
 export function newTag(stage: RestoreStage, name: string): string {
@@ -63,29 +63,29 @@ export function restoreOfTags(tags: readonly string[]): { stage: RestoreStage; n
   return undefined;
 }
 
-/** A volume whose place another took. Nothing of Qubes takes it for a revision, which it would remove some day. */
+/** The name of a replaced volume. Qubes must not take it for a revision, which it would remove some day. */
 export function replacedName(volume: string, seconds: number): string {
   return `${volume}-replaced-${seconds}`;
 }
 
-/** As device-mapper calls it, below /dev/mapper: a hyphen within a name is doubled. */
+/** The name below /dev/mapper: a hyphen within a name is doubled. */
 export function deviceName(group: string, volume: string, layer = ''): string {
   return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}${layer}`;
 }
 
 /**
- * What Qubes keeps beside a volume: what a running qube writes to, what is being imported, earlier states, and swap.
- * They come, go and are renamed while qubes start and stop, so only their full names find them. Volumes of other names
- * are not Qubes': an administrator's `web-snap` is a volume like any other.
+ * Volumes that Qubes keeps beside a volume: for a running qube's writes, an import, earlier states, and swap. They
+ * appear, disappear and are renamed while qubes start and stop, so only their full names select them. Other names are
+ * not Qubes': an administrator's `web-snap` is a volume like any other.
  */
 const QUBES_COPY = /^vm-.+-(?:volatile|(?:private|root|volatile)-(?:snap|import|\d+-back))$/;
 const QUBES_VOLUME = /^vm-.+-(?:private|root)$/;
-/** Ours: what a restore replaced. */
+/** Volumes that a restore has replaced. */
 const REPLACED = /^(.+)-replaced-\d+$/;
 
 function isWorkingCopy(name: string, all: ReadonlySet<string>): boolean {
   const [, replaced = ''] = REPLACED.exec(name) ?? [];
-  // At a qube's stop its volume is missing for a moment, while its copies are there.
+  // When a qube stops, its volume is missing for a moment while its copies exist.
   return QUBES_COPY.test(name) || all.has(replaced) || isQubesVolume(replaced);
 }
 
@@ -93,17 +93,17 @@ export function isQubesVolume(name: string): boolean {
   return QUBES_VOLUME.test(name);
 }
 
-/** Where a running qube writes; undefined for a volume that is not of Qubes. */
+/** The volume that a running qube writes to; undefined for a volume that is not Qubes'. */
 export function runningName(volume: string): string | undefined {
   return isQubesVolume(volume) ? `${volume}-snap` : undefined;
 }
 
-/** What Qubes will put in the volume's place. */
+/** The volume with which Qubes will replace this one. */
 export function importName(volume: string): string {
   return `${volume}-import`;
 }
 
-/** The names that are meant, sorted; our own never are. */
+/** The selected names, sorted; never our own. */
 export function selectNames(
   all: readonly string[],
   patterns: readonly string[],

@@ -1,6 +1,4 @@
-/**
- * What is in a volume group, as one `lvs --reportformat json` tells it.
- */
+/** The content of a volume group, from one `lvs --reportformat json`. */
 import * as z from 'zod';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { lvm, type VolumeIdentity } from './lvm.ts';
@@ -17,31 +15,31 @@ const output = z.object({ report: z.array(z.object({ lv: z.array(row) })) });
 
 export interface ThinVolume {
   readonly name: string;
-  /** Of the logical volume. */
+  /** The logical volume's UUID. */
   readonly uuid: string;
   /** The device's number in its pool. */
   readonly thinId: number;
-  /** Of the pool, when the device was made: stored with it in the pool's metadata, too. */
+  /** The pool's transaction when the device was made: also stored with the device in the pool's metadata. */
   readonly transaction: number;
   /** Bytes. */
   readonly size: number;
   readonly tags: readonly string[];
   readonly active: boolean;
   readonly open: boolean;
-  /** UUIDs of volumes outside the pool that show through where nothing is mapped. */
+  /** UUIDs of volumes outside the pool that are visible where nothing is mapped. */
   readonly external: string;
 }
 
 export interface PoolReport {
   readonly groupUuid: string;
   readonly poolUuid: string;
-  /** How full it is. Percent. */
+  /** Space in use, in percent. */
   readonly data: number;
   readonly metadata: number;
-  /** What there is of both. Bytes. */
+  /** Total sizes of both, in bytes. */
   readonly dataSize: number;
   readonly metadataSize: number;
-  /** What it gives out at a time. Bytes. */
+  /** The block size, in bytes. */
   readonly block: number;
   /** Of everything in the volume group. */
   readonly names: ReadonlySet<string>;
@@ -57,7 +55,7 @@ export function parseReport(text: string, group: string, pool: string): PoolRepo
   const rows = parse(text);
   const self = rows.find((each) => each.lv_name === pool);
   if (self === undefined) throw new SparsebakError('source', `there is no pool ${pool} in the volume group ${group}`);
-  if (!self.lv_attr.startsWith('t')) throw new SparsebakError('config', `${group}/${pool} is no thin pool`);
+  if (!self.lv_attr.startsWith('t')) throw new SparsebakError('config', `${group}/${pool} is not a thin pool`);
   if (self.data_percent === '' || self.metadata_percent === '') {
     throw new SparsebakError('source', `the pool ${group}/${pool} is not active`, {
       hint: `Activate it: lvchange --activate y ${group}/${pool}`,
@@ -104,12 +102,12 @@ function parse(text: string): z.infer<typeof row>[] {
   try {
     return output.parse(JSON.parse(text)).report.flatMap(({ lv }) => lv);
   } catch (error) {
-    throw new SparsebakError('source', 'lvs answered what this release does not understand', { cause: error });
+    throw new SparsebakError('source', 'lvs gave an answer that this release does not understand', { cause: error });
   }
 }
 
 function whole(text: string): number {
   const value = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (!Number.isSafeInteger(value)) throw new SparsebakError('source', `lvs: ${JSON.stringify(text)} is no number`);
+  if (!Number.isSafeInteger(value)) throw new SparsebakError('source', `lvs: ${JSON.stringify(text)} is not a number`);
   return value;
 }

@@ -1,10 +1,10 @@
 /**
- * A thin pool of LVM, whose volumes are logical volumes. Snapshots are thin snapshots that stay inactive; what changed
- * between two is told by thin_delta from the pool's metadata, without activating either. Only to be read a snapshot is
- * activated, read-only, and then alone, so that nothing in dom0 ever looks for file systems in what a qube wrote.
+ * A thin pool of LVM, whose volumes are logical volumes. Snapshots are thin snapshots that stay inactive; thin_delta
+ * reads the changes between two from the pool's metadata, without activating either. A snapshot is activated,
+ * read-only, only while it is read, so that nothing in dom0 ever looks for file systems in what a qube wrote.
  *
- * A snapshot is known again by the UUIDs of its group, pool and volume, and by its device's number in the pool and the
- * transaction that made it. LVM and the pool's metadata must agree on the last two before any delta is believed.
+ * A snapshot is identified by the UUIDs of its group, pool and volume, and by its device's number in the pool and the
+ * transaction that made it. LVM and the pool's metadata must agree on the last two before any delta is used.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -46,23 +46,26 @@ import { ThinDumpReader, type ThinDevice, type ThinDump } from './thin-dump.ts';
 export interface LvmThinPool {
   readonly vgname: string;
   readonly poolname: string;
-  /** `running`: where a qube runs, the volume it writes to is captured. */
+  /** `running`: the volume that a running qube writes to is captured. */
   readonly state: RunningState;
-  /** Percent of data or metadata above which nothing more is snapshotted. */
+  /** Percent of data or metadata above which no snapshot is made. */
   readonly full_at: number;
-  /** For what has to outlive a run of ours: one folder for all pools. */
+  /** For state that must outlive a run: one folder for all pools. */
   readonly stateDir: string;
-  /** Seconds to wait for what another program has reserved; for tests. */
+  /** Seconds to wait for metadata that another program has reserved; for tests. */
   readonly patience?: number;
 }
 
-/** Large metadata take minutes; between two pieces of output seldom more than seconds. */
+/** Milliseconds without output. Large metadata take minutes, but there is some output every few seconds. */
 const SILENCE = 600_000;
 const PATIENCE = 20;
-/** A command looks at the same volumes several times, and each look costs a tenth of a second or more. Milliseconds. */
+/**
+ * Milliseconds for which a report is reused: a command needs it several times, and each costs a tenth of a second or
+ * more.
+ */
 const RECENT = 2000;
 
-/** A snapshot to be made. */
+/** A snapshot to make. */
 interface Subject extends NewSnapshot {
   readonly volume: string;
   readonly id: string;
@@ -90,7 +93,7 @@ export class LvmThinSource implements Source {
 
   async list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes> {
     let report = await this.#report();
-    // A restore that was killed between its two renames left a volume without its name.
+    // A restore that was killed between its two renames has left a volume without its name.
     if (await healRestores(this.#place, report)) report = await this.#report();
     const { volumes } = report;
     return { volumes: selectNames([...volumes.keys()], patterns, excludes), leftOut: [] };
@@ -137,7 +140,7 @@ export class LvmThinSource implements Source {
       return new SparsebakError('not-found', `${volume}: there is no such volume in ${vgname}/${poolname}`);
     }
     const running = writtenBy(volume, report);
-    // Where Qubes keeps no revisions there is but one, whichever is wanted.
+    // If Qubes keeps no revisions there is only one, whichever is wanted.
     const isRunning = running !== undefined && (wanted === 'running' || running === volume);
     const state = isRunning ? 'running' : 'stopped';
     const id = randomBytes(16).toString('hex');
@@ -145,7 +148,7 @@ export class LvmThinSource implements Source {
     return { volume, id, state, origin, name: snapshotName(id), tag: snapshotTag(volume, state) };
   }
 
-  /** LVM stops at the first that fails; the others are made after it. */
+  /** LVM stops at the first failure; the remaining ones are made by further calls. */
   async #make(subjects: readonly Subject[], outcomes: Map<string, Outcome<SnapshotRef>>): Promise<void> {
     this.#changed();
     let left = subjects;
@@ -168,7 +171,7 @@ export class LvmThinSource implements Source {
       const gone = !report.volumes.has(failed.origin);
       outcomes.set(volume, {
         ok: false,
-        error: gone ? new SparsebakError('not-found', `${volume}: it went away`, { cause: error }) : error,
+        error: gone ? new SparsebakError('not-found', `${volume}: it was removed`, { cause: error }) : error,
       });
       left = left.slice(missing + 1);
     }
@@ -193,7 +196,7 @@ export class LvmThinSource implements Source {
     makeFolderDurably(this.#folder);
     const held = await this.#metadata.reserve();
     try {
-      // Only now: what LVM says after the reservation is true of the reserved copy, or the copy does not have the
+      // Only now: a report made after the reservation is true for the reserved copy, or the copy does not have the
       // device.
       const report = await this.#report();
       const devices = await dump(held, ['--skip-mappings']).then(
@@ -233,7 +236,7 @@ export class LvmThinSource implements Source {
   }
 
   async open(snapshot: SnapshotRef): Promise<OpenSnapshot> {
-    // What LVM calls a volume never becomes another, so an earlier report will do: the device itself is looked at, too.
+    // A UUID of LVM never gets another volume, so an earlier report will do: the device itself is checked, too.
     let report = this.#looked?.report ?? (await this.#report());
     if (find(snapshot, report) === undefined) report = await this.#report();
     const volume = find(snapshot, report);
@@ -261,7 +264,10 @@ export class LvmThinSource implements Source {
     });
   }
 
-  /** What a killed run left: reserved, active though nobody reads it, or half restored. @returns what is there then */
+  /**
+   * Cleans up after a killed run: reserved metadata, active snapshots that nothing reads, unfinished restores. @returns
+   * the report afterwards
+   */
   async #heal(report: PoolReport): Promise<PoolReport> {
     await this.#metadata.heal();
     const idle = [...report.volumes.values()].filter(
@@ -281,7 +287,7 @@ export class LvmThinSource implements Source {
     if (percent <= limit) return;
     throw new SparsebakError('source', `the pool ${vgname}/${poolname} has ${percent}% of its ${what} in use`, {
       hint:
-        `Above ${limit}% nothing is snapshotted, since a full pool stops every qube. Remove volumes or old ` +
+        `Above ${limit}% no snapshot is made, since a full pool stops every qube. Remove volumes or old ` +
         'revisions of ' +
         'volumes that are not needed, or enlarge the pool: lvextend ' +
         `${what === 'data' ? '--size' : '--poolmetadatasize'} +1G ${vgname}/${poolname}`,
@@ -294,23 +300,21 @@ export class LvmThinSource implements Source {
     return report;
   }
 
-  /**
-   * For what is looked up again where it matters: by LVM, when it is given the volume's UUIDs, or by another report.
-   */
+  /** For uses that are verified later: by LVM, which gets the volume's UUIDs, or by another report. */
   async #recentReport(): Promise<PoolReport> {
     const { report, until } = this.#looked ?? {};
     return report !== undefined && Date.now() < (until ?? 0) ? report : await this.#report();
   }
 
-  /** We are about to change what a report says. */
+  /** Must be called before changing what a report shows. */
   #changed(): void {
     if (this.#looked !== undefined) this.#looked.until = 0;
   }
 }
 
 /**
- * Where the running qube of this volume writes: the copy beside it, or the volume itself where Qubes keeps no revisions
- * of it (revisions_to_keep = -1); undefined where none runs.
+ * The volume that the running qube of this volume writes to: the copy beside it, or the volume itself if Qubes keeps no
+ * revisions of it (revisions_to_keep = -1); undefined if none is running.
  */
 function writtenBy(volume: string, { volumes }: PoolReport): string | undefined {
   const copy = runningName(volume);
@@ -325,7 +329,7 @@ function fullness({ data, metadata }: PoolReport): { what: 'data' | 'metadata'; 
 
 function taken(id: string, state: RunningState, report: PoolReport): Outcome<SnapshotRef> {
   const volume = report.volumes.get(snapshotName(id));
-  if (volume === undefined) return { ok: false, error: new SparsebakError('source', `the snapshot ${id} went away`) };
+  if (volume === undefined) return { ok: false, error: new SparsebakError('source', `the snapshot ${id} was removed`) };
   return { ok: true, value: describe(id, state, volume, report) };
 }
 
@@ -338,7 +342,7 @@ function bindingOf(volume: ThinVolume, { groupUuid, poolUuid }: PoolReport) {
   return { group: groupUuid, pool: poolUuid, volume: uuid, thinId, transaction, external };
 }
 
-/** This very snapshot, if it is there. */
+/** This very snapshot, if it exists. */
 function find(snapshot: SnapshotRef, report: PoolReport): ThinVolume | undefined {
   const volume = report.volumes.get(snapshotName(snapshot.id));
   if (volume?.size !== snapshot.size) return undefined;
@@ -356,7 +360,7 @@ async function deltaOf(
   const [left, right] = [find(older, report), find(newer, report)];
   if (left === undefined) return unknown('the older snapshot is gone or was replaced');
   if (right === undefined) return unknown('the newer snapshot is gone or was replaced');
-  if (left.external !== right.external) return unknown('different volumes outside the pool show through them');
+  if (left.external !== right.external) return unknown('different volumes outside the pool are visible through them');
   const [leftDevice, rightDevice] = [devices.get(left.thinId), devices.get(right.thinId)];
   if (leftDevice?.transaction !== left.transaction || rightDevice?.transaction !== right.transaction) {
     return unknown("LVM and the pool's metadata do not mean the same devices");
@@ -371,7 +375,7 @@ async function deltaOf(
     if (leftBlocks !== leftDevice.mappedBlocks || rightBlocks !== rightDevice.mappedBlocks) {
       return unknown('thin_delta left out some of what is mapped');
     }
-    if (!(await held.isSame())) return unknown("the pool's metadata were reserved anew while they were read");
+    if (!(await held.isSame())) return unknown("the pool's metadata were reserved again while they were read");
     const within = clip(ranges, newer.size);
     return { kind: 'ranges', ranges: within, bytes: bytesIn(within) };
   } catch (error) {

@@ -1,16 +1,16 @@
 /**
- * The commands of LVM and device-mapper that we give. Each costs a tenth of a second or more, so they are given for all
- * volumes at once. None is ever killed: a command that is cut off may leave a qube's device suspended.
+ * The commands of LVM and device-mapper. Each costs a tenth of a second or more, so one handles all volumes at once.
+ * None is ever killed: an interrupted command may leave a qube's device suspended.
  */
 import { writeDurably } from '../../../shared/durable.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { runProgram } from '../../process/run.ts';
 
-/** Another command may hold the volume group's lock for long. */
+/** Seconds: another command may hold the volume group's lock for long. */
 const SECONDS = 600;
 /** A row of a report is below a kilobyte. */
 const MAX_OUTPUT = 32 * 1024 * 1024;
-/** What LVM reads of a script's line. */
+/** Length up to which LVM reads a script's line. */
 const MAX_SCRIPT_LINE = 250;
 
 export async function lvm(command: string, args: readonly string[]): Promise<string> {
@@ -26,7 +26,7 @@ export interface NewSnapshot {
 /**
  * Makes snapshots, in order, up to the first that fails: inactive, marked to stay so when the group is activated,
  * read-only. One process makes them all.
- * @param scriptFile where the commands are written down for it; LVM takes them from no pipe
+ * @param scriptFile the file for the commands; LVM does not read them from a pipe
  */
 export async function createSnapshots(
   group: string,
@@ -57,8 +57,8 @@ export async function createSnapshots(
 }
 
 /**
- * A new volume, all zeros, active now and not when the group is activated again. @param size bytes; LVM rounds up to
- * extents
+ * Creates a volume, all zeros, active now but not when the group is activated again. @param size bytes; LVM rounds up
+ * to extents
  */
 export async function createVolume(
   { group, pool }: { readonly group: string; readonly pool: string },
@@ -72,7 +72,7 @@ export async function renameVolume(group: string, from: string, to: string): Pro
   await lvm('lvrename', [group, from, to]);
 }
 
-/** What says exactly which volume is meant. LVM looks at it under its own lock. */
+/** Identifies exactly one volume. LVM checks it under its own lock. */
 export interface VolumeIdentity {
   readonly name: string;
   readonly uuid: string;
@@ -92,14 +92,14 @@ function selection(volumes: readonly VolumeIdentity[]): string {
 
 const MOST_SELECTED = 100;
 
-/** Removes those that are there. */
+/** Removes the volumes that exist. */
 export async function removeVolumes(group: string, volumes: readonly VolumeIdentity[]): Promise<void> {
   for (let from = 0; from < volumes.length; from += MOST_SELECTED) {
     await lvm('lvremove', ['--yes', '--select', selection(volumes.slice(from, from + MOST_SELECTED)), group]);
   }
 }
 
-/** Changes what LVM notes of a volume, in one step. */
+/** Changes LVM's record of a volume, in one step. */
 export async function changeVolume(group: string, volume: VolumeIdentity, options: readonly string[]): Promise<void> {
   await lvm('lvchange', [...options, '--select', selection([volume]), group]);
 }

@@ -1,11 +1,11 @@
 /**
- * The reserved copy of a pool's metadata: what thin_delta reads while the pool is in use. A pool has at most one,
- * anyone may reserve or release it, and nobody's name is on it. So ours is written down before it is reserved and again
- * with the block where it begins, and that block is looked up again after everything that was read from it: if it is
- * another by then, what was read is void.
+ * The reserved copy of a pool's metadata: what thin_delta reads while the pool is in use. A pool has at most one, any
+ * program may reserve or release it, and it does not show its owner. So ours is recorded before it is reserved, and
+ * again with the block where it begins, and that block is checked after everything was read: if it has changed, the
+ * result is discarded.
  *
- * One process at a time reserves it, by a lock that the kernel drops when its holder dies. Whoever has the lock and
- * finds a record of ours finds what a killed run left.
+ * One process at a time reserves it, by a lock that the kernel drops when its holder dies. So a record that is found
+ * under the lock was left by a killed run.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,14 +17,14 @@ import { acquireLock, type Lock } from '../../process/flock.ts';
 import { deviceName } from './lvm-names.ts';
 import { poolStatus, sendToPool } from './pool-status.ts';
 
-/** Another of our runs compares its volumes and is done soon. */
+/** Seconds: another sparsebak compares its volumes and finishes soon. */
 const LOCK_SECONDS = 900;
 const LOOK_AGAIN = 500;
 
 export interface MetadataOptions {
   readonly group: string;
   readonly pool: string;
-  /** Where the record and the lock lie. It is there. */
+  /** The existing folder for the record and the lock. */
   readonly folder: string;
   /** Seconds to wait for a copy that another program has reserved. */
   readonly patience: number;
@@ -32,13 +32,13 @@ export interface MetadataOptions {
 
 const record = z.strictObject({
   v: z.literal(1),
-  /** Where ours begins; null: it was about to be reserved. */
+  /** The block where ours begins; null: it was about to be reserved. */
   held: z.number().int().min(0).nullable(),
 });
 
-/** A reserved copy, to be released by whoever got it. */
+/** A reserved copy, which the caller must release. */
 export interface HeldMetadata {
-  /** The device that thin_delta and thin_dump read, with their option -m. */
+  /** The device to read with thin_delta and thin_dump and their option -m. */
   readonly device: string;
   /** Whether it is still the same. */
   isSame(): Promise<boolean>;
@@ -64,7 +64,7 @@ export class MetadataSnapshot {
       this.#note(null);
       await this.#sendReserve();
       const { held } = await poolStatus(this.#pool);
-      if (held === null) throw new SparsebakError('source', `${this.#pool}: the reserved metadata is gone again`);
+      if (held === null) throw new SparsebakError('source', `${this.#pool}: the reserved metadata was released again`);
       this.#note(held);
       return this.#heldAt(held, lock);
     } catch (error) {
@@ -80,7 +80,7 @@ export class MetadataSnapshot {
     try {
       lock = await this.#lock(0);
     } catch (error) {
-      // A run that is alive has it.
+      // A live run has it.
       if (error instanceof SparsebakError && error.code === 'locked') return;
       throw error;
     }
@@ -95,7 +95,7 @@ export class MetadataSnapshot {
     try {
       await sendToPool(this.#pool, 'reserve_metadata_snap');
     } catch (error) {
-      // Nothing of ours is reserved; what there is by now is another's.
+      // Nothing of ours is reserved: a present reservation is another program's.
       removeDurably(this.#recordFile);
       throw error;
     }
@@ -117,7 +117,7 @@ export class MetadataSnapshot {
     };
   }
 
-  /** With the lock: releases ours, waits for another's. */
+  /** Called with the lock: releases ours, waits for another program's. */
   async #makeFree(): Promise<void> {
     const ours = this.#recorded();
     const until = Date.now() + this.#options.patience * 1000;
@@ -128,7 +128,7 @@ export class MetadataSnapshot {
       ({ held } = await poolStatus(this.#pool));
     }
     if (held !== null) {
-      // A run that was killed just while it reserved could not note the block any more.
+      // A run that was killed while it reserved could not record the block.
       if (!isOurs() && ours?.held !== null) throw this.#busy();
       await sendToPool(this.#pool, 'release_metadata_snap');
     }
@@ -163,7 +163,7 @@ export class MetadataSnapshot {
     try {
       return record.parse(JSON.parse(text));
     } catch {
-      // Whatever was written there, it was ours that was being reserved.
+      // An unreadable record also means that ours was being reserved.
       return { v: 1, held: null };
     }
   }

@@ -1,8 +1,7 @@
 /**
- * The XML that thin_delta and thin_dump print, and no more of XML than that: elements in lower case, attributes in
- * double quotes without references, each after one space, white space between elements. No text, comments,
- * declarations, CDATA or entities. Numbers are decimal, without sign or leading zero, up to 2^53. Whatever is anything
- * else throws.
+ * The XML that thin_delta and thin_dump print, and no other XML: elements in lower case, attributes in double quotes
+ * without references, each after one space, white space between elements. No text, comments, declarations, CDATA or
+ * entities. Numbers are decimal, without sign or leading zero, up to 2^53. Anything else throws.
  */
 import { SparsebakError } from '../../../shared/errors.ts';
 
@@ -10,7 +9,7 @@ export type Tag =
   | { readonly kind: 'open' | 'empty'; readonly name: string; readonly attributes: Attributes }
   | { readonly kind: 'close'; readonly name: string };
 
-/** Longer than any tag is. */
+/** Longer than any tag. */
 const MAX_TAG = 1024;
 const TAG = /^<(?:\/([a-z_]+)|([a-z_]+)((?: [a-z_]+="[^"<>&]*")*) ?(\/?))>$/;
 
@@ -19,12 +18,12 @@ export class Attributes {
 
   constructor(text: string) {
     for (const [, name = '', value = ''] of text.matchAll(/([a-z_]+)="([^"]*)"/g)) {
-      if (this.#values.has(name)) throw new SparsebakError('source', `the attribute ${name} is there twice`);
+      if (this.#values.has(name)) throw new SparsebakError('source', `the attribute ${name} is repeated`);
       this.#values.set(name, value);
     }
   }
 
-  /** Throws unless these are all there, and no others but the optional ones. */
+  /** Throws unless exactly these are present, apart from optional ones. */
   expect(names: readonly string[], optional: readonly string[] = []): void {
     const missing = names.find((name) => !this.#values.has(name));
     const strange = [...this.#values.keys()].find((name) => !names.includes(name) && !optional.includes(name));
@@ -44,7 +43,7 @@ export class Attributes {
   }
 }
 
-/** Takes text in pieces, cut anywhere, and hands over tags. */
+/** Takes text in pieces, cut anywhere, and passes on tags. */
 export class TagReader {
   readonly #onTag: (tag: Tag) => void;
   #rest = '';

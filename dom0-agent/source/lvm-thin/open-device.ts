@@ -1,4 +1,4 @@
-/** A snapshot as a device that can be read, for as long as it is read; a new volume as one that can be written to. */
+/** Opens a snapshot as a readable device for as long as it is read, and a new volume as a writable one. */
 import { constants } from 'node:fs';
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,11 +8,11 @@ import type { OpenSnapshot } from '../source.ts';
 import { activate, deactivate, type VolumeIdentity } from './lvm.ts';
 import { deviceName } from './lvm-names.ts';
 
-/** Where udev makes the nodes, they may come late. Milliseconds. */
+/** Milliseconds to wait for device nodes, which udev may create late. */
 const LATEST = 10_000;
 const LOOK_AGAIN = 50;
 
-/** Our descriptor keeps anyone from taking the device for one that a killed run left active. */
+/** While our descriptor is open, no other run takes the device for one that a killed run left active. */
 export async function openDevice(group: string, volume: VolumeIdentity, size: number): Promise<OpenSnapshot> {
   const path = `/dev/mapper/${deviceName(group, volume.name)}`;
   let handle: FileHandle | undefined;
@@ -24,9 +24,9 @@ export async function openDevice(group: string, volume: VolumeIdentity, size: nu
   try {
     handle = await openNode(path, constants.O_RDONLY, () => activate(group, volume));
     const { number, readOnly } = await checkDevice(path, volume);
-    if ((await deviceSize(number)) !== size) throw new SparsebakError('source', `${path} has another size than it had`);
+    if ((await deviceSize(number)) !== size) throw new SparsebakError('source', `${path} has changed its size`);
     if (!readOnly) {
-      throw new SparsebakError('source', `${path} can be written to`, {
+      throw new SparsebakError('source', `${path} is writable`, {
         hint: 'Snapshots of sparsebak are read-only.',
       });
     }
@@ -57,7 +57,7 @@ export async function openToWrite(group: string, volume: VolumeIdentity): Promis
   }
 }
 
-/** A run beside us may take the device for idle until we have it open. */
+/** A concurrent run may take the device for idle until we have it open. */
 async function openNode(path: string, flags: number, activateAgain: () => Promise<void>): Promise<FileHandle> {
   for (let waited = 0; ; waited += LOOK_AGAIN) {
     if (waited % 1000 === 0) await activateAgain();
@@ -67,14 +67,14 @@ async function openNode(path: string, flags: number, activateAgain: () => Promis
       const late = systemCode(error) === 'ENOENT' || systemCode(error) === 'ENXIO';
       if (!late) throw error;
       if (waited >= LATEST) {
-        throw new SparsebakError('source', `${path}: LVM activated it, and it is not there`, { cause: error });
+        throw new SparsebakError('source', `${path}: LVM activated it, but it does not exist`, { cause: error });
       }
       await delay(LOOK_AGAIN);
     }
   }
 }
 
-/** By what the kernel itself says of the device that the path leads to. */
+/** Checks by the kernel's own data about the device that the path leads to. */
 async function checkDevice(
   path: string,
   { uuid, groupUuid }: VolumeIdentity,

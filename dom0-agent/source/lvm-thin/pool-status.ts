@@ -1,10 +1,10 @@
 /**
- * The kernel's own word on a pool: `dmsetup status` of its device,
+ * The kernel's own status of a pool: `dmsetup status` of its device,
  *
  *     0 2097152 thin-pool 16 423/4096 22/16384 45 rw discard_passdown queue_if_no_space - 1024
  *
  * that is start, length, target, transaction, metadata blocks, data blocks, the block where the reserved copy of the
- * metadata begins (`-` without one), and how the pool does.
+ * metadata begins (`-` without one), and the state of the pool.
  */
 import { SparsebakError } from '../../../shared/errors.ts';
 import { runProgram } from '../../process/run.ts';
@@ -24,7 +24,7 @@ export async function poolStatus(device: string): Promise<PoolStatus> {
 export function parseStatus(text: string, device: string): PoolStatus {
   const [, held] = STATUS.exec(text) ?? [];
   if (held === undefined) {
-    throw new SparsebakError('source', `the pool ${device} is not well: ${text.trim().slice(0, 200)}`, {
+    throw new SparsebakError('source', `the pool ${device} is not healthy:  ${text.trim().slice(0, 200)}`, {
       hint: `See what "dmsetup status ${device}" and the kernel's log say.`,
     });
   }

@@ -1,14 +1,14 @@
 /**
- * A volume that a restore makes. It is written under a name of ours, and gets its own when all of it is proven and
+ * A volume that a restore makes. It is written under a temporary name, and gets its own when all of it is proven and
  * durable.
  *
- * LVM exchanges no names in one step: where a volume is replaced, there is a moment without one. Tags say how far a
- * restore had come that was killed, and the next run of whatever kind ends it:
+ * LVM cannot exchange names in one step: while a volume is replaced, there is a moment without one. Tags record how far
+ * a killed restore had come, and the next run of any command completes it:
  *
  *     sparsebak.restoring=NAME   it was being written: it is removed
- *     sparsebak.restored=NAME    it was whole: it takes the name if nothing has it, else it is removed
+ *     sparsebak.restored=NAME    it was complete: it gets the name if that is free, otherwise it is removed
  *
- * A lock for each, dropped by the kernel when its holder dies, tells a killed restore from one that is at work.
+ * A lock for each, dropped by the kernel when its holder dies, distinguishes a killed restore from a running one.
  */
 import { randomBytes } from 'node:crypto';
 import { rmSync, writeSync } from 'node:fs';
@@ -45,12 +45,12 @@ export interface Place {
   readonly report: () => Promise<PoolReport>;
 }
 
-/** What device-mapper takes for a name. Bytes. */
+/** The longest name of device-mapper, in bytes. */
 const LONGEST_DEVICE = 127;
 const SECTOR = 512;
 const ZEROS = Buffer.alloc(1024 * 1024);
 
-/** @throws `target` where it cannot be made, or the one that it replaces is in use */
+/** @throws `target` if it cannot be made, or the volume that it replaces is in use */
 export async function restoreVolume(place: Place, volume: NewVolume): Promise<Target> {
   checkName(place, volume);
   const report = await place.report();
@@ -137,7 +137,7 @@ class RestoredVolume implements Target {
     this.#zeros?.finish(this.#volume.size);
     await this.#writeBack?.end();
     await handle.close();
-    // It is what a guest wrote: only where the old one was to be seen already, it is.
+    // Its content was written by a guest: it stays active only if the old volume was active.
     if (this.#old?.active !== true) await deactivate(group, [this.#made]);
     const tags = ['--deltag', newTag('restoring', name), '--addtag', newTag('restored', name)];
     await changeVolume(group, this.#made, ['--setactivationskip', 'n', ...tags]);
@@ -153,7 +153,7 @@ class RestoredVolume implements Target {
     return kept === undefined ? { to } : { to, kept: { name: kept, removal: `lvremove ${group}/${kept}` } };
   }
 
-  /** What is to be replaced gets another name, if it is the very one that was there, and nobody uses it by now. */
+  /** Renames the volume that is replaced, if it is still the same and not in use. */
   async #putAside(): Promise<string | undefined> {
     if (this.#old === undefined) return undefined;
     const { group } = this.#place;
@@ -185,7 +185,7 @@ class RestoredVolume implements Target {
   }
 }
 
-/** Ends restores that were killed. @returns whether there were any */
+/** Completes killed restores. @returns whether there were any */
 export async function healRestores(place: Place, report: PoolReport): Promise<boolean> {
   let healed = false;
   for (const name of report.volumes.keys()) {
@@ -215,7 +215,7 @@ async function heal(place: Place, name: string): Promise<boolean> {
 
 async function takeName(group: string, volume: VolumeIdentity, name: string): Promise<void> {
   await renameVolume(group, volume.name, name);
-  // It says nothing any more, and does no harm.
+  // Ignored: the tag no longer has a meaning.
   await changeVolume(group, { ...volume, name }, ['--deltag', newTag('restored', name)]).catch(() => undefined);
 }
 
@@ -224,20 +224,20 @@ function checkName({ group }: Place, { name, replaces }: NewVolume): void {
   const fits = isLvName(longest) && deviceName(group, longest).length <= LONGEST_DEVICE;
   if (isLvName(name) && !isOwnName(name) && fits) return;
   throw new SparsebakError('usage', `${JSON.stringify(name)} cannot be the name of a volume`, {
-    hint: fits ? 'Name another.' : 'It is too long. Restore to a shorter one with --as NAME.',
+    hint: fits ? 'Choose another name.' : 'It is too long. Restore to a shorter one with --as NAME.',
   });
 }
 
-/** @throws unless it is there and not in use */
+/** @throws unless it exists and is not in use */
 function replaceable({ group, pool }: Place, { volumes, names }: PoolReport, name: string): ThinVolume {
   const volume = volumes.get(name);
   if (volume === undefined) {
     throw new SparsebakError('not-found', `there is no volume ${name} in ${group}/${pool} to be replaced`, {
-      hint: `Make it anew with --as ${name}.`,
+      hint: `Create it with --as ${name}.`,
     });
   }
   const use = names.has(runningName(name) ?? '')
-    ? 'its qube runs'
+    ? 'its qube is running'
     : names.has(importName(name))
       ? 'Qubes is importing it'
       : volume.open
@@ -249,10 +249,10 @@ function replaceable({ group, pool }: Place, { volumes, names }: PoolReport, nam
   });
 }
 
-/** What a mapped block takes in the pool's metadata at most. Bytes. */
+/** The most that a mapped block takes in the pool's metadata, in bytes. */
 const METADATA_OF_BLOCK = 64;
 
-/** A pool that runs full stops every qube, so what is to be written must fit below the limit. */
+/** A pool that runs full stops every qube, so the restored data must fit below the limit. */
 async function checkRoom({ group, pool, fullAt }: Place, report: PoolReport, volume: NewVolume): Promise<void> {
   const needed = await volume.bytesIn(report.block);
   const parts = [
@@ -292,7 +292,7 @@ async function lockRestore({ folder }: Place, id: string): Promise<RestoreLock> 
   const lock = await acquireLock(file, { exclusive: true, waitSeconds: 0 });
   return {
     release: () => {
-      // The name is never used again, so nobody waits for what is removed here.
+      // The name is never used again, so nothing waits for the lock that is removed here.
       rmSync(file, { force: true });
       lock.release();
     },

@@ -1,5 +1,5 @@
 /**
- * What `thin_delta` says of two thin devices:
+ * Reads the output of `thin_delta` for two thin devices:
  *
  *     <superblock uuid="" time="5" transaction="7" data_block_size="128" nr_data_blocks="0">
  *       <diff left="3" right="7">
@@ -10,9 +10,9 @@
  *       </diff>
  *     </superblock>
  *
- * Versions 0.9 and 1.x print the same, the newer without a last newline. Numbers count blocks of the pool, which lie in
- * rising order; where no element is, neither device has anything mapped. Exactly this is taken: everything else, and a
- * listing that is cut off anywhere, is refused.
+ * Versions 0.9 and 1.x print the same, the newer without a last newline. Numbers count blocks of the pool, in rising
+ * order; where there is no element, neither device has anything mapped. Exactly this is accepted: everything else, and
+ * a listing that is cut off anywhere, is refused.
  */
 import { SparsebakError } from '../../../shared/errors.ts';
 import { RangeList } from '../byte-ranges.ts';
@@ -96,7 +96,7 @@ export class ThinDeltaReader {
   #diff(attributes: Attributes): void {
     attributes.expect(['left', 'right']);
     if (attributes.number('left') !== this.#left || attributes.number('right') !== this.#right) {
-      throw new SparsebakError('source', 'thin_delta: the difference of other devices');
+      throw new SparsebakError('source', 'thin_delta: the listing is about other devices');
     }
   }
 

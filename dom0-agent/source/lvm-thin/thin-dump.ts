@@ -1,5 +1,5 @@
 /**
- * What `thin_dump` says of thin devices, and where each has something mapped:
+ * Reads the output of `thin_dump` for thin devices, with the mapped ranges of each:
  *
  *     <superblock uuid="" time="5" transaction="7" flags="0" version="2" data_block_size="128" nr_data_blocks="0">
  *       <device dev_id="7" mapped_blocks="17" transaction="6" creation_time="5" snap_time="5">
@@ -8,8 +8,8 @@
  *       </device>
  *     </superblock>
  *
- * Version 1.x prints no flags and no last newline. With --skip-mappings the devices are empty. Exactly this is taken.
- * (1.x has `def` and `ref` for what devices share; a listing of one device needs none.)
+ * Version 1.x prints no flags and no last newline. With --skip-mappings the devices are empty. Exactly this is
+ * accepted. (1.x has `def` and `ref` for mappings that devices share; a listing of one device has none.)
  */
 import { SparsebakError } from '../../../shared/errors.ts';
 import { RangeList } from '../byte-ranges.ts';
@@ -20,15 +20,15 @@ import { blockSizeOf } from './superblock.ts';
 export interface ThinDevice {
   readonly id: number;
   readonly mappedBlocks: number;
-  /** The pool's, when the device was made. */
+  /** The pool's transaction when the device was made. */
   readonly transaction: number;
 }
 
 export interface ThinDump {
   readonly devices: ReadonlyMap<number, ThinDevice>;
-  /** Of all devices that were listed; empty without mappings. */
+  /** Mapped ranges of all listed devices; empty without mappings. */
   readonly ranges: ByteRange[];
-  /** How many blocks the ranges have. */
+  /** How many blocks the ranges contain. */
   readonly blocks: number;
 }
 
@@ -88,7 +88,7 @@ export class ThinDumpReader {
   #device(attributes: Attributes): void {
     attributes.expect(['dev_id', 'mapped_blocks', 'transaction', 'creation_time', 'snap_time']);
     const id = attributes.number('dev_id');
-    if (this.#devices.has(id)) throw new SparsebakError('source', `thin_dump: device ${id} is there twice`);
+    if (this.#devices.has(id)) throw new SparsebakError('source', `thin_dump: device ${id} is repeated`);
     const mappedBlocks = attributes.number('mapped_blocks');
     this.#devices.set(id, { id, mappedBlocks, transaction: attributes.number('transaction') });
     this.#block = 0;

@@ -1,20 +1,20 @@
 /**
- * The zeros of a new volume. A block of the pool that nothing was written to reads as zeros. One that is written to in
- * part keeps in its rest whatever it held for another volume, unless the pool clears blocks before it gives them out.
- * So zeros are written where they share a block with data, and nowhere else.
+ * Writes zeros in a new volume. An unwritten block of the pool reads as zeros. The rest of a partly written block keeps
+ * old content of another volume, unless the pool clears blocks before it allocates them. So zeros are written where
+ * they share a block with data, and nowhere else.
  */
 
 export interface ZeroEdgesOptions {
-  /** The pool's blocks. Bytes. */
+  /** The pool's block size, in bytes. */
   readonly block: number;
-  /** The device's. Bytes. */
+  /** The device's size, in bytes. */
   readonly size: number;
   readonly write: (offset: number, length: number) => void;
 }
 
 export class ZeroEdges {
   readonly #options: ZeroEdgesOptions;
-  /** What is known to be zeros, and may go on. */
+  /** Where the current run of zeros begins, which may continue. */
   #from = 0;
   #to = 0;
 
@@ -31,7 +31,7 @@ export class ZeroEdges {
     this.#to = offset + length;
   }
 
-  /** What lies behind the content is zeros as well. @param end of the content. Bytes */
+  /** Everything after the content is zeros as well. @param end of the content, in bytes */
   finish(end: number): void {
     this.add(end, this.#options.size - end);
     this.#flush();

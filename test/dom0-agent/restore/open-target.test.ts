@@ -159,7 +159,7 @@ describe('a place that nothing is restored to', () => {
     const folder = scratchFor(t);
     await assert.rejects(open('-', 5, false), { code: 'usage', message: /standard output/, hint: /--to PATH/ });
     for (const path of [folder, `${folder}/`, join(folder, 'none/..'), `${folder}/.`, '/']) {
-      await assert.rejects(open(path, 5, true), { code: 'target', message: /is a folder|no folder/ }, path);
+      await assert.rejects(open(path, 5, true), { code: 'target', message: /is a folder|not a folder/ }, path);
     }
   });
 
@@ -208,7 +208,7 @@ describe('a place that nothing is restored to', () => {
     user.stdin?.end();
     await once(user, 'exit');
     for (const [beside, message] of [
-      ['private-dirty.img', /its qube runs/],
+      ['private-dirty.img', /its qube is running/],
       ['private-import.img', /Qubes is importing it/],
     ] as const) {
       writeFileSync(join(folder, beside), '');

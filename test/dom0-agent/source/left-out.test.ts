@@ -88,7 +88,7 @@ describe('a folder in which not everything is a volume', () => {
       { volumes: ['a.img'], leftOut: [{ name: 'closed', reason }] },
       { volumes: [], leftOut: [{ name: 'closed', reason }] },
       { volumes: ['a.img'], leftOut: [] },
-      { volumes: [], leftOut: [{ name: 'closed/b.img', reason: 'it cannot be looked at (EACCES)' }] },
+      { volumes: [], leftOut: [{ name: 'closed/b.img', reason: 'it cannot be examined (EACCES)' }] },
     ]);
   });
 

@@ -138,7 +138,7 @@ for (const type of ['file', 'reflink'] as const) {
       const [volumes, leftOut] = await list(true, '*/private.img', '**');
       assert.deepEqual(volumes, ['q/private.img']);
       assert.match(leftOut.theirs!, /not followed/);
-      assert.equal(leftOut['real/up'], 'it is a symbolic link to a folder that it lies in');
+      assert.equal(leftOut['real/up'], 'it is a symbolic link to a folder that contains it');
       const by = source(true);
       assert.equal((await contentOf(by, await snapshotOf(by, 'q/private.img'))).toString(), 'q');
       chownSync(join(outside, 'q/private.img'), OTHER, OTHER);

@@ -193,7 +193,7 @@ describe('a reflink pool of Qubes', { skip: loopFsSkip('xfs') }, () => {
       leftOut.map(({ name }) => name),
       ['appvms/keep/private.img'],
     );
-    assert.match(leftOut[0]!.reason, /its qube runs/);
+    assert.match(leftOut[0]!.reason, /its qube is running/);
     assert.deepEqual([...(await source.running!(volumes))], ['appvms/office/private.img']);
   });
 });

@@ -143,7 +143,7 @@ describe('a folder that is held', () => {
       await assert.rejects(openFolder(path, 'target'), { code: 'target', message, hint: /./ });
     };
     await refused(join(folder, 'none'), /there is no folder/);
-    await refused(join(folder, 'a/b/root'), /is no folder/);
+    await refused(join(folder, 'a/b/root'), /is not a folder/);
     await refused(join(folder, 'a/b/root/x'), /there is no folder/);
     if (asRoot !== false) return;
     linkOf(OTHER, '/etc', join(folder, 'etc'));

@@ -74,7 +74,10 @@ describe('the reserved copy of the metadata', () => {
     const swap = ['release', 'reserve'].map((what) => `dmsetup message ${pool.device} 0 ${what}_metadata_snap`);
     const script = [...swap, 'exec /usr/sbin/thin_delta "$@"'].join('\n');
     const delta = await withFake(scratch(), 'thin_delta', script, () => pool.source.delta(older, newer));
-    assert.deepEqual(delta, { kind: 'unknown', reason: "the pool's metadata were reserved anew while they were read" });
+    assert.deepEqual(delta, {
+      kind: 'unknown',
+      reason: "the pool's metadata were reserved again while they were read",
+    });
     assert.ok(pool.isReserved, "the other's was left alone");
     pool.message('release_metadata_snap');
     assert.equal((await pool.source.delta(older, newer)).kind, 'ranges');

@@ -118,7 +118,7 @@ describe('a volume that takes the place of another', () => {
       await assert.rejects(pool.source.newVolume(request(NAME, MIB, true)), { message });
     };
     pool.clone(NAME, `${NAME}-snap`);
-    await refused(/its qube runs/);
+    await refused(/its qube is running/);
     pool.rename(`${NAME}-snap`, `${NAME}-import`);
     await refused(/importing/);
     pool.drop(`${NAME}-import`);
@@ -128,7 +128,7 @@ describe('a volume that takes the place of another', () => {
 
     const started = await pool.source.newVolume(request(NAME, MIB, true));
     pool.clone(NAME, `${NAME}-snap`);
-    await assert.rejects(started.finish(), { message: /its qube runs/ });
+    await assert.rejects(started.finish(), { message: /its qube is running/ });
     await started.abandon();
     pool.drop(`${NAME}-snap`);
     const late = await pool.source.newVolume(request(NAME, MIB, true));
