@@ -175,6 +175,7 @@ describe('finishChanges', () => {
     await honest.protect(volumeId('work'), sessionOn(1), false);
     await honest.protect(volumeId('vault'), sessionOn(2), true);
     await archive.commit('gone', [1]);
+    await honest.protect(volumeId('gone'), sessionOn(1), true);
     const entries = [...(await catalogued(archive)).values()];
     const tombstone = {
       id: volumeId('gone'),
