@@ -2,6 +2,10 @@
  * The state of one volume in dom0: the snapshot that its delta maps reach up to, the head that each map is relative to,
  * and the sends whose outcome is not known yet.
  *
+ * `tick` is the previous snapshot: the one that all maps reach up to. `tock` is the current snapshot, which a monitor
+ * run or send has just made; it becomes the tick. (After the two phases of a clock's step; docs/architecture.md has the
+ * glossary.)
+ *
  * A map says: "between the head with my pairing id and the tick, nothing but my chunks changed". That is true for these
  * two only, so both are recorded by ids that no other head or snapshot has.
  */

@@ -4,7 +4,7 @@ import type { AdoptOptions } from './commands/adopt.ts';
 import type { PruneOptions } from './commands/prune.ts';
 import type { TagOptions } from './commands/tag.ts';
 import { collect, count, within } from './option-values.ts';
-import type { Execute } from './run.ts';
+import type { Execute } from './command-runner.ts';
 
 export function addLifeCommands(program: Command, execute: Execute): void {
   addPrune(program, execute);

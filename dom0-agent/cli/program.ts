@@ -15,7 +15,7 @@ import type { VerifyOptions } from './commands/verify.ts';
 import { CommandContext, type GlobalOptions } from './command-context.ts';
 import { addLifeCommands } from './maintenance-commands.ts';
 import { collect } from './option-values.ts';
-import type { Execute, Run } from './run.ts';
+import type { Execute, Run } from './command-runner.ts';
 import type { KeyOptions } from './slot-secrets.ts';
 
 const EXAMPLE_CONFIG = `

@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { copyFile, open, rm, type FileHandle } from 'node:fs/promises';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { pathOfDescriptor, type Held } from './held.ts';
-import { runProgram } from '../process/run.ts';
+import { runProgram } from '../process/run-program.ts';
 
 export interface CloneJob {
   readonly source: FileHandle;

@@ -1,6 +1,6 @@
 /** The file system of a folder. */
 import { SparsebakError } from '../../shared/errors.ts';
-import { runProgram } from '../process/run.ts';
+import { runProgram } from '../process/run-program.ts';
 
 export interface FileSystem {
   readonly uuid: string;

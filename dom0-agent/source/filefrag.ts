@@ -15,7 +15,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { SparsebakError } from '../../shared/errors.ts';
 import { Agreement, DOUBTFUL, ExtentJoiner, ExtentList, MAX_EXTENTS, type ExtentSink } from './extents.ts';
-import { readLines } from '../process/run.ts';
+import { readLines } from '../process/run-program.ts';
 
 /** Btrfs looks up which files share each extent, which takes long if there are many copies. */
 const MAX_SILENCE = 300_000;

@@ -6,7 +6,7 @@ import { isEmptyPolicy, removableUnasked, type RetentionPolicy, type Verdict } f
 import { EXIT_STATUS, SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { pruneAll, pruneWhileLow, type Outcome } from '../retention/carry-out.ts';
-import { goingOf, planPrune, removesMost, type VolumePlan } from '../retention/prune-plan.ts';
+import { goingOf, planPrune, removesMost, type VolumePlan } from '../retention/policy-plan.ts';
 import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore, Store } from '../store/store.ts';
 import { confirm, isInteractive } from './confirm.ts';

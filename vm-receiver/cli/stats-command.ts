@@ -1,7 +1,7 @@
 import { formatBytes } from '../../shared/terminal/sizes.ts';
 import type { ArchiveName, VolumeId } from '../../shared/archive/names.ts';
 import { isEmptyPolicy, type RetentionPolicy } from '../../shared/archive/retention.ts';
-import { goingOf, planPrune } from '../retention/prune-plan.ts';
+import { goingOf, planPrune } from '../retention/policy-plan.ts';
 import { Refusal } from '../store/refusal.ts';
 import { isPrunable } from '../store/rules.ts';
 import type { ArchiveStore, Space, VolumeSummary } from '../store/store.ts';

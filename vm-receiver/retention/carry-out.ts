@@ -6,7 +6,7 @@ import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { removableUnasked } from '../../shared/archive/retention.ts';
 import { Refusal } from '../store/refusal.ts';
 import type { ArchiveStore } from '../store/store.ts';
-import { goingOf, removesMost, tooMany, type VolumePlan } from './prune-plan.ts';
+import { goingOf, removesMost, tooMany, type VolumePlan } from './policy-plan.ts';
 
 export interface Pruned {
   readonly volume: VolumeId;

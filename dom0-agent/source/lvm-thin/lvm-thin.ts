@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { makeFolderDurably } from '../../../shared/durable.ts';
 import { asSparsebakError, SparsebakError } from '../../../shared/errors.ts';
 import { bytesIn, clip } from '../byte-ranges.ts';
-import { readOutput } from '../../process/run.ts';
+import { readOutput } from '../../process/run-program.ts';
 import type {
   Delta,
   FoundVolumes,

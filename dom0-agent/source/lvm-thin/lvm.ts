@@ -4,7 +4,7 @@
  */
 import { writeDurably } from '../../../shared/durable.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
-import { runProgram } from '../../process/run.ts';
+import { runProgram } from '../../process/run-program.ts';
 
 /** Seconds: another command may hold the volume group's lock for long. */
 const SECONDS = 600;

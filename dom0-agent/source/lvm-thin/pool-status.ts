@@ -7,7 +7,7 @@
  * metadata begins (`-` without one), and the state of the pool.
  */
 import { SparsebakError } from '../../../shared/errors.ts';
-import { runProgram } from '../../process/run.ts';
+import { runProgram } from '../../process/run-program.ts';
 
 export interface PoolStatus {
   /** Where the reserved copy of the metadata begins; null: none is reserved. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pruneAll, pruneWhileLow } from '../../../vm-receiver/retention/carry-out.ts';
-import { planPrune } from '../../../vm-receiver/retention/prune-plan.ts';
+import { planPrune } from '../../../vm-receiver/retention/policy-plan.ts';
 import { MemoryStore } from '../../fixtures/memory-store/memory-store.ts';
 import type { ArchiveStore, Store } from '../../../vm-receiver/store/store.ts';
 import {

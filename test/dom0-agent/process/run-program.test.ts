@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { open } from 'node:fs/promises';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readLines, runProgram } from '../../../dom0-agent/process/run.ts';
+import { readLines, runProgram } from '../../../dom0-agent/process/run-program.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 import { limit } from '../../fixtures/limits.ts';
 
