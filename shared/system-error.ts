@@ -27,7 +27,7 @@ const MEANING: Readonly<Record<string, string>> = {
   EBADMSG: 'the file system found a wrong checksum',
   EBUSY: 'it is in use',
   EDQUOT: 'the disk quota is used up',
-  EEXIST: 'it already exists',
+  EEXIST: 'it exists already',
   EFBIG: 'the file system takes no file of this size',
   EINVAL: 'the system does not take this here',
   EIO: 'the disk gave an input/output error',

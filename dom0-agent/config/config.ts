@@ -1,6 +1,4 @@
-/**
- * The configuration file (TOML): what it may hold, checked field by field. docs/cli.md describes it for people.
- */
+/** The configuration file (TOML): its allowed content, checked field by field. docs/cli.md describes it for users. */
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'smol-toml';
@@ -23,8 +21,8 @@ const selection = { volumes: globs, exclude: globs, volumes_from: z.string().min
 const off = z.boolean().default(false);
 const absolute = z.string().startsWith('/', 'must be an absolute path');
 
-/** Names of LVM; nothing else is ever given to its commands. */
-const lvName = z.string().refine(isLvName, 'is no name that LVM takes');
+/** Names of LVM; only these are ever passed to its commands. */
+const lvName = z.string().refine(isLvName, 'is not a valid LVM name');
 
 const pool = z.discriminatedUnion('type', [
   z.strictObject({
@@ -32,7 +30,7 @@ const pool = z.discriminatedUnion('type', [
     vgname: lvName,
     poolname: lvName,
     state,
-    /** Percent of the pool's data or metadata above which nothing is snapshotted. */
+    /** Percent of the pool's data or metadata above which no snapshot is made. */
     full_at: z.number().min(1).max(100).default(90),
     ...selection,
   }),
@@ -48,7 +46,7 @@ const schema = z.strictObject({
   destination: z.string().optional(),
   archive: archiveName.optional(),
   archives: z.record(archiveName, z.strictObject({ destination: z.string() })).default({}),
-  /** What calls a qube. */
+  /** The program that calls a service in a qube. */
   qubes_client: z.enum(QUBES_CLIENTS).default('qrexec-client'),
   state_dir: absolute.default(DEFAULT_STATE_DIR),
   initial: z.enum(['ask-full', 'full']).default('ask-full'),
@@ -58,13 +56,13 @@ const schema = z.strictObject({
     .int()
     .min(0)
     .default(1024 ** 3),
-  /** Which sessions stay. */
+  /** The retention policy. */
   retention: z
     .strictObject({ ...retentionFields, keep_tag: z.array(z.string().min(1)).default([]) })
     .default({ keep_tag: [] }),
   /** What `send --autoprune` does. */
   autoprune: z.enum(['policy', 'space']).default('policy'),
-  low_space: z.string().refine(isLowSpace, 'must be a share, as "10%", or a size, as "50GiB"').default('10%'),
+  low_space: z.string().refine(isLowSpace, 'must be a share like "10%" or a size like "50GiB"').default('10%'),
   pool: z.record(z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ -'), pool).default({}),
 });
 
@@ -79,12 +77,12 @@ export interface ArchiveConfig {
 export interface Config {
   readonly file: string;
   readonly archives: readonly ArchiveConfig[];
-  /** What commands use without `--archive`; undefined if several are configured and none is the default. */
+  /** The archive for commands without `--archive`; undefined if several are configured and none is the default. */
   readonly defaultArchive: ArchiveName | undefined;
   readonly stateDir: string;
   readonly initial: 'ask-full' | 'full';
   readonly rereadPerDay: number;
-  /** Empty where the configuration says nothing. */
+  /** Empty if the configuration has none. */
   readonly retention: RetentionPolicy;
   readonly autoprune: 'policy' | 'space';
   readonly lowSpace: LowSpace;
@@ -97,7 +95,7 @@ export function readConfig(file: string): Config {
   const checked = schema.safeParse(raw);
   if (!checked.success) {
     const fields = checked.error.issues.map((issue) => `  ${issue.path.join('.') || '(top level)'}: ${issue.message}`);
-    throw new SparsebakError('config', `${file} is not right:\n${fields.join('\n')}`, {
+    throw new SparsebakError('config', `${file} is not valid:\n${fields.join('\n')}`, {
       hint: 'Correct these fields; docs/cli.md describes each.',
     });
   }
@@ -124,7 +122,7 @@ function parseToml(file: string): unknown {
     const missing = systemCode(error) === 'ENOENT';
     throw new SparsebakError('config', missing ? `there is no configuration at ${file}` : `${file} cannot be read`, {
       hint: missing
-        ? 'Write one (see "sparsebak --help" for an example), or name another with --config.'
+        ? 'Write one (see "sparsebak --help" for an example), or choose another with --config.'
         : 'Check its permissions.',
       cause: error,
     });
@@ -133,7 +131,7 @@ function parseToml(file: string): unknown {
     return parse(text);
   } catch (error) {
     throw new SparsebakError('config', `${file} is not TOML: ${error instanceof Error ? error.message.trim() : ''}`, {
-      hint: 'Correct the line that is named.',
+      hint: 'Correct that line.',
       cause: error,
     });
   }
@@ -178,7 +176,9 @@ function destinationOf(file: string, field: string, text: string): Destination {
   }
 }
 
-/** `volumes_from` is the older tool's list: one name a line; empty lines and `#` comments are passed over. */
+/**
+ * `volumes_from` is the list file of earlier sparsebak: one name per line; empty lines and `#` comments are ignored.
+ */
 function withVolumesFrom(file: string, pool: PoolConfig): PoolConfig {
   if (pool.volumes_from === undefined) return pool;
   const path = resolve(dirname(file), pool.volumes_from);
@@ -187,7 +187,7 @@ function withVolumesFrom(file: string, pool: PoolConfig): PoolConfig {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     throw new SparsebakError('config', `${file}: pool.${pool.name}.volumes_from: ${path} cannot be read`, {
-      hint: 'Create it with one volume name a line, or remove the setting.',
+      hint: 'Create it with one volume name per line, or remove the setting.',
       cause: error,
     });
   }
@@ -198,7 +198,7 @@ function withVolumesFrom(file: string, pool: PoolConfig): PoolConfig {
   return { ...pool, volumes: [...pool.volumes, ...names] };
 }
 
-/** The archive that a command works on. @throws `usage` when it is not configured or not clear */
+/** The archive that a command works on. @throws `usage` if it is not configured or not unique */
 export function chooseArchive(config: Config, name: string | undefined): ArchiveConfig {
   const wanted = name ?? config.defaultArchive ?? (config.archives.length === 1 ? config.archives[0]?.name : undefined);
   const known = config.archives.map((archive) => archive.name).join(', ');

@@ -1,10 +1,10 @@
-/** Folders that are sparsebak's own: dom0's state, and archives on this computer. */
+/** Sparsebak's own folders: dom0's state, and archives on this computer. */
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 
 export interface OwnPlace {
   readonly path: string;
-  /** What it is: `the archive "laptop"`. */
+  /** Its description, for example `the archive "laptop"`. */
   readonly what: string;
 }
 

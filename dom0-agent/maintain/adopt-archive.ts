@@ -1,6 +1,6 @@
 /**
- * This dom0 becomes the one writer: the newest authentic heads are taken into the catalogue, every unfinished send is
- * discarded. The dom0 that wrote before may only read from then on.
+ * This dom0 becomes the one writer: the newest authentic heads are added to the catalogue, and every unfinished send is
+ * discarded. The previous writer may only read from then on.
  */
 import { randomBytes } from 'node:crypto';
 import type { PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
@@ -21,19 +21,19 @@ export interface Adopted {
   readonly isNew: boolean;
 }
 
-/** @throws `rollback` where a session that the catalogue lists is not there, unless that was accepted */
+/** @throws `rollback` if a session that the catalogue lists is missing, unless that was accepted */
 export async function adoptArchive(writer: Writer): Promise<readonly Adopted[]> {
   const { open, state } = writer;
   const { catalogue } = open.pin.known;
   const before = await open.reader.volumes();
   const known = catalogue.volumes.filter((entry) => entry.state === 'active');
-  // Ahead of everything that changes something, and with what is to be done about it.
+  // Before anything is changed, and with a hint.
   for (const entry of known) {
     if (before.get(entry.id)?.some(({ session }) => session === entry.session) === true) await newestHead(open, entry);
   }
   const ids = new Set([...before.keys(), ...known.map(({ id }) => id)]);
   for (const id of ids) await discardUnfinished(open, id);
-  // Whoever was still sending may have committed until then.
+  // The previous writer may have committed a send in the meantime.
   const stored = await open.reader.volumes();
   const adopted: Adopted[] = [];
   const volumes: CatalogueVolume[] = [];
@@ -64,13 +64,13 @@ export async function adoptArchive(writer: Writer): Promise<readonly Adopted[]> 
   return adopted;
 }
 
-/** A pairing id that no send has: so none is kept. */
+/** Resolving a pairing id that no send has discards all of them. */
 async function discardUnfinished({ client }: OpenArchive, volume: VolumeId): Promise<void> {
   const pairing = randomBytes(16).toString('hex') as PairingId;
   await client.request({ t: 'resolve', volume, pairing, resume: false });
 }
 
-/** The newest session there, which is the one that the catalogue lists or a later one. */
+/** The newest session in the archive: the one that the catalogue lists or a later one. */
 async function newestOf(
   open: OpenArchive,
   entry: CatalogueVolume,
@@ -101,5 +101,5 @@ function freeName(name: string, volumes: readonly CatalogueVolume[]): string {
     const candidate = number === 1 ? name : `${name} (${number})`;
     if (!isTaken(candidate)) return candidate;
   }
-  throw new SparsebakError('failed', `no name is left for another ${name}`);
+  throw new SparsebakError('failed', `there is no free name for another ${name}`);
 }

@@ -2,7 +2,7 @@
 import { SparsebakError } from '../../shared/errors.ts';
 import { MAX_TAGS, MAX_TAG_LENGTH } from '../content/catalogue.ts';
 
-/** @throws `usage` for what no session can be tagged with */
+/** @throws `usage` for an invalid tag or too many tags */
 export function checkTags(tags: readonly string[]): void {
   for (const tag of tags) {
     if (tag === '' || Buffer.byteLength(tag) > MAX_TAG_LENGTH) {

@@ -1,6 +1,11 @@
-/** Tags whose session nobody prunes: not dom0's policies, and not the backup VM, which is told of them as one bit. */
+/**
+ * Tags that protect a session from being pruned, by dom0's policies and by the backup VM, which knows them as one bit.
+ */
 
-/** `protected`, and all that begin with `protected:`. It is in the tag itself, so it is signed with the catalogue. */
+/**
+ * `protected`, and all tags that begin with `protected:`. Since the tag itself says it, it is signed with the
+ * catalogue.
+ */
 export function isProtecting(tag: string): boolean {
   return tag === 'protected' || tag.startsWith('protected:');
 }

@@ -1,4 +1,6 @@
-/** A plan of what goes, weighed or carried out. What one volume refuses does not keep the others from theirs. */
+/**
+ * Estimates what a prune plan would free, or carries it out. A volume that cannot be pruned does not affect the others.
+ */
 import { bytesShort, type LowSpace } from '../../shared/archive/low-space.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { removableUnasked } from '../../shared/archive/retention.ts';
@@ -24,7 +26,7 @@ export interface PrunedVolume {
   readonly name: string;
   /** Oldest first; `time` in ISO 8601. */
   readonly sessions: readonly (Omit<JudgedSession, 'time'> & { readonly time: string; readonly pruned: boolean })[];
-  /** Of stored files, by the receiver's word. */
+  /** Bytes of stored files, as the receiver reports. */
   readonly freedBytes: number;
   readonly error?: ErrorReport;
 }
@@ -37,11 +39,11 @@ export interface PruneReport {
 
 export interface Pruned {
   readonly report: PruneReport;
-  /** What ended the run before its end: the connection, or a signal. The report says what went until then. */
+  /** What ended the run early: the connection, or a signal. The report lists what was removed until then. */
   readonly ended?: SparsebakError;
 }
 
-/** What would become free. */
+/** How many bytes each plan would free. */
 export async function weigh(open: OpenArchive, plans: readonly VolumePlan[]): Promise<PruneReport> {
   const volumes: PrunedVolume[] = [];
   for (const plan of plans) {
@@ -60,7 +62,7 @@ export async function weigh(open: OpenArchive, plans: readonly VolumePlan[]): Pr
   return { dryRun: true, volumes, freedBytes: sumOf(volumes) };
 }
 
-/** What is told of a plan that was not carried out. */
+/** The report for a plan that was not carried out. */
 export function unchanged(plans: readonly VolumePlan[]): PruneReport {
   const volumes = plans.map((plan) => ({
     ...{ name: plan.name, sessions: reported(plan, () => false), freedBytes: 0 },
@@ -79,13 +81,13 @@ function reported({ sessions }: VolumePlan, isGone: (session: SessionName) => bo
 export interface PruneRequest {
   readonly names: readonly string[];
   readonly choice: PruneChoice;
-  /** Names of volumes that were found damaged: nothing of them goes. */
+  /** Names of damaged volumes: they are not pruned. */
   readonly spared?: ReadonlySet<string>;
-  /** What somebody said yes to: nothing else goes. */
+  /** The plan that the user confirmed: nothing else is removed. */
   readonly agreed?: readonly VolumePlan[];
-  /** Whether more than half of a volume's sessions may go at once. */
+  /** Whether more than half of a volume's sessions may be removed at once. */
   readonly mayRemoveMost: boolean;
-  /** Only while the disk runs low, the oldest of all volumes first. */
+  /** Removes only while the disk runs low, the oldest sessions of all volumes first. */
   readonly low?: LowSpace;
 }
 
@@ -102,7 +104,7 @@ export async function pruneArchive(writer: Writer, request: PruneRequest): Promi
   const plans = agreed === undefined ? unspared : unspared.map((plan) => onlyAgreed(plan, agreed));
   const outcome = await carryOut(writer, plans, request);
   const { ended } = outcome;
-  // The next change to the archive finds tags of sessions that are gone, and drops them.
+  // Otherwise the next change to the archive drops the tags of removed sessions.
   if (ended === undefined) await dropOldTags(writer, stored, outcome.gone);
   const volumes = plans.map((plan): PrunedVolume => {
     const { id, name, fault } = plan;
@@ -122,7 +124,7 @@ function errorOf(error: SparsebakError | undefined): Pick<PrunedVolume, 'error'>
   return error === undefined ? {} : { error: reportOf(error) };
 }
 
-/** What came to go since somebody was asked, stays this time. */
+/** Keeps sessions that the user did not confirm, because they were added to the plan later. */
 function onlyAgreed(plan: VolumePlan, agreed: readonly VolumePlan[]): VolumePlan {
   const shown = agreed.find(({ id }) => id === plan.id);
   const going = new Set(shown === undefined ? [] : goingOf(shown));
@@ -133,7 +135,7 @@ function onlyAgreed(plan: VolumePlan, agreed: readonly VolumePlan[]): VolumePlan
 }
 
 interface Outcome {
-  /** Bytes that became free, by session. */
+  /** Bytes freed, by session. */
   readonly gone: Map<VolumeId, Map<SessionName, number>>;
   readonly refusals: Map<VolumeId, SparsebakError>;
   ended?: SparsebakError;
@@ -150,7 +152,7 @@ async function carryOut(
   const limits = new Map(
     plans.map((plan) => [plan.id, mayRemoveMost ? Infinity : removableUnasked(plan.sessions.length)]),
   );
-  // All of a plan or nothing; where it is carried out only as far as the disk is low, up to the half.
+  // A plan is carried out completely or not at all; if it depends on low disk space, up to half of the sessions.
   if (low === undefined && !mayRemoveMost) {
     for (const plan of plans) if (removesMost(plan)) outcome.refusals.set(plan.id, removesTooMany(plan));
   }
@@ -165,11 +167,11 @@ async function carryOut(
 interface Removals {
   readonly going: readonly { readonly id: VolumeId; readonly session: SessionName }[];
   readonly low: LowSpace | undefined;
-  /** How many sessions of a volume may go. */
+  /** How many sessions of each volume may be removed. */
   readonly limits: ReadonlyMap<VolumeId, number>;
 }
 
-/** Adds to `outcome` as it goes. @throws what ends the run: `interrupted`, and what broke the connection */
+/** Adds to `outcome` after each session. @throws what ends the run: `interrupted`, or a failure of the connection */
 async function removeEach(
   writer: Writer,
   plans: readonly VolumePlan[],
@@ -180,7 +182,7 @@ async function removeEach(
   const short = low === undefined || going.length === 0 ? Infinity : bytesShort(await space(open.client), low);
   let freed = 0;
   for (const { id, session } of going) {
-    // A file system may take its time to count what became free.
+    // A file system may report freed space late.
     if (freed >= short || (low !== undefined && bytesShort(await space(open.client), low) === 0)) break;
     if (outcome.refusals.has(id)) continue;
     const plan = plans.find((each) => each.id === id);
@@ -208,13 +210,14 @@ function removesTooMany(plan: VolumePlan): SparsebakError {
   return new SparsebakError(
     'failed',
     'the policy would remove ' +
-      `${counts} at once, more than half: look at "sparsebak prune --dry-run", then run "sparsebak prune", or ` +
+      `${counts} at once, more than half: check "sparsebak prune --dry-run", then run "sparsebak prune", or ` +
       'this with --yes',
   );
 }
 
 /**
- * Of each volume the newest first, so that nothing is moved into a session that goes, too; or the oldest of all first.
+ * Newest first within each volume, so that nothing is moved into a session that is removed next; or the oldest of all
+ * volumes first.
  */
 function inOrder(plans: readonly VolumePlan[], oldestFirst: boolean): { id: VolumeId; session: SessionName }[] {
   const going = plans.flatMap((plan) =>
@@ -227,7 +230,8 @@ function inOrder(plans: readonly VolumePlan[], oldestFirst: boolean): { id: Volu
 }
 
 /**
- * The catalogue forgets the tags of sessions that are gone, whoever took them; what a tag protected is missed for good.
+ * Drops the tags of removed sessions from the catalogue, whoever removed them; protecting tags stay, so that the loss
+ * is reported.
  */
 async function dropOldTags(
   writer: Writer,

@@ -1,6 +1,6 @@
 /**
- * What of an archive would go: decided from when its sessions were made, their order, their tags, and what protects
- * them. Sessions that the catalogue does not list yet (a send was cut off at its end) are left out of it.
+ * Plans which sessions of an archive to prune, by their times, order, tags and protection. Sessions that the catalogue
+ * does not list yet (a send was interrupted at its end) are left out.
  */
 import { sessionTime, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
 import { removableUnasked, retain, type Reason, type RetentionPolicy } from '../../shared/archive/retention.ts';
@@ -19,14 +19,14 @@ export type PruneChoice =
   | { readonly kind: 'sessions'; readonly first: SessionName; readonly last: SessionName }
   | { readonly kind: 'policy'; readonly policy: RetentionPolicy };
 
-/** `unnamed`: it was not asked for. `damaged`: the volume's newest session is, so that all others stay. */
+/** `unnamed`: it was not asked for. `damaged`: the volume's newest session is damaged, so all others are kept. */
 export type StayReason = Reason | 'unnamed' | 'damaged';
 
 export interface JudgedSession {
   readonly session: SessionName;
   /** When it was made, in milliseconds since 1970. */
   readonly time: number;
-  /** Empty for one that goes. */
+  /** Empty if it is removed. */
   readonly reasons: readonly StayReason[];
 }
 
@@ -35,7 +35,7 @@ export interface VolumePlan {
   readonly name: string;
   /** Oldest first. */
   readonly sessions: readonly JudgedSession[];
-  /** Its newest session is missing or has no head that proves it: nothing of the volume goes. */
+  /** Its newest session is missing or has no valid head: the volume is not pruned. */
   readonly fault?: SparsebakError;
 }
 
@@ -43,16 +43,16 @@ interface Standing {
   readonly session: SessionName;
   readonly tags: readonly string[];
   readonly protected: boolean;
-  /** By its head; undefined where that is not known. */
+  /** By its head; undefined if not known. */
   readonly time: number | undefined;
   readonly unproven: boolean;
 }
 
 /**
- * Moments are chosen over all volumes, whichever are to be pruned.
- * @param names all volumes without any
- * @throws `usage` where the policy keeps the sessions of a tag that none has, and what ends the connection. A volume
- *   whose newest session is missing or damaged has a `fault`, and all its sessions stay
+ * Moments are chosen over all volumes, whichever are pruned.
+ * @param names all volumes if empty
+ * @throws `usage` if the policy keeps the sessions of a tag that no session has, and errors that end the connection. A
+ * volume whose newest session is missing or damaged has a `fault`, and all its sessions are kept
  */
 export async function planPrune(
   open: OpenArchive,
@@ -84,7 +84,9 @@ export async function planPrune(
   return { plans: plans.map((plan) => withFault(plan, faults.get(plan.id))), stored };
 }
 
-/** What stays is to be of use: without its newest head a volume has nothing but what would go. */
+/**
+ * Pruning must leave usable sessions: if a volume's newest head is damaged, only the older sessions can be restored.
+ */
 async function damagedNewest(
   open: OpenArchive,
   plans: readonly VolumePlan[],
@@ -118,16 +120,16 @@ export function goingOf({ sessions }: VolumePlan): SessionName[] {
   return sessions.filter(({ reasons }) => reasons.length === 0).map(({ session }) => session);
 }
 
-/** Whether the policy would remove more of a volume at once than it may without somebody's yes. */
+/** Whether the policy would remove more of a volume at once than is allowed without confirmation. */
 export function removesMost(plan: VolumePlan): boolean {
   return goingOf(plan).length > removableUnasked(plan.sessions.length);
 }
 
-/** A tag with a slip in it would keep nothing, and let all that was to be kept go. */
+/** A mistyped tag would keep nothing, and the sessions that it should keep would be removed. */
 function mustMatch({ tags = [] }: RetentionPolicy, standing: readonly Standing[]): void {
   const unmatched = tags.find((tag) => !standing.some((session) => session.tags.includes(tag)));
   if (unmatched === undefined) return;
-  throw new SparsebakError('usage', `nothing was pruned: no session has the tag "${unmatched}" that is to be kept`, {
+  throw new SparsebakError('usage', `nothing was pruned: no session has the tag "${unmatched}" that should be kept`, {
     hint: 'Correct or remove it in --keep-tag, or in keep_tag under [retention]; "sparsebak list" shows the tags.',
   });
 }
@@ -169,7 +171,7 @@ function judgeNamed(
   });
 }
 
-/** What was named and cannot go is said, not passed over. */
+/** Reports sessions that were named and cannot be removed. */
 function mustBeThere(
   plans: readonly VolumePlan[],
   { first, last }: { readonly first: SessionName; readonly last: SessionName },
@@ -185,10 +187,10 @@ function mustBeThere(
   }
   if (named.some(({ reasons }) => reasons.length === 0)) return;
   const [one] = named;
-  const why = one?.reasons.includes('protected') === true ? 'is protected' : 'is one of the newest, which stay';
+  const why = one?.reasons.includes('protected') === true ? 'is protected' : 'is one of the newest, which are kept';
   throw new SparsebakError('failed', `nothing was pruned: ${one?.session ?? ''} of ${one?.name ?? ''} ${why}`, {
     hint:
-      'A protecting tag can be removed with "sparsebak tag"; the newest session of a volume never goes, nor ' +
-      'do those that the receiver keeps (its min_keep).',
+      'A protecting tag can be removed with "sparsebak tag"; the newest session of a volume is never removed, nor ' +
+      'are those that the receiver keeps (its min_keep).',
   });
 }

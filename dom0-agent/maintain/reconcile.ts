@@ -1,6 +1,6 @@
 /**
- * The receiver and dom0's own state brought to what the catalogue says of some volumes. Each step asks what is there
- * and does what is missing, so it may be cut off anywhere and done again.
+ * Makes the receiver and dom0's own state agree with the catalogue for some volumes. Each step checks the current state
+ * and does what is missing, so it may be interrupted anywhere and repeated.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
@@ -14,13 +14,13 @@ import { noteChanges, strikeOutChanges, unfinishedChanges, type Change } from '.
 import type { Writer } from './writer.ts';
 
 export interface Reconciled {
-  /** By the receiver's word. */
+  /** As the receiver reports. */
   readonly freedBytes: number;
-  /** Why dom0's record of changes did not follow a rename, by the new name. */
+  /** Why dom0's record of changes was not renamed, by the volume's new name. */
   readonly stayed: ReadonlyMap<string, SparsebakError>;
 }
 
-/** What earlier commands left. What is refused now stays noted, and does not keep the command from its own work. */
+/** Finishes changes of earlier commands. A change that is refused now stays noted, and does not stop the command. */
 export async function finishChanges(writer: Writer): Promise<void> {
   const { state, open, log } = writer;
   const noted = unfinishedChanges(state);
@@ -37,8 +37,8 @@ export async function finishChanges(writer: Writer): Promise<void> {
 }
 
 /**
- * A new catalogue, and all that follows from it. @throws `refused`, nothing changed, where the receiver does not take
- * what follows
+ * Puts a new catalogue, and carries out the changes in it. @throws `refused`, with nothing changed, if the receiver
+ * does not allow them
  */
 export async function changeCatalogue(
   writer: Writer,
@@ -46,7 +46,7 @@ export async function changeCatalogue(
   changes: readonly Change[],
 ): Promise<Reconciled> {
   const { state, open } = writer;
-  // No catalogue says what cannot be done.
+  // A catalogue must not contain changes that cannot be carried out.
   const told = changes.some(({ was }) => was === undefined || !state.record.encrypted);
   if (told) await writer.maintenance();
   noteChanges(state, changes);
@@ -68,7 +68,7 @@ async function reconcile(writer: Writer, changes: readonly Change[]): Promise<Re
   const { volumes } = pin.known.catalogue;
   for (const change of changes) {
     const entry = volumes.find(({ id }) => id === change.volume);
-    // The command was cut off before its catalogue was written: nothing was changed.
+    // The command was interrupted before its catalogue was written: nothing was changed.
     if (entry === undefined) continue;
     const sessions = stored.get(entry.id) ?? [];
     if (entry.state === 'deleted') {
@@ -85,13 +85,13 @@ async function reconcile(writer: Writer, changes: readonly Change[]): Promise<Re
   return { freedBytes, stayed };
 }
 
-/** Of a tombstone nothing is protected any more. */
+/** A tombstone protects no sessions. */
 async function takeAway(writer: Writer, entry: CatalogueVolume, sessions: readonly StoredSession[]): Promise<number> {
   const client = await writer.maintenance();
   for (const each of sessions) if (each.protected) await protect(client, entry.id, each.session, false);
   const bytes = await deleteVolume(client, entry.id);
   const { volumes } = writer.open.pin.known.catalogue;
-  // A new volume may have the name by now.
+  // By now a new volume may have the name.
   if (volumes.some(({ name, state }) => state === 'active' && name === entry.name)) return bytes;
   for (const pool of writer.pools) await forget(pool, entry.name, writer.state.record.archive);
   return bytes;
@@ -108,7 +108,7 @@ async function protectAsTagged(
   }
 }
 
-/** @returns why it stays where it was, for one that there is */
+/** @returns why an existing state was not moved */
 async function moveState({ pools }: Writer, from: string, to: string): Promise<SparsebakError | undefined> {
   for (const pool of pools) {
     try {
@@ -120,7 +120,7 @@ async function moveState({ pools }: Writer, from: string, to: string): Promise<S
   return undefined;
 }
 
-/** Sessions that a tag protects, and that the receiver does not show. */
+/** Sessions that a tag protects and that are missing at the receiver. */
 export function protectedAndMissing(
   entry: CatalogueVolume,
   stored: ReadonlyMap<VolumeId, readonly StoredSession[]>,

@@ -1,6 +1,6 @@
 /**
- * When the sessions of an archive were made, by their proven heads. Names only order: after a send with a clock in the
- * future, all later names say that future. What was proven once is taken from memory.
+ * When the sessions of an archive were made, by their proven heads. Names only give the order: after a send with a
+ * clock in the future, all later names are in that future. Heads that were proven once are taken from dom0's records.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { KnownHeads } from '../proven-archive/known-heads.ts';
@@ -14,7 +14,7 @@ const HEADS_AT_ONCE = 1024;
 export type SessionTimes = ReadonlyMap<VolumeId, ReadonlyMap<SessionName, number>>;
 
 /**
- * A session whose head is lost, or does not authenticate, has no time here.
+ * A session whose head is missing or not authentic has no time here.
  * @param fetches whether to ask the receiver for heads that this computer has not proven yet
  */
 export async function sessionTimes(

@@ -1,4 +1,4 @@
-/** Changes to volumes as a whole, and to their tags: a new catalogue first, then what follows from it. */
+/** Changes to whole volumes and to tags: first a new catalogue, then the changes that it requires. */
 import type { SessionName } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { MAX_TAGS, type CatalogueVolume } from '../content/catalogue.ts';
@@ -15,7 +15,7 @@ export interface TagRequest {
   readonly remove: readonly string[];
 }
 
-/** @returns the session's tags now. @throws `not-found` for a session that is not there */
+/** @returns the session's tags now. @throws `not-found` for a session that does not exist */
 export async function tagSession(
   writer: Writer,
   { volume, session, add, remove }: TagRequest,
@@ -23,7 +23,7 @@ export async function tagSession(
   const entry = volumeOf(writer, volume);
   const before = entry.tags[session] ?? [];
   const there = entry.session !== null && session <= entry.session;
-  // A tag can be taken off what is gone.
+  // A tag can be removed from a session that no longer exists.
   if (add.length > 0 && (!there || !(await sessionNames(writer.open, entry.id)).includes(session))) {
     throw new SparsebakError('not-found', `volume "${volume}" has no session ${session}`, {
       hint: 'See "sparsebak list".',
@@ -40,20 +40,22 @@ export async function tagSession(
   return after;
 }
 
-/** @returns why dom0's record of changes did not follow, if there is one and it did not */
+/** @returns why dom0's record of changes, if there is one, was not renamed */
 export async function renameEntry(writer: Writer, from: string, to: string): Promise<SparsebakError | undefined> {
   const entry = volumeOf(writer, from);
   if (to === '' || Buffer.byteLength(to) > 4096) throw new SparsebakError('usage', 'a name has 1 to 4096 bytes');
   if (listedVolumes(writer.open, []).some(({ name }) => name === to)) {
-    throw new SparsebakError('usage', `the archive has a volume "${to}" already`, {
-      hint: 'Choose another name, or delete that one first.',
+    throw new SparsebakError('usage', `the archive already has a volume "${to}"`, {
+      hint: 'Choose another name, or delete that volume first.',
     });
   }
   const { stayed } = await replaceEntry(writer, { ...entry, name: to }, [{ volume: entry.id, was: from }]);
   return stayed.get(to);
 }
 
-/** A tombstone stays, so that nobody can bring the volume back. @returns bytes freed, by the receiver's word */
+/**
+ * A tombstone stays, so that the receiver cannot bring the volume back. @returns bytes freed, as the receiver reports
+ */
 export async function deleteEntry(writer: Writer, name: string): Promise<number> {
   const entry = volumeOf(writer, name);
   mayBeDeleted(writer.open, entry);
@@ -62,22 +64,22 @@ export async function deleteEntry(writer: Writer, name: string): Promise<number>
   return freedBytes;
 }
 
-/** @throws `refused` where the receiver would, so that no catalogue says what cannot be done */
+/** @throws `refused` if the receiver would refuse, so that no catalogue contains a change that cannot be carried out */
 export function mayBeDeleted({ rules, client }: Writer['open'], { name, tags }: CatalogueVolume): void {
   if (!rules.allowDelete) {
-    throw new SparsebakError('refused', `${client.destination} does not let volumes be deleted`, {
+    throw new SparsebakError('refused', `${client.destination} does not allow deleting volumes`, {
       hint: 'Set allow_delete = true in its receiver.toml.',
     });
   }
   const guarded = Object.keys(tags).find((session) => isProtectedBy(tags[session as SessionName]));
   if (guarded === undefined) return;
   throw new SparsebakError('refused', `session ${guarded} of ${name} is protected by a tag`, {
-    hint: `Take the tag off first: sparsebak tag ${name} --session ${guarded} --remove TAG.`,
+    hint: `Remove the tag first: sparsebak tag ${name} --session ${guarded} --remove TAG.`,
   });
 }
 
 function volumeOf({ open }: Writer, name: string): CatalogueVolume {
-  // The catalogue may be newer than the one that was opened: an earlier command was finished.
+  // The catalogue may be newer than the opened one, if an earlier command's changes were finished.
   const [entry] = listedVolumes({ ...open, pinned: open.pin.known }, [name]);
   if (entry === undefined) throw new SparsebakError('not-found', `the archive has no volume "${name}"`);
   return entry;

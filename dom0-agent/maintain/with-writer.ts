@@ -1,6 +1,6 @@
 /**
- * A change to an archive that is no send: the lock, the open archive, and the service that takes things away. What an
- * earlier command could not finish is finished first.
+ * Runs a change to an archive that is not a send: takes the lock, opens the archive and connects to the maintenance
+ * service. Unfinished changes of an earlier command are finished first.
  */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { ReceiverClient } from '../link/client.ts';
@@ -9,7 +9,7 @@ import { lockArchive, refuseForeignWriter } from '../proven-archive/write-lock.t
 import { finishChanges } from './reconcile.ts';
 import type { Writer, WriterOptions } from './writer.ts';
 
-/** @throws `locked`, `refused` where another dom0 writes, and what opening the archive throws */
+/** @throws `locked`, `refused` if another dom0 writes, and what opening the archive throws */
 export async function withWriter<T>(options: WriterOptions, work: (writer: Writer) => Promise<T>): Promise<T> {
   const lock = await lockArchive(options);
   const clients: ReceiverClient[] = [];

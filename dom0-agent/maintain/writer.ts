@@ -1,4 +1,4 @@
-/** What a change to an archive, one that is no send, works with. */
+/** What a change to an archive (other than a send) works with. */
 import type { Pool } from '../capture/pools.ts';
 import type { OnWait } from '../link/call-watch.ts';
 import type { ReceiverClient } from '../link/client.ts';
@@ -9,14 +9,12 @@ export interface WriterOptions extends LockOptions {
   readonly pools: readonly Pool[];
   readonly acceptRollback?: boolean;
   readonly onWait: OnWait;
-  /** This dom0 becomes the writer: that another one is does not matter. */
+  /** This dom0 becomes the writer, even if another one is. */
   readonly adopts?: boolean;
 }
 
 export interface Writer extends WriterOptions {
   readonly open: OpenArchive;
-  /**
-   * The call that may prune, protect, rename and delete: over qrexec another one than that which puts the catalogue.
-   */
+  /** The connection that may prune, protect, rename and delete: over qrexec not the one that puts the catalogue. */
   maintenance(): Promise<ReceiverClient>;
 }

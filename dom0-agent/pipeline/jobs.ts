@@ -1,38 +1,35 @@
 /**
- * What the main thread and its workers say to one another. Bulk data never goes through messages: it lies in the
- * job's buffer, a SharedArrayBuffer that both sides map, written by one side at a time.
+ * The messages between the main thread and its workers. Bulk data is not in messages but in the job's buffer, a
+ * SharedArrayBuffer that both sides map, written by one side at a time.
  */
 import { statSync } from 'node:fs';
 import type { ChunkContent } from '../content/chunk.ts';
 
-/**
- * Bytes of volume that one job takes at most (but at least one chunk): few messages, and buffers that stay in the
- * cache.
- */
+/** Bytes of the volume in one job (but at least one chunk): few messages, and buffers that stay in the cache. */
 const JOB_BYTES = 1024 * 1024;
 
 export function chunksPerJob(chunkSize: number): number {
   return Math.max(1, Math.floor(JOB_BYTES / chunkSize));
 }
 
-/** Identities of 32 bytes each come first in a buffer, data behind them. */
+/** A buffer has identities of 32 bytes each first, then the data. */
 export const IDENTITY = 32;
 
 /** A file that jobs read or write. */
 export interface JobFile {
   readonly path: string;
-  /** As a person knows it. */
+  /** As the user knows it. */
   readonly name: string;
-  /** New for each opening: a path may lead to another file later. */
+  /** A new number for each opening: a path may later lead to another file. */
   readonly opening: number;
-  /** The very file that is meant: nothing is read from another, nor written to it. */
+  /** Identifies the file: no other one is read or written. */
   readonly device: bigint;
   readonly inode: bigint;
 }
 
 let openings = 0;
 
-/** @param path what it leads to now is the file */
+/** @param path leads to the file now */
 export function jobFile(path: string, name: string): JobFile {
   const { dev: device, ino: inode } = statSync(path, { bigint: true });
   return { path, name, opening: ++openings, device, inode };
@@ -47,29 +44,29 @@ export interface SealJob {
   readonly firstChunk: number;
   readonly count: number;
   /**
-   * Identities (count × 32 bytes) that the base has at these chunks; a chunk that still has its own is not sent.
-   * null: there are none, everything is sent, zeros too.
+   * Identities (count × 32 bytes) of these chunks in the base; a chunk with the same identity is not sent. null: there
+   * are none, and everything is sent, also zeros.
    */
   readonly known: Uint8Array | null;
 }
 
 export interface SealResult {
   readonly kind: 'sealed';
-  /** Bytes of encoded frames (chunks and zero runs, in order of address) behind the identities in the buffer. */
+  /** Bytes of encoded frames (chunks and zero runs, in order of address) after the identities in the buffer. */
   readonly frameBytes: number;
   readonly chunks: number;
   readonly zeroChunks: number;
-  /** Bytes of volume read. */
+  /** Bytes of the volume that were read. */
   readonly readBytes: number;
-  /** Bytes of chunks whose identity differs from what is known, whole chunks. */
+  /** Bytes of chunks whose identity differs from the known one, in whole chunks. */
   readonly changedBytes: number;
 }
 
 export interface OpenItem {
   readonly address: number;
-  /** Bytes of plaintext that it must give. */
+  /** Bytes of its plaintext. */
   readonly length: number;
-  /** Where the stored bytes lie in the buffer's data. */
+  /** Offset of the stored bytes in the buffer's data. */
   readonly offset: number;
   readonly storedLength: number;
 }
@@ -85,11 +82,11 @@ export interface OpenJob {
 export interface OpenResult {
   readonly kind: 'opened';
   readonly bytes: number;
-  /** Chunks that failed: their numbers in `items`, and why. Those are not written. */
+  /** Chunks that failed: their numbers in `items`, and why. They are not written. */
   readonly bad: readonly { readonly item: number; readonly message: string }[];
 }
 
-/** Lets go of the file that was read or written last: a device that is open can't be put away. */
+/** Closes the file that was read or written last: an open device cannot be deactivated. */
 export interface CloseJob {
   readonly kind: 'close';
 }

@@ -1,6 +1,4 @@
-/**
- * A bounded queue between a producer that starts work and a consumer that takes it in the same order.
- */
+/** A bounded queue between a producer that starts work and a consumer that takes the results in the same order. */
 export class OrderedQueue<T> {
   readonly #limit: number;
   readonly #items: T[] = [];
@@ -10,12 +8,14 @@ export class OrderedQueue<T> {
   #aborted = false;
   #error: Error | undefined;
 
-  /** @param limit items that may wait at one time */
+  /** @param limit how many items may wait */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Waits for a place. Answers false when the consumer gave up: the producer stops then, the item was not taken. */
+  /**
+   * Waits for a place. Returns false if the consumer gave up: then the item was not taken, and the producer must stop.
+   */
   async push(item: T): Promise<boolean> {
     while (this.#items.length >= this.#limit && !this.#aborted) {
       await new Promise<void>((resolve) => (this.#wakeProducer = resolve));
@@ -26,7 +26,7 @@ export class OrderedQueue<T> {
     return true;
   }
 
-  /** No more items come. With an error, the consumer gets it behind the items that wait. */
+  /** Ends the queue. The consumer gets an error after the waiting items. */
   end(error?: Error): void {
     this.#ended = true;
     this.#error = error;
@@ -40,7 +40,7 @@ export class OrderedQueue<T> {
     return this.#items.splice(0);
   }
 
-  /** The next item; undefined at the end. @throws what the producer ended with */
+  /** The next item; undefined at the end. @throws the producer's error */
   async shift(): Promise<T | undefined> {
     for (;;) {
       const item = this.#items.shift();

@@ -1,6 +1,6 @@
 /**
- * The workers and the buffers that bound them. A buffer is taken before a job is made and given back when its bytes
- * were handed over, so memory is fixed and back-pressure reaches the reading.
+ * The workers and their buffers. A buffer is taken before a job is made and given back when its bytes were passed on,
+ * so memory is fixed and back-pressure reaches the reading side.
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -21,9 +21,9 @@ import {
   type WorkerSetup,
 } from './jobs.ts';
 
-/** More threads than this are of no use to one pipe, and each costs memory. */
+/** More threads do not help with one pipe, and each costs memory. */
 const MAX_WORKERS = 4;
-/** A zero run's frame is never longer. */
+/** The longest frame of a zero run. */
 const ZEROS_FRAME = 64;
 
 /** Memory for one job: `identities` (32 bytes each) and `data`. */
@@ -33,9 +33,7 @@ export interface JobBuffer {
   readonly data: Uint8Array;
 }
 
-/**
- * Jobs that a worker has in hand: one it works on, one that waits so that it never idles while the main thread is busy.
- */
+/** Jobs assigned to a worker: one in work, and one waiting so that it never idles while the main thread is busy. */
 const JOBS_IN_HAND = 2;
 
 /** Jobs for each thread that is started beyond the first. A thread starts in about 30 ms, a job takes 1 to 3. */
@@ -68,7 +66,7 @@ export class WorkerGroup {
     this.chunksPerJob = chunksPerJob(content.chunkSize);
     const identityBytes = this.chunksPerJob * IDENTITY;
     const dataBytes = this.chunksPerJob * (CHUNK_HEADER + maxStoredLength(content.chunkSize) + ZEROS_FRAME);
-    // Each worker has one in hand and one waiting; two more are on their way out.
+    // Each worker has one in work and one waiting; two more are being passed on.
     const memories = Array.from(
       { length: 2 * this.#maxWorkers + 2 },
       () => new SharedArrayBuffer(identityBytes + dataBytes),
@@ -82,8 +80,8 @@ export class WorkerGroup {
   }
 
   /**
-   * A free buffer; waits for one. Buffers must be taken in the order in which they are given back, or none may wait on
-   * another.
+   * A free buffer; waits for one. Buffers must be taken in the order in which they are given back, or no holder may
+   * wait for another.
    */
   async acquire(): Promise<JobBuffer> {
     const buffer = this.#free.pop();
@@ -97,7 +95,7 @@ export class WorkerGroup {
     else next(buffer);
   }
 
-  /** Starts a first thread ahead of its work: for callers that wait for something else meanwhile. */
+  /** Starts a first thread in advance: for callers that wait for something else meanwhile. */
   warm(): void {
     if (this.#workers.length === 0) this.#start()?.worker.unref();
   }
@@ -110,7 +108,7 @@ export class WorkerGroup {
     return (await this.#run({ buffer: buffer.number, job })) as OpenResult;
   }
 
-  /** Lets go of the file that jobs were about, once those given so far are done. */
+  /** Closes the jobs' file, after the jobs submitted so far are done. */
   async closeFiles(): Promise<void> {
     const message: JobMessage = { buffer: 0, job: { kind: 'close' } };
     const closed = this.#workers.map(
@@ -122,7 +120,7 @@ export class WorkerGroup {
     await Promise.all(closed);
   }
 
-  /** Ends the workers. Jobs under way are dropped. */
+  /** Ends the workers. Running jobs are dropped. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#workers.map(({ worker }) => worker.terminate()));
@@ -149,9 +147,9 @@ export class WorkerGroup {
     }
   }
 
-  /** Workers are started when there is work for them: a send without change needs none. */
+  /** Workers are started when there is work for them: a send without changes needs none. */
   #start(): Running | undefined {
-    // A few jobs (the sample of a send without change) are done before a second thread would have started.
+    // A few jobs (the sample of a send without changes) are done before a second thread would have started.
     const worth = 1 + Math.floor(this.#submitted / JOBS_PER_START);
     if (this.#workers.length >= Math.min(this.#maxWorkers, worth) || this.#closed) return undefined;
     const worker = new Worker(workerFile(), { workerData: this.#setup });
@@ -171,7 +169,7 @@ export class WorkerGroup {
       for (const job of running.jobs.splice(0)) {
         job.reject(new SparsebakError('failed', `a worker thread failed: ${error.message}`, { cause: error }));
       }
-      // What waits in the queue goes to another one.
+      // Waiting jobs go to another worker.
       this.#dispatch();
     });
     this.#workers.push(running);
@@ -190,7 +188,9 @@ function errorCode(text: string): ErrorCode {
   return text in EXIT_STATUS ? (text as ErrorCode) : 'failed';
 }
 
-/** In a bundle the worker is this very file, which main.ts then tells apart; in development it has its own. */
+/**
+ * In a bundle the worker is this very file, and main.ts distinguishes the two; in development it has a file of its own.
+ */
 function workerFile(): string {
   const here = fileURLToPath(import.meta.url);
   return here.endsWith('.ts') ? fileURLToPath(new URL('./worker-main.ts', import.meta.url)) : here;

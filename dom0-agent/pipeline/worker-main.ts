@@ -1,4 +1,4 @@
-/** A worker's entry in development, where the main program's file is another one. */
+/** A worker's entry in development, where the main program is another file. */
 import { runPipelineWorker } from './worker.ts';
 
 runPipelineWorker();

@@ -1,6 +1,6 @@
 /**
- * A pipeline worker: reads or writes the volume, and does all work on chunks. It holds one buffer for plaintext and
- * maps the buffers; nothing else grows.
+ * A pipeline worker: reads or writes the volume, and does all work on chunks. It has one buffer for plaintext and maps
+ * the shared buffers; nothing else grows.
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -134,7 +134,7 @@ class PipelineWorker {
       }
       if (job.target !== null) this.#write(job.target, item.address, plain);
       bytes += plain.length;
-      // Of a plain archive's uncompressed chunk it is the buffer itself, which is shared memory and stays.
+      // For a plain archive's uncompressed chunk it is the buffer itself, which is shared memory and not freed.
       freeBytes(plain);
     });
     return { kind: 'opened', bytes, bad };
@@ -161,7 +161,7 @@ class PipelineWorker {
     return { kind: 'closed' };
   }
 
-  /** One file is open at a time: volumes follow one another. */
+  /** Only one file is open at a time: volumes are processed one after another. */
   #fd(file: JobFile, flags: 'r' | 'r+'): number {
     if (this.#file?.opening === file.opening && this.#file.flags === flags) return this.#file.fd;
     this.#close();

@@ -1,7 +1,7 @@
 /**
- * Locks between processes that the kernel drops when their holder dies, however it dies: flock(2) on a file of our own.
- * Node has no such call. flock(1) gets our descriptor by inheritance and locks it; the lock belongs to the open file
- * that both share, so it stays when flock(1) ends and goes when our descriptor does.
+ * Locks between processes that the kernel drops when their holder dies in any way: flock(2) on a file of our own. Node
+ * has no such call. flock(1) gets our descriptor by inheritance and locks it; the lock belongs to the open file that
+ * both share, so it stays when flock(1) ends, and ends when our descriptor is closed.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { isWaitedFor } from '../../shared/lock-waiters.ts';
@@ -9,12 +9,12 @@ import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
 
 export interface Lock {
   release(): void;
-  /** Whether another process is seen to wait for it. */
+  /** Whether another process visibly waits for it. */
   isWaitedFor(): boolean;
 }
 
 export interface LockOptions {
-  /** Alone, or together with other holders that are not exclusive. */
+  /** Exclusive, or shared with other holders that are not exclusive. */
   readonly exclusive: boolean;
   readonly waitSeconds: number;
   /** Called once if another holds the lock and the wait begins. */
@@ -27,7 +27,7 @@ export interface LockOptions {
 const HELD = 75;
 
 /**
- * @param path made if it is absent, never removed
+ * @param path created if it is missing, never removed
  * @throws SparsebakError `locked` when the wait is over, `interrupted` when it was ended
  */
 export async function acquireLock(path: string, options: LockOptions): Promise<Lock> {
@@ -39,7 +39,7 @@ export async function acquireLock(path: string, options: LockOptions): Promise<L
       onWait?.();
       if (waitSeconds <= 0 || !(await lock(fd, path, [mode, '--timeout', String(waitSeconds)], signal))) {
         throw new SparsebakError('locked', `another sparsebak holds ${path}`, {
-          hint: 'Wait until it is done, or give it more time with --lock-wait.',
+          hint: 'Wait until it has finished, or allow more time with --lock-wait.',
         });
       }
     }

@@ -1,11 +1,9 @@
-/**
- * What a receiver's process said on standard error before it ended, made readable: it ends in a message to the user.
- */
+/** Makes readable what a receiver's process wrote to standard error before it ended, for a message to the user. */
 import { escapeText } from '../../shared/text.ts';
 
 /** Lines that are shown. */
 const SHOWN = 3;
-/** What Node prints last when a program did not even start, or broke. */
+/** The last line that Node prints when a program does not start or crashes. */
 const NODE_GAVE_UP = /^Node\.js v\d/;
 const ERROR_LINE = /^(?:Uncaught )?\w*Error(?: \[\w+\])?: /;
 
@@ -26,7 +24,7 @@ export function lastWords(stderr: string): string {
     .join('; ');
 }
 
-/** A line of the receiver's log is a JSON object, of which people need the message. */
+/** A line of the receiver's log is a JSON object; only its message is shown. */
 function logged(line: string): string {
   if (!line.startsWith('{')) return line;
   try {

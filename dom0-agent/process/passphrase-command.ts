@@ -1,4 +1,4 @@
-/** Runs the user's own command for a passphrase (a password manager, say) and gives what it prints. */
+/** Runs the user's own command for a passphrase (for example a password manager) and returns its output. */
 import { SparsebakError } from '../../shared/errors.ts';
 
 /** Longer than any passphrase. */

@@ -13,23 +13,23 @@ export interface ProcessLinkOptions {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly explain: (end: LinkEnd) => { message: string; hint: string };
-  /** It starts processes that must end with it: all get a process group of their own. */
+  /** It starts further processes that must end with it, so it gets its own process group. */
   readonly ownGroup?: boolean;
 }
 
-/** Characters: more than what Node says of a crash. */
+/** Characters kept: more than Node prints for a crash. */
 const STDERR_KEPT = 8000;
 
-/** Milliseconds for what is still in the pipes when the process has ended. */
+/** Milliseconds to read what is still in the pipes when the process has ended. */
 const LAST_OUTPUT = 2000;
 
-/** Milliseconds for the process to end by itself once all was said. */
+/** Milliseconds for the process to end by itself after the conversation. */
 const LEAVING = 1000;
 
-/** Bytes given to the system at a time: how a slow link is told from one that takes nothing at all. */
+/** Bytes written at a time: small enough to distinguish a slow link from one that accepts nothing at all. */
 const PIECE = 64 * 1024;
 
-/** Starts the process. A program that cannot be started shows in `ended`. */
+/** Starts the process. If the program cannot be started, `ended` says so. */
 export async function openProcessLink(options: ProcessLinkOptions): Promise<Link> {
   const { execa } = await import('execa');
   const child = execa(options.file, options.args, {
@@ -51,7 +51,7 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
   child.stderr.on('data', (text: string) => {
     stderr = (stderr + text).slice(-STDERR_KEPT);
   });
-  // A broken pipe is reported by the process's end, with its reason; here it would only be EPIPE.
+  // Ignored here, where it would only be EPIPE: the end of the process reports a broken pipe with its reason.
   stdin.on('error', () => undefined);
   stdout.on('error', () => undefined);
 
@@ -79,7 +79,7 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
     if (options.ownGroup === true) process.kill(-child.pid, 'SIGTERM');
     else child.kill('SIGTERM');
   };
-  // A process that it left behind (ssh's shared connection, say) may hold the pipes open for as long as it likes.
+  // A process that it left behind (for example ssh's shared connection) may hold the pipes open indefinitely.
   child.once('exit', () => {
     setTimeout(() => {
       stdout.destroy();
@@ -132,8 +132,8 @@ export async function openProcessLink(options: ProcessLinkOptions): Promise<Link
 }
 
 /**
- * Waits for a process to exit, so many milliseconds at most. Its exit, not the end of its output: in a backup VM, a job
- * of somebody's profile may keep that open for ever.
+ * Waits at most `milliseconds` for a process to exit. It waits for the exit, not for the end of the output: in a backup
+ * VM, a job started by a user's profile may keep that open for ever.
  */
 async function exitOf(child: Pick<ChildProcess, 'exitCode' | 'signalCode' | 'once'>, limit: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;

@@ -2,19 +2,19 @@
  * The one place of `source/` where programs are started. Each runs without a shell, without input, in the C locale,
  * with bounded output, and counts only if it ends with exit code 0.
  *
- * Files are passed as descriptors (3, 4, …; `/proc/self/fd/3` in the arguments): a name with a newline, a leading dash,
- * or one that is replaced meanwhile then makes no difference.
+ * Files are passed as descriptors (3, 4, …; `/proc/self/fd/3` in the arguments): then names with a newline or a leading
+ * dash, or files replaced meanwhile, cause no harm.
  */
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 
-/** What a program may say before it is taken for a runaway. Bytes. */
+/** The most that a program may output, in bytes. */
 const MAX_OUTPUT = 1024 * 1024;
 const MAX_COMPLAINT = 64 * 1024;
-/** A line of a listing is below 300 bytes. */
+/** Lines of listings are shorter than 300 bytes. */
 const MAX_LINE = 4096;
 const MAX_SECONDS = 60;
 
-/** Started by a timer or through qrexec, PATH may lack the folders that hold filefrag and lvm. */
+/** When started by a timer or through qrexec, PATH may lack the folders of filefrag and lvm. */
 const MORE_PATH = '/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 function environment(): NodeJS.ProcessEnv {
@@ -23,11 +23,11 @@ function environment(): NodeJS.ProcessEnv {
 }
 
 export interface RunOptions {
-  /** Bytes that it may say. */
+  /** The most bytes that it may output. */
   readonly maxOutput?: number;
-  /** Until it is asked to end. */
+  /** Seconds after which it is asked to end. */
   readonly seconds?: number;
-  /** It is never killed: what it changes would stay half changed. */
+  /** It is never killed: its changes would stay incomplete. */
   readonly mayFinish?: boolean;
 }
 
@@ -54,8 +54,8 @@ export async function runProgram(
 }
 
 /**
- * Runs a program whose output may be long, and hands it over in pieces as they come. `onText` may throw, which ends the
- * program.
+ * Runs a program whose output may be long, and passes it on in pieces as they arrive. `onText` may throw, which ends
+ * the program.
  * @param files descriptors that the program finds as 3, 4, …
  * @param silence milliseconds without output after which it is killed
  */
@@ -79,7 +79,7 @@ export async function readOutput(
   const refuse = (reason: unknown): void => {
     refusal ??= reason;
     child.kill('SIGKILL');
-    // What it started in turn may hold the pipes open for ever.
+    // Processes that it started may hold the pipes open for ever.
     child.stdout.destroy();
     child.stderr.destroy();
   };
@@ -106,7 +106,7 @@ export async function readOutput(
   if (refusal !== undefined) throw refusal instanceof Error ? refusal : new Error('not an error', { cause: refusal });
 }
 
-/** The same by lines, the last of which must end as well. */
+/** The same by lines; the last line must be complete. */
 export async function readLines(
   program: string,
   args: readonly string[],
@@ -119,16 +119,16 @@ export async function readLines(
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     lines.forEach(onLine);
-    if (rest.length > MAX_LINE) throw new SparsebakError('source', `${program} wrote a line without end`);
+    if (rest.length > MAX_LINE) throw new SparsebakError('source', `${program} wrote an endless line`);
   });
   if (rest !== '') throw new SparsebakError('source', `${program} ended within a line`);
 }
 
 function failure(program: string, error: unknown): SparsebakError {
   if (systemCode(error) === 'ENOENT') {
-    return new SparsebakError('source', `there is no ${program} in the PATH, nor where such programs usually are`, {
+    return new SparsebakError('source', `there is no ${program} in the PATH, nor in the usual folders`, {
       cause: error,
-      hint: 'Install it; docs/install-linux.md says which programs are needed.',
+      hint: 'Install it; docs/install-linux.md lists the required programs.',
     });
   }
   const { shortMessage, stderr } = error as { shortMessage?: unknown; stderr?: unknown };

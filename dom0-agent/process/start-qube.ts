@@ -1,8 +1,8 @@
-/** Starts the backup VM: qrexec-client starts no qube. */
+/** Starts the backup VM, since qrexec-client does not start qubes. */
 import { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 
-/** A qube that starts may first wait for another one, or for its disk's check. */
+/** Seconds: a starting qube may have to wait for another one, or for its disk's check. */
 const START_SECONDS = 300;
 
 /** @throws `unreachable`, `interrupted` */
@@ -31,10 +31,10 @@ export async function startQube(vm: string, signal: AbortSignal): Promise<void> 
   });
 }
 
-/** Why a program of Qubes is missing, and what to do. */
+/** The message and hint for a missing program of Qubes. */
 export function notInDom0(program: string): { readonly message: string; readonly hint: string } {
   return {
     message: `there is no ${program} here`,
-    hint: 'A "qubes://" destination works in dom0 alone; elsewhere use "ssh://" or "local:".',
+    hint: 'A "qubes://" destination works only in dom0; elsewhere use "ssh://" or "local:".',
   };
 }

@@ -1,6 +1,6 @@
 /**
- * A session's content from the archive: every chunk that its pages name is fetched, proven by the workers and, where
- * there is a target, written to it. Used to restore and to verify.
+ * A session's content from the archive: every chunk that its pages name is fetched, proven by the workers and, if there
+ * is a target, written to it. Used to restore and to verify.
  */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
@@ -17,9 +17,9 @@ export interface ReadServices {
   readonly reader: ProvenReader;
   readonly workers: WorkerGroup;
   readonly signal: AbortSignal;
-  /** Bytes of volume proven. */
+  /** Called with the number of bytes proven. */
   readonly onProgress: (bytes: number) => void;
-  /** Bytes that are not read: zeros, or not wanted. */
+  /** Called with the number of bytes that are not read: zeros, or not wanted. */
   readonly onSkipped?: (bytes: number) => void;
 }
 
@@ -31,13 +31,13 @@ export interface ReadRequest {
   readonly onZeros?: (offset: number, length: number) => void;
   /** Called with the bytes of chunks that were proven and written. */
   readonly onWritten?: (bytes: number) => void;
-  /** The session's index, where it is proven already; absent: it is fetched. */
+  /** The session's index, if it is already proven; absent: it is fetched. */
   readonly index?: Uint8Array;
-  /** The ranges that are looked at; absent: all are. */
+  /** The ranges to read; absent: all. */
   readonly ranges?: ReadonlySet<number>;
-  /** Whether a chunk is looked at; absent: all are. */
+  /** Whether a chunk is read; absent: all are. */
   readonly wanted?: (chunk: number) => boolean;
-  /** Gives up at the first bad chunk (a restore has failed then). */
+  /** Stops at the first bad chunk (for a restore, which has then failed). */
   readonly stopAtBad?: boolean;
 }
 
@@ -48,20 +48,20 @@ export interface CorruptChunk {
 
 export interface ReadResult {
   readonly chunks: number;
-  /** Bytes of volume that were proven (zeros not counted). */
+  /** Bytes that were proven (without zeros). */
   readonly bytes: number;
   /** At most `MAX_BAD` of them; `badChunks` counts all. */
   readonly bad: readonly CorruptChunk[];
   readonly badChunks: number;
-  /** Of all bad chunks. */
+  /** The ranges of all bad chunks. */
   readonly badRanges: ReadonlySet<number>;
-  /** What is wrong with the stored index, where the session was read without it. */
+  /** Why the stored index was unusable, if the session was read without it. */
   readonly indexFault: SparsebakError | undefined;
 }
 
-/** Bad chunks that are named one by one. */
+/** How many bad chunks are named one by one. */
 const MAX_BAD = 100;
-/** Pages asked for ahead. */
+/** How many pages are requested in advance. */
 const PAGES_AHEAD = 4;
 
 /** @throws `integrity` when a head, index or page is wrong; bad chunks are reported in the result */
@@ -119,7 +119,7 @@ class ContentReading {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Each range with its page, undefined where it is all zeros. */
+  /** Each range with its page, undefined if it is all zeros. */
   async *#pages(): AsyncGenerator<{ range: number; page: Uint8Array | undefined }> {
     const { session, ranges } = this.#request;
     const { reader } = this.#services;
@@ -148,7 +148,7 @@ class ContentReading {
     return hashes;
   }
 
-  /** At once, so that it is known early how much there is to read. */
+  /** Done first, so that the amount to read is known early. */
   #skipZeroRanges(index: PageIndex): void {
     const { size, rangeBytes, rangeCount } = this.#request.session.geometry;
     let bytes = 0;
@@ -184,7 +184,7 @@ class ContentReading {
     if (batch.length > 0) await this.#start(batch);
   }
 
-  /** Fetches and proves some chunks in the background, as soon as there is a buffer for them. */
+  /** Fetches and proves chunks in the background, as soon as there is a buffer for them. */
   async #start(batch: readonly { chunk: number; identity: Uint8Array }[]): Promise<void> {
     this.#services.signal.throwIfAborted();
     if (this.#gaveUp) return;
@@ -220,12 +220,12 @@ class ContentReading {
       if (item.data === null || item.data.length === 0) {
         this.#report(
           item.address,
-          item.data === null ? 'missing from the archive' : 'zeros in the archive, where the session has data',
+          item.data === null ? 'missing from the archive' : 'zeros in the archive, but the session has data there',
         );
         return;
       }
       if (filled + item.data.length > buffer.data.length) {
-        this.#report(item.address, 'longer than any chunk can be');
+        this.#report(item.address, 'longer than a chunk can be');
         return;
       }
       copyBytes(item.data, buffer.data, filled);
@@ -242,7 +242,7 @@ class ContentReading {
       throw asLoss(error);
     });
     if (answered !== batch.length)
-      throw new SparsebakError('protocol', 'the receiver answered fewer chunks than were asked for');
+      throw new SparsebakError('protocol', 'the receiver sent fewer chunks than were asked for');
     if (items.length === 0) return;
     const opened = await this.#services.workers.open(buffer, { kind: 'open', items, target: this.#request.target });
     for (const { item, message } of opened.bad) this.#report(items[item]?.address ?? -1, message);

@@ -1,6 +1,4 @@
-/**
- * Which sessions `verify` reads, and those of which nothing can be read: no head proves them, or they are not there.
- */
+/** The sessions that `verify` reads, and those that cannot be read: without a valid head, or missing. */
 import { isSessionName, type SessionName } from '../../shared/archive/names.ts';
 import { reportOf, type ErrorReport, type SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
@@ -18,7 +16,7 @@ import {
 } from '../proven-archive/find-session.ts';
 import type { CorruptChunk } from './read-content.ts';
 
-/** What `verify` tells of one session (docs/cli.md has it as JSON). */
+/** The result of `verify` for one session (docs/cli.md describes it as JSON). */
 export interface VerifiedSession {
   readonly name: string;
   readonly session: string;
@@ -27,13 +25,13 @@ export interface VerifiedSession {
   readonly badChunks: number;
   readonly bad: readonly CorruptChunk[];
   readonly error?: ErrorReport;
-  /** So many more sessions of the volume failed in the same way, and are not listed. */
+  /** How many more sessions of the volume failed in the same way and are not listed. */
   readonly alike?: number;
 }
 
 export interface VolumeToVerify {
   readonly volume: CatalogueVolume;
-  /** What the receiver lists, oldest first, and what the catalogue says is the newest. */
+  /** The sessions that the receiver lists, oldest first, and the newest according to the catalogue. */
   readonly sessions: readonly SessionName[];
 }
 
@@ -42,10 +40,7 @@ export interface Choice {
   readonly allSessions?: boolean;
 }
 
-/**
- * @throws `usage` for a name that is no session's, `not-found` where a named volume, or every volume, has no such
- * session
- */
+/** @throws `usage` for an invalid session name, `not-found` if a named volume, or every volume, has no such session */
 export function volumesToVerify(
   archive: OpenArchive,
   stored: Listing,
@@ -74,7 +69,8 @@ export type SessionToVerify =
   | { readonly kind: 'failed'; readonly row: VerifiedSession };
 
 /**
- * The sessions of a volume, each with its head proven, and then those that have none. @throws what ends the connection
+ * The sessions of a volume, each with its proven head, and then those without one. @throws any error that ends the
+ * connection
  */
 export async function* sessionsToVerify(
   archive: OpenArchive,
@@ -101,12 +97,12 @@ export async function* sessionsToVerify(
     const row = failedRow(name, surplus.oldest, tooManySessions(name, surplus));
     yield { kind: 'failed', row: { ...row, alike: surplus.count - 1 } };
   }
-  // The newest by the catalogue, whether the receiver lists it or not: one that it withholds is a finding.
+  // The newest by the catalogue, also if the receiver does not list it: then it is missing, which must be reported.
   const missing = newest !== null && sessions.includes(newest) ? newestFault(volume, stored) : undefined;
   if (newest !== null && missing !== undefined) yield { kind: 'failed', row: failedRow(name, newest, missing) };
 }
 
-/** One row for each session that is named, the last of them standing for the others. */
+/** One row for each named session; the last row counts those that are not named. */
 function* unprovenRows(
   { id, name, session: newest }: CatalogueVolume,
   { named, count }: Unproven,
@@ -124,16 +120,16 @@ function* unprovenRows(
   }
 }
 
-/** What to do about a session that cannot be read. */
+/** The hint for a session that cannot be read. */
 export const SEE_CHECK =
-  'Other sessions and volumes may be whole, as the table says. "sparsebak-receiver check" and "scrub" in the ' +
-  'backup VM tell what is lost there.';
+  'Other sessions and volumes may be intact, as the table shows. "sparsebak-receiver check" and "scrub" in the ' +
+  'backup VM show what is missing there.';
 
 export function failedRow(name: string, session: string, error: SparsebakError): VerifiedSession {
   return { name, session, chunks: 0, bytes: 0, badChunks: 0, bad: [], error: reportOf(error) };
 }
 
-/** A session that was pruned since the receiver listed it has lost nothing. */
+/** Leaves out sessions that were pruned after the receiver listed them: they are not missing. */
 export async function withoutPruned(
   { reader, pinned, client }: OpenArchive,
   rows: readonly VerifiedSession[],

@@ -1,6 +1,4 @@
-/**
- * How much room a session's content takes where space is given out in blocks: pages tell, before any chunk is fetched.
- */
+/** How much space a session's content takes in blocks, calculated from its pages before any chunk is fetched. */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
 import { isZeroBytes } from '../content/bytes.ts';
 import { PageIndex } from '../content/page-index.ts';

@@ -1,5 +1,6 @@
 /**
- * A block device to restore to: written in place, so it must be unused, and what was there is gone with the first byte.
+ * A block device to restore to: written in place, so it must be unused, and its old content is lost with the first
+ * byte.
  */
 import { constants, writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -13,9 +14,9 @@ import { WriteBack } from '../source/write-back.ts';
 const ZEROS = Buffer.alloc(1024 * 1024);
 
 /**
- * @param path as a person knows it
+ * @param path as the user knows it
  * @param size bytes
- * @throws `target` where it is in use, or too small
+ * @throws `target` if it is in use, or too small
  */
 export async function openDevice(device: Held, path: string, size: number): Promise<Target> {
   const number = deviceNumber(device.stats);
@@ -75,7 +76,7 @@ class DeviceTarget implements Target {
   async abandon(): Promise<void> {
     await this.#writeBack.stop();
     try {
-      // Its first bytes are what a system would believe it by.
+      // Clears its first bytes, by which a system would recognise its content.
       if (this.#isOpen) this.zeros(0, Math.min(this.#size, ZEROS.length));
     } finally {
       await this.#close();
@@ -90,7 +91,7 @@ class DeviceTarget implements Target {
 
 function inUse(path: string, why: string, cause?: unknown): SparsebakError {
   return new SparsebakError('target', `${path} is in use: ${why}`, {
-    hint: 'Unmount or close it first, or name another target.',
+    hint: 'Unmount or close it first, or choose another target.',
     ...(cause === undefined ? {} : { cause }),
   });
 }

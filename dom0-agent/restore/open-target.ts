@@ -1,4 +1,4 @@
-/** A path to restore to: a new file, one that is replaced by force, or a device. */
+/** A path to restore to: a new file, an existing one that is replaced with --force, or a device. */
 import { basename, dirname } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
 import { findUse } from '../source/file-users.ts';
@@ -18,23 +18,23 @@ export interface TargetRequest {
   readonly size: number;
   /** Replaces an existing file, or writes to a device. */
   readonly force: boolean;
-  /** Where nothing is restored to. */
+  /** Folders to which nothing is restored. */
   readonly own: readonly OwnPlace[];
-  /** How many bytes the data take where space is given out in blocks of so many bytes. */
+  /** How many bytes the data take if space is allocated in blocks of that many bytes. */
   readonly bytesIn?: (block: number) => Promise<number>;
 }
 
 /**
- * @throws `usage` for what is no path to a file; `target` where it exists, is in use or too small, or cannot be written
+ * @throws `usage` if it is not a path to a file; `target` if it exists, is in use or too small, or cannot be written
  */
 export async function openTarget(request: TargetRequest): Promise<Target> {
   const { path, own, bytesIn } = request;
   if (path === '-') {
     throw new SparsebakError(
       'usage',
-      'a volume is not restored to standard output: it is proven only when all of it is written',
+      'a volume cannot be restored to standard output: it is verified only when all of it is written',
       {
-        hint: 'Restore to a file with --to PATH, and read that. A file that is called "-" is ./-',
+        hint: 'Restore to a file with --to PATH, and read that. A file named "-" is ./-',
       },
     );
   }
@@ -55,7 +55,7 @@ export async function openTarget(request: TargetRequest): Promise<Target> {
 
 type There = 'device' | { readonly there: 'refuse' } | { readonly there: 'lose'; readonly check: () => Promise<void> };
 
-/** What becomes of what has the name. */
+/** Decides what happens to an existing file or device of this name. */
 async function lookAt(folder: Held, request: TargetRequest): Promise<There> {
   const { path, force } = request;
   const name = basename(path);
@@ -64,32 +64,36 @@ async function lookAt(folder: Held, request: TargetRequest): Promise<There> {
   if (stats === undefined) return { there: 'refuse' };
   if (stats.isDirectory()) {
     const within = `${path.replace(/\/+$/, '')}/restored.img`;
-    throw new SparsebakError('target', `${path} is a folder`, { hint: `Name a file in it, such as ${within}.` });
+    throw new SparsebakError('target', `${path} is a folder`, {
+      hint: `Give the path of a file in it, such as ${within}.`,
+    });
   }
   const isLink = stats.isSymbolicLink();
   const isDevice = stats.isBlockDevice() || (isLink && (await leadsToDevice(folder, request)));
   if (!force) {
     const what = isLink && !isDevice ? `${path} exists already, as a symbolic link` : `${path} exists already`;
     throw new SparsebakError('target', what, {
-      hint: isDevice ? 'To overwrite this device, add --force.' : 'Name another path, or add --force to replace it.',
+      hint: isDevice ? 'To overwrite this device, add --force.' : 'Choose another path, or add --force to replace it.',
     });
   }
   if (isDevice) return 'device';
   if (!stats.isFile() && !isLink) {
-    throw new SparsebakError('target', `${path} is neither a file nor a block device`, { hint: 'Name another path.' });
+    throw new SparsebakError('target', `${path} is neither a file nor a block device`, {
+      hint: 'Choose another path.',
+    });
   }
   const check = (): Promise<void> => checkUnused(folder, path);
   await check();
   return { there: 'lose', check };
 }
 
-/** Whoever has the file open would go on with one that has no name any more. */
+/** A process that has the file open would continue to use a file that no longer has a name. */
 async function checkUnused(folder: Held, path: string): Promise<void> {
   const stats = folder.look(basename(path));
   const use = stats?.isFile() === true ? await findUse(folder, basename(path), stats) : undefined;
   if (use === undefined) return;
   throw new SparsebakError('target', `${path} is not replaced: ${use}`, {
-    hint: 'Close it (a qube: shut it down) first, or name another path.',
+    hint: 'Close it (or shut the qube down) first, or choose another path.',
   });
 }
 
@@ -99,13 +103,16 @@ async function leadsToDevice(folder: Held, request: TargetRequest): Promise<bool
   return target?.stats.isBlockDevice() === true;
 }
 
-/** What the path's last part leads to; undefined for nothing. @throws `target` for a link that is not followed */
+/**
+ * The object that the path's last part leads to; undefined if there is none. @throws `target` for a link that is not
+ * followed
+ */
 async function followed(from: Held, { path }: TargetRequest): Promise<Held | undefined> {
   const walked = await walk({ from, path: basename(path), links: 'trusted' });
   if (walked.kind === 'found') return walked.held;
   if (walked.kind === 'missing') return undefined;
-  throw new SparsebakError('target', `${path} is not taken: ${walked.reason}`, {
-    hint: 'Name what it leads to, by a path without that link.',
+  throw new SparsebakError('target', `${path} is not accepted: ${walked.reason}`, {
+    hint: 'Give the path of its target, without that link.',
   });
 }
 
@@ -117,5 +124,5 @@ async function openDeviceAt(folder: Held, request: TargetRequest): Promise<Targe
     device?.close();
     folder.close();
   }
-  throw new SparsebakError('target', `${request.path} is no device any more`, { hint: 'Look at what it is now.' });
+  throw new SparsebakError('target', `${request.path} is no longer a device`, { hint: 'Check what it is now.' });
 }

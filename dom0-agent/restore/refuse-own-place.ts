@@ -1,10 +1,10 @@
-/** A volume that is restored into a folder of sparsebak's own would damage it, or be taken for a part of it. */
+/** Refuses to restore into sparsebak's own folders: the volume would damage them, or be taken for a part of them. */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { OwnPlace } from '../config/own-places.ts';
 import { isSameFile, type FileIdentity, type Held } from '../source/held.ts';
 import { walk } from '../source/walk.ts';
 
-/** @throws `usage` where the folder is one of these, or lies below it, by whichever path it was reached */
+/** @throws `usage` if the folder is one of these or below one, by whichever path it was reached */
 export async function refuseOwnPlace(folder: Held, path: string, own: readonly OwnPlace[]): Promise<void> {
   const above = foldersAbove(folder);
   for (const { path: place, what } of own) {
@@ -13,13 +13,13 @@ export async function refuseOwnPlace(folder: Held, path: string, own: readonly O
     const found = walked.held.stats;
     walked.held.close();
     if (!above.some((each) => isSameFile(each, found))) continue;
-    throw new SparsebakError('usage', `${path} lies in ${what} (${place})`, {
-      hint: 'Nothing is restored there. Name a path elsewhere.',
+    throw new SparsebakError('usage', `${path} is in ${what} (${place})`, {
+      hint: 'Nothing is restored there. Choose a path elsewhere.',
     });
   }
 }
 
-/** The folder itself, and all that it lies in. */
+/** The folder itself, and all folders that contain it. */
 function foldersAbove(folder: Held): FileIdentity[] {
   const found: FileIdentity[] = [folder.stats];
   const parents: Held[] = [];

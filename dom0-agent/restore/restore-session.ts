@@ -1,4 +1,7 @@
-/** A session's exact bytes in a file, device or volume, or an error and nothing that could be taken for them. */
+/**
+ * Restores a session's exact bytes to a file, device or volume, or fails and leaves nothing that could be taken for
+ * them.
+ */
 import { isIntegrity, SparsebakError } from '../../shared/errors.ts';
 import { jobFile } from '../pipeline/jobs.ts';
 import type { Finished, Target } from '../source/target.ts';
@@ -29,10 +32,10 @@ export async function restore(session: ProvenSession, target: Target, services: 
 }
 
 const HINT =
-  'Nothing was left at the target. "sparsebak verify --all-sessions" tells which sessions are whole: restore ' +
+  'Nothing was left at the target. "sparsebak verify --all-sessions" shows which sessions are intact: restore ' +
   'one of them with --session.';
 
-/** What is wrong with the archive, by the user's name for the volume. */
+/** The error with the user's name for the volume. */
 function explained(error: SparsebakError, { volume: id, head: { name, session } }: ProvenSession): SparsebakError {
   return namingVolume(error, { id, name, session, hint: HINT });
 }

@@ -1,7 +1,7 @@
 /**
- * A plain archive's volume without the archive's key: heads are read and not believed, chunks are decompressed within
- * their length and compared with nothing. It shares no code path with a real restore, so no switch there can turn proof
- * off.
+ * A plain archive's volume without the archive's key: heads are read but not verified, chunks are decompressed within
+ * their length and not compared with anything. It shares no code path with a real restore, so no option there can turn
+ * verification off.
  */
 import { openSync, closeSync, writeSync } from 'node:fs';
 import { CHUNKS_PER_RANGE, Geometry } from '../../shared/archive/address.ts';
@@ -26,7 +26,7 @@ import { openTarget } from './open-target.ts';
 
 export interface UnauthenticatedRequest {
   readonly archive: ArchiveName;
-  /** A name, or a volume's id where two have one name. */
+  /** A name, or a volume's id if two have the same name. */
   readonly volume: string;
   readonly session: string | undefined;
   readonly to: string;
@@ -47,7 +47,7 @@ export interface UnauthenticatedResult {
   readonly bytes: number;
 }
 
-/** Bytes of volume asked for at one time. */
+/** Bytes of the volume that are requested at a time. */
 const BATCH_BYTES = 8 * 2 ** 20;
 
 interface Found {
@@ -56,7 +56,7 @@ interface Found {
 }
 
 /**
- * @throws `usage` for an encrypted archive; `not-found` for an unknown volume; `integrity` for what cannot be read;
+ * @throws `usage` for an encrypted archive; `not-found` for an unknown volume; `integrity` for unreadable objects;
  * `target`
  */
 export async function restoreUnauthenticated(
@@ -72,7 +72,7 @@ export async function restoreUnauthenticated(
   const target = await openTarget({ path, size: geometry.size, force, own });
   if (target.zeros !== undefined) {
     await target.abandon();
-    throw new SparsebakError('usage', '--unauthenticated restores to a file only');
+    throw new SparsebakError('usage', '--unauthenticated can only restore to a file');
   }
   progress.start(request.volume, geometry.size);
   const counts = { chunks: 0, bytes: 0 };
@@ -114,7 +114,9 @@ async function openPlain(client: ReceiverClient, { archive, lockWait }: Unauthen
 
 async function findVolume(client: ReceiverClient, { volume, session }: UnauthenticatedRequest): Promise<Found> {
   if (session !== undefined && !isSessionName(session))
-    throw new SparsebakError('usage', `"${session}" is no session`, { hint: 'They look like S_20261123-020000.' });
+    throw new SparsebakError('usage', `"${session}" is not the name of a session`, {
+      hint: 'Sessions are named like S_20261123-020000.',
+    });
   const found: Found[] = [];
   const names = new Set<string>();
   for (const [id, sessions] of await listVolumes(client)) {
@@ -139,7 +141,7 @@ async function findVolume(client: ReceiverClient, { volume, session }: Unauthent
   return first;
 }
 
-/** Undefined for what is not there, or is no head. */
+/** Undefined if it does not exist, or is not a head. */
 async function headOf(
   client: ReceiverClient,
   volume: VolumeId,
@@ -152,13 +154,13 @@ async function headOf(
     try {
       head = readHeadUnauthenticated(Uint8Array.from(item.data), `head of session ${session}`);
     } catch {
-      // Other volumes may still be whole.
+      // Other volumes may still be intact.
     }
   });
   return head;
 }
 
-/** Which ranges the index says are all zeros: a sparse volume is not asked for chunk by chunk. */
+/** The ranges that are all zeros by the index: a sparse volume is not requested chunk by chunk. */
 async function zeroRanges(
   client: ReceiverClient,
   { volume, head }: Found,

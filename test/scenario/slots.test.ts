@@ -76,7 +76,7 @@ describe('a damaged slot', () => {
         name,
       );
       assert.match(verified.files[0]?.error.hint ?? '', /key add.*key remove passphrase/);
-      assert.match((await lab.run(['verify'])).expect(4).stdout, /proven[^]*"passphrase" is damaged[^]*key remove/);
+      assert.match((await lab.run(['verify'])).expect(4).stdout, /verified[^]*"passphrase" is damaged[^]*key remove/);
       (await unlocking(t, lab, '--recovery-key-file', join(lab.folder, 'paper'))).expect(0);
       (await unlocking(t, lab)).expect(4).json(errorDocument);
       (await lab.run(['key', 'add', 'second', '--passphrase-file', join(lab.folder, 'passphrase')])).expect(0);

@@ -50,7 +50,7 @@ for (const compression of ['gzip', 'zstd', 'none']) {
     assert.equal(readFileSync(to, 'utf8'), 'mine');
     rmSync(to);
     assert.match((await restore('c.img')).expect(1).stderr, /It shows: a.img, sub\/b.img/);
-    assert.match((await restore('a.img', '--session', 'yesterday')).expect(2).stderr, /no session/);
+    assert.match((await restore('a.img', '--session', 'yesterday')).expect(2).stderr, /not the name of a session/);
     assert.ok(!existsSync(to));
   });
 }
