@@ -43,7 +43,7 @@ for (const type of ['xfs', 'plain'] as const) {
     assert.ok(statSync(restored.to).blocks * 512 < 7 * CHUNK, 'zeros are not written');
     refused(await as('work/again.img'), /exists already/);
     refused(await as('work/private.img', '--pool', 'main'), /exists already/);
-    refused(await as('none/a.img'), /no folder/);
+    refused(await as('none/a.img'), /is not a folder/);
     refused(await as('../a.img'), /not a path within the pool/);
     refused(await as('a.img', '--force'), /--force is only allowed with --to/);
     refused(await as('a.img', '--to', 'x'), /only one place/);
