@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 
 /**
  * @typedef {object} TestEvent
- * @property {'dequeue' | 'complete' | 'pass' | 'fail'} type
+ * @property {'dequeue' | 'complete' | 'pass' | 'fail' | 'output'} type `output`: a test printed something
  * @property {string} file
  * @property {number} line
  * @property {string} name
@@ -25,6 +25,10 @@ function messageOf(error) {
 /** @param {AsyncIterable<import('node:test/reporters').TestEvent>} events */
 export default async function* lines(events) {
   for await (const { type, data } of events) {
+    if (type === 'test:stdout') {
+      yield `${JSON.stringify({ type: 'output' })}\n`;
+      continue;
+    }
     if (type !== 'test:dequeue' && type !== 'test:complete' && type !== 'test:pass' && type !== 'test:fail') continue;
     const details = 'details' in data ? data.details : undefined;
     const skip = 'skip' in data && data.skip !== undefined && data.skip !== false ? data.skip : undefined;

@@ -47,7 +47,7 @@ export class TestRun {
     this.#running.clear();
   }
 
-  /** @returns {number} minutes since a test began or ended */
+  /** @returns {number} minutes since a test began, printed something or ended */
   silentMinutes() {
     this.#read();
     return (Date.now() - this.#heardAt) / 60_000;
@@ -98,6 +98,7 @@ export class TestRun {
   /** @param {TestEvent} event */
   #take(event) {
     this.#heardAt = Date.now();
+    if (event.type === 'output') return;
     const key = `${event.file}\0${event.nesting}\0${event.name}`;
     if (event.type === 'dequeue') this.#running.set(key, event);
     else if (event.type === 'complete') this.#running.delete(key);

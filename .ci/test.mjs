@@ -7,7 +7,8 @@
 //   SPARSEBAK_TEST_FAILURES  a file to which the failed tests are written, for whoever runs several tiers
 //   CI                       when set, a skipped test is a failure: what runs there must run everything
 //
-// No run has a limit of its own: a slow machine is no fault. A run ends when no test began or ended for ten minutes.
+// No run has a limit of its own: a slow machine is no fault. A run ends when no test began, printed anything or ended for
+// ten minutes.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,7 +1,7 @@
 // One run of the test guest: QEMU with software emulation, its results as lines while it runs.
 
 import { spawn } from 'node:child_process';
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { spawnSync } from 'node:child_process';
@@ -13,6 +13,9 @@ import type { GuestImage } from './image.ts';
  * Milliseconds without a line after which the guest hangs. Below what ends the whole run, so that its console is shown.
  */
 const SILENCE = 9 * 60_000;
+
+/** How often the console is looked at: what a long scenario does in the guest shows there alone. */
+const LOOK = 60_000;
 
 export interface GuestRun {
   readonly image: GuestImage;
@@ -45,6 +48,16 @@ export async function runGuest({ image, suite, disks, onLine }: GuestRun): Promi
   const clock = setTimeout(() => child.kill('SIGKILL'), SILENCE);
   const stop = (): void => void child.kill('SIGKILL');
   process.on('exit', stop);
+  const consolePath = join(scratch, 'console');
+  let seen = '';
+  const look = setInterval(() => {
+    const last = existsSync(consolePath) ? (readFileSync(consolePath, 'utf8').trimEnd().split('\n').at(-1) ?? '') : '';
+    if (last === seen) return;
+    seen = last;
+    clock.refresh();
+    // Whoever watches the run for silence hears it, too.
+    console.log(`guest: at work: ${last.trim()}`);
+  }, LOOK);
   let complaints = '';
   let status: number | undefined;
   try {
@@ -58,12 +71,14 @@ export async function runGuest({ image, suite, disks, onLine }: GuestRun): Promi
     }
     await ended;
     if (status !== undefined) return status;
-    const console = readFileSync(join(scratch, 'console'), 'utf8').slice(-4000);
     throw new Error(
-      `the guest ended without saying how (it is stopped after ${SILENCE / 60_000} minutes without a line)\n${complaints}${console}`,
+      `the guest ended without saying how (it is stopped after ${SILENCE / 60_000} minutes without a line)\n` +
+        complaints +
+        readFileSync(consolePath, 'utf8').slice(-4000),
     );
   } finally {
     clearTimeout(clock);
+    clearInterval(look);
     process.off('exit', stop);
     stop();
     removeScratch(scratch);
