@@ -7,7 +7,7 @@ import { MAX_VOLUME_SIZE } from '../../shared/archive/address.ts';
 import type { ArchiveId, PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
 import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
-import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance.ts';
+import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance-maps.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { DeltaMap } from './delta-map.ts';
 import { overlapped } from './run-overlapped.ts';

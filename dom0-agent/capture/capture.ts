@@ -16,7 +16,7 @@ export interface Capture {
 
 /**
  * Removes snapshots that no state names any more. Must be called after the state that no longer names them is durable.
- * `reap` later removes those that could not be removed.
+ * `removeStale` later removes those that could not be removed.
  */
 export async function removeSnapshots(capture: Capture, snapshots: readonly SnapshotRef[]): Promise<void> {
   if (snapshots.length === 0) return;

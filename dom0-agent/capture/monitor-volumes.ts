@@ -1,7 +1,7 @@
 /** Monitor: records what changed in each volume since the previous snapshot, and sends nothing. */
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
 import type { Delta, Outcome, SnapshotRef } from '../source/source.ts';
-import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance.ts';
+import { advance, deltasSince, inOrderOf, withoutSnapshot, type DroppedMap, type Step } from './advance-maps.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { overlapped } from './run-overlapped.ts';
 import type { Loaded } from './pairing-store.ts';

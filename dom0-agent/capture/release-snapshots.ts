@@ -5,7 +5,7 @@
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { releasedSnapshots, settledTick, type PairingState, type Pending } from './pairing.ts';
-import { withoutTock } from './reap.ts';
+import { withoutTock } from './remove-stale.ts';
 
 export interface ReleaseOptions {
   /** Whether the pool has room again. */

@@ -14,7 +14,7 @@ import {
   unmatchedEntries,
   type SelectedVolume,
   type SkippedEntry,
-} from './pool-look.ts';
+} from './look-at-pool.ts';
 import { listSome, type Pool } from './pools.ts';
 
 export interface Selection {

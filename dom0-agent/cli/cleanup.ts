@@ -2,7 +2,7 @@
  * Done at the end of each complete run: removes what killed runs left, and reports missing volumes. A failure here
  * costs only space, and does not change the run's result.
  */
-import { reap } from '../capture/reap.ts';
+import { removeStale } from '../capture/remove-stale.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import type { Pool } from '../capture/pools.ts';
 import type { CommandContext } from './command-context.ts';
@@ -10,19 +10,19 @@ import { isSendingTo } from '../proven-archive/is-sending.ts';
 
 export async function tidy(context: CommandContext, pools: readonly Pool[]): Promise<void> {
   for (const pool of pools) {
-    const told = await reap(pool, { now: Date.now(), isSending: isSendingTo(context.config) }).catch((error: unknown) =>
-      asSparsebakError(error),
+    const told = await removeStale(pool, { now: Date.now(), isSending: isSendingTo(context.config) }).catch(
+      (error: unknown) => asSparsebakError(error),
     );
     if (told instanceof SparsebakError) {
       context.log.warn(`pool ${pool.pool}: could not look for leftovers of earlier runs: ${told.message}`);
       continue;
     }
-    const { missing, reaped } = told;
+    const { missing, longMissing } = told;
     for (const { volume, since } of missing) {
       const day = new Date(since).toISOString().slice(0, 10);
       context.log.warn({ volume }, `${volume} is not there (first missed on ${day}); its sessions stay in the archive`);
     }
-    for (const volume of reaped) {
+    for (const volume of longMissing) {
       context.log.warn({ volume }, `${volume} was missing for a week: its snapshot and change record were removed`);
     }
   }

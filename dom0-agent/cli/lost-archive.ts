@@ -3,7 +3,7 @@
  * empty one. A new archive gets the name, and dom0's state of the old one is set aside.
  */
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import { giveUpResuming } from '../capture/forget.ts';
+import { giveUpResuming } from '../capture/forget-volume.ts';
 import type { ArchiveState } from '../proven-archive/archive-state.ts';
 import { connect } from '../proven-archive/open-archive.ts';
 import { setAside, type SetAside } from '../proven-archive/set-aside.ts';

@@ -4,7 +4,7 @@
  */
 import { withRoom } from '../capture/make-room.ts';
 import { monitor, type MonitorOutcome } from '../capture/monitor-volumes.ts';
-import type { SelectedVolume } from '../capture/pool-look.ts';
+import type { SelectedVolume } from '../capture/look-at-pool.ts';
 import type { Pool } from '../capture/pools.ts';
 import { missingVolume, type Selection } from '../capture/selection.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';

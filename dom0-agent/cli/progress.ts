@@ -3,7 +3,7 @@
  * without a terminal.
  */
 import { progressLine, redraw, usableColumns } from '../../shared/terminal/progress-line.ts';
-import { Work } from '../../shared/terminal/work.ts';
+import { Work } from '../../shared/terminal/work-progress.ts';
 import { escapeText } from '../../shared/text.ts';
 
 /** Milliseconds between two updates. */

@@ -6,7 +6,7 @@ import { closeSync, constants, fstatSync, fsyncSync, openSync, rmSync, writeSync
 import { basename, dirname } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
 import { plainText } from '../../shared/system-error.ts';
-import { isSameFile, type FileIdentity, type Held } from '../source/held.ts';
+import { isSameFile, type FileIdentity, type Held } from '../source/held-file.ts';
 import { openFolder } from '../source/walk.ts';
 import { givenPath } from './working-folder.ts';
 

@@ -4,7 +4,7 @@
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { asSparsebakError, type SparsebakError } from '../../shared/errors.ts';
-import { forget, renamed } from '../capture/forget.ts';
+import { forget, renamed } from '../capture/forget-volume.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { deleteVolume, protect, renameVolume } from '../link/maintenance-requests.ts';
 import type { StoredSession } from '../proven-archive/proven-reader.ts';

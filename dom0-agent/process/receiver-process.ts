@@ -4,7 +4,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Writable, Readable } from 'node:stream';
 import { freeBytes } from '../content/bytes.ts';
-import { lastWords } from './last-words.ts';
+import { lastWords } from './receiver-stderr.ts';
 import type { Link, LinkEnd } from '../link/link.ts';
 
 export interface ProcessLinkOptions {

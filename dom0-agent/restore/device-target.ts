@@ -6,7 +6,7 @@ import { constants, writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { deviceNumber, deviceSize, findWriter } from '../source/block-device.ts';
-import { pathOfDescriptor, type Held } from '../source/held.ts';
+import { pathOfDescriptor, type Held } from '../source/held-file.ts';
 import { attempt, failed } from '../source/target-error.ts';
 import type { Finished, Target } from '../source/target.ts';
 import { WriteBack } from '../source/write-back.ts';

@@ -2,7 +2,7 @@
 import { basename, dirname } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
 import { findUse } from '../source/file-users.ts';
-import type { Held } from '../source/held.ts';
+import type { Held } from '../source/held-file.ts';
 import { newFile } from '../source/new-file.ts';
 import { checkMounted } from '../source/pool-folder.ts';
 import type { Target } from '../source/target.ts';

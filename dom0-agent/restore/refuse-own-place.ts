@@ -1,7 +1,7 @@
 /** Refuses to restore into sparsebak's own folders: the volume would damage them, or be taken for a part of them. */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { OwnPlace } from '../config/own-places.ts';
-import { isSameFile, type FileIdentity, type Held } from '../source/held.ts';
+import { isSameFile, type FileIdentity, type Held } from '../source/held-file.ts';
 import { walk } from '../source/walk.ts';
 
 /** @throws `usage` if the folder is one of these or below one, by whichever path it was reached */

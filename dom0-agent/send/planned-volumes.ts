@@ -7,7 +7,7 @@ import type { PairingId, SessionName, VolumeId } from '../../shared/archive/name
 import type { SparsebakError } from '../../shared/errors.ts';
 import type { SendRequest } from '../capture/begin-send.ts';
 import type { Pool } from '../capture/pools.ts';
-import type { SelectedVolume } from '../capture/pool-look.ts';
+import type { SelectedVolume } from '../capture/look-at-pool.ts';
 import { missingVolume } from '../capture/selection.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
 import { clockReport, newestOf, type ClockReport, type NewestSession } from '../proven-archive/clock-report.ts';

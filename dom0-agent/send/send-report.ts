@@ -1,7 +1,7 @@
 /** The report of a send (docs/cli.md describes it as JSON). */
 import type { SessionName } from '../../shared/archive/names.ts';
 import { reportOf, type ErrorReport, type SparsebakError } from '../../shared/errors.ts';
-import type { SkippedEntry } from '../capture/pool-look.ts';
+import type { SkippedEntry } from '../capture/look-at-pool.ts';
 import type { ClockReport } from '../proven-archive/clock-report.ts';
 import type { StreamCounts } from './stream.ts';
 

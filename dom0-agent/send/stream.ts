@@ -9,7 +9,7 @@ import type { SnapshotRef } from '../source/source.ts';
 import { namingVolume } from '../proven-archive/volume-error.ts';
 import type { SendContext, StreamRequest } from './send-context.ts';
 import type { NewHead } from './new-catalogue.ts';
-import { Outgoing, type CheckpointState } from './outgoing.ts';
+import { Outgoing, type CheckpointState } from './outgoing-volume.ts';
 import { prepare } from './prepare.ts';
 import type { Repaired } from './repair.ts';
 import type { VolumeContent } from './volume-content.ts';

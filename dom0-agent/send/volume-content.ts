@@ -6,7 +6,7 @@ import type { ArchiveContent } from '../content/archive-content.ts';
 import type { WorkerGroup } from '../pipeline/worker-group.ts';
 import type { Mapped } from '../source/source.ts';
 import type { ProvenReader, ProvenSession } from '../proven-archive/proven-reader.ts';
-import type { Outgoing } from './outgoing.ts';
+import type { Outgoing } from './outgoing-volume.ts';
 import type { MarkedChunks } from './read-plan.ts';
 
 export interface VolumeContent {

@@ -1,7 +1,7 @@
 /** Checks that a restore fits, before hours of work show that it does not. */
 import { statfsSync } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
-import type { Held } from './held.ts';
+import type { Held } from './held-file.ts';
 
 /** File systems that may store less than is written to them: Btrfs, ZFS, bcachefs. */
 const COMPRESSING: ReadonlySet<number> = new Set([0x9123683e, 0x2fc12fc1, 0xca451a4e]);

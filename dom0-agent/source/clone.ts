@@ -4,7 +4,7 @@
 import { constants } from 'node:fs';
 import { copyFile, open, rm, type FileHandle } from 'node:fs/promises';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
-import { pathOfDescriptor, type Held } from './held.ts';
+import { pathOfDescriptor, type Held } from './held-file.ts';
 import { runProgram } from '../process/run-program.ts';
 
 export interface CloneJob {

@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirtyName, importName } from './qubes-images.ts';
-import { isSameFile, type FileIdentity, type Held } from './held.ts';
+import { isSameFile, type FileIdentity, type Held } from './held-file.ts';
 
 /**
  * Why a volume's file must not be replaced now, or undefined.

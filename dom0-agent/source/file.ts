@@ -7,7 +7,7 @@ import { constants } from 'node:fs';
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
 import { mappedRanges } from './extents.ts';
 import { readExtentsTwice } from './filefrag.ts';
-import type { Held } from './held.ts';
+import type { Held } from './held-file.ts';
 import { listVolumes } from './list-volumes.ts';
 import { observeDevice, openDeviceInPlace } from './live-device.ts';
 import { changesOf, lookInPlace, openInPlace, settledState } from './live-file.ts';

@@ -2,7 +2,7 @@
 import { constants, type BigIntStats } from 'node:fs';
 import { SparsebakError } from '../../shared/errors.ts';
 import { deviceHistory, deviceNumber, deviceSize, findWriter, openExclusively } from './block-device.ts';
-import { pathOfDescriptor, type Held } from './held.ts';
+import { pathOfDescriptor, type Held } from './held-file.ts';
 import { lookInPlace } from './live-file.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';
 import type { OpenSnapshot, SnapshotRef } from './source.ts';

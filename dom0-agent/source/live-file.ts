@@ -6,7 +6,7 @@ import type { BigIntStats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SparsebakError } from '../../shared/errors.ts';
-import { pathOfDescriptor } from './held.ts';
+import { pathOfDescriptor } from './held-file.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';
 import { checkVolumeName } from './pool-folder.ts';
 import type { OpenSnapshot, SnapshotRef } from './source.ts';

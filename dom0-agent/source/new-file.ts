@@ -23,7 +23,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
-import { isSameFile, pathOfDescriptor, type FileIdentity, type Held } from './held.ts';
+import { isSameFile, pathOfDescriptor, type FileIdentity, type Held } from './held-file.ts';
 import { PARTIAL } from './pool-folder.ts';
 import { attempt, failed } from './target-error.ts';
 import type { Finished, Target } from './target.ts';

@@ -6,7 +6,7 @@
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { SparsebakError } from '../../shared/errors.ts';
-import type { Held } from './held.ts';
+import type { Held } from './held-file.ts';
 import { checkPoolFolder, checkVolumeName } from './pool-folder.ts';
 import { openFolder, walk } from './walk.ts';
 

@@ -5,7 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readdirSync, statSync, type Dirent } from 'node:fs';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
-import { isSameFile, type FileIdentity, type Held } from './held.ts';
+import { isSameFile, type FileIdentity, type Held } from './held-file.ts';
 import { NOT_FOLLOWED, type OpenPool } from './open-pool.ts';
 import { OWN_FOLDER } from './pool-folder.ts';
 

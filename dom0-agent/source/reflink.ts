@@ -13,7 +13,7 @@ import { cloneAll, type Cloned } from './clone.ts';
 import { changedRanges, mappedRanges, type ExtentList } from './extents.ts';
 import { fileSystemOf, type FileSystem } from './file-system.ts';
 import { readExtentsTwice, readGroupsTwice } from './filefrag.ts';
-import { pathOfDescriptor, type Held } from './held.ts';
+import { pathOfDescriptor, type Held } from './held-file.ts';
 import { changesOf, lookInPlace, openInPlace, settledState } from './live-file.ts';
 import { listVolumes } from './list-volumes.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';

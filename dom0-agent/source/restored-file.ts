@@ -6,7 +6,7 @@ import type { BigIntStats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
 import { findQubesUse, findUse } from './file-users.ts';
-import { isSameFile, type Held } from './held.ts';
+import { isSameFile, type Held } from './held-file.ts';
 import { newFile, type PutAside } from './new-file.ts';
 import { ownershipOf } from './ownership.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';

@@ -9,7 +9,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
 import { plainText } from '../../shared/system-error.ts';
-import type { Held } from './held.ts';
+import type { Held } from './held-file.ts';
 import { withPool, type PoolFolder } from './open-pool.ts';
 import { OWN_FOLDER } from './pool-folder.ts';
 import type { RunningState, SnapshotRef } from './source.ts';

@@ -6,7 +6,7 @@
 import { readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SparsebakError, asSparsebakError, systemCode, type ErrorCode } from '../../shared/errors.ts';
-import { Held, isSameFile } from './held.ts';
+import { Held, isSameFile } from './held-file.ts';
 
 export interface Walk {
   readonly path: string;

@@ -1,5 +1,5 @@
 /** The line on a terminal's standard error that shows the progress of long work. */
-import { cutMiddle } from './cut.ts';
+import { cutMiddle } from './fit-width.ts';
 import { formatBytes, formatSeconds } from './sizes.ts';
 
 /** The shortest that a label is cut to in a narrow line, in columns. */

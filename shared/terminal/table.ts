@@ -4,7 +4,7 @@
  * and then whole columns are left out, which the last line reports. In a pipe or a file nothing is cut.
  */
 import { escapeText } from '../text.ts';
-import { cutMiddle, wrapWords } from './cut.ts';
+import { cutMiddle, wrapWords } from './fit-width.ts';
 
 export interface Table {
   readonly headings: readonly string[];

@@ -11,7 +11,7 @@ import { DURATION, parseDuration, policyOf, retentionFields } from '../../shared
 import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
-import { KEEPING } from '../store/keeping.ts';
+import { KEEPING } from '../store/default-keeping.ts';
 import type { Keeping, Rules } from '../store/store.ts';
 
 const FILES = ['/rw/config/sparsebak/receiver.toml', '/etc/sparsebak/receiver.toml'];

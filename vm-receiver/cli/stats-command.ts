@@ -3,7 +3,7 @@ import type { ArchiveName, VolumeId } from '../../shared/archive/names.ts';
 import { isEmptyPolicy, type RetentionPolicy } from '../../shared/archive/retention.ts';
 import { goingOf, planPrune } from '../retention/policy-plan.ts';
 import { Refusal } from '../store/refusal.ts';
-import { isPrunable } from '../store/rules.ts';
+import { isPrunable } from '../store/removal-rules.ts';
 import type { ArchiveStore, Space, VolumeSummary } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive, type Troubles } from './each-archive.ts';

@@ -9,7 +9,7 @@ import type { ArchiveStore, Slot } from '../store/store.ts';
 import { answering } from './answering.ts';
 import type { Conversation } from './conversation.ts';
 import { maintain } from './maintaining.ts';
-import { Parts } from './parts.ts';
+import { Parts } from './staged-parts.ts';
 import { Answers } from './reading.ts';
 import { sending } from './sending.ts';
 

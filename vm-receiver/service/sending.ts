@@ -8,7 +8,7 @@ import { Refusal } from '../store/refusal.ts';
 import type { Send } from '../store/store.ts';
 import { answering } from './answering.ts';
 import type { Conversation } from './conversation.ts';
-import { Parts } from './parts.ts';
+import { Parts } from './staged-parts.ts';
 import type { Answers } from './reading.ts';
 
 /** Returns when the send is over; one that the agent does not bring to an end is ended here. */

@@ -1,7 +1,7 @@
 /** `monitor`: records what changed in each volume since the last run. Sends nothing. */
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import type { MonitorOutcome } from '../../capture/monitor-volumes.ts';
-import type { SkippedEntry } from '../../capture/pool-look.ts';
+import type { SkippedEntry } from '../../capture/look-at-pool.ts';
 import { selectVolumes } from '../../capture/selection.ts';
 import { knownToPool } from '../../capture/known-volumes.ts';
 import { reportOf } from '../../../shared/errors.ts';

@@ -6,7 +6,7 @@ import type { CatalogueVolume } from '../../content/catalogue.ts';
 import type { PairingState } from '../../capture/pairing.ts';
 import { capturesRunning, type Pool } from '../../capture/pools.ts';
 import { knownToArchive } from '../../capture/known-volumes.ts';
-import type { SelectedVolume } from '../../capture/pool-look.ts';
+import type { SelectedVolume } from '../../capture/look-at-pool.ts';
 import { missingVolume, selectVolumes } from '../../capture/selection.ts';
 import { ArchiveState } from '../../proven-archive/archive-state.ts';
 import { describeClock, localClock } from '../../proven-archive/clock-report.ts';

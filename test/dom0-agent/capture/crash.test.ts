@@ -15,7 +15,7 @@
  * - checkpoint: resumed over any newest session; resumed from any tock
  * - conclude: a send whose commit failed is noted as committed; a committed send's new map goes; a discarded one's
  *   stays; `unchanged` takes another map; snapshots not removed
- * - reap: leftovers stay; snapshots that only a pending send names are removed
+ * - remove-stale: leftovers stay; snapshots that only a pending send names are removed
  * - pairing-store: files cleaned before the save; a file overwritten that the saved state names
  * - delta-map: what counts as marked for its size begins one chunk later
  */

@@ -10,7 +10,7 @@ import { stateLock } from '../../../dom0-agent/capture/state-lock.ts';
 import { monitor } from '../../../dom0-agent/capture/monitor-volumes.ts';
 import { PairingStore } from '../../../dom0-agent/capture/pairing-store.ts';
 import type { Base } from '../../../dom0-agent/capture/pairing.ts';
-import { reap } from '../../../dom0-agent/capture/reap.ts';
+import { removeStale } from '../../../dom0-agent/capture/remove-stale.ts';
 import { openSource } from '../../../dom0-agent/source/open-source.ts';
 import type { ArchiveId, PairingId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import { loopFsSkip, withLoopFs, type LoopFsType } from '../../fixtures/loop-fs.ts';
@@ -88,7 +88,11 @@ async function backUp(fs: string, lockFolder: string, random: Random): Promise<v
 
   rmSync(live);
   assert.equal((await monitor(capture, ['v']))[0]?.kind, 'missing');
-  const { reaped } = await reap(capture, { now: Date.now(), gone: ['v'], isSending: () => Promise.resolve(false) });
+  const { longMissing: reaped } = await removeStale(capture, {
+    now: Date.now(),
+    gone: ['v'],
+    isSending: () => Promise.resolve(false),
+  });
   assert.deepEqual(reaped, ['v']);
   assert.deepEqual(await source.leftovers(), []);
   assert.deepEqual(readdirSync(join(stateDir, 'volumes')), []);

@@ -11,9 +11,9 @@ import {
   unchanged,
   unfinished,
 } from '../../../dom0-agent/capture/conclude.ts';
-import { forget, renamed } from '../../../dom0-agent/capture/forget.ts';
+import { forget, renamed } from '../../../dom0-agent/capture/forget-volume.ts';
 import { monitor } from '../../../dom0-agent/capture/monitor-volumes.ts';
-import { reap } from '../../../dom0-agent/capture/reap.ts';
+import { removeStale } from '../../../dom0-agent/capture/remove-stale.ts';
 import { release } from '../../../dom0-agent/capture/release-snapshots.ts';
 import type { ArchiveId, PairingId } from '../../../shared/archive/names.ts';
 import { BLOCK } from './model/content.ts';
@@ -297,17 +297,17 @@ describe('the reaper', () => {
     const { capture, source, send } = calm();
     await send();
     const content = source.volumes.get(WORK)!;
-    const at = (days: number) => reap(capture, { now: days * DAY, isSending: NEVER });
+    const at = (days: number) => removeStale(capture, { now: days * DAY, isSending: NEVER });
     source.volumes.delete(WORK);
     assert.deepEqual((await at(1)).missing, [{ volume: WORK, since: DAY }]);
-    assert.deepEqual((await at(7.9)).reaped, []);
+    assert.deepEqual((await at(7.9)).longMissing, []);
     source.volumes.set(WORK, content);
     assert.deepEqual((await at(8.5)).missing, []);
     source.volumes.delete(WORK);
     await at(9);
-    assert.deepEqual((await at(15.9)).reaped, []);
+    assert.deepEqual((await at(15.9)).longMissing, []);
     assert.equal(source.snapshots.size, 2);
-    assert.deepEqual((await at(16)).reaped, [WORK]);
+    assert.deepEqual((await at(16)).longMissing, [WORK]);
     assert.equal(source.snapshots.size, 1);
   });
 
@@ -315,16 +315,18 @@ describe('the reaper', () => {
     const { capture, source, send } = calm();
     await send();
     source.volumes.delete(WORK);
-    await reap(capture, { now: 100 * DAY, isSending: NEVER });
-    assert.deepEqual((await reap(capture, { now: DAY, isSending: NEVER })).missing, [{ volume: WORK, since: DAY }]);
-    assert.deepEqual((await reap(capture, { now: DAY, gone: [WORK], isSending: NEVER })).reaped, [WORK]);
+    await removeStale(capture, { now: 100 * DAY, isSending: NEVER });
+    assert.deepEqual((await removeStale(capture, { now: DAY, isSending: NEVER })).missing, [
+      { volume: WORK, since: DAY },
+    ]);
+    assert.deepEqual((await removeStale(capture, { now: DAY, gone: [WORK], isSending: NEVER })).longMissing, [WORK]);
   });
 
   it('removes snapshots that no state names', async () => {
     const { capture, source, send } = calm();
     await send();
     await source.snapshot(VOLUMES);
-    const { leftovers } = await reap(capture, { now: 0, isSending: NEVER });
+    const { leftovers } = await removeStale(capture, { now: 0, isSending: NEVER });
     assert.equal(leftovers.length, 2);
     assert.equal(source.snapshots.size, 2);
     assert.equal((await monitor(capture, [WORK]))[0]?.kind, 'monitored');

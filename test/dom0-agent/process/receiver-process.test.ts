@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ReceiverClient } from '../../../dom0-agent/link/client.ts';
-import { lastWords } from '../../../dom0-agent/process/last-words.ts';
+import { lastWords } from '../../../dom0-agent/process/receiver-stderr.ts';
 import type { Link } from '../../../dom0-agent/link/link.ts';
 import { openProcessLink } from '../../../dom0-agent/process/receiver-process.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';

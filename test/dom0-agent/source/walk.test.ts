@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { Held } from '../../../dom0-agent/source/held.ts';
+import { Held } from '../../../dom0-agent/source/held-file.ts';
 import { openFolder, walk, type Walk } from '../../../dom0-agent/source/walk.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 

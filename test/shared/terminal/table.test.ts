@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { cutMiddle, wrapWords } from '../../../shared/terminal/cut.ts';
+import { cutMiddle, wrapWords } from '../../../shared/terminal/fit-width.ts';
 import { formatTable } from '../../../shared/terminal/table.ts';
 
 const table = {

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { ArchiveId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
 import type { PairingId } from '../../../shared/archive/names.ts';
-import { MAX_CATALOGUE, mustBeCatalogue, mustBeSlot } from '../form.ts';
+import { MAX_CATALOGUE, mustBeCatalogue, mustBeSlot } from '../object-form.ts';
 import { Refusal, attempt, attemptAsync } from '../refusal.ts';
 import type {
   ArchiveStore,

@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import { Refusal, attemptAsync } from '../refusal.ts';
-import { mustBeDeletable } from '../rules.ts';
+import { mustBeDeletable } from '../removal-rules.ts';
 import { withExclusiveLock } from './layout/exclusive-lock.ts';
 import type { Disk } from './disk/disk.ts';
 import { VOLUMES, deletedFolder, isDeleted, isDropped, pairingOf, sessionOf } from './layout/paths.ts';

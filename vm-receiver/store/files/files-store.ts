@@ -4,8 +4,8 @@
 import { join, resolve } from 'node:path';
 import { isArchiveName, isId, type ArchiveName } from '../../../shared/archive/names.ts';
 import { systemCode } from '../../../shared/errors.ts';
-import { MAX_CATALOGUE, mustBeCatalogue, mustBeSlot } from '../form.ts';
-import { KEEPING } from '../keeping.ts';
+import { MAX_CATALOGUE, mustBeCatalogue, mustBeSlot } from '../object-form.ts';
+import { KEEPING } from '../default-keeping.ts';
 import { Refusal, attempt, attemptAsync } from '../refusal.ts';
 import type { ArchiveStore, Keeping, NewArchive, Patience, Rules, Store } from '../store.ts';
 import { FilesArchive } from './archive.ts';

@@ -21,7 +21,7 @@ import {
 import type { DeltaMap } from '../../../../dom0-agent/capture/delta-map.ts';
 import { monitor } from '../../../../dom0-agent/capture/monitor-volumes.ts';
 import type { Pending } from '../../../../dom0-agent/capture/pairing.ts';
-import { reap } from '../../../../dom0-agent/capture/reap.ts';
+import { removeStale } from '../../../../dom0-agent/capture/remove-stale.ts';
 import { release } from '../../../../dom0-agent/capture/release-snapshots.ts';
 import { CHUNKS_PER_RANGE } from '../../../../shared/archive/address.ts';
 import type { PairingId } from '../../../../shared/archive/names.ts';
@@ -77,7 +77,7 @@ export class ModelAgent {
 
   async reap(days = 0): Promise<void> {
     this.now += days * 24 * 60 * 60 * 1000;
-    const { reaped } = await reap(this.capture, { now: this.now, isSending: NEVER });
+    const { longMissing: reaped } = await removeStale(this.capture, { now: this.now, isSending: NEVER });
     counted.reaped += reaped.length;
   }
 

@@ -33,7 +33,7 @@ export type Step =
   | { readonly kind: 'rollback'; readonly archive: number; readonly volume: string }
   | { readonly kind: 'impostor'; readonly volume: string }
   | { readonly kind: 'vanish'; readonly volume: string }
-  | { readonly kind: 'reap'; readonly days: number }
+  | { readonly kind: 'remove-stale'; readonly days: number }
   | { readonly kind: 'release'; readonly enough: number };
 
 export class World {
@@ -205,11 +205,16 @@ export class World {
       { kind: 'send', archive: archive(), ending: 'checkpoint' },
       { kind: 'release', enough: random.between(1, 3) },
     ];
-    yield [{ kind: 'delete', volume: volume() }, { kind: 'reap', days: 0 }, { kind: 'reap', days: 1 }, write()];
     yield [
       { kind: 'delete', volume: volume() },
-      { kind: 'reap', days: 0 },
-      { kind: 'reap', days: 8 },
+      { kind: 'remove-stale', days: 0 },
+      { kind: 'remove-stale', days: 1 },
+      write(),
+    ];
+    yield [
+      { kind: 'delete', volume: volume() },
+      { kind: 'remove-stale', days: 0 },
+      { kind: 'remove-stale', days: 8 },
     ];
   }
 
@@ -254,7 +259,7 @@ export class World {
         if (receiver !== undefined) await this.agent.send(receiver, VOLUMES, step.ending);
         return;
       }
-      case 'reap':
+      case 'remove-stale':
         await this.agent.reap(step.days);
         return;
       case 'release':

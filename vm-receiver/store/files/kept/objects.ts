@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { MAX_CATALOGUE, MAX_SLOT, catalogueFault, slotFault } from '../../form.ts';
+import { MAX_CATALOGUE, MAX_SLOT, catalogueFault, slotFault } from '../../object-form.ts';
 import { Refusal, attempt, isLoss } from '../../refusal.ts';
 import type { Keeping } from '../../store.ts';
 import { checksumOf } from '../layout/checksums.ts';

@@ -9,7 +9,7 @@ import {
   chunkFileName,
   rangeFolderName,
 } from '../../../../shared/archive/address.ts';
-import { placeInRange } from '../../order.ts';
+import { placeInRange } from '../../send-order.ts';
 import { Refusal } from '../../refusal.ts';
 import type { Disk } from '../disk/disk.ts';
 import { PAGE } from './paths.ts';

@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import type { VolumeId } from '../../../../shared/archive/names.ts';
-import type { FormOf } from '../../form.ts';
+import type { FormOf } from '../../object-form.ts';
 import type { Keeping, Patience, Rules } from '../../store.ts';
 import type { ArchiveLocks } from './archive-locks.ts';
 import type { Disk } from '../disk/disk.ts';

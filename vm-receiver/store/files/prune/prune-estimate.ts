@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
 import type { SessionName } from '../../../../shared/archive/names.ts';
 import { attemptAsync } from '../../refusal.ts';
-import { mustBePrunable } from '../../rules.ts';
+import { mustBePrunable } from '../../removal-rules.ts';
 import { findChecksums } from '../layout/checksums.ts';
 import type { Disk, Entry } from '../disk/disk.ts';
 import { HEAD, INDEX, PAGE, firstAddressOf } from '../layout/paths.ts';

@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
 import type { SessionName } from '../../../../shared/archive/names.ts';
 import { Refusal, attempt, attemptAsync } from '../../refusal.ts';
-import { mustBePrunable } from '../../rules.ts';
+import { mustBePrunable } from '../../removal-rules.ts';
 import { withExclusiveLock } from '../layout/exclusive-lock.ts';
 import { findChecksums } from '../layout/checksums.ts';
 import { inspectFile } from '../layout/inspect-folder.ts';

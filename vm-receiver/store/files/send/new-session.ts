@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import { CHUNKS_PER_RANGE, Geometry } from '../../../../shared/archive/address.ts';
-import { SendOrder } from '../../order.ts';
+import { SendOrder } from '../../send-order.ts';
 import { Refusal, attempt, attemptAsync } from '../../refusal.ts';
 import type { Send, SendRequest } from '../../store.ts';
 import { writeCheckpoint } from './checkpoint.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Work } from '../../../shared/terminal/work.ts';
+import { Work } from '../../../shared/terminal/work-progress.ts';
 
 test('pieces add up to the run, and what turns out to be no work is no part of it', () => {
   const work = new Work();

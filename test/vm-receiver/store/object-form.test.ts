@@ -11,7 +11,7 @@ import { newRecord } from '../../../dom0-agent/content/keys.ts';
 import { passphraseOf } from '../../../dom0-agent/content/passphrase.ts';
 import { newRecoveryKey } from '../../../dom0-agent/content/recovery-key.ts';
 import { sealSlot } from '../../../dom0-agent/content/slot.ts';
-import { catalogueFault, slotFault } from '../../../vm-receiver/store/form.ts';
+import { catalogueFault, slotFault } from '../../../vm-receiver/store/object-form.ts';
 import { CREATE, open, withReceivers } from '../wire-session.ts';
 import { VOLUME, catalogueOf, newArchive, saidBy, slotOf } from './small-volumes.ts';
 

@@ -9,7 +9,7 @@ import { namedSnapshots, releasedSnapshots, settledTick, type PairingState, type
  */
 const ABSENCE = 7 * 24 * 60 * 60 * 1000;
 
-export interface ReapOptions {
+export interface StaleOptions {
   /** Milliseconds since 1970. */
   readonly now: number;
   /** Missing volumes that the user declares to be permanently gone. */
@@ -18,15 +18,15 @@ export interface ReapOptions {
   readonly isSending: (archive: ArchiveId) => Promise<boolean>;
 }
 
-export interface Reaped {
+export interface RemovedStale {
   readonly missing: readonly { readonly volume: string; readonly since: number }[];
   /** Volumes that were missing for too long: their ticks and maps were removed. */
-  readonly reaped: readonly string[];
+  readonly longMissing: readonly string[];
   /** Snapshots that no state named. */
   readonly leftovers: readonly SnapshotRef[];
 }
 
-export async function reap(capture: Capture, options: ReapOptions): Promise<Reaped> {
+export async function removeStale(capture: Capture, options: StaleOptions): Promise<RemovedStale> {
   return await capture.lock.hold(async () => {
     capture.store.removeStrays();
     const states = statesOf(capture);
@@ -41,14 +41,14 @@ export async function reap(capture: Capture, options: ReapOptions): Promise<Reap
           ).volumes,
     );
     const missing: { volume: string; since: number }[] = [];
-    const reaped: string[] = [];
+    const longMissing: string[] = [];
     const unneeded: SnapshotRef[] = [];
     for (const state of states) {
       const next = await judged(state, present.has(state.volume), options);
       if (next !== state) await capture.store.save(next);
       unneeded.push(...releasedSnapshots(state, next));
       if (next.missingSince !== null) missing.push({ volume: state.volume, since: next.missingSince });
-      if (next.maps.length < state.maps.length) reaped.push(state.volume);
+      if (next.maps.length < state.maps.length) longMissing.push(state.volume);
     }
     const named = new Set(
       statesOf(capture)
@@ -61,7 +61,7 @@ export async function reap(capture: Capture, options: ReapOptions): Promise<Reap
     );
     const leftovers = (await capture.source.leftovers()).filter(({ id }) => !named.has(id));
     await removeSnapshots(capture, leftovers);
-    return { missing, reaped, leftovers };
+    return { missing, longMissing, leftovers };
   });
 }
 
@@ -72,7 +72,7 @@ function statesOf({ store, pool }: Capture): PairingState[] {
 async function judged(
   state: PairingState,
   present: boolean,
-  { now, gone, isSending }: ReapOptions,
+  { now, gone, isSending }: StaleOptions,
 ): Promise<PairingState> {
   if (present) return state.missingSince === null ? state : { ...state, missingSince: null };
   // If the clock was set back, the wait must not become endless.

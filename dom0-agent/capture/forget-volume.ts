@@ -3,7 +3,7 @@ import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { releasedSnapshots, settledTick } from './pairing.ts';
-import { withoutTock } from './reap.ts';
+import { withoutTock } from './remove-stale.ts';
 
 /** Removes everything that is recorded for this volume and archive. */
 export async function forget(capture: Capture, volume: string, archive: ArchiveId): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { MAX_SHORT_PARTS, PART_SIZE } from '../../../shared/wire/limits.ts';
-import { Parts } from '../../../vm-receiver/service/parts.ts';
+import { Parts } from '../../../vm-receiver/service/staged-parts.ts';
 
 it('W8 takes whole parts up to their bound, and few short ones: each costs more than its bytes', () => {
   const parts = new Parts();
