@@ -1,6 +1,6 @@
 /**
- * Object types, and the additional data that binds an object to its place (docs/format.md, section 4): nothing that was
- * sealed for one type, archive, volume, session or range opens as another.
+ * Object types, and the additional data that binds an object to its place (docs/format.md, section 4): an object that
+ * was sealed for one type, archive, volume, session or range does not open as another.
  */
 import type { ArchiveId, SessionName, VolumeId } from '../../shared/archive/names.ts';
 
@@ -15,7 +15,7 @@ function additionalData(type: ObjectType, archive: ArchiveId, ...rest: Uint8Arra
   return Buffer.concat([PREFIX, Buffer.of(type), Buffer.from(archive, 'hex'), ...rest]);
 }
 
-/** What the additional data of every chunk of an archive begins with; its identity (32 bytes) follows. */
+/** The prefix of the additional data of every chunk of an archive; the chunk's identity (32 bytes) follows. */
 export function chunkAadPrefix(archive: ArchiveId): Buffer {
   return additionalData(OBJECT_TYPE.chunk, archive);
 }

@@ -1,6 +1,6 @@
 /**
- * One archive's content, made and believed: pages, indexes, heads and catalogues, whichever way the archive protects
- * them. Opening takes what the object must be, and gives plain data.
+ * Seals and opens one archive's pages, indexes, heads and catalogues, whichever way the archive protects them. Opening
+ * takes what the object must be, and returns plain data.
  */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
 import type { ArchiveId, SessionName, VolumeId } from '../../shared/archive/names.ts';
@@ -20,7 +20,7 @@ import { Signer } from './signed.ts';
 import { Xaes256Gcm } from './xaes.ts';
 
 export interface StoredObject {
-  /** What its parent names it by: a node's hash of its entries, a head's or catalogue's hash of `stored`. */
+  /** The hash in its parent: for a page or index that of its entries, for a head or catalogue that of `stored`. */
   readonly hash: Uint8Array;
   readonly stored: Uint8Array;
 }
@@ -50,13 +50,13 @@ export class ArchiveContent {
   /**
    * What worker threads need for chunks.
    * @param level of the codec, for new chunks
-   * @throws SparsebakError `config` for another codec than a plain archive's own
+   * @throws SparsebakError `config` for a codec other than a plain archive's own
    */
   chunkContent(level: number, codec: Codec = this.codec): ChunkContent {
     if (!this.encrypted && codec !== this.codec) {
       throw new SparsebakError(
         'config',
-        `this archive's chunks are ${this.codec}, fixed when it was made; ${codec} cannot be added`,
+        `this archive's chunks are ${this.codec}, fixed when it was created; ${codec} cannot be added`,
       );
     }
     const { archive, encrypted, dedup, chunkSize } = this;
@@ -77,8 +77,8 @@ export class ArchiveContent {
   /**
    * The entries of a page (32 bytes each), the caller's own.
    * @param count entries that the page must have: `Geometry.entriesOf(range)`
-   * @param hash from an index that was believed; of the zero hash, `stored` is not looked at
-   * @param stored undefined where the receiver has none
+   * @param hash from a verified index; for the zero hash, `stored` is ignored
+   * @param stored undefined if the receiver has none
    * @throws SparsebakError `integrity`
    */
   openPage(
@@ -98,10 +98,10 @@ export class ArchiveContent {
   }
 
   /**
-   * A stored page's entries, and what an index would name it by. That is no reason to believe the page, nor an index
-   * made of such hashes, before a signed head names it.
+   * A stored page's entries, and its hash for an index. Neither the page nor an index of such hashes is proven before a
+   * signed head names it.
    * @param count as for `openPage`
-   * @throws SparsebakError `integrity` for what is no such page
+   * @throws SparsebakError `integrity` if it is not such a page
    */
   readPage(
     volume: VolumeId,
@@ -116,11 +116,11 @@ export class ArchiveContent {
   #pageEntries(volume: VolumeId, range: number, count: number, stored: Uint8Array, what: string): Uint8Array {
     const entries = this.#openNode(OBJECT_TYPE.page, pageAad(this.archive, volume, range), count, stored, what);
     if (entryCount(entries) !== count)
-      throw integrityError(what, `${entries.length} bytes, where ${count} entries belong`);
+      throw integrityError(what, `${entries.length} bytes, which are not ${count} entries`);
     return entries;
   }
 
-  /** @param hashes of all pages in order; trailing zero hashes need not be there */
+  /** @param hashes of all pages in order; trailing zero hashes may be left out */
   sealIndex(volume: VolumeId, hashes: Uint8Array): StoredObject {
     const entries = withoutTrailingZeros(hashes);
     return {
@@ -129,7 +129,7 @@ export class ArchiveContent {
     };
   }
 
-  /** Whether these are the hashes (trailing zero hashes or not) that a head which was believed names. */
+  /** Whether these are the hashes (with or without trailing zero hashes) that a verified head names. */
   isIndex(hashes: Uint8Array, hash: Uint8Array): boolean {
     return equalBytes(indexHash(withoutTrailingZeros(hashes)), hash);
   }
@@ -137,7 +137,7 @@ export class ArchiveContent {
   /**
    * The hashes of all pages (32 bytes each), the caller's own, trailing zero hashes filled in.
    * @param rangeCount pages that the volume has: `Geometry.rangeCount`
-   * @param hash from a head that was believed
+   * @param hash from a verified head
    * @throws SparsebakError `integrity`
    */
   openIndex(volume: VolumeId, rangeCount: number, hash: Uint8Array, stored: Uint8Array): Uint8Array {
@@ -145,7 +145,7 @@ export class ArchiveContent {
     const entries = this.#openNode(OBJECT_TYPE.index, indexAad(this.archive, volume), rangeCount, stored, what);
     const count = entryCount(entries);
     if (!Number.isInteger(count) || count > rangeCount) {
-      throw integrityError(what, `${entries.length} bytes, where at most ${rangeCount} entries belong`);
+      throw integrityError(what, `${entries.length} bytes, which are not up to ${rangeCount} entries`);
     }
     if (count > 0 && isZeroBytes(entryAt(entries, count - 1))) throw integrityError(what, 'it ends in a zero hash');
     if (!equalBytes(indexHash(entries), hash)) throw integrityError(what, 'not the index that its head names');
@@ -166,7 +166,7 @@ export class ArchiveContent {
   }
 
   /**
-   * A head that dom0 made for this volume and session. That it is the newest, only the catalogue can say.
+   * Opens a head that dom0 made for this volume and session. Only the catalogue shows whether it is the newest.
    * @throws SparsebakError `integrity`
    */
   openHead(volume: VolumeId, session: SessionName, stored: Uint8Array): Head {
@@ -176,7 +176,7 @@ export class ArchiveContent {
     const wrong = (['archive', 'volume', 'session', 'chunkSize'] as const).find(
       (field) => head[field] !== { archive: this.archive, volume, session, chunkSize: this.chunkSize }[field],
     );
-    if (wrong !== undefined) throw integrityError(what, `its ${wrong} is another one`);
+    if (wrong !== undefined) throw integrityError(what, `its ${wrong} differs`);
     return head;
   }
 
@@ -187,7 +187,7 @@ export class ArchiveContent {
   }
 
   /**
-   * A catalogue that dom0 made for this archive. That it is not an older one, only the pin can say.
+   * Opens a catalogue that dom0 made for this archive. Only the pin shows whether it is an older one.
    * @throws SparsebakError `integrity`
    */
   openCatalogue(stored: Uint8Array): Catalogue {
@@ -200,7 +200,7 @@ export class ArchiveContent {
       what,
     );
     const catalogue = decodeCatalogue(payload, what);
-    if (catalogue.archive !== this.archive) throw integrityError(what, 'its archive is another one');
+    if (catalogue.archive !== this.archive) throw integrityError(what, 'it belongs to another archive');
     return catalogue;
   }
 
@@ -210,7 +210,7 @@ export class ArchiveContent {
     }
   }
 
-  /** Nodes of a plain archive are stored as they are: only their hash makes them believed. */
+  /** Pages and indexes of a plain archive are stored as they are, and verified by their hash only. */
   #sealNode(type: ObjectType, aad: Uint8Array, entries: Uint8Array): Uint8Array {
     return this.encrypted ? seal(this.#cipher, type, aad, entries) : plain(entries);
   }
@@ -225,7 +225,7 @@ export class ArchiveContent {
   #sealSigned(type: ObjectType, aad: Uint8Array, payload: Uint8Array, maxLength: number): StoredObject {
     const stored = this.encrypted ? seal(this.#cipher, type, aad, payload) : this.#signer.sign(type, aad, payload);
     if (stored.length > maxLength)
-      throw new SparsebakError('failed', `${stored.length} bytes are more than an object of its type may have`);
+      throw new SparsebakError('failed', `${stored.length} bytes are too many for an object of its type`);
     return { hash: objectHash(stored), stored };
   }
 

@@ -1,4 +1,4 @@
-/** Bytes compared, copied and told from zeros. */
+/** Compares and copies bytes, and recognises zeros. */
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
@@ -15,15 +15,15 @@ export function isZeroBytes(bytes: Uint8Array): boolean {
   return true;
 }
 
-/** A Buffer's bytes as a Uint8Array of their own, which compares and clones as plain data. */
+/** A Buffer's bytes as a separate Uint8Array, which compares and clones as plain data. */
 export function plain(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
 /**
- * Copies all of `source` to `offset` of `target`, which may be shared memory. There set() copies atomically, byte by
- * byte where source and target are not aligned alike: 3.5 GB/s, a thirtieth of this.
- * @throws RangeError where there is no room
+ * Copies all of `source` to `offset` of `target`, which may be shared memory. In shared memory set() copies atomically,
+ * byte by byte if source and target are aligned differently: 3.5 GB/s, a thirtieth of this.
+ * @throws RangeError if it does not fit
  */
 export function copyBytes(source: Uint8Array, target: Uint8Array, offset: number): void {
   if (source.length === 0) return;
@@ -31,10 +31,9 @@ export function copyBytes(source: Uint8Array, target: Uint8Array, offset: number
 }
 
 /**
- * Gives a buffer's memory back at once; it has no bytes afterwards. Left to the garbage collector, which looks at the
- * memory behind buffers only every 64 MiB or so and in each thread by itself, chunks would take hundreds of MiB.
- * Only for bytes that nothing else views: what a cipher, a codec or a pipe has just made. What may lie in Node's common
- * pool stays.
+ * Frees a buffer's memory at once; it has no bytes afterwards. The garbage collector considers buffer memory only every
+ * 64 MiB or so and in each thread separately, so chunks would take hundreds of MiB. Only for bytes that nothing else
+ * views: those that a cipher, a codec or a pipe has just made. Memory that may be in Node's common pool is not freed.
  */
 export function freeBytes(bytes: Uint8Array): void {
   const { buffer, length } = bytes;

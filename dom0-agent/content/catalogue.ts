@@ -13,18 +13,18 @@ import {
   writerId,
 } from './fields.ts';
 
-/** Bytes of a stored catalogue, at most: what the protocol carries in one piece. */
+/** The largest stored catalogue in bytes, as the protocol carries it in one piece. */
 export const MAX_CATALOGUE_LENGTH = 16 * 2 ** 20;
 /**
- * Volumes, deleted ones counted; also the sessions of one volume that have tags. The msgpack subset has no longer
- * arrays and maps.
+ * The most volumes, including deleted ones, and the most tagged sessions of one volume: the limit of arrays and maps in
+ * the msgpack subset.
  */
 export const MAX_VOLUMES = 4096;
-/** Of one session. */
+/** The most tags of one session. */
 export const MAX_TAGS = 64;
-/** Writers whose lines ended; the oldest are dropped. */
+/** The most records of earlier writers; the oldest are dropped. */
 export const MAX_ADOPTIONS = 64;
-/** Bytes of a tag in UTF-8. */
+/** The longest tag, in bytes of UTF-8. */
 export const MAX_TAG_LENGTH = 256;
 
 const tag = z
@@ -44,7 +44,7 @@ const volume = z
     name: volumeName,
     /** A deleted volume stays as a tombstone, so that the receiver cannot bring it back. */
     state: z.enum(['active', 'deleted']),
-    /** The newest session and the object hash of its head; null before the first, and in a tombstone. */
+    /** The newest session and the object hash of its head; null before the first session, and in a tombstone. */
     session: session.nullable(),
     head: hash.nullable(),
     /** By session. */
@@ -52,10 +52,10 @@ const volume = z
   })
   .refine((entry) => (entry.session === null) === (entry.head === null), {
     path: ['head'],
-    error: 'session and head go together',
+    error: 'session and head must be given together',
   });
 
-/** The last catalogue of a writer that another one took over from. */
+/** The last catalogue of a writer before another one took over. */
 const adoption = z.strictObject({ writer: writerId, sequence, hash });
 export type Adoption = z.infer<typeof adoption>;
 
@@ -67,7 +67,7 @@ const adopted = z
     (list) => list.every((each, index) => each.sequence > (list[index - 1]?.sequence ?? 0)),
     'not in the order of their sequences',
   )
-  .refine((list) => new Set(list.map(({ writer }) => writer)).size === list.length, 'a writer twice');
+  .refine((list) => new Set(list.map(({ writer }) => writer)).size === list.length, 'a writer is repeated');
 
 const schema = z.strictObject({
   archive: archiveId,
@@ -75,7 +75,7 @@ const schema = z.strictObject({
   writer: writerId,
   /** 1 for the first; each catalogue's is above the one it replaces. */
   sequence,
-  /** Where the lines of all earlier writers ended; absent where there was none, and in catalogues of before. */
+  /** Where the lines of all earlier writers ended; absent if there was none, and in catalogues of earlier releases. */
   adopted: adopted.exactOptional(),
   volumes: z
     .array(volume)
@@ -91,7 +91,7 @@ export type CatalogueVolume = Catalogue['volumes'][number];
 
 /**
  * Volumes need not be in order.
- * @throws SparsebakError `failed` for what `decodeCatalogue` would not take
+ * @throws SparsebakError `failed` for a catalogue that `decodeCatalogue` would refuse
  */
 export function encodeCatalogue(catalogue: Catalogue): Uint8Array {
   const volumes = catalogue.volumes.toSorted((a, b) => (a.id < b.id ? -1 : 1));

@@ -1,6 +1,6 @@
 /**
- * Sealing and opening of chunks, for worker threads: built from plain data that workers get as `workerData`, one
- * object for each thread, no state between chunks.
+ * Sealing and opening of chunks, for worker threads: built from plain data that workers get as `workerData`; one object
+ * per thread, no state between chunks.
  */
 import { createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { SparsebakError } from '../../shared/errors.ts';
@@ -16,12 +16,12 @@ import { SEALED_OVERHEAD, codecByte, sealInto, unseal, type Unsealed } from './s
 import { Signer } from './signed.ts';
 import { NONCE_LENGTH, Xaes256Gcm } from './xaes.ts';
 
-/** All that sealing and opening need; survives structured cloning. */
+/** Everything that sealing and opening need; survives structured cloning. */
 export interface ChunkContent {
   readonly archive: ArchiveId;
   readonly encrypted: boolean;
   readonly dedup: boolean;
-  /** How new chunks are compressed. A plain archive has one codec; an encrypted one's chunks each say theirs. */
+  /** How new chunks are compressed. A plain archive has one codec; in an encrypted one each chunk records its own. */
   readonly codec: Codec;
   readonly level: number;
   /** Bytes. */
@@ -29,7 +29,7 @@ export interface ChunkContent {
   readonly keys: WorkingKeys;
 }
 
-/** The room that a stored chunk needs at most, in bytes, in any mode. */
+/** The most bytes that a stored chunk needs, in any mode. */
 export function maxStoredLength(chunkSize: number): number {
   return Math.max(chunkSize + SEALED_OVERHEAD, maxPlainStored(chunkSize));
 }
@@ -69,15 +69,15 @@ export class ChunkSealer {
     this.#nonceKey = createSecretKey(content.keys.nonce);
   }
 
-  /** Of a chunk's plaintext: 32 bytes, zeros for a chunk that is all zeros (which is not to be sealed). */
+  /** The identity of a chunk's plaintext: 32 bytes, zeros for a chunk that is all zeros (which must not be sealed). */
   identity(plaintext: Uint8Array): Buffer {
     return this.#crypto.identifier.of(plaintext);
   }
 
   /**
-   * Writes the stored bytes at `offset` of `target`, which has room for `maxStoredLength(chunkSize)` there and does
-   * not overlap the plaintext.
-   * @param identity the plaintext's, as `identity` gives it
+   * Writes the stored bytes at `offset` of `target`, which must have `maxStoredLength(chunkSize)` bytes there and not
+   * overlap the plaintext.
+   * @param identity of the plaintext, from `identity`
    * @returns bytes written
    */
   seal(plaintext: Uint8Array, identity: Uint8Array, target: Uint8Array, offset: number): number {
@@ -96,14 +96,14 @@ export class ChunkSealer {
     return length;
   }
 
-  /** Equal for equal content, so that its stored bytes are equal, and different for all that differs. */
+  /** Equal for equal content, so that its stored bytes are equal, and different for different content. */
   #syntheticNonce(aad: Uint8Array, { codec, payload }: Unsealed): Buffer {
     const mac = createHmac('blake2b512', this.#nonceKey).update(aad).update(codecByte(codec)).update(payload);
     return mac.digest().subarray(0, NONCE_LENGTH);
   }
 }
 
-/** Compressed where that makes it smaller, else as it is. */
+/** Compressed if that makes it smaller, otherwise as it is. */
 function pack(codec: Codec, level: number, plaintext: Uint8Array): Unsealed {
   const payload = codec === 'zstd' ? zstd(plaintext, level) : codec === 'gzip' ? tryGzip(plaintext, level) : plaintext;
   if (payload.length < plaintext.length) return { codec, payload };
@@ -122,7 +122,7 @@ export class ChunkOpener {
     this.#crypto = new ChunkCrypto(content);
   }
 
-  /** As of the sealer. */
+  /** The same as the sealer's. */
   identity(plaintext: Uint8Array): Buffer {
     return this.#crypto.identifier.of(plaintext);
   }
@@ -130,10 +130,10 @@ export class ChunkOpener {
   /**
    * The plaintext of a stored chunk, in this order: length cap, authenticate, decompress with an exact cap, length,
    * identity.
-   * @param identity from a page that was believed
+   * @param identity from a verified page
    * @param plaintextLength bytes, by the chunk's place in the volume
-   * @param target where the plaintext is copied, at `targetOffset`; untouched where the chunk does not open
-   * @returns the plaintext: in `target`, or else where it came to lie (of an uncompressed chunk in `stored` itself)
+   * @param target where the plaintext is copied, at `targetOffset`; untouched if the chunk does not open
+   * @returns the plaintext: in `target`, or in a buffer of its own (for an uncompressed chunk in `stored` itself)
    * @throws SparsebakError `integrity`
    */
   open(

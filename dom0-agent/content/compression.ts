@@ -1,9 +1,9 @@
 /**
- * Compression of chunks: a closed set of codecs, and decompression that never gives more than it was told to expect.
+ * Compression of chunks: a closed set of codecs, and decompression that never returns more than the expected length.
  * Only authenticated bytes are decompressed.
  */
-// Whole, not by name: an older Node, which has no zstd, would end in a SyntaxError before main.ts can say what is
-// missing.
+// Imported as a namespace: with named imports an older Node without zstd would end in a SyntaxError before main.ts can
+// say what is missing.
 import * as zlib from 'node:zlib';
 import { MAX_CHUNK_SIZE } from '../../shared/archive/address.ts';
 
@@ -33,15 +33,15 @@ export function isLevel(codec: Codec, level: number): boolean {
 }
 
 /**
- * The longest that zstd makes `length` bytes (ZSTD_COMPRESSBOUND). An output buffer of at least this lets zstd work in
- * one pass without buffers of its own, and Node without joining pieces: 10 % faster than Node's 16 KiB.
+ * The longest zstd output for `length` bytes (ZSTD_COMPRESSBOUND). With an output buffer of at least this, zstd works
+ * in one pass without internal buffers, and Node does not join pieces: 10 % faster than Node's 16 KiB.
  */
 export function zstdBound(length: number): number {
   const small = 128 * 1024;
   return length + (length >> 8) + (length < small ? (small - length) >> 11 : 0);
 }
 
-/** One zstd frame that says its content's size; its window is no larger than the content. */
+/** One zstd frame that contains its content's size; its window is no larger than the content. */
 export function zstd(plaintext: Uint8Array, level: number): Buffer {
   return zlib.zstdCompressSync(plaintext, {
     chunkSize: roomFor(zstdBound(plaintext.length)),
@@ -56,13 +56,13 @@ export function gzip(plaintext: Uint8Array, level: number): Buffer {
 
 const SAMPLES = 4;
 const SAMPLE_LENGTH = 4096;
-/** Less than this gain in a hundred is not worth deflate's time. */
+/** A smaller gain, in percent, is not worth deflate's time. */
 const WORTHWHILE_PERCENT = 2;
 
 /**
- * Whether deflate would make a chunk no smaller, found with zstd. Deflate takes as long for what it cannot compress as
- * for what it can (60 MB/s here), zstd passes over it at 5 GB/s; of compressible chunks only a sample is tried. (zstd
- * itself needs no such test.)
+ * Whether deflate would not make a chunk smaller, found with zstd. Deflate takes as long for incompressible data as for
+ * other data (60 MB/s here), zstd skips it at 5 GB/s; of compressible chunks only a sample is tried. (zstd itself needs
+ * no such test.)
  */
 export function isIncompressible(plaintext: Uint8Array): boolean {
   const length = plaintext.length;
@@ -79,16 +79,16 @@ function isCompressible(bytes: Uint8Array): boolean {
   return zstd(bytes, 1).length < bytes.length * (1 - WORTHWHILE_PERCENT / 100);
 }
 
-/** 4 MiB, the largest chunk: no frame of ours needs more memory than that to be read. */
+/** 4 MiB, the largest chunk: no frame of sparsebak's needs more memory for reading. */
 const WINDOW_LOG_MAX = Math.log2(MAX_CHUNK_SIZE);
 
 /**
- * Decompresses to exactly `length` bytes; undefined where the payload is damaged, or longer, or shorter.
+ * Decompresses to exactly `length` bytes; undefined if the payload is damaged, longer, or shorter.
  * @param length the plaintext's, 1 or more
  */
 export function decompress(codec: Codec, payload: Uint8Array, length: number): Uint8Array | undefined {
   if (codec === 'none') return payload.length === length ? payload : undefined;
-  // Room for a few bytes more than expected: when the output just fills the buffer, Node allocates a second to ask for
+  // A few bytes more than expected: if the output exactly fills the buffer, Node allocates a second one to ask for
   // more.
   const limits = { chunkSize: roomFor(length), maxOutputLength: length } satisfies zlib.ZlibOptions & zlib.ZstdOptions;
   try {
@@ -101,12 +101,12 @@ export function decompress(codec: Codec, payload: Uint8Array, length: number): U
         : zlib.gunzipSync(payload, limits);
     return plaintext.length === length ? plaintext : undefined;
   } catch {
-    // The error says nothing that a reader could use beyond "damaged", whether it is a bomb or a broken stream.
+    // The error would add nothing useful to "damaged", whether it is a decompression bomb or a broken stream.
     return undefined;
   }
 }
 
-/** Node takes no output buffer below 64 bytes. */
+/** Node does not accept an output buffer below 64 bytes. */
 function roomFor(length: number): number {
   return length + 64;
 }

@@ -1,5 +1,5 @@
 /**
- * Pages and indexes as plain bytes: entries of 32 bytes side by side. A page's entries are identities of chunks, an
+ * Pages and indexes as plain bytes: consecutive entries of 32 bytes. A page's entries are identities of chunks, an
  * index's are hashes of pages; 32 zero bytes mean all zeros in both.
  */
 import { isZeroBytes } from './bytes.ts';
@@ -16,7 +16,7 @@ export function entryCount(entries: Uint8Array): number {
   return entries.length / ENTRY_LENGTH;
 }
 
-/** A view of one entry; zeros behind the last one, where an index leaves out what is zero. */
+/** A view of one entry; zeros after the last one, since an index leaves out trailing zeros. */
 export function entryAt(entries: Uint8Array, number: number): Uint8Array {
   const from = number * ENTRY_LENGTH;
   return from < entries.length ? entries.subarray(from, from + ENTRY_LENGTH) : ZERO_HASH;
@@ -26,7 +26,7 @@ export function isZeroEntry(entries: Uint8Array, number: number): boolean {
   return isZeroBytes(entryAt(entries, number));
 }
 
-/** @throws RangeError for a number that has no entry, or an entry that has not 32 bytes */
+/** @throws RangeError for a number out of range, or an entry that does not have 32 bytes */
 export function setEntry(entries: Uint8Array, number: number, entry: Uint8Array): void {
   if (entry.length !== ENTRY_LENGTH || number < 0 || number >= entryCount(entries)) {
     throw new RangeError(`no place for entry ${number}`);

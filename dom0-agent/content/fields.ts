@@ -1,5 +1,6 @@
 /**
- * Fields that heads, catalogues and the wrapped record have in common, and how their maps become plain data and back.
+ * Fields that heads, catalogues and the wrapped record have in common, and the conversion of their maps to plain data
+ * and back.
  */
 import * as z from 'zod';
 import { isChunkSize } from '../../shared/archive/address.ts';
@@ -21,7 +22,7 @@ import { HASH_LENGTH } from './hash.ts';
 export const MAX_NAME_LENGTH = 4096;
 
 export const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-/** One per archive, burned before use; 1 is the first catalogue's. */
+/** Each is used once per archive and recorded before use; 1 is the first catalogue's. */
 export const sequence = uint.min(1);
 export const chunkSize = uint.refine(isChunkSize, 'not a chunk size');
 export const archiveId = z.custom<ArchiveId>(isIdentifier, 'not an id');
@@ -37,7 +38,7 @@ export const volumeName = z
   .min(1)
   .refine((name) => Buffer.byteLength(name) <= MAX_NAME_LENGTH, `longer than ${MAX_NAME_LENGTH} bytes`);
 
-/** Bytes of a fixed length, copied: what was decoded is a view of all that came with it. */
+/** Bytes of a fixed length, copied, since a decoded value is a view of the complete message. */
 export function bytes(length: number): z.ZodType<Uint8Array> {
   return z
     .instanceof(Uint8Array)
@@ -51,11 +52,11 @@ function isIdentifier(value: unknown): boolean {
   return typeof value === 'string' && isId(value);
 }
 
-/** Bumped when a field is added: older readers refuse what they do not know. */
+/** Incremented when a field is added: older readers refuse newer versions. */
 const MAP_VERSION = 1;
 
 /**
- * A value as a msgpack map, checked by the schema that will read it: what cannot be read again is never written.
+ * A value as a msgpack map, checked by the schema that will read it, so that nothing unreadable is written.
  * @param what names the object in the error
  * @throws SparsebakError `failed`
  */
@@ -66,7 +67,7 @@ export function encodeFields<T extends object>(schema: z.ZodType<T>, value: T, w
 }
 
 /**
- * Plain data from a msgpack map that was authenticated.
+ * Plain data from an authenticated msgpack map.
  * @throws SparsebakError `integrity`
  */
 export function decodeFields<T extends object>(schema: z.ZodType<T>, encoded: Uint8Array, what: string): T {
@@ -83,7 +84,7 @@ export function decodeFields<T extends object>(schema: z.ZodType<T>, encoded: Ui
   return checked.data;
 }
 
-/** The first thing that is wrong: where and why, never the value, which may be a key. */
+/** The first error: where and why, never the value, which may be a key. */
 function describe(error: z.ZodError): string {
   const [issue] = error.issues;
   if (issue === undefined) return 'not in the form of its type';

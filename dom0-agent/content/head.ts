@@ -16,7 +16,7 @@ import {
   writerId,
 } from './fields.ts';
 
-/** Bytes of a stored head, at most: a name of 4096, and the rest with room to spare. */
+/** The largest stored head in bytes: a name of 4096, and ample space for the rest. */
 export const MAX_HEAD_LENGTH = 8 * 1024;
 
 const schema = z
@@ -28,9 +28,9 @@ const schema = z
     writer: writerId,
     /** The send that made it; delta maps are relative to this id. */
     pairing: pairingId,
-    /** That of the catalogue meant to list it. */
+    /** The sequence of the catalogue that should list it. */
     sequence,
-    /** The volume's name at that time; the catalogue's is the one that counts. */
+    /** The volume's name at that time; the catalogue's name takes precedence. */
     name: volumeName,
     /** Bytes. */
     size: uint.max(MAX_VOLUME_SIZE),
@@ -42,7 +42,7 @@ const schema = z
     time: uint,
     /** `running` is crash-consistent. */
     state: z.enum(['stopped', 'running']),
-    /** The session this one was made over. */
+    /** The base session. */
     base: session.nullable(),
     /** Compared in full, not by a delta map. */
     compared: z.boolean(),
@@ -56,7 +56,7 @@ const schema = z
 
 export type Head = z.infer<typeof schema>;
 
-/** @throws SparsebakError `failed` for what `decodeHead` would not take */
+/** @throws SparsebakError `failed` for a head that `decodeHead` would refuse */
 export function encodeHead(head: Head): Uint8Array {
   return encodeFields(schema, head, 'the head');
 }

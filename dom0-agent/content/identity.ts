@@ -1,4 +1,4 @@
-/** What stands for a chunk's plaintext in its page (docs/format.md, section 3). */
+/** The value that stands for a chunk's plaintext in its page (docs/format.md, section 3). */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { equalBytes, isZeroBytes } from './bytes.ts';
 import { HASH_LENGTH, ZERO_HASH } from './hash.ts';
@@ -6,7 +6,7 @@ import { HASH_LENGTH, ZERO_HASH } from './hash.ts';
 /** Bytes. */
 export const IDENTITY_LENGTH = HASH_LENGTH;
 
-/** Of a chunk that is all zeros, which is never sealed. Never write to it. */
+/** The identity of a chunk that is all zeros, which is never sealed. Never write to it. */
 export const ZERO_IDENTITY: Uint8Array = ZERO_HASH;
 
 export function isZeroIdentity(identity: Uint8Array): boolean {
@@ -25,7 +25,7 @@ export class Identifier {
     this.#key = createSecretKey(key);
   }
 
-  /** The identity (32 bytes) of a chunk: zeros where the chunk is all zeros, else a MAC. */
+  /** The identity (32 bytes) of a chunk: zeros if the chunk is all zeros, otherwise a MAC. */
   of(plaintext: Uint8Array): Buffer {
     return isZeroChunk(plaintext) ? Buffer.alloc(IDENTITY_LENGTH) : this.ofData(plaintext);
   }

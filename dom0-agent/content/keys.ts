@@ -1,6 +1,6 @@
 /**
- * The wrapped record, which holds all that never changes in an archive, and the working keys (docs/format.md, sections
- * 3 and 9).
+ * The wrapped record, which contains everything that never changes in an archive, and the working keys (docs/format.md,
+ * sections 3 and 9).
  */
 import { hkdfSync, randomBytes } from 'node:crypto';
 import * as z from 'zod';
@@ -17,11 +17,11 @@ const archiveName = z.custom<ArchiveName>(
 
 const schema = z.strictObject({
   archive: archiveId,
-  /** So that one archive cannot be shown in another's place. Records of before have none. */
+  /** The archive's name, so that no other archive can be shown in its place. Records of earlier releases have none. */
   name: archiveName.exactOptional(),
   /** False: a plain archive, whose key only signs. */
   encrypted: z.boolean(),
-  /** Binds in a plain archive; in an encrypted one it is what new chunks get. */
+  /** Fixed in a plain archive; in an encrypted one it is the codec of new chunks. */
   codec: z.enum(CODECS),
   /** Bytes. */
   chunkSize,
@@ -56,7 +56,7 @@ export function decodeRecord(encoded: Uint8Array): WrappedRecord {
   return decodeFields(schema, encoded, "the archive's key record");
 }
 
-/** Each 32 bytes; plain data, so that worker threads can be given it. */
+/** Each has 32 bytes; plain data, so that it can be passed to worker threads. */
 export interface WorkingKeys {
   readonly identity: Uint8Array;
   readonly seal: Uint8Array;

@@ -1,6 +1,4 @@
-/**
- * The index of a volume while a send changes it: one hash per range, trailing zero hashes dropped when it is taken.
- */
+/** The index of a volume while a send changes it: one hash per range; trailing zero hashes are dropped at the end. */
 const HASH = 32;
 
 export class PageIndex {
@@ -11,7 +9,7 @@ export class PageIndex {
     this.#hashes = Uint8Array.from(hashes);
   }
 
-  /** The hash of a range's page; zeros where it is all zeros or past the end. A view. */
+  /** The hash of a range's page; zeros if it is all zeros or past the end. A view. */
   hash(range: number): Uint8Array {
     const at = range * HASH;
     return at < this.#hashes.length ? this.#hashes.subarray(at, at + HASH) : ZERO;
@@ -31,14 +29,14 @@ export class PageIndex {
     this.#hashes.set(hash, range * HASH);
   }
 
-  /** The hashes of the ranges below `range`, padded with zero hashes: what a checkpoint there covers. */
+  /** The hashes of the ranges below `range`, padded with zero hashes, for a checkpoint there. */
   below(range: number): Uint8Array {
     const bytes = new Uint8Array(range * HASH);
     bytes.set(this.#hashes.subarray(0, bytes.length));
     return bytes;
   }
 
-  /** The index of a volume of so many ranges. */
+  /** The index of a volume with this number of ranges. */
   entries(rangeCount: number): Uint8Array {
     let end = Math.min(rangeCount, Math.ceil(this.#hashes.length / HASH));
     while (end > 0 && this.isZero(end - 1)) end--;

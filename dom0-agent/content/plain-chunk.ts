@@ -1,5 +1,5 @@
 /**
- * Chunks of a plain archive: files that gzip and zstd read, with a MAC where the file format has room for one
+ * Chunks of a plain archive: files that gzip and zstd can read, with a MAC if the file format has a place for it
  * (docs/format.md, section 6).
  */
 import { copyBytes, freeBytes } from './bytes.ts';
@@ -10,15 +10,15 @@ export const PLAIN_MAC_LENGTH = 16;
 
 /** gzip with FEXTRA, no time, system unknown; an extra field of 20 bytes: subfield `SB` of 16 (RFC 1952, 2.3). */
 const GZIP_START = Buffer.from('1f8b08040000000000ff140053421000', 'hex');
-/** The header that zlib writes, which ours takes the place of. */
+/** The length of zlib's header, which ours replaces. */
 const GZIP_OWN_HEADER = 10;
 /** A zstd skippable frame of 16 bytes (RFC 8878, 3.1.2). */
 const ZSTD_START = Buffer.from('502a4d1810000000', 'hex');
 
-/** What a plain chunk's file begins with, ahead of its MAC. */
+/** The beginning of a plain chunk's file, before its MAC. */
 export const PLAIN_STARTS = { gzip: GZIP_START, zstd: ZSTD_START } as const;
 
-/** Bytes that a plain chunk of `length` bytes takes at most, whatever the codec. */
+/** The most bytes that a plain chunk of `length` bytes takes, with any codec. */
 export function maxPlainStored(length: number): number {
   return zstdBound(length) + GZIP_START.length + PLAIN_MAC_LENGTH + 32;
 }
@@ -60,7 +60,7 @@ function compressed(codec: 'zstd' | 'gzip', level: number, plaintext: Uint8Array
 export type PlainChunk = { readonly plaintext: Uint8Array } | { readonly fault: string };
 
 /**
- * The plaintext, not yet compared with the identity; for codec `none` that comparison is all that proves it.
+ * The plaintext, not yet compared with the identity; for codec `none` only that comparison proves it.
  * @param plaintextLength bytes expected
  */
 export function readPlainChunk(
@@ -76,10 +76,10 @@ export function readPlainChunk(
     if (stored.length < bodyAt) return { fault: 'cut short' };
     if (start.compare(stored, 0, start.length) !== 0) return { fault: `not a ${codec} file of this archive` };
     if (!signer.verify(aad, stored.subarray(bodyAt), stored.subarray(start.length, bodyAt))) {
-      return { fault: 'damaged, or another chunk' };
+      return { fault: 'damaged, or it is another chunk' };
     }
   }
-  // Node stops behind the first frame, which would be the skippable one.
+  // Node stops after the first frame, which would be the skippable one.
   const body = codec === 'zstd' ? stored.subarray(ZSTD_START.length + PLAIN_MAC_LENGTH) : stored;
   const plaintext = decompress(codec, body, plaintextLength);
   return plaintext === undefined ? { fault: `it does not hold ${plaintextLength} bytes` } : { plaintext };

@@ -11,11 +11,12 @@ const CHECKSUM_LENGTH = 3;
 const GROUP = 7;
 const DIGITS = ((KEY_LENGTH + CHECKSUM_LENGTH) * 8) / 5;
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-/** What people read for a digit. */
+/** Letters that are easily taken for a digit. */
 const LOOKALIKES: Readonly<Record<string, string>> = { O: '0', I: '1', L: '1' };
 
 /**
- * Blanks, dashes (the minus sign is none to Unicode) and format characters, as word processors and web pages put them.
+ * Blanks, dashes (Unicode does not count the minus sign as one) and format characters, which word processors and web
+ * pages insert.
  */
 const SEPARATORS = /[\s\p{Zs}\p{Pd}\p{Cf}\u2212]/gu;
 
@@ -39,7 +40,7 @@ export function formatRecoveryKey(key: Uint8Array): string {
 /**
  * The key's 32 bytes. Case, blanks, dashes of any kind and invisible characters do not matter, nor do wide forms of the
  * digits; O, I and L are read as 0, 1 and 1.
- * @throws SparsebakError `wrong-passphrase` where it was mistyped, which is found before any key is tried
+ * @throws SparsebakError `wrong-passphrase` if it was mistyped, which is detected before any key is tried
  */
 export function parseRecoveryKey(text: string): Uint8Array {
   const typed = text.normalize('NFKC').toUpperCase().replaceAll(SEPARATORS, '');
@@ -54,7 +55,7 @@ export function parseRecoveryKey(text: string): Uint8Array {
   for (const digit of digits) bits = bits * 32n + BigInt(ALPHABET.indexOf(digit));
   const decoded = Buffer.from(bits.toString(16).padStart((KEY_LENGTH + CHECKSUM_LENGTH) * 2, '0'), 'hex');
   const key = plain(decoded.subarray(0, KEY_LENGTH));
-  if (!equalBytes(decoded.subarray(KEY_LENGTH), checksum(key))) throw mistyped('its checksum does not fit');
+  if (!equalBytes(decoded.subarray(KEY_LENGTH), checksum(key))) throw mistyped('its checksum is wrong');
   return key;
 }
 
@@ -64,6 +65,6 @@ function checksum(key: Uint8Array): Buffer {
 
 function mistyped(reason: string): SparsebakError {
   return new SparsebakError('wrong-passphrase', `the recovery key is mistyped: ${reason}`, {
-    hint: 'Compare it with the printed one, group by group.',
+    hint: 'Compare it with the printed key, group by group.',
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Sealed objects, which is every object of an encrypted archive (docs/format.md, section 5):
- * version, type, nonce, then XAES-256-GCM over a codec byte and the payload.
+ * Sealed objects: every object of an encrypted archive (docs/format.md, section 5): version, type, nonce, then
+ * XAES-256-GCM over a codec byte and the payload.
  */
 import { randomBytes } from 'node:crypto';
 import { FORMAT_VERSION, type ObjectType } from './aad.ts';
@@ -46,7 +46,7 @@ export function sealInto(
   return CIPHERTEXT_AT + cipher.encrypt(nonce, aad, [codecByte(codec), payload], target, offset + CIPHERTEXT_AT);
 }
 
-/** A sealed object of its own, uncompressed, with a random nonce: all but chunks. */
+/** A sealed object, uncompressed, with a random nonce: for everything but chunks. */
 export function seal(cipher: Xaes256Gcm, type: ObjectType, aad: Uint8Array, payload: Uint8Array): Uint8Array {
   const stored = new Uint8Array(payload.length + SEALED_OVERHEAD);
   sealInto(cipher, type, aad, { codec: 'none', payload }, randomBytes(NONCE_LENGTH), stored, 0);
@@ -54,8 +54,8 @@ export function seal(cipher: Xaes256Gcm, type: ObjectType, aad: Uint8Array, payl
 }
 
 /**
- * Authenticates a sealed object; decompressing is left to the caller, who knows how long it may get.
- * @param maxLength the stored length above which nothing is even decrypted, in bytes
+ * Authenticates a sealed object; decompressing is left to the caller, which knows the limit of its length.
+ * @param maxLength the stored length in bytes above which it is not even decrypted
  * @param what names the object in the error
  * @throws SparsebakError `integrity`
  */
@@ -78,9 +78,9 @@ export function unseal(
   return { codec, payload: opened.subarray(1) };
 }
 
-/** The payload of an object that is never compressed: all but chunks. */
+/** The payload of an object that is never compressed: everything but chunks. */
 export function unsealPlain(...args: Parameters<typeof unseal>): Uint8Array {
   const { codec, payload } = unseal(...args);
-  if (codec !== 'none') throw integrityError(args[5], `codec ${codec} is not for this type of object`);
+  if (codec !== 'none') throw integrityError(args[5], `codec ${codec} is not allowed for this type of object`);
   return payload;
 }

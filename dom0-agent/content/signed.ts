@@ -1,5 +1,5 @@
 /**
- * Signed objects: heads and catalogues of a plain archive, readable without a key and believed only with it
+ * Signed objects: heads and catalogues of a plain archive, readable without the key and verified with it
  * (docs/format.md, section 6). Version, type, codec 0, payload, MAC.
  */
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
@@ -11,7 +11,7 @@ const MAC_LENGTH = 32;
 /** Bytes that signing adds to a payload. */
 export const SIGNED_OVERHEAD = PAYLOAD_AT + MAC_LENGTH;
 
-/** MACs of a plain archive: a prefix of HMAC-BLAKE2b-512(K_mac, additional data and what it covers). */
+/** MACs of a plain archive: a prefix of HMAC-BLAKE2b-512(K_mac, additional data and covered bytes). */
 export class Signer {
   readonly #key: KeyObject;
 
@@ -25,7 +25,7 @@ export class Signer {
     return createHmac('blake2b512', this.#key).update(aad).update(covered).digest().subarray(0, length);
   }
 
-  /** Whether `mac` is that of `covered`, compared in constant time; its length is the caller's to fix. */
+  /** Whether `mac` is that of `covered`, compared in constant time; the caller determines its length. */
   verify(aad: Uint8Array, covered: Uint8Array, mac: Uint8Array): boolean {
     return timingSafeEqual(this.mac(aad, covered, mac.length), mac);
   }
@@ -41,7 +41,7 @@ export class Signer {
 
   /**
    * The payload of a signed object, a view of `stored`.
-   * @param maxLength the stored length above which nothing is computed, in bytes
+   * @param maxLength the stored length in bytes above which nothing is computed
    * @param what names the object in the error
    * @throws SparsebakError `integrity`
    */
@@ -56,11 +56,13 @@ export class Signer {
   }
 }
 
-/** What an object of this type says, whoever wrote it: nobody looks at the MAC. @throws SparsebakError `integrity` */
+/**
+ * The payload of an object of this type, whoever wrote it: the MAC is not checked. @throws SparsebakError `integrity`
+ */
 export function signedPayload(type: ObjectType, stored: Uint8Array, what: string): Uint8Array {
   if (stored.length < SIGNED_OVERHEAD) throw integrityError(what, `cut short: ${stored.length} bytes`);
   if (stored[0] !== FORMAT_VERSION) throw integrityError(what, `unknown format version ${String(stored[0])}`);
   if (stored[1] !== type) throw integrityError(what, 'an object of another type is in its place');
-  if (stored[2] !== 0) throw integrityError(what, 'it has a codec, which this type of object never has');
+  if (stored[2] !== 0) throw integrityError(what, 'it has a codec, which is not allowed for this type of object');
   return stored.subarray(PAYLOAD_AT, stored.length - MAC_LENGTH);
 }

@@ -1,6 +1,6 @@
 /**
  * Key slots: the wrapped record, sealed with a passphrase or a recovery key (docs/format.md, section 9). The receiver
- * keeps them and may have changed every byte.
+ * stores them and may have changed every byte.
  */
 import { createHash, hkdfSync, randomBytes, scrypt } from 'node:crypto';
 import * as z from 'zod';
@@ -15,21 +15,21 @@ import type { Passphrase } from './passphrase.ts';
 import { SEALED_OVERHEAD, seal, unsealPlain } from './sealed.ts';
 import { KEY_LENGTH, Xaes256Gcm } from './xaes.ts';
 
-/** Bytes of a stored slot, at most. */
+/** The largest stored slot in bytes. */
 export const MAX_SLOT_LENGTH = 4 * 1024;
 
-/** What new slots get: 128 MiB and about 0.3 s. */
+/** The cost of new slots: 128 MiB and about 0.3 s. */
 const SCRYPT_COST = { n: 2 ** 17, r: 8, p: 1 } as const;
 /**
- * What is computed at all, since the receiver may have written the slot: p times 128 N r bytes, at most 256 MiB, is
- * twice the memory and the work of what was ever written. The lower end is far below that.
+ * The parameters that are computed at all, since the receiver may have written the slot: p times 128 N r bytes, at most
+ * 256 MiB, is twice the memory and work of any slot that was ever written. The lower limit is far below that.
  */
 const SCRYPT_BOUNDS = { lowestN: 2 ** 14, r: 8, highestCost: 256 * 2 ** 20 } as const;
 
 const KIND_NUMBER = { passphrase: 1, recovery: 2 } as const;
 export type SlotKind = keyof typeof KIND_NUMBER;
 
-/** What opens a slot. */
+/** The secret that opens a slot. */
 export type SlotSecret =
   | { readonly kind: 'passphrase'; readonly passphrase: Passphrase }
   | { readonly kind: 'recovery'; readonly key: Uint8Array };
@@ -63,7 +63,7 @@ export async function sealSlot(record: WrappedRecord, secret: SlotSecret): Promi
 }
 
 /**
- * What a slot says of itself, without opening it; nothing of this is proven.
+ * A slot's unproven description of itself, without opening it.
  * @throws SparsebakError `integrity` for a damaged slot
  */
 export function inspectSlot(stored: Uint8Array): { readonly kind: SlotKind; readonly archive: ArchiveId } {
@@ -72,34 +72,34 @@ export function inspectSlot(stored: Uint8Array): { readonly kind: SlotKind; read
 }
 
 /**
- * Takes about 0.3 s of another thread and 128 MiB for a passphrase, and twice that at most; the time twice where an
- * older form of it is tried as well.
- * @param archive the archive that the slot must be of, where that is known
+ * Takes about 0.3 s of another thread and 128 MiB for a passphrase, and at most twice that; twice the time if an older
+ * form of it is tried as well.
+ * @param archive the archive to which the slot must belong, if known
  * @throws SparsebakError `integrity` for a damaged slot or another archive's, `wrong-passphrase` for a secret that does
- *   not open it
+ * not open it
  */
 export async function openSlot(stored: Uint8Array, secret: SlotSecret, archive?: ArchiveId): Promise<WrappedRecord> {
   const slot = readSlot(stored);
   if (archive !== undefined && slot.archive !== archive)
-    throw integrityError('the key slot', 'it is of another archive');
+    throw integrityError('the key slot', 'it belongs to another archive');
   if (slot.kind !== secret.kind)
     throw wrongSecret(`this slot takes a ${slot.kind === 'recovery' ? 'recovery key' : 'passphrase'}`);
   const record = decodeRecord(await unsealedBy(slot, stretchedFrom(secret)));
-  if (record.archive !== slot.archive) throw integrityError('the key slot', 'it holds the key of another archive');
+  if (record.archive !== slot.archive) throw integrityError('the key slot', 'it contains the key of another archive');
   return record;
 }
 
 function readSlot(stored: Uint8Array): Slot {
   if (stored.length > MAX_SLOT_LENGTH) throw integrityError('the key slot', `${stored.length} bytes are too many`);
   const slot = decodeFields(schema, stored, 'the key slot');
-  // Of all fields, since anything changed would otherwise look like a wrong passphrase. Not a proof: the receiver can
-  // make it.
+  // A check of all fields, since a changed one would otherwise look like a wrong passphrase. Not a proof: the receiver
+  // can compute it.
   if (!equalBytes(checkOf(slot), slot.check)) throw integrityError('the key slot', 'damaged');
   checkParameters(slot);
   return slot;
 }
 
-/** Before anything is computed with them: the receiver may ask for all memory, or for no work at all. */
+/** Checked before anything is computed with them: the receiver may ask for all memory, or for no work at all. */
 function checkParameters({ kind, n, r, p }: Slot): void {
   const allowed =
     kind === 'recovery'
@@ -110,10 +110,10 @@ function checkParameters({ kind, n, r, p }: Slot): void {
         p >= 1 &&
         128 * n * r * p <= SCRYPT_BOUNDS.highestCost;
   if (!allowed)
-    throw integrityError('the key slot', `scrypt with N=${n}, r=${r}, p=${p} is outside what is ever written`);
+    throw integrityError('the key slot', `scrypt with N=${n}, r=${r}, p=${p} is outside the allowed limits`);
 }
 
-/** What a slot's key is made from: of a passphrase the form that is sealed with, then an older one. */
+/** The inputs for a slot's key: for a passphrase its current form, then an older one. */
 function stretchedFrom(secret: SlotSecret): readonly [SlotKeySource, ...SlotKeySource[]] {
   if (secret.kind === 'recovery') return [secret];
   const { bytes: form, older } = secret.passphrase;
@@ -134,7 +134,7 @@ async function unsealedBy(slot: Slot, sources: readonly SlotKeySource[]): Promis
   throw wrong;
 }
 
-/** The check says that the slot is whole, so what does not authenticate is the secret's fault. */
+/** The check shows that the slot is intact, so if it does not authenticate, the secret is wrong. */
 function unsealSlot(cipher: Xaes256Gcm, slot: Slot): Uint8Array {
   try {
     return unsealPlain(cipher, OBJECT_TYPE.slot, aadOf(slot), slot.sealed, MAX_SLOT_LENGTH, 'the key slot');
@@ -152,14 +152,14 @@ async function slotKey({ n, r, p, salt }: SlotKeyInput, source: SlotKeySource): 
   if (source.kind === 'recovery') {
     return new Uint8Array(hkdfSync('sha512', source.key, salt, 'sparsebak 1 recovery', KEY_LENGTH));
   }
-  // OpenSSL's own limit is 32 MiB. What it counts: p blocks, N + 2 blocks, of 128 r bytes each.
+  // OpenSSL's own limit is 32 MiB. It counts p blocks and N + 2 blocks, of 128 r bytes each.
   const maxmem = 128 * r * (n + p + 2);
   return new Promise((resolve, reject) => {
     scrypt(source.bytes, salt, KEY_LENGTH, { N: n, r, p, maxmem }, (error, key) => {
       if (error === null) resolve(key);
       else
         reject(
-          new SparsebakError('failed', `the passphrase could not be stretched (it takes ${maxmem >> 20} MiB)`, {
+          new SparsebakError('failed', `deriving the key from the passphrase failed (it takes ${maxmem >> 20} MiB)`, {
             cause: error,
           }),
         );

@@ -1,6 +1,6 @@
 /**
- * A plain archive's objects read without its key, when the key is lost: in the right form, and nothing more. Nothing
- * here is used where there is a key; what comes of it may be anything that the receiver likes.
+ * Reads a plain archive's objects without its key, if the key is lost: only their form is checked. Not used if there is
+ * a key; the result may be anything that the receiver makes up.
  */
 import { OBJECT_TYPE } from './aad.ts';
 import { CODECS, decompress, type Codec } from './compression.ts';
@@ -9,12 +9,14 @@ import { decodeHead, type Head } from './head.ts';
 import { PLAIN_STARTS, PLAIN_MAC_LENGTH } from './plain-chunk.ts';
 import { signedPayload } from './signed.ts';
 
-/** @throws SparsebakError `integrity` for what is no head of a plain archive */
+/** @throws SparsebakError `integrity` if it is not a head of a plain archive */
 export function readHeadUnauthenticated(stored: Uint8Array, what: string): Head {
   return decodeHead(signedPayload(OBJECT_TYPE.head, stored, what), what);
 }
 
-/** The codec that a chunk's file looks like. A guest's own bytes may look like one, too: several chunks must agree. */
+/**
+ * The codec that a chunk's file seems to have. A guest's own bytes may look like one, too: several chunks must agree.
+ */
 export function codecOfChunks(chunks: readonly Uint8Array[]): Codec {
   const looksLike = (codec: 'gzip' | 'zstd') => {
     const start = PLAIN_STARTS[codec];
@@ -25,7 +27,7 @@ export function codecOfChunks(chunks: readonly Uint8Array[]): Codec {
 
 /**
  * @param length of the plaintext, in bytes
- * @throws SparsebakError `integrity` where it does not hold so many
+ * @throws SparsebakError `integrity` if it does not have that length
  */
 export function readChunkUnauthenticated(codec: Codec, stored: Uint8Array, length: number, what: string): Uint8Array {
   const body = codec === 'zstd' ? stored.subarray(PLAIN_STARTS.zstd.length + PLAIN_MAC_LENGTH) : stored;

@@ -13,9 +13,9 @@ export const TAG_LENGTH = 16;
 
 const BLOCK = 16;
 const HALF_NONCE = 12;
-/** What CMAC adds when the doubled block overflows (NIST SP 800-38B, 5.3: R for blocks of 128 bits). */
+/** The constant that CMAC adds when the doubled block overflows (NIST SP 800-38B, 5.3: R for blocks of 128 bits). */
 const CMAC_R = 0x87;
-/** Behind the counter in the KDF's block: the label `X` and a zero byte. */
+/** After the counter in the KDF's block: the label `X` and a zero byte. */
 const LABEL = 0x58;
 
 const GCM = { authTagLength: TAG_LENGTH } as const;
@@ -39,9 +39,9 @@ export class Xaes256Gcm {
   }
 
   /**
-   * Writes ciphertext and tag at `offset` of `target`: as many bytes as `parts` have together, and 16.
-   * @param parts the plaintext, in pieces so that the caller need not join them; none may lie in `target` at or behind
-   *   `offset`
+   * Writes ciphertext and tag at `offset` of `target`: the length of all `parts` together plus 16.
+   * @param parts the plaintext, in pieces so that the caller need not join them; none may be in `target` at or after
+   * `offset`
    * @returns bytes written
    */
   encrypt(
@@ -67,7 +67,7 @@ export class Xaes256Gcm {
 
   /**
    * @param sealed ciphertext and tag
-   * @returns the plaintext; undefined where key, nonce, additional data, ciphertext and tag do not belong together
+   * @returns the plaintext; undefined if key, nonce, additional data, ciphertext and tag do not match
    */
   decrypt(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Buffer | undefined {
     const end = sealed.length - TAG_LENGTH;
@@ -77,7 +77,7 @@ export class Xaes256Gcm {
     decipher.setAuthTag(sealed.subarray(end));
     const plaintext = decipher.update(sealed.subarray(0, end));
     try {
-      // Until this returns, the plaintext is only what an attacker may have chosen.
+      // Until this returns, an attacker may have chosen the plaintext.
       decipher.final();
     } catch {
       return undefined;

@@ -1,12 +1,12 @@
 /**
- * How long a call may still go on: nothing heard for a while ends it, and so does time that brings nothing. Both are
- * counted while the receiver owes an answer or has bytes to take; what it gives makes good time that was spent.
+ * Limits a connection's time: it ends after silence, and after too much time without progress. Both are counted while
+ * the receiver owes an answer or has bytes to accept; progress credits spent time.
  */
 
-/** Milliseconds that one tick stands for at most: a computer that slept, or had no time for us, was not waiting. */
+/** The most milliseconds that one tick counts: a computer that slept, or was busy, was not waiting. */
 const LONGEST_TICK = 5000;
 
-/** `working` that may come at once; more often than once a second it is a flood. */
+/** How many `working` may come at once; on average more than one per second is a flood. */
 const WORKING_BURST = 100;
 
 export class CallClock {
@@ -23,22 +23,22 @@ export class CallClock {
     this.#last = now();
   }
 
-  /** Milliseconds in which nothing was heard and nothing taken. */
+  /** Milliseconds in which nothing was received and nothing accepted. */
   get silent(): number {
     return this.#silent;
   }
 
-  /** Milliseconds that were waited for nothing, since what came last made them good. */
+  /** Milliseconds waited without progress, less those that progress has credited. */
   get spent(): number {
     return this.#spent;
   }
 
-  /** Milliseconds since what was asked last brought something. */
+  /** Milliseconds since the last progress. */
   get idle(): number {
     return this.#idle;
   }
 
-  /** The receiver begins to owe something. */
+  /** To be called when the receiver begins to owe something. */
   begin(): void {
     this.#last = this.#now();
     this.#silent = 0;
@@ -56,18 +56,18 @@ export class CallClock {
     if (due) this.#spent += step;
   }
 
-  /** Something was heard, whatever it was. */
+  /** To be called for anything received. */
   heard(): void {
     this.#silent = 0;
   }
 
-  /** Something came that was asked for, or bytes were taken: it makes good so many milliseconds. */
+  /** To be called for progress (an expected answer, or accepted bytes): credits `milliseconds`. */
   progress(milliseconds: number): void {
     this.#idle = 0;
     this.#spent = Math.max(0, this.#spent - milliseconds);
   }
 
-  /** `working` came. @returns whether it comes too often to be said in earnest */
+  /** To be called for each `working`. @returns whether they come too often */
   isFlood(): boolean {
     return ++this.#working > WORKING_BURST;
   }

@@ -1,31 +1,31 @@
-/** Decides by a call's clock when it is given up, and tells what is waited for meanwhile. */
+/** Decides by a connection's clock when to give up, and reports meanwhile what it is waiting for. */
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CallClock } from './call-clock.ts';
 import type { Owed } from './due-answers.ts';
 
-/** Milliseconds that something is waited for before the user is told. */
+/** Milliseconds of waiting before the user is told. */
 const WORTH_TELLING = 5000;
 
 const HINT =
-  'Nothing that was committed is lost; see whether the backup VM or its disk hangs, then run the command again.';
+  'Nothing that was committed is lost; check whether the backup VM or its disk hangs, then run the command again.';
 
-/** What the user is told while the receiver takes its time. */
+/** What the user is told while the receiver takes long. */
 export interface Waiting {
   readonly destination: string;
-  /** What the receiver was asked to do, as an infinitive. */
+  /** The receiver's task, as an infinitive. */
   readonly task: string;
-  /** Since it last gave something. */
+  /** Seconds since the last progress. */
   readonly seconds: number;
-  /** Until the call is given up, if nothing comes. */
+  /** Seconds until the connection is given up, without progress. */
   readonly secondsLeft: number;
 }
 
-/** Called about every second while something is waited for that is not there at once; undefined: it has come. */
+/** Called about every second during a longer wait; undefined: the wait is over. */
 export type OnWait = (waiting: Waiting | undefined) => void;
 
 export interface WatchOptions {
   readonly destination: string;
-  /** Milliseconds without a word that end the call. */
+  /** Milliseconds of silence that end the connection. */
   readonly silence: number;
   readonly onWait: OnWait | undefined;
 }
@@ -33,7 +33,7 @@ export interface WatchOptions {
 export class CallWatch {
   readonly #clock: CallClock;
   readonly #options: WatchOptions;
-  /** Whether `onWait` was told of something that is not there yet. */
+  /** Whether `onWait` was called for a wait that is not over. */
   #told = false;
 
   constructor(clock: CallClock, options: WatchOptions) {
@@ -45,7 +45,7 @@ export class CallWatch {
     return this.#options.silence;
   }
 
-  /** @returns why the call is given up, if it is */
+  /** @returns why the connection is given up, if it is */
   look({ task, wait }: Owed): SparsebakError | undefined {
     const { destination, silence } = this.#options;
     if (this.#clock.silent > silence) {
@@ -62,12 +62,12 @@ export class CallWatch {
     return undefined;
   }
 
-  /** Something came. At once: what comes next may print. */
+  /** To be called at once when something was received: the next step may print. */
   heard(): void {
     if (this.#clock.idle < WORTH_TELLING) this.end();
   }
 
-  /** Nothing is waited for any more. */
+  /** To be called when there is nothing left to wait for. */
   end(): void {
     if (!this.#told) return;
     this.#told = false;

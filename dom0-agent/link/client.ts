@@ -1,6 +1,6 @@
 /**
- * The agent's side of the protocol (docs/protocol.md): requests in order, their answers matched to them, silence
- * counted. It always reads: what the receiver may send is bounded by what was asked for, never by not listening.
+ * The agent's side of the protocol (docs/protocol.md): sends requests in order, matches answers to them, and counts
+ * silence. It always reads: what the receiver may send is limited by the requests, not by back-pressure.
  */
 import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
@@ -24,12 +24,13 @@ export type Hello = Extract<ReceiverMessage, { t: 'hello' }>;
 export interface ClientOptions {
   readonly release: string;
   /**
-   * Milliseconds in which an answer is due or bytes wait, but nothing comes and nothing is taken: the receiver is lost.
+   * Milliseconds after which the receiver counts as lost, if an answer is due or bytes wait but nothing is received or
+   * accepted.
    */
   readonly silence?: number;
-  /** Milliseconds after which `alive` is sent when nothing else was. */
+  /** Milliseconds after which `alive` is sent if nothing else was. */
   readonly keepAlive?: number;
-  /** Ends the call at once. */
+  /** Ends the connection at once. */
   readonly signal?: AbortSignal;
   readonly onWait?: OnWait | undefined;
   /** Milliseconds of a clock that never goes back. */
@@ -50,10 +51,10 @@ export class ReceiverClient {
   #nextId = 1;
   #failure: SparsebakError | undefined;
   #lastSent: number;
-  /** Bytes that the receiver had taken at the last tick. */
+  /** Bytes that the receiver had accepted at the last tick. */
   #taken = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** The answer to `bye` is there. */
+  /** The answer to `bye` has arrived. */
   #over = false;
 
   private constructor(link: Link, options: ClientOptions) {
@@ -76,7 +77,7 @@ export class ReceiverClient {
     const hello = new Promise<Hello>((resolve, reject) => {
       client.#hello = { resolve, reject };
     });
-    // It may be rejected while our own greeting is still being handed over.
+    // It may be rejected while our own greeting is still being written.
     hello.catch(() => undefined);
     void link.ended.then((end) => {
       client.#ended(end);
@@ -114,12 +115,12 @@ export class ReceiverClient {
     return this.#link.name;
   }
 
-  /** What the receiver says that it lets this call do. */
+  /** The grant that the receiver reports for this connection. */
   get grant(): Grant {
     return this.#grant;
   }
 
-  /** Called with an `error` that answers a `begin` which was already answered: the send under way has failed. */
+  /** Called with an `error` for a `begin` that was already answered: the running send has failed. */
   set onSendFailed(handler: ((error: SparsebakError) => void) | undefined) {
     this.#due.onSendFailed = handler;
   }
@@ -129,15 +130,15 @@ export class ReceiverClient {
     return this.#failure;
   }
 
-  /** From `opened` on, frames of the archive's chunk size are taken. */
+  /** To be called after `opened`: frames of the archive's chunk size are accepted from then on. */
   setChunkSize(chunkSize: number): void {
     this.#frames.limit = maxFrame(chunkSize);
   }
 
   /**
-   * Sends a request and waits for its closing answer. Waits for a place when 32 are unanswered.
+   * Sends a request and waits for its closing answer. Waits while 32 requests are unanswered.
    * @param onItem called for each item before the closing answer; bytes in it are valid during the call only
-   * @param usefulBytes so much of the answer counts as progress: what the caller knows that it may hold
+   * @param usefulBytes how many bytes of the answer count as progress: as many as the caller expects
    * @throws the receiver's `error`, or why the connection ended
    */
   async request(
@@ -150,26 +151,26 @@ export class ReceiverClient {
     if (this.#over) throw new SparsebakError('failed', `${request.t} after the end of the call`);
     const asked: AgentRequest = { ...request, id: this.#nextId++ };
     const answer = this.#due.expect(asked, { onItem, usefulBytes, frame: this.#frames.limit });
-    // It may be rejected while its bytes are still being handed over.
+    // It may be rejected while its bytes are still being written.
     answer.catch(() => undefined);
     await this.#write(encodeFrame(asked));
     return answer;
   }
 
-  /** Sends a message that has no answer. Resolves when its bytes were handed over. */
+  /** Sends a message that has no answer. Resolves when its bytes were written. */
   async send(message: Exclude<AgentMessage, { id: number }>): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     if (message.t === 'zeros') this.#due.allowZeros(message.count);
     await this.#write(encodeFrame(message));
   }
 
-  /** Sends frames that are encoded already (chunk-frame.ts). The buffer may be used again when this resolves. */
+  /** Sends frames that are already encoded (chunk-frame.ts). The buffer may be used again when this resolves. */
   async sendFrames(frames: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     await this.#write(frames);
   }
 
-  /** Sends a long object ahead of the request that takes it. */
+  /** Sends a long object before the request that uses it. */
   async sendParts(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; at += PART_SIZE) {
       await this.send({ t: 'part', data: bytes.subarray(at, at + PART_SIZE) });
@@ -177,22 +178,22 @@ export class ReceiverClient {
   }
 
   /**
-   * Ends the call in order. Its answer is the end: what was asked is done, and what the receiver's process does from
-   * then on, or what keeps its pipes open, changes nothing of that.
+   * Ends the connection properly. After the answer all requests are done, whatever the receiver's process does from
+   * then on, or whatever keeps its pipes open.
    */
   async bye(): Promise<void> {
     await this.request({ t: 'bye' });
     await this.#link.leave();
   }
 
-  /** Ends the call at once; what is not committed is dropped by the receiver. */
+  /** Ends the connection at once; the receiver drops everything that is not committed. */
   close(reason = new SparsebakError('unreachable', 'the connection was closed')): void {
     this.#fail(reason);
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
     this.#lastSent = this.#now();
-    // Silence counts from when there is something to take.
+    // Silence counts from when there is something to accept.
     if (!this.#isOwing) this.#clock.begin();
     await this.#link.write(bytes);
   }
@@ -240,7 +241,7 @@ export class ReceiverClient {
     throw new SparsebakError('protocol', `the receiver began with ${message.t} instead of hello`);
   }
 
-  /** Whether the receiver has something to answer or to take. */
+  /** Whether the receiver has something to answer or to accept. */
   get #isOwing(): boolean {
     return this.#due.count > 0 || this.#hello !== undefined || this.#link.writing;
   }
@@ -264,7 +265,7 @@ export class ReceiverClient {
     if (idle && now - this.#lastSent > this.#keepAlive) {
       const alive = encodeFrame({ t: 'alive' });
       this.#lastSent = now;
-      // That it is taken is no sign of life: the pipe takes it whether anybody reads it or not.
+      // Its acceptance is no sign of life: the pipe accepts it whether it is read or not.
       this.#taken += alive.length;
       void this.#link.write(alive);
     }

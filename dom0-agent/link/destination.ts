@@ -17,7 +17,7 @@ export type Destination =
 const LOCAL = /^local:(\/.*)$/;
 const SSH =
   /^ssh:\/\/(?:([A-Za-z0-9._][A-Za-z0-9._-]*)@)?([A-Za-z0-9._][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(\/.*)$/;
-/** Any but dom0, which is no qube to call. */
+/** Any qube but dom0, which cannot be called. */
 const QUBES = /^qubes:\/\/(?!dom0\/?$)([A-Za-z][A-Za-z0-9_-]{0,30})\/?$/;
 
 /** @throws `config` for anything else */
@@ -39,7 +39,7 @@ export function parseDestination(text: string): Destination {
       };
     }
   }
-  throw new SparsebakError('config', `destination "${text}" is not one I know`, {
+  throw new SparsebakError('config', `destination "${text}" is not supported`, {
     hint: 'Write "qubes://VM", "ssh://[user@]host[:port]/root/path" or "local:/root/path".',
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Requests that wait for their answers, in the order in which they were made: each answer is matched to the first of
- * them, by its id and by what that request may be answered.
+ * Requests that wait for their answers, in the order in which they were made: each answer must match the first of them,
+ * by its id and by the answers that the request may have.
  */
 import type { AgentRequest, ReceiverMessage } from '../../shared/wire/messages.ts';
 import { WINDOW } from '../../shared/wire/limits.ts';
@@ -11,11 +11,11 @@ import type { CallClock } from './call-clock.ts';
 import { remoteError } from './remote-error.ts';
 
 export type Answer = Exclude<ReceiverMessage, { t: 'hello' }>;
-/** What a request's closing answer may be, but for `error`, which throws. */
+/** The possible closing answers of a request, except `error`, which throws. */
 export type Closing = Extract<Answer, { t: 'done' | 'absent' | 'opened' | 'resolved' | 'freed' | 'space' }>;
 export type Item = Exclude<Answer, Closing | { t: 'error' | 'working' }>;
 
-const ENDLESS_HINT = 'No honest receiver does that: see what the backup VM runs.';
+const ENDLESS_HINT = 'No honest receiver does that: check what the backup VM runs.';
 
 interface Pending {
   readonly request: AgentRequest;
@@ -23,10 +23,10 @@ interface Pending {
   readonly resolve: (answer: Closing) => void;
   readonly reject: (error: SparsebakError) => void;
   readonly cap: AnswerCap;
-  /** Of the items so far. */
+  /** Number of items so far. */
   items: number;
   bytes: number;
-  /** Bytes that still make good time; what comes beyond is of no use to the caller. */
+  /** Bytes that still count as progress; the caller cannot use more. */
   useful: number;
   /** The last counter of `working`. */
   working: number;
@@ -34,14 +34,14 @@ interface Pending {
 
 export interface Expectation {
   readonly onItem: (item: Item) => void;
-  /** Bytes of items that the caller can use; absent: all that the request's cap allows. */
+  /** Bytes of items that the caller can use; absent: as many as the request's limit allows. */
   readonly usefulBytes?: number | undefined;
   /** Bytes of the longest message. */
   readonly frame: number;
 }
 
 /**
- * What the receiver owes an answer to, and how much time without progress the call may have spent meanwhile
+ * The task that the receiver must answer, and how much time without progress the connection may spend meanwhile
  * (milliseconds).
  */
 export interface Owed {
@@ -54,13 +54,13 @@ export class DueAnswers {
   readonly #clock: CallClock;
   readonly #pending: Pending[] = [];
   readonly #waiting: (() => void)[] = [];
-  /** Of the `begin` whose send is under way, though it is answered. */
+  /** The id of the answered `begin` whose send is running. */
   #sendId = -1;
-  /** Milliseconds: what the zero runs of the send under way may take. */
+  /** Milliseconds that the zero runs of the running send may take. */
   #zeroWork = 0;
-  /** Milliseconds that the receiver may wait for another process's lock, as `open` said. */
+  /** Milliseconds that the receiver may wait for another process's lock, as set by `open`. */
   #lockWait = 0;
-  /** Called with an `error` that answers a `begin` which was already answered: the send under way has failed. */
+  /** Called with an `error` for a `begin` that was already answered: the running send has failed. */
   onSendFailed: ((error: SparsebakError) => void) | undefined;
 
   /** `destination` names the receiver in errors. */
@@ -73,7 +73,7 @@ export class DueAnswers {
     return this.#pending.length;
   }
 
-  /** Returns when one more request may be made; that may be because all were failed. */
+  /** Returns when one more request may be made, possibly because all have failed. */
   async place(): Promise<void> {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
@@ -82,7 +82,7 @@ export class DueAnswers {
     return this.#pending.length >= WINDOW;
   }
 
-  /** What is waited for: the answer to the oldest request. */
+  /** What the agent waits for: the answer to the oldest request. */
   get owed(): Owed | undefined {
     const [head] = this.#pending;
     if (head === undefined) return undefined;
@@ -91,7 +91,7 @@ export class DueAnswers {
     return { task, wait: wait + (waitsForLock(t) ? this.#lockWait : 0) + this.#zeroWork };
   }
 
-  /** A zero run of so many chunks was sent. */
+  /** To be called when a zero run of `count` chunks was sent. */
   allowZeros(count: number): void {
     this.#zeroWork += count * PER_ZERO_CHUNK;
   }
@@ -100,7 +100,7 @@ export class DueAnswers {
     return this.#zeroWork;
   }
 
-  /** The closing answer to a request that is about to be made. */
+  /** Resolves with the closing answer to a request that is about to be made. */
   expect(request: AgentRequest, { onItem, usefulBytes, frame }: Expectation): Promise<Closing> {
     if (request.t === 'begin') this.#sendId = request.id;
     if (request.t === 'open') this.#lockWait = request.lockWait * 1000;
@@ -115,36 +115,36 @@ export class DueAnswers {
   /**
    * @param length bytes of the message
    * @returns the kind of the request that it closed
-   * @throws `protocol` for an answer that is not due, or one without end
+   * @throws `protocol` for an answer that is not due, or an endless one
    */
   take(message: Answer, length: number): AgentRequest['t'] | undefined {
     const head = this.#pending[0];
     if (message.t === 'working' && this.#clock.isFlood()) {
-      throw new SparsebakError('protocol', 'the receiver says without end that it works');
+      throw new SparsebakError('protocol', 'the receiver does not stop reporting that it works');
     }
     if (message.re === this.#sendId && message.re !== head?.request.id) {
       this.#ofSend(message);
       return undefined;
     }
     if (message.re !== head?.request.id) {
-      throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was not asked`);
+      throw new SparsebakError('protocol', `the receiver sent an answer (${message.t}) without a request`);
     }
     return this.#answer(head, message, length);
   }
 
-  /** None will come any more. */
+  /** No further answers will come. */
   fail(error: SparsebakError): void {
     for (const pending of this.#pending.splice(0)) pending.reject(error);
     for (const wake of this.#waiting.splice(0)) wake();
     this.onSendFailed?.(error);
   }
 
-  /** `begin` is answered and the send goes on: what becomes of it between requests is said to its id. */
+  /** After `begin` is answered and while the send is running, errors between requests carry its id. */
   #ofSend(message: Answer): void {
-    // A zero run has no id of its own, and may take long. Each begins a count of its own.
+    // A zero run has no id of its own, and may take long. Each has a separate count.
     if (message.t === 'working') return;
     if (message.t !== 'error') {
-      throw new SparsebakError('protocol', `the receiver answered (${message.t}) what was answered already`);
+      throw new SparsebakError('protocol', `the receiver sent a second answer (${message.t}) to the same request`);
     }
     this.#sendId = -1;
     this.onSendFailed?.(remoteError(message, this.#destination));
@@ -154,7 +154,7 @@ export class DueAnswers {
     const { t } = head.request;
     if (message.t === 'working') {
       if (message.count <= head.working) {
-        throw new SparsebakError('protocol', 'the receiver says it works, but its counter stands still');
+        throw new SparsebakError('protocol', 'the receiver reports that it works, but its counter does not advance');
       }
       head.working = message.count;
       return undefined;
@@ -189,7 +189,7 @@ export class DueAnswers {
     if (head.items > cap.items || head.bytes > cap.bytes) {
       throw new SparsebakError(
         'protocol',
-        `the receiver answers ${request.t} without end: more than ${cap.items} messages or ${cap.bytes} bytes`,
+        `the receiver's answer to ${request.t} does not end: more than ${cap.items} messages or ${cap.bytes} bytes`,
         { hint: ENDLESS_HINT },
       );
     }
@@ -205,7 +205,7 @@ export class DueAnswers {
   }
 }
 
-/** Bytes of a closing answer are used after the call that they came in, and their memory is not. */
+/** Copies the bytes of a closing answer, which are used after their memory is reused. */
 function kept(closing: Closing): Closing {
   if (closing.t !== 'resolved' || closing.head === null) return closing;
   return { ...closing, head: Uint8Array.from(closing.head) };

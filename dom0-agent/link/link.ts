@@ -1,10 +1,8 @@
-/**
- * The pipe to a receiver: bytes both ways and how the other end's process ended. What the bytes mean is client.ts's.
- */
+/** The pipe to a receiver: bytes both ways, and how the receiver's process ended. client.ts interprets the bytes. */
 
 import type { Grant } from '../../shared/wire/messages.ts';
 
-/** What a call is for, which over qrexec decides what the receiver lets it do. */
+/** The purpose of a connection, which over qrexec decides what the receiver allows. */
 export type Purpose = Exclude<Grant, 'all'>;
 
 /** How the receiver's process ended. */
@@ -22,24 +20,24 @@ export interface Link {
   /** The destination, as the user wrote it. */
   readonly name: string;
   /**
-   * Hands bytes over. Resolves when the buffer may be used again, which is how back-pressure is felt;
-   * never rejects: a broken pipe shows in `ended`.
+   * Writes bytes. Resolves when the buffer may be used again, which is the back-pressure; never rejects: a broken pipe
+   * shows in `ended`.
    */
   write(bytes: Uint8Array): Promise<void>;
-  /** Whether bytes wait to be taken off our hands, and how many were so far. */
+  /** Whether bytes wait to be accepted, and how many were accepted so far. */
   readonly writing: boolean;
   readonly taken: number;
-  /** Starts the delivery of what the receiver sends. The bytes are valid during the call only. */
+  /** Starts to deliver the receiver's bytes. They are valid during the call of `onData` only. */
   start(onData: (bytes: Uint8Array) => void): void;
   /**
-   * All was said: closes our side, gives the process a moment to end by itself, and then ends it. Nothing is delivered
-   * any more, and how it ends does not matter.
+   * To be called at the end of the conversation: closes our side, gives the process a moment to end by itself, and then
+   * ends it. Nothing more is delivered, and it does not matter how the process ends.
    */
   leave(): Promise<void>;
   /** Ends the process at once. */
   destroy(): void;
-  /** Settles once, when the process is gone and its output was delivered. */
+  /** Settles once, when the process has ended and its output was delivered. */
   readonly ended: Promise<LinkEnd>;
-  /** Turns an end that should not have been into a sentence with the next step. */
+  /** Describes an unexpected end, with a hint. */
   explain(end: LinkEnd): { message: string; hint: string };
 }

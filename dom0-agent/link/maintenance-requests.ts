@@ -1,14 +1,13 @@
 /**
- * What dom0 asks of a receiver about the life of an archive: taking sessions and volumes away, names, protection,
- * space, damage and its repairing. What the receiver says here is its word: none of it is content, so none of it can be
- * proven.
+ * Requests that maintain an archive: removing sessions and volumes, names, protection, space, damage and its repair.
+ * The receiver's answers here are not content, so they cannot be proven.
  */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { MAX_DAMAGE, MAX_PRUNED } from '../../shared/wire/limits.ts';
 import type { ReceiverClient, Request } from './client.ts';
 
-/** @returns bytes that the receiver says became free; undefined when there is no such session. @throws `refused` */
+/** @returns bytes freed, as the receiver reports; undefined if there is no such session. @throws `refused` */
 export async function prune(
   client: ReceiverClient,
   volume: VolumeId,
@@ -18,8 +17,7 @@ export async function prune(
 }
 
 /**
- * What pruning all of these sessions would free together: at most MAX_PRUNED of them. @throws `refused` where one of
- * them would be
+ * What pruning all of these sessions (at most MAX_PRUNED) would free. @throws `refused` if pruning one of them would be
  * @returns undefined when there is no such volume
  */
 export async function freedByPruning(
@@ -32,7 +30,7 @@ export async function freedByPruning(
   return await freed(client, { t: 'get-freed', volume, sessions: [...sessions] });
 }
 
-/** Takes a volume away with all its sessions. @returns bytes that became free. @throws `refused` */
+/** Removes a volume with all its sessions. @returns bytes freed. @throws `refused` */
 export async function deleteVolume(client: ReceiverClient, volume: VolumeId): Promise<number> {
   return (await freed(client, { t: 'delete', volume })) ?? 0;
 }
@@ -47,7 +45,10 @@ export async function protect(
   return await isThere(client, { t: 'protect', volume, session, on });
 }
 
-/** The name by which a plain archive's volume is found by hand. @returns whether there is such a volume */
+/**
+ * Sets the name by which a user finds a plain archive's volume without sparsebak. @returns whether there is such a
+ * volume
+ */
 export async function renameVolume(client: ReceiverClient, volume: VolumeId, name: string): Promise<boolean> {
   return await isThere(client, { t: 'rename', volume, name });
 }
@@ -55,7 +56,7 @@ export async function renameVolume(client: ReceiverClient, volume: VolumeId, nam
 export interface ReceiverSpace {
   readonly totalBytes: number;
   readonly freeBytes: number;
-  /** Undefined where the file system has no fixed number of them. */
+  /** Undefined if the file system has no fixed number of them. */
   readonly freeInodes: number | undefined;
 }
 
@@ -66,9 +67,9 @@ export async function space(client: ReceiverClient): Promise<ReceiverSpace> {
   return { totalBytes, freeBytes, freeInodes: freeInodes ?? undefined };
 }
 
-/** What of a volume's newest session the receiver knows to be damaged or missing; both rise. */
+/** The damaged or missing parts of a volume's newest session that the receiver knows of; both lists rise. */
 export interface DamagedParts {
-  /** Of chunks. */
+  /** Addresses of chunks. */
   readonly addresses: readonly number[];
   /** Numbers of ranges. */
   readonly pages: readonly number[];
@@ -95,8 +96,8 @@ function append(target: number[], more: readonly number[]): void {
 }
 
 /**
- * A sound chunk for a session that has a damaged one, or none; no bytes stand for zeros. @returns whether it has a
- * place
+ * Sends an intact chunk for a session in which it is damaged or missing; no bytes stand for zeros. @returns whether the
+ * receiver stored it
  */
 export async function repairChunk(
   client: ReceiverClient,
@@ -108,7 +109,7 @@ export async function repairChunk(
   return await isThere(client, { t: 'mend-chunk', volume, session, address, data });
 }
 
-/** A sound page, likewise. */
+/** The same for a page. */
 export async function repairPage(
   client: ReceiverClient,
   volume: VolumeId,

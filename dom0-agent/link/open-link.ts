@@ -1,5 +1,6 @@
 /**
- * From a destination to a running receiver. Each kind says how its process is started and what its exit statuses mean.
+ * From a destination to a running receiver. Each kind defines how its process is started and what its exit statuses
+ * mean.
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +19,7 @@ export interface CallOptions {
   readonly signal: AbortSignal;
 }
 
-/** @throws `unreachable` where the receiver's program is not there at all, or its qube does not start; `interrupted` */
+/** @throws `unreachable` if the receiver's program is missing, or its qube does not start; `interrupted` */
 export async function openLink(destination: Destination, options: CallOptions): Promise<Link> {
   switch (destination.kind) {
     case 'local':
@@ -38,7 +39,7 @@ export async function openLink(destination: Destination, options: CallOptions): 
   }
 }
 
-/** The receiver that lies beside the agent: its bundle, or in development its source. Same Node, no PATH. */
+/** The receiver beside the agent: its bundle, or in development its source. Same Node, no PATH. */
 function localReceiver(root: string): ProcessLinkOptions {
   const places = ['./sparsebak-receiver.js', '../../vm-receiver/main.ts'];
   const program = places

@@ -1,8 +1,8 @@
 /**
- * A receiver in another qube, called from dom0 over qrexec: which service, by which program, and what its exit codes
- * mean.
+ * A receiver in another qube, called from dom0 over qrexec: the service, the calling program, and the meaning of its
+ * exit codes.
  *
- * Policy is not evaluated for calls that dom0 makes: which service is called decides what the receiver lets us do.
+ * Policy is not evaluated for calls from dom0: the called service decides what the receiver allows.
  */
 import { constants } from 'node:os';
 import { systemCode } from '../../shared/errors.ts';
@@ -17,7 +17,7 @@ export interface QubesCall {
   readonly vm: string;
   readonly client: QubesClient;
   readonly purpose: Purpose;
-  /** The only one that the receiver opens in this call. */
+  /** The only archive that the receiver opens in this call. */
   readonly archive: ArchiveName;
 }
 
@@ -27,7 +27,7 @@ const SERVICES: Readonly<Record<Purpose, string>> = {
   maintain: 'sparsebak.Maintain',
 };
 
-/** Seconds for the qube to take the call; it runs already. */
+/** Seconds for the qube to accept the call; it is already running. */
 const CONNECT = 30;
 
 export function qubesReceiver(call: QubesCall): ProcessLinkOptions {
@@ -37,14 +37,14 @@ export function qubesReceiver(call: QubesCall): ProcessLinkOptions {
   const args =
     client === 'qrexec-client'
       ? ['-d', vm, '-w', String(CONNECT), `DEFAULT:QUBESRPC ${full} dom0`]
-      : // Without --no-gui it may wait for a session without end.
+      : // Without --no-gui it may wait endlessly for a session.
         ['--pass-io', '--service', '--no-gui', vm, full];
   return {
     name: `qubes://${vm}`,
     file: client,
     args,
     explain: (end) => explain(call, service, end),
-    // It starts a client of its own, which a signal to it alone leaves behind.
+    // It starts a client process, which would survive a signal to qvm-run alone.
     ownGroup: client === 'qvm-run',
   };
 }
@@ -66,16 +66,15 @@ function explain({ vm, client }: QubesCall, service: string, end: LinkEnd): Expl
   if (signal !== undefined) {
     return {
       message: `the receiver in qube ${vm} was ended by ${signal} (${how})`,
-      hint: `If nobody did that, see whether the qube has enough memory, and its journal. ${NOTHING_LOST}`,
+      hint: `If that was not intended, check whether the qube has enough memory, and its journal. ${NOTHING_LOST}`,
     };
   }
-  // qrexec says nothing of a service that it does not find, or a call that it refuses: what is said comes from the
-  // service.
+  // qrexec writes nothing about a missing service or a refused call: any output comes from the service.
   const started = end.stderr === '' ? undefined : ofStartedService(vm, service, status, end.stderr, how);
   return started ?? ofCall(vm, service, status, how);
 }
 
-/** Why a service that was started did not get as far as a receiver; undefined where that is not known. */
+/** Why a started service did not run a receiver; undefined if not known. */
 function ofStartedService(
   vm: string,
   service: string,
@@ -83,7 +82,7 @@ function ofStartedService(
   stderr: string,
   how: string,
 ): Explanation | undefined {
-  // Node has an exit status for everything, and a sentence for a file that is not there.
+  // Node's exit status is not specific, but its message for a missing file is.
   if (status === 127 || (status === 1 && stderr.includes('Cannot find module'))) {
     return {
       message: `the service ${service} in qube ${vm} finds no receiver, or no node to run it with (${how})`,
@@ -93,7 +92,7 @@ function ofStartedService(
   if (status === 126) {
     return {
       message: `the service ${service} in qube ${vm} may not execute its receiver (${how})`,
-      hint: 'See the mode of what it names, and whether the file system that it lies on lets programs run.',
+      hint: 'Check the mode of the file that it starts, and whether its file system allows running programs.',
     };
   }
   return undefined;
@@ -104,20 +103,20 @@ function ofCall(vm: string, service: string, status: number, how: string): Expla
     case 2:
       return {
         message: `the receiver in qube ${vm} does not start (${how})`,
-        hint: 'Correct what it names: its configuration is receiver.toml in that qube (docs/cli.md).',
+        hint: 'Correct the cause that it reports: its configuration is receiver.toml in that qube (docs/cli.md).',
       };
     case 125:
       return {
         message: `qrexec has no connection to qube ${vm} (${how})`,
         hint:
-          'See whether it runs and is not paused ("qvm-ls ' +
-          `${vm}"); if so, its journal says what is wrong with ${service} there.`,
+          'Check whether it is running and not paused ("qvm-ls ' +
+          `${vm}"); if so, its journal shows what is wrong with ${service} there.`,
       };
     case 126:
       return {
         message: `the call of ${service} in qube ${vm} was refused (${how})`,
         hint:
-          'From dom0 that is no matter of policy: see the journal of the qube, and whether ' +
+          'For calls from dom0, policy does not matter: check the journal of the qube, and whether ' +
           `${service} may be executed there.`,
       };
     case 127:
@@ -128,7 +127,7 @@ function ofCall(vm: string, service: string, status: number, how: string): Expla
     case 255:
       return {
         message: `the connection to qube ${vm} broke (${how})`,
-        hint: `See whether the qube still runs ("qvm-ls ${vm}"). ${NOTHING_LOST}`,
+        hint: `Check whether the qube is still running ("qvm-ls ${vm}"). ${NOTHING_LOST}`,
       };
     default:
       return { message: `the receiver in qube ${vm} ended early (${how})`, hint: NOTHING_LOST };

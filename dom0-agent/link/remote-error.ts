@@ -1,23 +1,21 @@
-/**
- * What the receiver says went wrong, as an error of ours: its text is escaped, the next step is in our words.
- */
+/** Converts an error of the receiver: its text is escaped, the hint is our own. */
 import { SparsebakError, type ErrorCode } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import type { ReceiverMessage, RemoteError } from '../../shared/wire/messages.ts';
 
 const MEANING: Record<RemoteError, { code: ErrorCode; hint: string }> = {
   version: { code: 'refused', hint: 'Install the same release of sparsebak on both sides.' },
-  'not-found': { code: 'not-found', hint: 'See "sparsebak list" for what is there.' },
+  'not-found': { code: 'not-found', hint: 'Run "sparsebak list" to see what the archive has.' },
   exists: {
     code: 'failed',
-    hint: 'Choose another archive name, or use the one that is there with "sparsebak key unlock".',
+    hint: 'Choose another archive name, or use the existing archive with "sparsebak key unlock".',
   },
   unsupported: { code: 'refused', hint: 'The archive was written by a newer release; update the receiver.' },
   'stale-base': { code: 'refused', hint: 'Another agent sent this volume meanwhile; run the command again.' },
   conflict: { code: 'refused', hint: 'Another agent wrote to this archive meanwhile; run the command again.' },
   refused: {
     code: 'refused',
-    hint: "The receiver's own configuration forbids this; see its receiver.toml and which service is called.",
+    hint: "The receiver's own configuration forbids this; see its receiver.toml and the service that is called.",
   },
   'not-mounted': {
     code: 'refused',
@@ -30,7 +28,7 @@ const MEANING: Record<RemoteError, { code: ErrorCode; hint: string }> = {
   io: {
     code: 'refused',
     hint:
-      "See the receiver's log, its disk's health, and whether the backup folder is its user's; earlier " +
+      "See the receiver's log, check its disk, and whether the backup folder belongs to its user; earlier " +
       'sessions are untouched.',
   },
   locked: {

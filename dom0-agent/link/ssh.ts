@@ -1,6 +1,6 @@
 /**
- * A receiver on another host, by the user's own ssh. That host is trusted with nothing, so nothing of this one is lent
- * to it, whatever the user's ssh_config says of the host: no agent, no display, no port, no ticket.
+ * A receiver on another host, by the user's own ssh. That host is not trusted, so nothing of this one is forwarded to
+ * it, whatever the user's ssh_config says: no agent, no display, no port, no ticket.
  */
 import { systemCode } from '../../shared/errors.ts';
 import { describeEnd, NOTHING_LOST } from './describe-end.ts';
@@ -10,17 +10,17 @@ import type { ProcessLinkOptions } from '../process/receiver-process.ts';
 
 type SshDestination = Extract<Destination, { kind: 'ssh' }>;
 
-/** What the command line says first holds, whatever configuration files say. Options of OpenSSH 7.6 and newer. */
+/** Options on the command line take precedence over configuration files. They require OpenSSH 7.6 or newer. */
 const OPTIONS = [
   // With the agent of this host it could log in wherever the user can.
   'ForwardAgent=no',
   'ForwardX11=no',
   'ClearAllForwardings=yes',
   'Tunnel=no',
-  // A command of the user's, here or there, would write into the stream, or replace the receiver.
+  // A configured command, here or there, would write into the stream, or replace the receiver.
   'PermitLocalCommand=no',
   'RemoteCommand=none',
-  // A shared connection may have been opened with forwardings, and ends when another program says so.
+  // A shared connection may have been opened with forwardings, and another program can end it.
   'ControlMaster=no',
   'ControlPath=none',
   'BatchMode=yes',
@@ -35,7 +35,8 @@ export function sshReceiver({ user, host, port, root }: SshDestination): Process
     name: `ssh://${where}${port === undefined ? '' : `:${port}`}${root}`,
     file: 'ssh',
     args: [
-      // No terminal, no agent, no display, no Kerberos ticket (as an option that is refused where ssh has no Kerberos).
+      // No terminal, no agent, no display, no Kerberos ticket (as a flag, since ssh without Kerberos refuses the
+      // option).
       ...['-T', '-a', '-x', '-k'],
       ...OPTIONS.flatMap((option) => ['-o', option]),
       ...(port === undefined ? [] : ['-p', String(port)]),
@@ -53,7 +54,7 @@ function explain(where: string, end: LinkEnd): { message: string; hint: string }
     return systemCode(end.startError) === 'ENOENT'
       ? {
           message: 'there is no ssh here',
-          hint: 'Install the client of OpenSSH, or see the PATH that sparsebak is started with.',
+          hint: 'Install the client of OpenSSH, or check the PATH with which sparsebak is started.',
         }
       : { message: `ssh ${how}`, hint: NOTHING_LOST };
   }
@@ -62,7 +63,7 @@ function explain(where: string, end: LinkEnd): { message: string; hint: string }
       message: `ssh to ${where} failed (${how})`,
       hint:
         'Check that "ssh -o BatchMode=yes ' +
-        `${where} true" works without a question, as the user whom sparsebak runs as.`,
+        `${where} true" works without a question, as the user that runs sparsebak.`,
     };
   }
   if (end.status === 127) {
@@ -74,7 +75,7 @@ function explain(where: string, end: LinkEnd): { message: string; hint: string }
   if (end.status === 126) {
     return {
       message: `sparsebak-receiver on ${where} may not be executed (${how})`,
-      hint: 'Look at its mode, and whether the file system that it lies on lets programs run.',
+      hint: 'Check its mode, and whether its file system allows running programs.',
     };
   }
   return {
@@ -83,7 +84,7 @@ function explain(where: string, end: LinkEnd): { message: string; hint: string }
   };
 }
 
-/** One word for sh, whatever it holds. */
+/** Quotes any text as one word for sh. */
 function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

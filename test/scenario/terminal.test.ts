@@ -140,7 +140,7 @@ describe('on a terminal', { skip }, () => {
     const [, ...lines] = listed.shown.split(CLEAR);
     assert.match(
       lines[0]!,
-      /^waiting for ssh:\/\/vault\/srv to list what it holds {2}\d.* s, at most 29 min \d+ s more$/,
+      /^waiting for ssh:\/\/vault\/srv to list the volumes {2}\d.* s, at most 29 min \d+ s more$/,
     );
     assert.match(
       lines.find((line) => line.includes('VOLUME'))!,

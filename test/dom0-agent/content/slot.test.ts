@@ -77,7 +77,7 @@ describe('passphrase slots', async () => {
     ]) {
       const bad = forged(stored, changes);
       // With a key computed from these it would not open either, and would be told of its passphrase.
-      await assert.rejects(openSlot(bad, passphrase('correct horse')), /is outside what is ever written/);
+      await assert.rejects(openSlot(bad, passphrase('correct horse')), /is outside the allowed limits/);
     }
   });
 

@@ -450,7 +450,7 @@ describe('progress', () => {
       link.say({ t: 'working', re: 1, count: ++count });
     });
     assert.equal(minutes(time), 30);
-    await assert.rejects(pending, { code: 'unreachable', message: /no progress.*30 min to list what it holds/ });
+    await assert.rejects(pending, { code: 'unreachable', message: /no progress.*30 min to list the volumes/ });
   });
 
   it('W7 W8 is not one small item every 5 s, nor one with working between', async (t) => {
@@ -563,7 +563,7 @@ describe('progress', () => {
     assert.deepEqual(told, [], 'not at once');
     pass(6000);
     const { destination, task, seconds = 0, secondsLeft = 0 } = newest() ?? {};
-    assert.deepEqual([destination, task], ['test:receiver', 'list what it holds']);
+    assert.deepEqual([destination, task], ['test:receiver', 'list the volumes']);
     assert.ok(seconds >= 9 && seconds <= 10);
     assert.ok(secondsLeft > 29 * 60 && secondsLeft < 30 * 60);
     link.say({ t: 'done', re: 1 });
@@ -611,7 +611,7 @@ describe('an answer', () => {
       let sent = 0;
       const frame = encodeFrame({ ...item, re: 1 });
       while (client.failure === undefined && sent++ < 150_000) link.raw(frame);
-      await assert.rejects(pending, { code: 'protocol', message: new RegExp(`${request.t} without end`) });
+      await assert.rejects(pending, { code: 'protocol', message: new RegExp(`answer to ${request.t} does not end`) });
     });
   }
 });

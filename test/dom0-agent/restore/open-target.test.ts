@@ -173,7 +173,7 @@ describe('a place that nothing is restored to', () => {
       { path: join(folder, 'archive'), what: 'the archive "a"' },
     ];
     for (const path of ['archive/a.img', 'archive/volumes/a.img', 'alias/volumes/a.img', 'elsewhere/../alias/a.img']) {
-      const refusal = { code: 'usage', message: /lies in the archive "a"/ } as const;
+      const refusal = { code: 'usage', message: /is in the archive "a"/ } as const;
       await assert.rejects(open(join(folder, path), 5, true, { own }), refusal, path);
     }
     await (await open(join(folder, 'elsewhere/a.img'), 5, false, { own })).finish();

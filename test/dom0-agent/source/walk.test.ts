@@ -147,6 +147,6 @@ describe('a folder that is held', () => {
     await refused(join(folder, 'a/b/root/x'), /there is no folder/);
     if (asRoot !== false) return;
     linkOf(OTHER, '/etc', join(folder, 'etc'));
-    await refused(join(folder, 'etc'), /not taken: the symbolic link/);
+    await refused(join(folder, 'etc'), /not accepted: the symbolic link/);
   });
 });

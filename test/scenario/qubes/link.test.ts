@@ -195,7 +195,7 @@ describe('what qrexec says by its exit code', () => {
     system.set(VAULT, { connect: 'refused' });
     const refused = await failing(over);
     assert.match(refused.message, /the call of sparsebak\.Retrieve in qube vault was refused/);
-    assert.match(refused.hint, /no matter of policy/);
+    assert.match(refused.hint, /policy does not matter/);
     system.set(VAULT, {});
     await lab.list();
   });
