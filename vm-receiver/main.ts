@@ -1,7 +1,7 @@
 import { asSparsebakError } from '../shared/errors.ts';
 import { run } from './cli/program.ts';
 
-// No await at the top: the bundle is CommonJS, which every Node from 20.0 on takes a lone `.js` file for.
+// No top-level await: the bundle is CommonJS, as every Node from 20.0 on treats a single `.js` file.
 run(process.argv.slice(2)).then(
   (status) => {
     process.exitCode = status;

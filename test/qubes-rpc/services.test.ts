@@ -126,7 +126,7 @@ describe('a call', () => {
       const peer = call(`sparsebak.Receive+${argument}`);
       const answer = await peer.greet();
       assert.ok(answer?.t === 'error' && answer.code === 'refused', argument);
-      assert.match(answer.message, /^the service’s argument is no archive’s name: [ -~ü…]{0,100}$/);
+      assert.match(answer.message, /^the service’s argument is not an archive’s name: [ -~ü…]{0,100}$/);
       assert.equal((await peer.ended).code, 5);
     }
     assert.deepEqual(readdirSync(archives), []);

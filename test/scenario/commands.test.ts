@@ -445,9 +445,9 @@ describe('restore', () => {
       assertExplained(await restore(join(lab.folder, 'no/where')), 1, /there is no folder/);
       assertExplained(await restore(lab.folder, '--force'), 1, /is a folder/);
       assertExplained(await restore('-'), 2, /standard output/);
-      assertExplained(await restore(join(lab.stateDir, 'a.img')), 2, /lies in sparsebak's state folder/);
+      assertExplained(await restore(join(lab.stateDir, 'a.img')), 2, /is in sparsebak's state folder/);
       if (LINK === 'local') {
-        assertExplained(await restore(join(lab.root, 'laptop/volumes/a.img')), 2, /lies in the archive "laptop"/);
+        assertExplained(await restore(join(lab.root, 'laptop/volumes/a.img')), 2, /is in the archive "laptop"/);
       }
 
       const device = (size: number): string => {

@@ -102,7 +102,7 @@ describe('on a terminal', { skip: terminalSkip }, () => {
     for (const answer of ['n\r', '\u0004']) {
       const no = await onTerminal(lab, receiver, [{ after: question, type: answer }], { program: RECEIVER });
       assert.equal(no.status, 130, no.shown);
-      assert.match(no.shown, /3 of 4 sessions would go/);
+      assert.match(no.shown, /3 of 4 sessions would be pruned/);
     }
     const agent = await onTerminal(lab, prune, [{ after: 'Prune 3 sessions permanently? [y/N]', type: 'n\r' }]);
     assert.equal(agent.status, 130);

@@ -11,7 +11,7 @@ import { Progress } from './progress.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-stored-archive.ts';
 
-/** Damages that are named; beyond that they are counted. */
+/** How many damages are named; further ones are only counted. */
 const NAMED = 10_000;
 
 interface Report {

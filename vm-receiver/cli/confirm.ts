@@ -1,13 +1,11 @@
-/**
- * A question on a terminal. Off one nothing is asked: a timer has nobody to answer it.
- */
+/** A question on a terminal. Without a terminal nothing is asked, as a timer could not answer. */
 import { createInterface } from 'node:readline/promises';
 
 export function isInteractive(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY;
 }
 
-/** Whether the answer is yes; an end of input is none. */
+/** Whether the answer is yes; the end of input counts as no. */
 export async function confirm(question: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   const gone = new Promise<string>((resolve) => lines.once('close', () => resolve('')));

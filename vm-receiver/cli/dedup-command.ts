@@ -9,13 +9,13 @@ import { withArchive } from './with-stored-archive.ts';
 
 interface Report extends DedupCounts {
   readonly archive: ArchiveName;
-  /** Whether equal content can have equal bytes in it. */
+  /** Whether equal content can have equal bytes in this archive. */
   readonly hasEqual: boolean;
 }
 
 const NOTHING: DedupCounts = { chunks: 0, linked: 0, savedBytes: 0, copies: 0, repaired: 0 };
 
-/** Stores equal chunks once, in archives that were made without deduplication, too. */
+/** Stores equal chunks once, also in archives created without deduplication. */
 export async function dedupCommand(settings: Settings, json: boolean): Promise<number> {
   const store = openStore(settings);
   const { reports, status } = await eachArchive(store, settings, async (name, troubles) => {
@@ -37,11 +37,12 @@ async function deduplicate(name: ArchiveName, archive: ArchiveStore, troubles: T
 function describe({ archive, hasEqual, chunks, linked, savedBytes, copies, repaired }: Report): string {
   if (!hasEqual) {
     return (
-      `${archive}: encrypted, and made without deduplication: no two chunks have the same bytes, nothing ` + 'to link\n'
+      `${archive}: encrypted, and created without deduplication: no two chunks have the same bytes, nothing ` +
+      'to link\n'
     );
   }
   const more = [
-    copies > 0 ? `, ${copies} stay copies (the file system takes no more links)` : '',
+    copies > 0 ? `, ${copies} stay copies (the file system allows no more links)` : '',
     repaired > 0 ? `, ${repaired} damaged ones repaired from an equal one` : '',
   ];
   return (

@@ -1,14 +1,11 @@
-/**
- * A command over several archives: what keeps it from one of them, or from one volume, is said and does not keep it
- * from the others.
- */
+/** A command over several archives: an error of one archive or volume is reported, and the others continue. */
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS, SparsebakError } from '../../shared/errors.ts';
 import type { OnLost, Store } from '../store/store.ts';
 import { chosenArchives, complain, describeError } from './output.ts';
 import type { Settings } from './settings.ts';
 
-/** What went wrong, as it is said on standard error. */
+/** Collects errors and prints them to standard error. */
 export class Troubles {
   readonly #of: ArchiveName;
   readonly #all: SparsebakError[];
@@ -32,7 +29,8 @@ export class Troubles {
 export interface Outcome<T> {
   readonly reports: readonly T[];
   /**
-   * Exit status of what went wrong, 0 where nothing did: of the only archive there is as it is, else "done in part".
+   * The exit status for the errors, 0 if there are none: with a single archive that of its error, otherwise "partly
+   * done".
    */
   readonly status: number;
 }
@@ -50,7 +48,7 @@ export async function eachArchive<T>(
     try {
       reports.push(await work(name, troubles));
     } catch (error) {
-      // Of one archive it is the command's own end.
+      // With a single archive, its error ends the command.
       if (!(error instanceof SparsebakError) || names.length === 1) throw error;
       troubles.tell('', error);
     }

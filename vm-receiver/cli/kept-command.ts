@@ -1,7 +1,4 @@
-/**
- * What is kept of key slots and catalogues that were replaced or removed: listed, put back, and removed before its
- * time.
- */
+/** Lists, puts back, and removes kept versions of key slots and catalogues that were replaced or removed. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ArchiveName } from '../../shared/archive/names.ts';
@@ -22,7 +19,7 @@ interface Report extends Omit<KeptVersion, 'slot' | 'time' | 'standing' | 'until
   /** When it was put. */
   readonly put: string;
   readonly state: KeptVersion['standing'];
-  /** When a slot that was replaced or removed goes. */
+  /** When the copy of a replaced or removed slot expires. */
   readonly until: string | null;
 }
 
@@ -62,13 +59,13 @@ function describe(archive: ArchiveName, kept: readonly Report[]): string {
     slot === null ? object : `${object} ${slot}`,
     put.slice(0, 19).replace('T', ' '),
     bytes === 0 ? 'no copy' : formatBytes(bytes),
-    until === null ? state : `${state}, goes after ${until.slice(0, 10)}`,
+    until === null ? state : `${state}, expires after ${until.slice(0, 10)}`,
   ]);
   if (rows.length === 0) return `${archive}: nothing is kept\n`;
   return `${archive}\n${table(['version', 'of', 'put (UTC)', 'size', 'state'], rows, [0, 3])}`;
 }
 
-/** Puts one version in its place again. */
+/** Puts one version back in its place. */
 export async function keptRestoreCommand(
   settings: Settings,
   number: number,
@@ -80,7 +77,7 @@ export async function keptRestoreCommand(
   mustOwn(settings, name);
   const version = find(await versionsOf(store, name), name, number);
   const what = describeVersion(version);
-  const about = `${name}: ${what} takes the place of what is there now, which is kept. ${consequenceOf(version)}`;
+  const about = `${name}: ${what} replaces the current version, which is kept. ${consequenceOf(version)}`;
   await agree(about, `Put version ${number} back?`, yes);
   const restored = reportOf(await withArchive(store, name, (archive) => archive.putBack(number)));
   if (json) await print(`${JSON.stringify({ archive: name, restored })}\n`);
@@ -88,17 +85,17 @@ export async function keptRestoreCommand(
   return 0;
 }
 
-/** What becomes of it in dom0. */
+/** The consequence in dom0. */
 function consequenceOf({ slot }: KeptVersion): string {
   if (slot !== undefined) return 'Its passphrase or recovery key then opens the archive again.';
   return (
-    'A dom0 that knows a later catalogue then says that the archive was rolled back (exit status 4). It sends ' +
+    'A dom0 that knows a later catalogue then reports that the archive was rolled back (exit status 4). It sends ' +
     'nothing until that catalogue is ' +
     'put back, or "sparsebak send --accept-rollback" is run.'
   );
 }
 
-/** Removes versions before their time. */
+/** Removes versions before they expire. */
 export async function keptRemoveCommand(
   settings: Settings,
   numbers: readonly number[],
@@ -124,7 +121,7 @@ function describeVersion({ number, slot, time }: KeptVersion): string {
   return `version ${number} (${slot === undefined ? 'the catalogue' : `key slot "${slot}"`} as it was put ${put} UTC)`;
 }
 
-/** @throws `usage` where the command line leaves open which one is meant */
+/** @throws `usage` if the command line does not select a single archive */
 function theArchive(store: Store, settings: Settings): ArchiveName {
   const names = chosenArchives(store, settings);
   const [name] = names;
@@ -133,7 +130,7 @@ function theArchive(store: Store, settings: Settings): ArchiveName {
     'usage',
     names.length === 0 ? 'there is no archive' : `which archive? There are ${names.join(', ')}`,
     {
-      hint: 'Name one with --archive.',
+      hint: 'Choose one with --archive.',
     },
   );
 }
@@ -151,21 +148,21 @@ function find(kept: readonly KeptVersion[], name: ArchiveName, number: number): 
   });
 }
 
-/** @throws `refused` where what is put back would belong to a user by whom the archive is not served */
+/** @throws `refused` if the restored file would belong to a user other than the one that serves the archive */
 function mustOwn({ root }: Settings, name: ArchiveName): void {
   const owner = statSync(join(root, name)).uid;
   if (owner === process.getuid?.()) return;
-  throw new SparsebakError('refused', `archive ${name} belongs to another user, who could not read what is put back`, {
+  throw new SparsebakError('refused', `archive ${name} belongs to another user, who could not read the restored file`, {
     hint: `Run this as that user: sudo -u '#${owner}' sparsebak-receiver …`,
   });
 }
 
-/** @throws `usage` off a terminal; `interrupted` where the answer is no */
+/** @throws `usage` without a terminal; `interrupted` if the answer is no */
 async function agree(about: string, question: string, yes: boolean): Promise<void> {
   if (yes) return;
   if (!isInteractive()) {
-    throw new SparsebakError('usage', `${question} There is no terminal to ask at`, {
-      hint: 'Give --yes if that is what you want.',
+    throw new SparsebakError('usage', `${question} There is no terminal to ask on`, {
+      hint: 'Give --yes to confirm.',
     });
   }
   process.stderr.write(`${about.trimEnd()}\n`);

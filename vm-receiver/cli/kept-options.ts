@@ -6,7 +6,7 @@ import type { Settings } from './settings.ts';
 
 type Runs = (work: () => Promise<number>) => Promise<void>;
 
-/** `settings` are read when a command runs; `json` tells whether it was asked for. */
+/** `settings` are read when a command runs; `json` whether JSON is asked for. */
 export function addKept(program: Command, runs: Runs, settings: () => Settings, json: () => boolean): void {
   const kept = program
     .command('kept')

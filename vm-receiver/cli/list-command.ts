@@ -7,7 +7,7 @@ import { eachArchive, type Troubles } from './each-archive.ts';
 import { print, table } from './output.ts';
 import type { Settings } from './settings.ts';
 
-/** What is on the disk, as the disk has it: without a key nobody can say whether it is what dom0 sent. */
+/** Lists what is on the disk: without a key it cannot be verified that it is what dom0 sent. */
 export async function listCommand(settings: Settings, json: boolean): Promise<number> {
   const store = openStore(settings);
   const { reports, status } = await eachArchive(store, settings, (name, troubles) => listOne(store, name, troubles));
@@ -39,14 +39,14 @@ async function listOne(
   }
 }
 
-/** With the time of its commit, where its name says another one. */
+/** With the time of its commit, if it differs from the name. */
 function withTime(session: SessionName, time: string | null): string {
   return time === null || !isMisleading(session, time)
     ? session
     : `${session} (${time.slice(0, 16).replace('T', ' ')})`;
 }
 
-/** Null where it was not noted. */
+/** Null if it was not recorded. */
 function isoTime(milliseconds: number | undefined): string | null {
   return milliseconds === undefined ? null : new Date(milliseconds).toISOString();
 }

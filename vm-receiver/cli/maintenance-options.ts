@@ -1,6 +1,4 @@
-/**
- * The command line of what keeps an archive in order: for the VM's own timers, and for people.
- */
+/** The commands that maintain archives, for the VM's own timers and for users. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { parseSize } from '../../shared/archive/low-space.ts';
 import { parseCount, parseDuration, parseWithin } from '../../shared/archive/retention-fields.ts';
@@ -30,7 +28,7 @@ interface ScrubFlags {
   readonly renewChecksums?: boolean;
 }
 
-/** `settings` are read when a command runs; `json` tells whether it was asked for. */
+/** `settings` are read when a command runs; `json` whether JSON is asked for. */
 export function addMaintenance(program: Command, runs: Runs, settings: () => Settings, json: () => boolean): void {
   program
     .command('prune')

@@ -4,7 +4,7 @@ import { FilesStore } from '../store/files/files-store.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
 
-/** The archives where the configuration says that they are. */
+/** Opens the archives at the configured root. */
 export function openStore({ root, requireMount, minFreeBytes, minFreeInodes, rules, keeping }: Settings): Store {
   const floors = { freeBytes: minFreeBytes, freeInodes: minFreeInodes };
   return new FilesStore(systemDisk, { root, requireMount, floors, rules, keeping, locking: LINGERING });

@@ -1,6 +1,4 @@
-/**
- * What `list` and `check` print.
- */
+/** Output of the commands. */
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
 import { isJournal, withPriority, type Priority } from '../../shared/terminal/journal.ts';
@@ -9,12 +7,12 @@ import { escapeText } from '../../shared/text.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
 
-/** The archives that a command is about: those allowed, or all that are there. */
+/** The archives of a command: those allowed, or all that exist. */
 export function chosenArchives(store: Store, { archives }: Settings): readonly ArchiveName[] {
   return archives ?? store.archives();
 }
 
-/** Returns when the text is out: the process may end then. */
+/** Returns when the text is written: then the process may end. */
 export async function print(text: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     process.stdout.write(text, (error) => {
@@ -24,20 +22,20 @@ export async function print(text: string): Promise<void> {
   });
 }
 
-/** What went wrong and what to do about it, in one line. */
+/** An error and its hint in one line. */
 export function describeError({ message, hint }: SparsebakError): string {
   return escapeText(hint === undefined ? message : `${message}. ${hint}`, 4000);
 }
 
-/** For people, on standard error: with its priority where that is the journal. */
+/** Prints a message to standard error, with its priority if that is the journal. */
 export function complain(text: string, priority: Priority = 'error'): void {
   const line = `sparsebak-receiver: ${text}`;
   process.stderr.write(`${isJournal(2) ? withPriority(line, priority) : line}\n`);
 }
 
 /**
- * Rows under headings, if there are any, made to fit a terminal; cells may hold anything. A last column without a
- * heading says something about its row, and is never cut.
+ * Rows under headings, if there are any, made to fit a terminal; cells may contain any text. A last column without a
+ * heading has a remark about its row, and is never cut.
  * @param right the columns of numbers
  */
 export function table(

@@ -1,6 +1,6 @@
 /**
- * The command line of `sparsebak-receiver`. What a command needs is loaded when it runs: a call over qrexec starts a
- * new process each time.
+ * The command line of `sparsebak-receiver`. A command's code is loaded when it runs, since each call over qrexec starts
+ * a new process.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
@@ -22,7 +22,7 @@ interface GlobalOptions {
   readonly logLevel: Level;
 }
 
-/** Runs one command; returns the exit status, all output still on its way. */
+/** Runs one command; returns the exit status, while output may still be pending. */
 export async function run(args: readonly string[]): Promise<number> {
   let status = 0;
   const program = describe(async (work) => {
@@ -32,7 +32,7 @@ export async function run(args: readonly string[]): Promise<number> {
     await program.parseAsync(args, { from: 'user' });
     return status;
   } catch (error) {
-    // Commander has printed its own.
+    // Commander has printed its own message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     return report(asSparsebakError(error));
   }

@@ -1,9 +1,7 @@
-/**
- * How far long work is, on a terminal and nowhere else.
- */
+/** Progress of long work, shown only on a terminal. */
 import { progressLine, redraw, usableColumns } from '../../shared/terminal/progress-line.ts';
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two updates. */
 const INTERVAL = 500;
 
 export class Progress {
@@ -13,7 +11,7 @@ export class Progress {
   readonly #terminal = process.stderr.isTTY;
   #shown = 0;
 
-  /** @param total in bytes, about: where it turns out to be more, it is more */
+  /** @param total estimate in bytes; grows if more is done */
   constructor(name: string, total: number) {
     this.#name = name;
     this.#total = total;

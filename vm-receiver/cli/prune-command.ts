@@ -17,12 +17,12 @@ import type { Settings } from './settings.ts';
 import { withArchive } from './with-stored-archive.ts';
 
 export interface PruneOptions {
-  /** In place of the configuration's. */
+  /** Replaces the configuration's policy. */
   readonly policy: RetentionPolicy;
   readonly dryRun: boolean;
   /** Only while the disk runs low. */
   readonly ifLow: boolean;
-  /** Whether more than half of a volume's sessions may go at once, without a question. */
+  /** Whether more than half of a volume's sessions may be removed at once without asking. */
   readonly yes: boolean;
 }
 
@@ -37,18 +37,18 @@ interface VolumeReport {
 
 interface Report {
   readonly archive: ArchiveName;
-  /** Bytes that have to become free until the disk does not run low; null where that is not asked. */
+  /** Bytes that have to be freed until the disk no longer runs low; null if that does not matter. */
   readonly shortBytes: number | null;
   readonly volumes: readonly VolumeReport[];
   readonly freedBytes: number;
 }
 
-/** Takes away what the policy does not keep. */
+/** Removes sessions that the policy does not keep. */
 export async function pruneCommand(settings: Settings, given: PruneOptions, json: boolean): Promise<number> {
   const policy = isEmptyPolicy(given.policy) ? settings.retention : given.policy;
   if (isEmptyPolicy(policy)) {
-    throw new SparsebakError('config', 'nothing says which sessions to keep', {
-      hint: 'Give --keep-daily or its like, or put keep_daily and its like under [retention] in the configuration.',
+    throw new SparsebakError('config', 'there is no retention policy', {
+      hint: 'Give --keep-daily or similar options, or set keep_daily or similar fields under [retention].',
     });
   }
   const options = { ...given, policy, ifLow: given.ifLow || settings.autoprune === 'space' };
@@ -68,8 +68,8 @@ export async function pruneCommand(settings: Settings, given: PruneOptions, json
 }
 
 /**
- * What somebody said yes to, where more than half of a volume would go; undefined where nobody was asked. The archive
- * is closed while the question stands, so that no send has to wait for its answer.
+ * The plans that the user confirmed, if more than half of a volume would be removed; undefined if nothing was asked.
+ * The archive is closed during the question, so that no send has to wait for the answer.
  */
 async function askedOf(
   store: Store,
@@ -86,7 +86,7 @@ async function askedOf(
   if (report.shortBytes === 0 || !plans.some(removesMost)) return undefined;
   process.stderr.write(describe(report, true));
   if (await confirm('Prune more than half of a volume at once?')) return plans;
-  throw new SparsebakError('interrupted', `nothing of ${name} was pruned`);
+  throw new SparsebakError('interrupted', `${name} was not pruned`);
 }
 
 async function pruneOne(
@@ -108,7 +108,7 @@ async function pruneOne(
   return reportOf(name, plans, outcome, { shortBytes, refused });
 }
 
-/** What would become free. */
+/** How many bytes each plan would free. */
 async function weigh(
   archive: ArchiveName,
   store: ArchiveStore,
@@ -139,14 +139,14 @@ function reported({ verdicts }: VolumePlan, isGone: (session: SessionName) => bo
   }));
 }
 
-/** Of an archive, besides what is planned. */
+/** Facts about an archive that are not in the plans. */
 interface Circumstances {
   readonly shortBytes: number | null;
   /** Volumes that could not be tidied or listed. */
   readonly refused: ReadonlyMap<VolumeId, Refusal>;
 }
 
-/** Volumes of which not even the sessions are known. */
+/** Volumes whose sessions are not even known. */
 function unplanned(plans: readonly VolumePlan[], refused: ReadonlyMap<VolumeId, Refusal>): VolumeReport[] {
   const others = [...refused].filter(([id]) => !plans.some(({ volume }) => volume === id));
   return others.map(([id, why]) => ({ id, name: null, sessions: [], freedBytes: 0, error: describeError(why) }));
@@ -179,22 +179,22 @@ function sumOf(volumes: readonly VolumeReport[]): number {
 }
 
 function describe({ archive, shortBytes, volumes, freedBytes }: Report, dryRun: boolean): string {
-  if (shortBytes === 0) return `${archive}: the disk does not run low, nothing goes\n`;
+  if (shortBytes === 0) return `${archive}: the disk does not run low, nothing is pruned\n`;
   const sessions = volumes.flatMap((volume) => volume.sessions);
   const going = sessions.filter(({ reasons, pruned }) => (dryRun ? reasons.length === 0 : pruned)).length;
   const low = shortBytes === null ? '' : `, ${formatBytes(shortBytes)} short`;
   if (!dryRun)
     return `${archive}: ${going} of ${sessions.length} sessions pruned, ${formatBytes(freedBytes)} freed${low}\n`;
-  const would = `${going} of ${sessions.length} sessions would go, ${formatBytes(freedBytes)} would become free`;
-  const oldest = shortBytes === null ? '' : ` (the oldest of these, until there are ${formatBytes(shortBytes)} more)`;
+  const would = `${going} of ${sessions.length} sessions would be pruned, ${formatBytes(freedBytes)} would be freed`;
+  const oldest = shortBytes === null ? '' : ` (the oldest of these, until ${formatBytes(shortBytes)} are freed)`;
   const days = calendar(volumes.map((volume) => volume.sessions));
   return (
-    `${archive}: ${would}${oldest}\n${days.map((day) => `  ${day}\n`).join('')}  + stays, - goes, ± ` +
+    `${archive}: ${would}${oldest}\n${days.map((day) => `  ${day}\n`).join('')}  + kept, - removed, ± ` +
     `differs by volume\n${volumes.map(most).join('')}`
   );
 }
 
-/** What a policy with a slip in it would show. */
+/** Points out what a mistake in the policy would cause. */
 function most({ id, name, sessions }: VolumeReport): string {
   const going = sessions.filter(({ reasons }) => reasons.length === 0).length;
   if (going <= removableUnasked(sessions.length)) return '';

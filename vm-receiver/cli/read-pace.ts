@@ -1,9 +1,7 @@
-/**
- * How fast reading may go: no more bytes a second than allowed, on the average since it began.
- */
+/** Limits the read rate, on average since the beginning. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Milliseconds that are not worth a nap. */
+/** Shorter waits in milliseconds are skipped. */
 const SHORT = 20;
 
 export class Pace {
@@ -11,12 +9,12 @@ export class Pace {
   readonly #began = performance.now();
   #bytes = 0;
 
-  /** Infinity for as fast as it goes. */
+  /** Infinity: no limit. */
   constructor(bytesPerSecond: number) {
     this.#bytesPerSecond = bytesPerSecond;
   }
 
-  /** Returns when so many bytes more were due. */
+  /** Returns when `bytes` more may have been read. */
   async spend(bytes: number): Promise<void> {
     this.#bytes += bytes;
     const due = this.#began + (this.#bytes / this.#bytesPerSecond) * 1000;

@@ -1,12 +1,10 @@
-/**
- * What to do about something that is damaged, by where it lies. docs/damage.md says more of each.
- */
+/** What to do about a damaged file, by its place. docs/damage.md has more about each. */
 import { basename } from 'node:path';
 import { CHUNK_FILE_NAME } from '../../shared/archive/address.ts';
 import type { DamageKind } from '../store/store.ts';
 
 const CHECKSUMS =
-  'nothing here shows whether the files without a checksum are what was stored: run "sparsebak verify ' +
+  'it is not known here whether the files without a checksum are what was stored: run "sparsebak verify ' +
   '--all-sessions" in dom0, ' +
   'which checks their content; then "sparsebak-receiver scrub --renew-checksums" here';
 
@@ -28,10 +26,10 @@ const CONTENT =
   'volume still has this content. A session that nothing repairs can be pruned';
 
 const UNREADABLE =
-  'it cannot be read: see whether something else lies in its place, and in the kernel’s log ("dmesg") whether ' +
+  'it cannot be read: check whether something else is in its place, and in the kernel’s log ("dmesg") whether ' +
   'the disk fails';
 
-/** @param place within the archive or a volume; what is damaged is its last part */
+/** @param place within the archive or a volume; its last part is the damaged file */
 export function remedyOf(place: string, kind: DamageKind): string {
   const file = basename(place);
   if (kind === 'unlisted') return CHECKSUMS;
@@ -43,7 +41,7 @@ interface Remedied {
   readonly remedy: string;
 }
 
-/** Each remedy once, with what it is for. */
+/** Each remedy once, with the files for which it applies. */
 export function describeRemedies(damages: readonly Remedied[]): string {
   const places = new Map<string, string[]>();
   for (const { place, remedy } of damages) places.set(remedy, [...(places.get(remedy) ?? []), place]);

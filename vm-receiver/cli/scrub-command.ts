@@ -12,16 +12,16 @@ import type { Settings } from './settings.ts';
 import { withArchive } from './with-stored-archive.ts';
 
 export interface ScrubOptions {
-  /** Milliseconds: what was read within them is left out. Undefined for what the configuration says. */
+  /** Milliseconds: files that were read within this time are skipped. Undefined: the configuration's value. */
   readonly every: number | undefined;
   readonly bytesPerSecond: number;
   /** Milliseconds, for all archives together. */
   readonly maxTime: number;
-  /** Whether files without a checksum get one from what they are now. */
+  /** Whether files without a checksum get one from their current content. */
   readonly renewChecksums: boolean;
 }
 
-/** Damages that are named; beyond that they are counted. */
+/** How many damages are named; further ones are only counted. */
 const NAMED = 10_000;
 
 interface Report {
@@ -31,14 +31,14 @@ interface Report {
   readonly repaired: number;
   /** Files that got a checksum. */
   readonly renewed: number;
-  /** Everything was read after this; null when something never was. */
+  /** Everything was read after this; null if some files never were. */
   readonly since: string | null;
-  /** Whether that is as lately as it should be. */
+  /** Whether that is within the configured time. */
   readonly complete: boolean;
-  /** False where what was read could not be written down. */
+  /** False if the progress could not be saved. */
   readonly remembered: boolean;
   readonly damaged: number;
-  /** Of catalogue and key slots. */
+  /** Damage to catalogue and key slots. */
   readonly objects: readonly ArchiveDamage[];
   readonly damages: readonly (Omit<VolumeDamage, 'volume'> & {
     readonly volume: string;
@@ -47,7 +47,7 @@ interface Report {
   })[];
 }
 
-/** Reads what was not read for long, and remembers what it found. */
+/** Reads files that were not read for long, and records the results. */
 export async function scrubCommand(settings: Settings, options: ScrubOptions, json: boolean): Promise<number> {
   const store = openStore(settings);
   const limits = {
@@ -118,7 +118,7 @@ interface Limits extends Omit<ScrubOptions, 'maxTime'> {
   readonly until: number;
 }
 
-/** What is lost the scrub itself tells. */
+/** The scrub itself reports what is lost. */
 const NOBODY = () => undefined;
 
 function totalOf(archive: ArchiveStore): number {
@@ -128,10 +128,10 @@ function totalOf(archive: ArchiveStore): number {
 
 function describe(report: Report): string {
   const { archive, files, bytes, repaired, renewed, since, complete, remembered, damaged, objects, damages } = report;
-  const age = since === null ? 'some of it was never read' : `all was read since ${since}`;
+  const age = since === null ? 'some of it was never read' : `everything was read since ${since}`;
   const next = remembered
-    ? 'the next run goes on'
-    : 'what was read could not be noted in scrub/: the next run begins anew';
+    ? 'the next run continues'
+    : 'the progress could not be saved in scrub/: the next run starts over';
   const rest = complete && remembered ? '' : `; ${next}`;
   const repairs = [
     repaired > 0 ? `, ${repaired} repaired from an equal chunk` : '',

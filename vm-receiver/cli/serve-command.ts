@@ -14,7 +14,7 @@ import type { Level } from './level.ts';
 import { RELEASE } from '../../shared/release.ts';
 import type { Settings } from './settings.ts';
 
-/** One call, from the first byte to the last. Standard output is the protocol's; logs go to standard error. */
+/** Serves one call, from the first byte to the last. Standard output is for the protocol; logs go to standard error. */
 export async function serveCommand(
   settings: Settings,
   grant: Grant,
@@ -40,7 +40,7 @@ export async function serveCommand(
   }
 }
 
-/** Standard error; where that is the journal, each line with its priority. */
+/** Standard error; if that is the journal, each line with its priority. */
 function logStream(): DestinationStream {
   const standardError = pino.destination({ dest: 2, sync: true });
   if (!isJournal(2)) return standardError;

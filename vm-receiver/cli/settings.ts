@@ -1,5 +1,5 @@
 /**
- * The receiver's configuration: the VM's own word on what it takes and from whom. The first file that exists counts.
+ * The receiver's configuration: the VM's own rules for what it accepts and from whom. The first existing file is used.
  */
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
@@ -16,7 +16,7 @@ import type { Keeping, Rules } from '../store/store.ts';
 
 const FILES = ['/rw/config/sparsebak/receiver.toml', '/etc/sparsebak/receiver.toml'];
 
-/** Below these nothing is taken, so that the disk can still be pruned. */
+/** With less free space nothing is accepted, so that the disk can still be pruned. */
 const MIN_FREE_BYTES = 64 * 2 ** 20;
 const MIN_FREE_INODES = 1000;
 
@@ -36,27 +36,27 @@ const schema = z.strictObject({
   min_keep: z.number().int().min(1).max(999_999).default(1),
   allow_delete: z.boolean().default(true),
   autoprune: z.enum(['policy', 'space']).default('policy'),
-  low_space: z.string().refine(isLowSpace, 'must be a share or a size, as in "10%" or "50GiB"').default('10%'),
-  scrub_every: z.string().regex(DURATION, 'must be a number and m, h, d or w, as in "30d"').default('30d'),
+  low_space: z.string().refine(isLowSpace, 'must be a share or a size, like "10%" or "50GiB"').default('10%'),
+  scrub_every: z.string().regex(DURATION, 'must be a number and m, h, d or w, like "30d"').default('30d'),
   kept_catalogues: z.number().int().min(1).max(10_000).default(KEEPING.catalogues),
   kept_days: z.number().int().min(0).max(36_500).default(KEEPING.days),
-  kept_size: z.string().refine(isSize, 'must be a size, as in "1GiB"').default('1GiB'),
+  kept_size: z.string().refine(isSize, 'must be a size, like "1GiB"').default('1GiB'),
   retention: z.strictObject(retentionFields).default({}),
 });
 
 export interface Settings {
   readonly root: string;
-  /** Those that may be used; undefined for any. */
+  /** Archives that may be used; undefined for any. */
   readonly archives: readonly ArchiveName[] | undefined;
   readonly requireMount: boolean;
   readonly minFreeBytes: number;
   readonly minFreeInodes: number;
-  /** Qubes that may call, where the call comes from one. */
+  /** Qubes that may call, for calls from a qube. */
   readonly callers: readonly string[];
   readonly rules: Rules;
   readonly keeping: Keeping;
   readonly retention: RetentionPolicy;
-  /** When `prune` takes away what the retention lets go: always, or only while the disk runs low. */
+  /** When `prune` removes sessions that the policy does not keep: always, or only while the disk runs low. */
   readonly autoprune: 'policy' | 'space';
   readonly lowSpace: LowSpace;
   /** Milliseconds in which `scrub` reads everything once. */
@@ -69,12 +69,12 @@ export interface Given {
   readonly config: string | undefined;
 }
 
-/** What the command line says comes first. Throws `config`, with every field that is wrong. */
+/** The command line takes precedence. Throws `config`, with every wrong field. */
 export function loadSettings({ root, archive, config }: Given): Settings {
   const file = readConfig(root === undefined ? FILES : [], config);
   if (file === undefined && root === undefined) {
     throw new SparsebakError('config', `there is no configuration (${FILES.join(', ')})`, {
-      hint: 'Make one that says root = "/path/of/the/backups", or give --root.',
+      hint: 'Create one with root = "/path/of/the/backups", or give --root.',
     });
   }
   const fields = check(file?.name ?? '', { ...file?.fields, ...(root === undefined ? {} : { root }) });
@@ -103,7 +103,7 @@ interface ConfigFile {
   readonly fields: Record<string, unknown>;
 }
 
-/** The file that was asked for must be there; of the usual ones none need be. */
+/** A file given with --config must exist; the usual ones need not. */
 function readConfig(usual: readonly string[], asked: string | undefined): ConfigFile | undefined {
   for (const name of asked === undefined ? usual : [asked]) {
     let text: string;

@@ -14,11 +14,11 @@ import { withArchive } from './with-stored-archive.ts';
 interface SessionReport {
   readonly session: string;
   readonly storedBytes: number;
-  /** That only this session takes up. */
+  /** Bytes that only this session takes up. */
   readonly diskBytes: number;
-  /** That others share. */
+  /** Bytes that others share. */
   readonly sharedBytes: number;
-  /** What pruning it alone would free; null for one that cannot go. */
+  /** Bytes that pruning only this session would free; null if it cannot be pruned. */
   readonly freedBytes: number | null;
 }
 
@@ -27,26 +27,26 @@ interface VolumeReport {
   readonly name: string | null;
   readonly diskBytes: number;
   readonly sharedBytes: number;
-  /** Of a send that is under way or was cut off, and of what is being taken away; counted above. */
+  /** Bytes of running or interrupted sends, and of removals in progress; included above. */
   readonly unfinishedBytes: number;
   readonly sessions: readonly SessionReport[];
 }
 
 interface Report extends Pick<Space, 'totalBytes' | 'freeBytes'> {
   readonly archive: ArchiveName;
-  /** All that the archive takes up, what is shared counted once. */
+  /** Bytes that the complete archive takes up, shared ones counted once. */
   readonly diskBytes: number;
-  /** What would be taken up besides if nothing were shared. */
+  /** Bytes that sharing saves. */
   readonly savedBytes: number;
-  /** Catalogues and key slots that are kept, and what they take up; counted above. */
+  /** Kept catalogues and key slots, and the bytes that they take up; included above. */
   readonly keptFiles: number;
   readonly keptBytes: number;
-  /** What pruning by the configuration's policy would free; null where there is none. */
+  /** Bytes that pruning by the configuration's policy would free; null if there is none. */
   readonly policyFreedBytes: number | null;
   readonly volumes: readonly VolumeReport[];
 }
 
-/** What takes up the disk, by volume and session, and what pruning would free. */
+/** The space that each volume and session takes, and what pruning would free. */
 export async function statsCommand(settings: Settings, json: boolean): Promise<number> {
   const store = openStore(settings);
   const { reports, status } = await eachArchive(store, settings, async (name, troubles) => {

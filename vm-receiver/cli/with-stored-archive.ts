@@ -1,10 +1,10 @@
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import type { ArchiveStore, Store } from '../store/store.ts';
 
-/** Seconds to wait for a volume that another process works on. */
+/** Seconds to wait for a volume that another process uses. */
 const LOCK_WAIT = 60;
 
-/** Opens an archive for a command that answers nobody, and lets go of all its locks afterwards. */
+/** Opens an archive for a command without an agent, and releases all locks afterwards. */
 export async function withArchive<T>(
   store: Store,
   name: ArchiveName,

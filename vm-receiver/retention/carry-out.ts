@@ -1,6 +1,4 @@
-/**
- * A plan carried out, session by session. What one volume refuses does not keep the others from theirs.
- */
+/** Carries out a prune plan, session by session. A refusal for one volume does not affect the others. */
 import { bytesShort, type LowSpace } from '../../shared/archive/low-space.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { removableUnasked } from '../../shared/archive/retention.ts';
@@ -11,7 +9,7 @@ import { goingOf, removesMost, tooMany, type VolumePlan } from './policy-plan.ts
 export interface Pruned {
   readonly volume: VolumeId;
   readonly session: SessionName;
-  /** Of stored files that are gone. */
+  /** Bytes of removed files. */
   readonly bytes: number;
 }
 
@@ -26,9 +24,10 @@ interface Going {
 }
 
 /**
- * All that goes, of each volume the newest first: so nothing is moved into a session that goes, too.
- * @param mayRemoveMost whether more than half of a volume's sessions may go at once; else such a volume is left as it
- *   is
+ * Removes all planned sessions, newest first within each volume, so that nothing is moved into a session that is
+ * removed next.
+ * @param mayRemoveMost whether more than half of a volume's sessions may be removed at once; otherwise such a volume is
+ * not pruned
  */
 export async function pruneAll(
   archive: ArchiveStore,
@@ -48,8 +47,9 @@ export async function pruneAll(
 }
 
 /**
- * The oldest of all volumes first, and no more than it takes until the disk does not run low any more.
- * @param mayRemoveMost whether more than half of a volume's sessions may go at once; else the oldest half may
+ * Removes the oldest sessions of all volumes first, until the disk no longer runs low.
+ * @param mayRemoveMost whether more than half of a volume's sessions may be removed at once; otherwise only the oldest
+ * half
  */
 export async function pruneWhileLow(
   archive: ArchiveStore,
@@ -60,7 +60,7 @@ export async function pruneWhileLow(
   const going = plans.flatMap((plan) => goingOf(plan).map((session) => ({ volume: plan.volume, session })));
   going.sort((a, b) => (a.session === b.session ? 0 : a.session < b.session ? -1 : 1));
   const atFirst = bytesShort(archive.space(), low);
-  // Some file systems take their time to count what became free.
+  // Some file systems report freed space late.
   return await prune(
     archive,
     going,
@@ -70,7 +70,7 @@ export async function pruneWhileLow(
 }
 
 /**
- * @param more whether to go on, the bytes that became free so far being so many
+ * @param more whether to continue, given the bytes freed so far
  * @param halved plans of which no more than half may be carried out
  */
 async function prune(

@@ -1,7 +1,4 @@
-/**
- * What of an archive a policy would have go: decided from when its sessions were committed, their order, and what
- * protects them.
- */
+/** Plans which sessions of an archive a policy removes, by their commit times, order and protection. */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { removableUnasked, retain, type RetentionPolicy, type Verdict } from '../../shared/archive/retention.ts';
 import { Refusal } from '../store/refusal.ts';
@@ -15,7 +12,7 @@ export interface VolumePlan {
   readonly verdicts: readonly Verdict[];
 }
 
-/** @param onLost told of a volume that cannot be listed, and so is not planned for. Without this it is an error */
+/** @param onLost called for a volume that cannot be listed and so is not in the plan. Without it that is an error */
 export function planPrune(archive: ArchiveStore, policy: RetentionPolicy, onLost?: OnLost<VolumeId>): VolumePlan[] {
   const volumes = [...archive.volumes(onLost)];
   const verdicts = retain(
@@ -33,19 +30,19 @@ export function goingOf({ verdicts }: VolumePlan): SessionName[] {
   return verdicts.filter(({ reasons }) => reasons.length === 0).map(({ session }) => session);
 }
 
-/** Whether the policy would remove more of a volume at once than it may without somebody's yes. */
+/** Whether the policy would remove more of a volume at once than is allowed without confirmation. */
 export function removesMost(plan: VolumePlan): boolean {
   return goingOf(plan).length > removableUnasked(plan.verdicts.length);
 }
 
-/** What a volume is left as it is for, without that yes. */
+/** Why a volume is not pruned without that confirmation. */
 export function tooMany(plan: VolumePlan): Refusal {
   const counts = `${goingOf(plan).length} of its ${plan.verdicts.length} sessions`;
   return new Refusal(
     'refused',
     `${plan.name ?? plan.volume}: the policy would remove ${counts} at once, more than half`,
     {
-      hint: 'Look at "sparsebak-receiver prune --dry-run", then give --yes.',
+      hint: 'Check "sparsebak-receiver prune --dry-run", then give --yes.',
     },
   );
 }

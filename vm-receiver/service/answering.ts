@@ -1,10 +1,8 @@
-/**
- * A request being worked on: `working` while it lasts, and the store's refusal as its answer.
- */
+/** Works on a request: sends `working` meanwhile, and the store's refusal as its answer. */
 import { Refusal } from '../store/refusal.ts';
 import type { Conversation } from './conversation.ts';
 
-/** What the work gives; undefined when it was refused, and the agent was told so. */
+/** The result of the work; undefined if it was refused, which the agent was told. */
 export async function answering<T>(
   conversation: Conversation,
   re: number,

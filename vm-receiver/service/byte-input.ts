@@ -1,7 +1,6 @@
 /**
- * The bytes that come from the agent. A pipe or socket is read ahead into a few buffers that are used again and again,
- * so that the end of the stream is noticed while a request waits for a lock; memory stays the same whatever the agent
- * sends.
+ * The bytes from the agent. A pipe or socket is read in advance into a few reused buffers, so that the end of the
+ * stream is noticed while a request waits for a lock; memory stays constant whatever the agent sends.
  */
 import { read } from 'node:fs';
 import { Socket } from 'node:net';
@@ -10,16 +9,16 @@ import { SparsebakError, asSparsebakError, systemCode } from '../../shared/error
 
 const SLOT = 256 * 1024;
 const SLOTS = 4;
-/** A read of no more bytes than this is put behind the one before, if nobody has taken that yet. */
+/** A read of at most this many bytes is appended to the previous one, if that was not taken yet. */
 const FEW = 16 * 1024;
 
 export interface Input {
   /**
-   * The next piece of the stream, which holds until the next call; undefined at its end. Throws `failed` when nothing
-   * comes for `silence` ms.
+   * The next piece of the stream, valid until the next call; undefined at its end. Throws `failed` if nothing arrives
+   * for `silence` ms.
    */
   next(silence: number): Promise<Uint8Array | undefined>;
-  /** Fires when the stream has ended or broken, even while nobody asks for pieces. */
+  /** Fires when the stream has ended or broken, even while no piece is requested. */
   readonly gone: AbortSignal;
   close(): void;
 }
@@ -46,7 +45,7 @@ class StreamInput implements Input {
   readonly #filled: Filled[] = [];
   /** Where the next read goes. */
   #target: Uint8Array = Buffer.allocUnsafeSlow(SLOT);
-  /** What the caller has. */
+  /** The piece that the caller has. */
   #taken: Filled | undefined;
   #paused = false;
   #error: Error | undefined;
@@ -57,7 +56,7 @@ class StreamInput implements Input {
       fd,
       readable: true,
       writable: false,
-      // Our standard output may be the same socket: its other half is not ours to close.
+      // Our standard output may be the same socket, so its other half must not be closed here.
       allowHalfOpen: true,
       onread: { buffer: () => this.#target, callback: (length: number) => this.#keep(length) },
     };
@@ -71,7 +70,7 @@ class StreamInput implements Input {
     return this.#gone.signal;
   }
 
-  /** Takes a read into the books; false stops the reading. Runs ahead of the choice of the next read's buffer. */
+  /** Records a read; false stops the reading. Called before the buffer for the next read is chosen. */
   #keep(length: number): boolean {
     const last = this.#filled.at(-1);
     if (last !== undefined && length <= FEW && length <= last.slot.length - last.length) {
@@ -80,7 +79,7 @@ class StreamInput implements Input {
       return true;
     }
     this.#filled.push({ slot: this.#target, length });
-    // There is one: reading stops when the last free slot becomes the target.
+    // There is always one: reading stops when the last free buffer becomes the target.
     this.#target = this.#free.pop() ?? Buffer.allocUnsafeSlow(SLOT);
     this.#paused = this.#free.length === 0;
     this.#wake?.();
@@ -128,7 +127,7 @@ class StreamInput implements Input {
 
 const readAsync = promisify(read);
 
-/** A file, a terminal, or whatever else Node has no stream for. Nothing is read ahead. */
+/** A file, a terminal, or anything else for which Node has no stream. Nothing is read in advance. */
 class FileInput implements Input {
   readonly gone = new AbortController().signal;
   readonly #fd: number;
@@ -144,6 +143,6 @@ class FileInput implements Input {
   }
 
   close(): void {
-    // Nothing is pending, and the descriptor ends with the process.
+    // Nothing is pending, and the descriptor is closed with the process.
   }
 }

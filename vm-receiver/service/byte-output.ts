@@ -1,17 +1,16 @@
 /**
- * The bytes that go to the agent. Node writes to a pipe on standard output synchronously, and one that nobody reads
- * would stop the whole process, its watchdog too: so this is a stream of our own. It holds one frame at a time and no
- * more.
+ * The bytes to the agent. Node writes synchronously to a pipe on standard output, and an unread pipe would stop the
+ * whole process, including its watchdog: so this is a separate stream. It has at most one frame at a time.
  */
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
 
-/** Bytes given to the system at a time, each of which must go within the time for silence. */
+/** Bytes written at a time; each piece must be accepted within the time for silence. */
 const PIECE = 64 * 1024;
 
 export interface Output {
-  /** Returns when the system has taken all of the bytes. Throws `failed` when it takes nothing for `silence` ms. */
+  /** Returns when the system has accepted all bytes. Throws `failed` if it accepts nothing for `silence` ms. */
   send(bytes: Uint8Array): Promise<void>;
   /** Whether something is being sent now. */
   readonly busy: boolean;
@@ -48,7 +47,7 @@ class StreamOutput implements Output {
   async send(bytes: Uint8Array): Promise<void> {
     this.#waiting += 1;
     const sent = this.#last.then(() => this.#sendNow(bytes));
-    // The next one waits for this one's end, however it ends, and learns of a broken stream by itself.
+    // The next send waits for the end of this one, also if it fails, and notices a broken stream by itself.
     this.#last = sent.catch(() => undefined);
     try {
       await sent;
@@ -82,7 +81,7 @@ class StreamOutput implements Output {
   }
 }
 
-/** A file takes what it is given at once. */
+/** A file accepts all bytes at once. */
 class FileOutput implements Output {
   readonly busy = false;
   readonly #fd: number;
@@ -96,6 +95,6 @@ class FileOutput implements Output {
   }
 
   close(): void {
-    // The descriptor ends with the process.
+    // The descriptor is closed with the process.
   }
 }

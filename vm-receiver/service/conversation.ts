@@ -1,7 +1,4 @@
-/**
- * One connection as the phases see it: the agent's messages one after another, each legal in its phase, and the
- * answers.
- */
+/** One connection for the phases: the agent's messages one after another, each legal in its phase, and the answers. */
 import { SparsebakError } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 import { decodeAgentMessage } from '../../shared/wire/message-codec.ts';
@@ -42,12 +39,12 @@ export class Conversation {
     this.#log = log;
   }
 
-  /** Fires when the agent is gone: nobody is left to wait for. */
+  /** Fires when the agent is gone. */
   get gone(): AbortSignal {
     return this.#input.gone;
   }
 
-  /** Both magics. */
+  /** Exchanges the magics. */
   async open(): Promise<void> {
     await this.#output.send(MAGIC);
     const magic = new MagicReader(0);
@@ -59,7 +56,7 @@ export class Conversation {
     }
   }
 
-  /** What the agent's `hello` names. */
+  /** Records the capabilities of the agent's `hello`. */
   allowCapabilities(named: readonly string[]): void {
     this.#capabilities = new Set(named);
   }
@@ -69,14 +66,15 @@ export class Conversation {
     return this.#capabilities.has(capability);
   }
 
-  /** The longest frame and the longest data that it holds, from the next message on. */
+  /** Sets the longest frame and data for this chunk size, from the next message on. */
   allowChunks(chunkSize: number): void {
     this.#reader.limit = maxFrame(chunkSize);
   }
 
   /**
-   * The agent's next message, legal in this phase and under the grant. `alive` is passed over, and what the grant does
-   * not allow is refused. Throws `protocol` for whatever ends the connection, and `failed` at the end of the stream.
+   * The agent's next message, legal in this phase and under the grant. `alive` is skipped, and messages outside the
+   * grant are refused. Throws `protocol` for any violation that ends the connection, and `failed` at the end of the
+   * stream.
    */
   async next(phase: Phase): Promise<AgentMessage> {
     for (;;) {
@@ -89,7 +87,7 @@ export class Conversation {
       if (message.t === 'alive') continue;
       if (GRANTED[this.grant].has(message.t)) return message;
       if (id === undefined) await this.violation(message, `"${message.t}" under the grant ${this.grant}`);
-      else await this.refuse(id, new Refusal('refused', `the grant ${this.grant} has no "${message.t}"`));
+      else await this.refuse(id, new Refusal('refused', `the grant ${this.grant} does not allow "${message.t}"`));
     }
   }
 
@@ -103,7 +101,7 @@ export class Conversation {
     }
   }
 
-  /** Ends the connection; a request is told so first. */
+  /** Ends the connection; a request is answered with the error first. */
   async violation(message: AgentMessage, what: string): Promise<never> {
     if ('id' in message) await this.refuse(message.id, new Refusal('bad-request', what));
     throw new SparsebakError('protocol', `the agent broke the protocol: ${what}`);
@@ -113,17 +111,17 @@ export class Conversation {
     await this.#output.send(encodeFrame(message));
   }
 
-  /** A frame that is made already; its bytes may be used again when this returns. */
+  /** Sends an encoded frame; its bytes may be reused when this returns. */
   async answerFrame(frame: Uint8Array): Promise<void> {
     await this.#output.send(frame);
   }
 
-  /** For who looks after the backup disk. */
+  /** Logs a refusal for the administrator of the backup disk. */
   note(refusal: Refusal): void {
     this.#log.warn({ code: refusal.answer, cause: causeOf(refusal) }, escapeText(refusal.message, MAX_MESSAGE));
   }
 
-  /** Something that was asked for cannot be given: in the log, and told to an agent that understands it. */
+  /** Reports that a requested object cannot be given: in the log, and to an agent that understands it. */
   async lost(re: number, name: string, why: Refusal): Promise<void> {
     this.note(why);
     if (this.allows('lost')) await this.answer({ t: 'lost', re, name, message: escapeText(why.message, MAX_MESSAGE) });
@@ -139,11 +137,11 @@ export class Conversation {
     await this.answer({ t: 'error', re, code, message: escapeText(message, MAX_MESSAGE) });
   }
 
-  /** Does something that may take long, and says `working` to the request meanwhile. */
+  /** Does something that may take long, and sends `working` for the request meanwhile. */
   async during<T>(re: number, work: () => Promise<T>): Promise<T> {
     let count = 0;
     const timer = setInterval(() => {
-      // While the agent takes nothing there is no use in more of it. If the stream breaks, the next answer finds out.
+      // Not while the agent accepts nothing. If the stream breaks, the next answer fails.
       if (!this.#output.busy) this.answer({ t: 'working', re, count: (count += 1) }).catch(() => undefined);
     }, this.#timing.working);
     try {

@@ -35,7 +35,7 @@ async function change(archive: ArchiveStore, request: Change): Promise<Outcome> 
   }
 }
 
-/** Undefined where what it was asked of is not there. */
+/** Undefined if the volume or session does not exist. */
 export function freed(bytes: number | undefined): { t: 'absent' } | { t: 'freed'; bytes: number } {
   return bytes === undefined ? { t: 'absent' } : { t: 'freed', bytes };
 }

@@ -66,21 +66,20 @@ export async function open(conversation: Conversation, archive: ArchiveStore): P
   }
 }
 
-/** Whoever may only add must not destroy what opens the archive. A slot that is damaged counts as there. */
+/** An agent that may only add must not destroy key slots. A damaged slot counts as existing. */
 function refuseReplacing(archive: ArchiveStore, { name, data }: Slot): void {
   const lost = new Set<string>();
   let count = 0;
   for (const slot of archive.slots((damaged) => void lost.add(damaged))) {
     count++;
     if (slot.name !== name) continue;
-    // Put again after an answer that got lost.
+    // The same slot is put again if its answer was lost.
     if (Buffer.compare(slot.data, data) === 0) return;
-    throw new Refusal('refused', `slot "${name}" is there, and the grant receive replaces none`);
+    throw new Refusal('refused', `slot "${name}" exists, and the grant receive may not replace it`);
   }
   if (lost.has(name))
-    throw new Refusal('refused', `slot "${name}" is there, damaged, and the grant receive replaces none`);
-  if (count + lost.size >= MAX_SLOTS)
-    throw new Refusal('refused', `the archive has ${MAX_SLOTS} key slots, and takes no more`);
+    throw new Refusal('refused', `slot "${name}" exists, but is damaged, and the grant receive may not replace it`);
+  if (count + lost.size >= MAX_SLOTS) throw new Refusal('refused', `the archive already has ${MAX_SLOTS} key slots`);
 }
 
 async function change(conversation: Conversation, re: number, work: () => Promise<void>): Promise<void> {
@@ -116,7 +115,7 @@ async function begin(
   const { t: _, id, ...request } = message;
   const send = await answering(conversation, id, async () => {
     if (archive.encrypted && request.name !== null) {
-      throw new Refusal('bad-request', 'a volume’s name in the clear, for an encrypted archive');
+      throw new Refusal('bad-request', 'a volume’s name in plain text, for an encrypted archive');
     }
     return await archive.begin(request);
   });

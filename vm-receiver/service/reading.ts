@@ -1,6 +1,4 @@
-/**
- * The requests that only read, answered piece by piece: what is held of an answer at one time is one frame.
- */
+/** The requests that only read, answered piece by piece: only one frame of an answer is in memory at a time. */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import type { HandledBy } from '../../shared/wire/phases.ts';
 import { SMALL_FRAME, FRAME_MARGIN } from '../../shared/wire/limits.ts';
@@ -10,14 +8,14 @@ import type { ArchiveStore, DamagedParts, OnLost, Pieces } from '../store/store.
 import type { Conversation } from './conversation.ts';
 import { freed } from './maintaining.ts';
 
-/** Sessions in one `volume` message: they fit the smallest frame that there is. */
+/** Sessions in one `volume` message: they fit the smallest frame. */
 const SESSIONS_AT_ONCE = 1024;
 /** Addresses, and pages, in one `damage` message. */
 const DAMAGES_AT_ONCE = 1024;
 
 type Reading = HandledBy<'read'>;
 
-/** What was found to be lost while a list was made, until it can be told. */
+/** Collects losses found while a list is made, until they can be sent. */
 class Losses {
   #found: { readonly name: string; readonly why: Refusal }[] = [];
 
@@ -25,7 +23,7 @@ class Losses {
     this.#found.push({ name, why });
   };
 
-  /** Those since the last time. */
+  /** The losses since the last call. */
   take(): readonly { readonly name: string; readonly why: Refusal }[] {
     const found = this.#found;
     this.#found = [];
@@ -36,7 +34,7 @@ class Losses {
 export class Answers {
   readonly #conversation: Conversation;
   readonly #archive: ArchiveStore;
-  /** A chunk on its way out, its frame's header ahead of it. */
+  /** The buffer for an outgoing chunk, after its frame's header. */
   #frame: Uint8Array | undefined;
 
   constructor(conversation: Conversation, archive: ArchiveStore) {
@@ -150,8 +148,8 @@ export class Answers {
   }
 
   /**
-   * What a disk cannot give any more is absent, whatever of it was answered before: dom0 knows what is to be done
-   * without it.
+   * An object that the disk can no longer read is answered with `absent`, even after parts of it were sent: dom0
+   * handles a missing object.
    */
   async #unlessLost(re: number, find: () => Promise<Pieces | undefined>): Promise<void> {
     try {

@@ -1,6 +1,6 @@
 /**
- * The phase sending: from the `done` to `begin` to the `done` to `commit` or `abandon`. A send that failed goes on
- * being read and ignored until the agent has seen the error and abandons it.
+ * The phase sending: from the `done` to `begin` to the `done` to `commit` or `abandon`. After a failure, messages are
+ * read and ignored until the agent has seen the error and abandons the send.
  */
 import type { AgentMessage, AgentRequest } from '../../shared/wire/messages.ts';
 import { isHandledBy } from '../../shared/wire/phases.ts';
@@ -11,7 +11,7 @@ import type { Conversation } from './conversation.ts';
 import { Parts } from './staged-parts.ts';
 import type { Answers } from './reading.ts';
 
-/** Returns when the send is over; one that the agent does not bring to an end is ended here. */
+/** Returns when the send is over; ends it if the agent does not. */
 export async function sending(conversation: Conversation, send: Send, answers: Answers, begun: number): Promise<void> {
   const phase = new Sending(conversation, send, answers, begun);
   try {
@@ -26,14 +26,14 @@ class Sending {
   readonly #conversation: Conversation;
   readonly #send: Send;
   readonly #answers: Answers;
-  /** The id of `begin`: what goes wrong between requests is told to it. */
+  /** The id of `begin`: errors between requests carry it. */
   readonly #begun: number;
   readonly #parts = new Parts();
   #failure: Refusal | undefined;
   #over = false;
   /**
-   * The newest checkpoint's work. What has no answer goes on being taken meanwhile; requests wait, since answers keep
-   * their order.
+   * The work of the newest checkpoint. Messages without an answer are accepted meanwhile; requests wait, since answers
+   * keep their order.
    */
   #checkpoint: Promise<void> = Promise.resolve();
 
@@ -48,7 +48,7 @@ class Sending {
     while (!this.#over) await this.#take(await this.#conversation.next('sending'));
   }
 
-  /** At the end of the stream only what can be resumed stays. */
+  /** At the end of the stream only a resumable send is kept. */
   async end(): Promise<void> {
     if (this.#over) return;
     this.#over = true;
@@ -93,7 +93,7 @@ class Sending {
     switch (message.t) {
       case 'checkpoint': {
         this.#checkpoint = this.#step(message, () => this.#send.checkpoint(message.address));
-        // Thrown where it is waited for.
+        // Thrown later, where it is awaited.
         this.#checkpoint.catch(() => undefined);
         return;
       }
@@ -116,7 +116,7 @@ class Sending {
     }
   }
 
-  /** A message without an answer. Synchronous work stays so: this is where the volume's data goes through. */
+  /** Handles a message without an answer. Synchronous work stays synchronous: the volume's data passes through here. */
   async #write(work: () => void | Promise<void>): Promise<void> {
     if (this.#failure !== undefined) return;
     try {

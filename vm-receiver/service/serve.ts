@@ -1,6 +1,6 @@
 /**
- * One call from its first byte to its last. The phases of docs/protocol.md are functions, each of which hands over to
- * the next: greeting, closed, open, sending. What is impossible in a phase has no code there.
+ * One call from its first byte to its last. The phases of docs/protocol.md are functions, each of which calls the next:
+ * greeting, closed, open, sending. What is impossible in a phase has no code there.
  */
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { CAPABILITIES, PROTOCOL_VERSION } from '../../shared/wire/limits.ts';
@@ -11,15 +11,15 @@ import type { Conversation } from './conversation.ts';
 import { answering } from './answering.ts';
 import { open } from './open.ts';
 
-/** Seconds to wait for a lock before `open` has said how long. */
+/** Seconds to wait for a lock before `open` has set the time. */
 const LOCK_WAIT = 60;
 
 export interface Service {
   readonly store: Store;
   readonly release: string;
-  /** Why an archive may not be used in this call; undefined where it may. */
+  /** Why an archive may not be used in this call; undefined if it may. */
   readonly refuse: (archive: ArchiveName) => string | undefined;
-  /** Why this caller is not served at all; undefined where it is. */
+  /** Why this caller is not served at all; undefined if it is. */
   readonly refusal: string | undefined;
 }
 

@@ -8,20 +8,20 @@ export class Parts {
   #bytes = 0;
   #short = 0;
 
-  /** Why the part cannot be taken; undefined when it was. */
+  /** Why the part was refused; undefined if it was accepted. */
   add(data: Uint8Array): string | undefined {
-    if (data.length > PART_SIZE) return `a part of ${data.length} bytes, where ${PART_SIZE} are the most`;
+    if (data.length > PART_SIZE) return `a part of ${data.length} bytes, more than the ${PART_SIZE} allowed`;
     if (this.#bytes + data.length > MAX_STAGED) return `more than ${MAX_STAGED} bytes of parts`;
     if (data.length < PART_SIZE && ++this.#short > MAX_SHORT_PARTS) {
       return `more than ${MAX_SHORT_PARTS} parts shorter than ${PART_SIZE} bytes`;
     }
     this.#bytes += data.length;
-    // A copy: the frame's bytes are gone with the next message.
+    // A copy: the next message overwrites the frame's bytes.
     this.#parts.push(Uint8Array.from(data));
     return undefined;
   }
 
-  /** All parts so far; there are none afterwards. */
+  /** Takes all parts so far. */
   take(): Uint8Array[] {
     const parts = this.#parts;
     this.#parts = [];

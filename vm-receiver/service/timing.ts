@@ -1,8 +1,8 @@
-/** How long things may take, in milliseconds. Tests have less time. */
+/** Time limits in milliseconds. Tests use shorter ones. */
 export interface Timing {
-  /** Between two `working`, while a request waits. */
+  /** Interval of `working` while a request waits. */
   readonly working: number;
-  /** Nothing heard, or nothing written, for so long: the other side is gone. */
+  /** After this long without reading or writing anything, the agent counts as gone. */
   readonly silence: number;
 }
 

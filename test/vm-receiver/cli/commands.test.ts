@@ -196,7 +196,7 @@ test('dedup says what it saved, and where there is nothing to link', async (t) =
     status: 0,
     archives: [{ archive: 'laptop', hasEqual: false, ...nothing }],
   });
-  assert.match(receiver('dedup', '--root', root).stdout, /made without deduplication: .* nothing to link/);
+  assert.match(receiver('dedup', '--root', root).stdout, /created without deduplication: .* nothing to link/);
   const store = new FilesStore(systemDisk, { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
   await store.create(newArchive({ name: 'plain' as never, id: 'ef'.repeat(16) as never, encrypted: false }), impatient);
   const archive = await store.open('plain' as never, impatient);
@@ -246,7 +246,7 @@ test('scrub says what it read, what is damaged and which sessions that damages, 
   assert.equal(scrub().status, 4, 'remembered');
   assert.match(
     receiver('scrub', '--root', root).stdout,
-    /^laptop: 0 files read, 0 B, 1 damaged; all was read since .*\n {2}corrupt +cd.* damages S_20261123-000001\nWhat to do:\n {2}S_20261123-000001\/0+\/0+50000: .*\n$/,
+    /^laptop: 0 files read, 0 B, 1 damaged; everything was read since .*\n {2}corrupt +cd.* damages S_20261123-000001\nWhat to do:\n {2}S_20261123-000001\/0+\/0+50000: .*\n$/,
   );
   for (const wrong of [
     ['--every', '1y'],

@@ -85,14 +85,14 @@ test('kept list shows every version with its number', async (t) => {
     table,
     /^laptop\n {2}version {2}of +put \(UTC\) +size {2}state\n {8}1 {2}catalogue +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +44 B {2}replaced\n/,
   );
-  assert.match(table, / {8}5 {2}slot recovery .* removed, goes after \d{4}-\d\d-\d\d\n/);
+  assert.match(table, / {8}5 {2}slot recovery .* removed, expires after \d{4}-\d\d-\d\d\n/);
 });
 
 test('kept restore puts one back with --yes, and says what dom0 makes of it on a terminal', async (t) => {
   const root = await rootWithHistory(t);
   const unasked = receiver(root, 'kept', 'restore', '1');
   assert.equal(unasked.status, 2);
-  assert.match(unasked.stderr, /Put version 1 back\? There is no terminal to ask at\. Give --yes/);
+  assert.match(unasked.stderr, /Put version 1 back\? There is no terminal to ask on\. Give --yes/);
   assert.equal(said(root, 'catalogue'), 'catalogue 2');
   const { status, stdout } = receiver(root, 'kept', 'restore', '1', '--yes', '--json');
   assert.equal(status, 0);

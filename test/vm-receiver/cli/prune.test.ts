@@ -87,7 +87,7 @@ test('prune tells what would go, and then it goes', async (t) => {
   assert.deepEqual(JSON.parse(told.stdout), document(true));
   assert.deepEqual(sessions(), NAMES);
   const shown = receiver('prune', '--root', root, '--keep-daily', '2', '--dry-run').stdout;
-  assert.match(shown, /^laptop: 2 of 4 sessions would go, 1\.97 KiB would become free$/m);
+  assert.match(shown, /^laptop: 2 of 4 sessions would be pruned, 1\.97 KiB would be freed$/m);
   assert.match(shown, /^ {2}2026-11-01 Sun {2}-02:00:00 {2}-14:00:00$/m);
   assert.match(shown, /^ {2}2026-11-03 Tue {2}\+02:00:00$/m);
   assert.deepEqual(JSON.parse(receiver(...call).stdout), document(false));
@@ -106,7 +106,7 @@ test('the policy is the configuration’s, and its rules stand above what is ask
     return receiver('--config', file, 'prune', ...args);
   };
   assert.equal(withConfig('').status, 2, 'nothing says what to keep');
-  assert.match(withConfig('[retention]\n').stderr, /nothing says which sessions to keep/);
+  assert.match(withConfig('[retention]\n').stderr, /there is no retention policy/);
   withConfig('min_keep = 3\n[retention]\nkeep_last = 1\n');
   assert.deepEqual(sessions(), NAMES.slice(1));
   assert.equal(withConfig('[retention]\nkeep_within = "24h"\n').status, 0);
@@ -128,10 +128,13 @@ test('where the disk does not run low nothing goes, if so configured or asked', 
     writeFileSync(file, `root = "${root}"\n${text}\n[retention]\nkeep_last = 1\n`);
     return receiver('--config', file, 'prune', ...args);
   };
-  assert.match(withConfig('autoprune = "space"\nlow_space = "0%"').stdout, /does not run low, nothing goes/);
+  assert.match(withConfig('autoprune = "space"\nlow_space = "0%"').stdout, /does not run low, nothing is pruned/);
   assert.match(withConfig('low_space = "1"', '--if-low', '--dry-run').stdout, /does not run low/);
   assert.deepEqual(sessions(), NAMES);
-  assert.match(withConfig('autoprune = "space"\nlow_space = "100%"', '--dry-run').stdout, /3 of 4 sessions would go/);
+  assert.match(
+    withConfig('autoprune = "space"\nlow_space = "100%"', '--dry-run').stdout,
+    /3 of 4 sessions would be pruned/,
+  );
   const half = withConfig('autoprune = "space"\nlow_space = "100%"');
   assert.equal(half.status, 3, 'the oldest half, since nobody said yes to more');
   assert.match(half.stdout, /2 of 4 sessions pruned/);
