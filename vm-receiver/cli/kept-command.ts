@@ -81,7 +81,7 @@ export async function keptRestoreCommand(
   await agree(about, `Put version ${number} back?`, yes);
   const restored = reportOf(await withArchive(store, name, (archive) => archive.putBack(number)));
   if (json) await print(`${JSON.stringify({ archive: name, restored })}\n`);
-  else await print(`${name}: ${what} is in its place again\n`);
+  else await print(`${name}: ${what} is back in its place\n`);
   return 0;
 }
 

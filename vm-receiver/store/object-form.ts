@@ -1,8 +1,7 @@
 /**
- * What can be known of a key slot and a catalogue without a key: whether the bytes have the form of docs/format.md,
- * sections 5, 6, 8 and 9. So garbage never takes the place of what opens an archive, and much of the damage to what is
- * stored is found. What is sealed or signed only dom0 can prove. Keys that are not known are passed over: a newer dom0
- * may write some.
+ * Checks key slots and catalogues as far as possible without a key: the form of docs/format.md, sections 5, 6, 8 and 9.
+ * So garbage never replaces a slot or catalogue, and much damage to stored ones is found. Only dom0 can verify sealed
+ * and signed content. Unknown fields are ignored: a newer dom0 may write some.
  */
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
@@ -12,19 +11,19 @@ import { decodeMap } from '../../shared/wire/msgpack.ts';
 import { Refusal } from './refusal.ts';
 import type { NewArchive, Slot } from './store.ts';
 
-/** The archive that something is for. */
+/** The archive to which the object belongs. */
 export type FormOf = Pick<NewArchive, 'id' | 'encrypted'>;
 
-/** Bytes of a stored slot, at most. */
+/** The largest stored slot in bytes. */
 export const MAX_SLOT = 4 * 1024;
-/** Bytes of a stored catalogue, at most. */
+/** The largest stored catalogue in bytes. */
 export const MAX_CATALOGUE = 16 * 2 ** 20;
 
 const VERSION = 1;
 const TYPE = { catalogue: 5, slot: 6 } as const;
 /** Bytes of a sealed object besides its payload: version, type, nonce, codec, tag. */
 const SEALED = 2 + 24 + 1 + 16;
-/** Bytes ahead of a signed object's payload (version, type, codec), and behind it. */
+/** Bytes before a signed object's payload (version, type, codec), and after it. */
 const SIGNED_HEAD = 3;
 const MAC = 32;
 const MAX_VOLUMES = 4096;
@@ -62,36 +61,36 @@ const catalogueFields = z.looseObject({
 /** @throws Refusal `bad-request` */
 export function mustBeSlot({ id: archive }: FormOf, { name, data }: Slot): void {
   const fault = slotFault(archive, data);
-  if (fault !== undefined) throw new Refusal('bad-request', `what came as key slot "${name}" is none: ${fault}`);
+  if (fault !== undefined) throw new Refusal('bad-request', `key slot "${name}" is malformed: ${fault}`);
 }
 
 /** @throws Refusal `bad-request` */
 export function mustBeCatalogue(archive: FormOf, data: Uint8Array): void {
   const fault = catalogueFault(archive, data);
-  if (fault !== undefined) throw new Refusal('bad-request', `what came as the catalogue is none: ${fault}`);
+  if (fault !== undefined) throw new Refusal('bad-request', `the catalogue is malformed: ${fault}`);
 }
 
-/** Why the bytes are no key slot of the archive; undefined where they have the form of one. */
+/** Why the bytes are not a key slot of the archive; undefined if they have the right form. */
 export function slotFault(archive: string, data: Uint8Array): string | undefined {
-  if (data.length > MAX_SLOT) return `${data.length} bytes, where ${MAX_SLOT} are the most`;
+  if (data.length > MAX_SLOT) return `${data.length} bytes, more than the ${MAX_SLOT} allowed`;
   const slot = fieldsOf(slotFields, data);
   if (typeof slot === 'string') return slot;
-  if (slot.archive !== archive) return `it is of archive ${slot.archive}`;
+  if (slot.archive !== archive) return `it belongs to archive ${slot.archive}`;
   if (!isSealed(slot.sealed, TYPE.slot)) return 'field sealed: not a sealed slot';
   return Buffer.compare(checkOf(slot), slot.check) === 0 ? undefined : 'field check: not that of the other fields';
 }
 
-/** Why the bytes are no catalogue of the archive; undefined where they have the form of one. */
+/** Why the bytes are not a catalogue of the archive; undefined if they have the right form. */
 export function catalogueFault({ id: archive, encrypted }: FormOf, data: Uint8Array): string | undefined {
   if (data.length === 0) return 'it is empty';
-  if (data.length > MAX_CATALOGUE) return `${data.length} bytes, where ${MAX_CATALOGUE} are the most`;
+  if (data.length > MAX_CATALOGUE) return `${data.length} bytes, more than the ${MAX_CATALOGUE} allowed`;
   if (encrypted) return isSealed(data, TYPE.catalogue) ? undefined : 'not a sealed catalogue';
   if (data.length < SIGNED_HEAD + MAC || data[0] !== VERSION || data[1] !== TYPE.catalogue || data[2] !== 0) {
     return 'not a signed catalogue';
   }
   const catalogue = fieldsOf(catalogueFields, data.subarray(SIGNED_HEAD, data.length - MAC));
   if (typeof catalogue === 'string') return catalogue;
-  return catalogue.archive === archive ? undefined : `it is of archive ${catalogue.archive}`;
+  return catalogue.archive === archive ? undefined : `it belongs to archive ${catalogue.archive}`;
 }
 
 function isSealed(data: Uint8Array, type: number): boolean {
@@ -104,7 +103,7 @@ function fieldsOf<T>(schema: z.ZodType<T>, data: Uint8Array): T | string {
   try {
     map = decodeMap(data);
   } catch (error) {
-    return `no map of msgpack: ${asSparsebakError(error).message}`;
+    return `not a msgpack map: ${asSparsebakError(error).message}`;
   }
   const { data: fields, error } = schema.safeParse(map);
   if (fields !== undefined) return fields;
@@ -112,7 +111,7 @@ function fieldsOf<T>(schema: z.ZodType<T>, data: Uint8Array): T | string {
   return `field ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'wrong'}`;
 }
 
-/** What dom0 made so that damage does not look like a wrong passphrase. It proves nothing else. */
+/** The check value by which dom0 distinguishes damage from a wrong passphrase. It proves nothing else. */
 function checkOf({ archive, kind, n, r, p, salt, sealed }: z.infer<typeof slotFields>): Uint8Array {
   const numbers = Buffer.alloc(17);
   numbers.writeUInt8(KIND_NUMBER[kind], 0);

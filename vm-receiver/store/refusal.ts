@@ -1,12 +1,12 @@
 /**
- * What the store and the service throw when they cannot do what was asked: an error that also knows what the agent is
- * answered (docs/protocol.md, section 3). Its message never names a path outside the archive.
+ * The error that the store and the service throw: it also has the answer for the agent (docs/protocol.md, section 3).
+ * Its message never names a path outside the archive.
  */
 import { SparsebakError, systemCode, type ErrorCode, type ErrorDetails } from '../../shared/errors.ts';
 import { systemMeaning } from '../../shared/system-error.ts';
 import type { RemoteError } from '../../shared/wire/messages.ts';
 
-/** What each answer means for the exit status of `list` and `check`, which answer nobody. */
+/** The error code, and so the exit status, for commands without an agent. */
 const LOCAL: Readonly<Record<RemoteError, ErrorCode>> = {
   version: 'protocol',
   'not-found': 'not-found',
@@ -32,7 +32,7 @@ export class Refusal extends SparsebakError {
   }
 }
 
-/** `what` is what was being done, named by the archive's own paths: "write volumes/…/head". */
+/** `what` is the failed action, with the archive's own paths: "write volumes/…/head". */
 export function asRefusal(error: unknown, what: string): Refusal {
   if (error instanceof Refusal) return error;
   const code = systemCode(error);
@@ -49,28 +49,26 @@ export function asRefusal(error: unknown, what: string): Refusal {
 const OURS = new Set([undefined, 'EMFILE', 'ENFILE', 'ENOMEM']);
 
 /**
- * Whether an error says nothing of the file that could not be read: the receiver is out of handles or memory, or has a
- * fault.
+ * Whether an error is unrelated to the file that could not be read: the receiver is out of handles or memory, or has a
+ * bug.
  */
 export function isOurFault(error: unknown): boolean {
   return error instanceof SparsebakError || OURS.has(systemCode(error));
 }
 
-/**
- * Whether a refusal says that a stored file is as good as not there: lost, damaged, or not to be read by the receiver.
- */
+/** Whether a refusal means that a stored file is unusable: missing, damaged, or unreadable. */
 export function isLoss(error: unknown): error is Refusal {
   if (!(error instanceof Refusal) || error.answer !== 'io') return false;
   return error.cause === undefined || !isOurFault(error.cause);
 }
 
-/** What the system's error means, without the path that Node puts into its message. */
+/** The meaning of a system error, without the path in Node's message. */
 function systemText(error: unknown): string {
   if (error instanceof SparsebakError) return error.message;
   return systemMeaning(error) ?? systemCode(error) ?? 'an unexpected error';
 }
 
-/** Runs one step; whatever goes wrong in it becomes a refusal that says what could not be done. */
+/** Runs one step; any error in it becomes a refusal that says what failed. */
 export function attempt<T>(what: string, step: () => T): T {
   try {
     return step();

@@ -1,6 +1,4 @@
-/**
- * What may be taken away, whoever asks: the receiver's own rules, and the sessions that are protected.
- */
+/** What may be removed: the receiver's own rules, and protected sessions. */
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { Refusal } from './refusal.ts';
 import type { Rules } from './store.ts';
@@ -10,7 +8,7 @@ interface Standing {
   readonly protected: boolean;
 }
 
-/** `sessions`: those that everybody sees, oldest first. @throws Refusal `refused` */
+/** `sessions`: the visible ones, oldest first. @throws Refusal `refused` */
 export function mustBePrunable(
   volume: VolumeId,
   sessions: readonly Standing[],
@@ -35,7 +33,7 @@ export function mustBePrunable(
   }
 }
 
-/** Whether nothing stands in the way of pruning it. */
+/** Whether it may be pruned. */
 export function isPrunable(sessions: readonly Standing[], session: SessionName, { minKeep }: Rules): boolean {
   const at = sessions.findIndex((each) => each.session === session);
   return at >= 0 && at < sessions.length - Math.max(1, minKeep) && sessions[at]?.protected === false;
@@ -44,7 +42,7 @@ export function isPrunable(sessions: readonly Standing[], session: SessionName, 
 /** @throws Refusal `refused` */
 export function mustBeDeletable(volume: VolumeId, sessions: readonly Standing[], { allowDelete }: Rules): void {
   if (!allowDelete) {
-    throw new Refusal('refused', 'this receiver does not let volumes be deleted', {
+    throw new Refusal('refused', 'this receiver does not allow deleting volumes', {
       hint: 'Set allow_delete = true in the receiver’s configuration.',
     });
   }

@@ -1,18 +1,18 @@
 /**
  * The order that a send's messages must have (docs/protocol.md, section 4): addresses rise, pages rise, nothing comes
- * below a page or a checkpoint that was sent. It is what lets a checkpoint stand for all below it.
+ * below a page or a checkpoint that was sent. So a checkpoint covers everything below it.
  */
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
 import { Refusal } from './refusal.ts';
 
 export class SendOrder {
   readonly #geometry: Geometry;
-  /** No chunk and no zeros below this address any more. */
+  /** Chunks and zeros must be at or above this address. */
   #nextAddress = 0;
   #nextPage = 0;
   #checkpoint = 0;
 
-  /** `from`: the checkpoint that a resumed send goes on at, else 0. */
+  /** `from`: the checkpoint of a resumed send, otherwise 0. */
   constructor(geometry: Geometry, from: number) {
     this.#geometry = geometry;
     this.#raise(from);
@@ -32,13 +32,13 @@ export class SendOrder {
     const { chunkSize, chunkCount } = this.#geometry;
     const first = address / chunkSize;
     if (!Number.isInteger(first)) throw outOfOrder(`${address} is not the address of a chunk`);
-    if (first + count > chunkCount) throw outOfOrder(`${count} chunks from ${address} on lie past the volume's end`);
+    if (first + count > chunkCount) throw outOfOrder(`${count} chunks from ${address} on are past the volume's end`);
     if (address < this.#nextAddress) throw outOfOrder(`address ${address} comes after something at or above it`);
     this.#nextAddress = address + count * chunkSize;
   }
 
   page(range: number): void {
-    if (range >= this.#geometry.rangeCount) throw outOfOrder(`page ${range} lies past the volume's end`);
+    if (range >= this.#geometry.rangeCount) throw outOfOrder(`page ${range} is past the volume's end`);
     if (range < this.#nextPage) throw outOfOrder(`page ${range} comes after one at or above it`);
     this.#nextPage = range + 1;
     this.#raise(this.#nextPage * this.#geometry.rangeBytes);
@@ -46,8 +46,8 @@ export class SendOrder {
 
   checkpoint(address: number): void {
     const range = address / this.#geometry.rangeBytes;
-    if (!Number.isInteger(range)) throw outOfOrder(`a checkpoint at ${address}, which is no boundary of a range`);
-    if (address < this.#checkpoint) throw outOfOrder(`a checkpoint at ${address}, below the one before`);
+    if (!Number.isInteger(range)) throw outOfOrder(`a checkpoint at ${address}, which is not a range boundary`);
+    if (address < this.#checkpoint) throw outOfOrder(`a checkpoint at ${address}, below the previous one`);
     this.#checkpoint = address;
     this.#nextPage = Math.max(this.#nextPage, range);
     this.#raise(address);

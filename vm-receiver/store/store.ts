@@ -1,10 +1,10 @@
 /**
- * What the receiver needs of the place where archives lie. The contract says nothing of folders, names of files or
- * renames: a layout may keep all this as it likes. Every implementation runs the same conformance suite.
+ * The interface for storing archives. It does not mention folders, file names or renames: each layout decides on these.
+ * Every implementation runs the same conformance suite.
  *
- * All methods throw `Refusal` and nothing else. Besides what each documents, any may throw `io` (the system failed),
- * `no-space`, `locked` (another process holds what is needed, and the wait is over), and those that write
- * `unsupported` (only a newer receiver may write this archive).
+ * All methods throw `Refusal` and nothing else. Besides its documented errors, any may throw `io` (the system failed),
+ * `no-space`, `locked` (another process holds a lock, and the wait is over), and those that write `unsupported` (only a
+ * newer receiver may write this archive).
  */
 import type { Refusal } from './refusal.ts';
 import type { ArchiveId, ArchiveName, PairingId, SessionName, VolumeId } from '../../shared/archive/names.ts';
@@ -25,7 +25,7 @@ export interface NewArchive {
   readonly catalogue: Uint8Array;
 }
 
-/** How long to wait for a lock. The wait also ends when the signal fires: nobody is left to wait for it. */
+/** How long to wait for a lock. The wait also ends when the signal fires, because the agent is gone. */
 export interface Patience {
   readonly seconds: number;
   readonly signal: AbortSignal;
@@ -33,35 +33,34 @@ export interface Patience {
 
 export interface Store {
   /**
-   * Makes an archive, whole or not at all, and durable. Succeeds again for the same id and the same content.
-   * @throws Refusal `exists` when there is another archive of the name, or the same one has moved on; `bad-request` for
-   *   a slot
-   *   or catalogue that has not the form of one
+   * Creates an archive atomically and durably. Succeeds again for the same id and the same content.
+   * @throws Refusal `exists` if there is another archive of the name, or the same one has changed since; `bad-request`
+   * for a malformed slot or catalogue
    */
   create(archive: NewArchive, patience: Patience): Promise<void>;
 
   /** @throws Refusal `not-found`; `unsupported` when only a newer receiver can read it */
   open(name: ArchiveName, patience: Patience): Promise<ArchiveStore>;
 
-  /** Names of the archives that are there, sorted. */
+  /** Names of the existing archives, sorted. */
   archives(): ArchiveName[];
 }
 
-/** Told of something that is lost, damaged or unreadable, by its name, and why. */
+/** Called for something that is lost, damaged or unreadable, with its name and the reason. */
 export type OnLost<Name> = (name: Name, why: Refusal) => void;
 
 export interface SessionSummary {
   readonly session: SessionName;
-  /** Of the volume, in bytes. This and the counts below are the receiver's own notes: 0 where those are lost. */
+  /** The volume's size in bytes. This and the counts below are the receiver's own records: 0 if those are lost. */
   readonly sizeBytes: number;
   /** Bytes of chunks, pages, index and head. */
   readonly storedBytes: number;
-  /** Chunks, those of zeros included. */
+  /** Number of chunks, including those of zeros. */
   readonly files: number;
   readonly zeros: number;
-  /** When it was committed, by the receiver's clock, in milliseconds since 1970; undefined where that was not noted. */
+  /** When it was committed, by the receiver's clock, in milliseconds since 1970; undefined if not recorded. */
   readonly committed: number | undefined;
-  /** Whether somebody said that it must not be pruned. */
+  /** Whether it is protected from being pruned. */
   readonly protected: boolean;
 }
 
@@ -73,7 +72,10 @@ export interface VolumeSummary {
   readonly sessions: readonly SessionSummary[];
 }
 
-/** `missing`: listed, and not there. `different`: not the bytes that were stored. `unlisted`: there, and not listed. */
+/**
+ * `missing`: has a checksum, but does not exist. `corrupt`: not the bytes that were stored. `unlisted`: exists, but has
+ * no checksum.
+ */
 export type DamageKind = 'missing' | 'corrupt' | 'unreadable' | 'unlisted';
 
 export interface Damage {
@@ -88,48 +90,48 @@ export interface CheckWatcher {
   file(bytes: number): void;
 }
 
-/** What a session, or what else a volume has, takes up. */
+/** The space that a session, or the rest of a volume, takes up. */
 export interface Usage {
   readonly files: number;
-  /** As the files' lengths say. */
+  /** The sum of the files' lengths. */
   readonly bytes: number;
-  /** As the file system says: of what nobody else has, and of what others share. */
+  /** Space on the disk: of files that are not shared, and of shared ones. */
   readonly diskBytes: number;
   readonly sharedBytes: number;
 }
 
 export interface SharedUsage {
-  /** What is shared takes up so much, each counted once. */
+  /** Space of the shared files, each counted once. */
   readonly diskBytes: number;
-  /** And so much more if it were not. */
+  /** Additional space that they would take if not shared. */
   readonly savedBytes: number;
 }
 
 /** What to read, and for how long. */
 export interface ScrubRequest {
-  /** On the clock of the system, in ms since 1970. */
+  /** The system's time, in ms since 1970. */
   readonly now: number;
-  /** What was read since then is left out. */
+  /** Files that were read since then are skipped. */
   readonly before: number;
-  /** Asked again and again: whether to go on. */
+  /** Called repeatedly: whether to continue. */
   readonly more: () => boolean;
-  /** Waited for behind each file. */
+  /** Awaited after each file. */
   readonly file: (bytes: number) => Promise<void>;
-  /** Whether files that have no checksum get one from what they are now. */
+  /** Whether files without a checksum get one from their current content. */
   readonly renewChecksums?: boolean;
 }
 
-/** Something damaged, and the sessions that cannot be had whole for it. */
+/** A damaged file, and the sessions that cannot be restored completely because of it. */
 export interface VolumeDamage {
   readonly volume: VolumeId;
-  /** Where, within the volume; empty for all of it. */
+  /** Its place within the volume; empty for the whole volume. */
   readonly place: string;
   readonly kind: DamageKind;
   /** Oldest first. */
   readonly sessions: readonly SessionName[];
 }
 
-/** Something damaged that belongs to no volume: the catalogue, a key slot, or what is kept of them. */
+/** Damage that belongs to no volume: to the catalogue, a key slot, or a kept copy of them. */
 export interface ArchiveDamage {
   /** Where, within the archive. */
   readonly place: string;
@@ -141,38 +143,38 @@ export interface ArchiveDamage {
 }
 
 export interface Scrubbed {
-  /** What is wrong with the archive's catalogue and key slots, and was. */
+  /** Damage to the archive's catalogue and key slots, including repaired damage. */
   readonly objects: readonly ArchiveDamage[];
-  /** All that is known, found now or earlier. */
+  /** All known damage, found now or earlier. */
   readonly damages: readonly VolumeDamage[];
-  /** That were damaged, and had an equal one that was not. */
+  /** Chunks that were damaged, and were repaired from an equal one. */
   readonly repaired: number;
-  /** Files that got a checksum from what they are now. */
+  /** Files that got a checksum from their current content. */
   readonly renewed: number;
-  /** Everything was read after this (ms since 1970); undefined when something never was. */
+  /** Everything was read after this (ms since 1970); undefined if some files never were. */
   readonly since: number | undefined;
-  /** False where what was read could not be written down: the next scrub begins anew. */
+  /** False if the progress could not be saved: the next scrub starts over. */
   readonly remembered: boolean;
 }
 
-/** What the receiver's own configuration has above every wish to remove something. */
+/** Limits on removals in the receiver's own configuration. */
 export interface Rules {
-  /** So many of a volume's newest sessions stay, at least one. */
+  /** How many of a volume's newest sessions are never pruned, at least one. */
   readonly minKeep: number;
   readonly allowDelete: boolean;
 }
 
-/** How much is kept of what was replaced or removed, by the receiver's own configuration. */
+/** How much of replaced and removed objects is kept, by the receiver's own configuration. */
 export interface Keeping {
-  /** So many of the newest catalogues, at least one. */
+  /** How many of the newest catalogues, at least one. */
   readonly catalogues: number;
-  /** The last catalogue of each of so many days, and key slots that were replaced or removed for so many. */
+  /** For how many days the last catalogue of each day, and replaced or removed key slots, are kept. */
   readonly days: number;
   /** Bytes of catalogues, at most. */
   readonly bytes: number;
 }
 
-/** A catalogue or key slot as it was put. */
+/** A kept version of a catalogue or key slot. */
 export interface KeptVersion {
   /** Grows with each put in the archive. */
   readonly number: number;
@@ -181,13 +183,13 @@ export interface KeptVersion {
   /** When it was put, by the receiver's clock, in milliseconds since 1970. */
   readonly time: number;
   readonly sha256: string;
-  /** 0 where only the checksum was kept. */
+  /** 0 if only the checksum was kept. */
   readonly bytes: number;
   /** `current`: put last; `replaced` by a later one; `removed`: the slot was removed. */
   readonly standing: 'current' | 'replaced' | 'removed';
   /**
-   * When a slot that was replaced or removed goes, in milliseconds since 1970. Undefined for what stays until others
-   * come.
+   * When a replaced or removed slot expires, in milliseconds since 1970. Undefined for versions that are kept until
+   * newer ones replace them.
    */
   readonly until: number | undefined;
 }
@@ -195,29 +197,29 @@ export interface KeptVersion {
 export interface Space {
   readonly totalBytes: number;
   readonly freeBytes: number;
-  /** Undefined where the file system has no fixed number of them. */
+  /** Undefined if the file system has no fixed number of them. */
   readonly freeInodes: number | undefined;
 }
 
-/** What of a volume's newest session cannot be had as it was stored; both rise, and are bounded by the wire's limit. */
+/** Damaged or missing parts of a volume's newest session; both lists rise, and are limited by the protocol's limit. */
 export interface DamagedParts {
   readonly addresses: readonly number[];
   readonly pages: readonly number[];
 }
 
-/** What deduplication came to. */
+/** The result of deduplication. */
 export interface DedupCounts {
-  /** That were looked at. */
+  /** Chunks that were examined. */
   readonly chunks: number;
-  /** That share their bytes with another since now, and the bytes that are saved. */
+  /** Chunks that were linked to an equal one, and the bytes saved. */
   readonly linked: number;
   readonly savedBytes: number;
-  /** That stay copies, since the file system allows no more links, or none. */
+  /** Chunks that stay copies, since the file system allows no more links, or none. */
   readonly copies: number;
   readonly repaired: number;
 }
 
-/** Where a chunk or a page belongs: a chunk by its address, a page by its range's number. */
+/** Identifies a chunk by its address, or a page by its range's number. */
 export type Part = { readonly address: number } | { readonly page: number };
 
 export interface StoredHead {
@@ -234,21 +236,21 @@ export interface Resolution {
 export interface SendRequest {
   readonly volume: VolumeId;
   readonly pairing: PairingId;
-  /** The session that the new one is made over; null when the volume has none. */
+  /** The base session; null if the volume has none. */
   readonly base: SessionName | null;
   readonly session: SessionName;
-  /** Of the volume, in bytes. */
+  /** The volume's size in bytes. */
   readonly size: number;
   readonly resume: boolean;
   readonly name: string | null;
 }
 
-/** A long object in pieces of at most 64 KiB; each holds until the next one is asked for. */
+/** A long object in pieces of at most 64 KiB; each is valid until the next one is requested. */
 export type Pieces = Iterable<Uint8Array>;
 
 /**
- * An open archive. A session is visible from its commit on, whole and for good; nothing else ever is. What a volume is
- * at a session is the overlay of it and all older ones.
+ * An open archive. A session is visible completely from its commit on, and never before. A volume at a session is the
+ * overlay of it and all older ones.
  */
 export interface ArchiveStore {
   readonly id: ArchiveId;
@@ -258,50 +260,50 @@ export interface ArchiveStore {
   readonly rules: Rules;
 
   /**
-   * @param onLost told of a slot that is lost or cannot be read, which is left out then. Without this it is an error
+   * @param onLost called for a slot that is lost or cannot be read, which is then left out. Without it that is an error
    */
   slots(onLost?: OnLost<string>): Iterable<Slot>;
   /**
-   * Durable when it returns; replaces a slot of that name, which is kept. @throws Refusal `bad-request` for what has
-   * not the form of a slot
+   * Durable when it returns; replaces a slot of that name, which is kept. @throws Refusal `bad-request` for a malformed
+   * slot
    */
   putSlot(slot: Slot): Promise<void>;
-  /** Durable when it returns; there may be no such slot. It is kept. */
+  /** Durable when it returns; the slot need not exist. A copy of it is kept. */
   dropSlot(name: string): Promise<void>;
 
-  /** What was put as slot or catalogue, and is kept: catalogues first, then slots, each oldest first. */
+  /** All kept versions of catalogues and slots: catalogues first, each oldest first. */
   kept(): readonly KeptVersion[];
   /**
-   * Puts a version that is kept in its place again, as if it came anew; durable when it returns.
-   * @throws Refusal `not-found` where there is no such version; `refused` where only its checksum is, or there would be
-   *   too many slots
+   * Puts a kept version back in its place, as if it was put again; durable when it returns.
+   * @throws Refusal `not-found` if there is no such version; `refused` if only its checksum is kept, or there would be
+   * too many slots
    */
   putBack(number: number): Promise<KeptVersion>;
   /**
-   * Removes a version ahead of its time; durable when it returns.
-   * @throws Refusal `not-found` where there is no such version; `refused` for the current one
+   * Removes a version before it expires; durable when it returns.
+   * @throws Refusal `not-found` if there is no such version; `refused` for the current one
    */
   forget(number: number): Promise<void>;
 
   catalogue(): Pieces;
   /**
-   * Replaces the catalogue whose SHA-512/256 is given, and keeps it; durable when it returns. One that is lost, or
-   * cannot be read, counts as one without bytes. Succeeds when the new one is there already.
-   * @throws Refusal `conflict` when another one is there, `bad-request` for what has not the form of a catalogue;
-   *   nothing changed
+   * Replaces the catalogue whose SHA-512/256 is given, and keeps it; durable when it returns. A lost or unreadable one
+   * counts as empty. Succeeds if the new one is already in place.
+   * @throws Refusal `conflict` if another catalogue is in place, `bad-request` for a malformed one; then nothing was
+   * changed
    */
   putCatalogue(replaces: Uint8Array, catalogue: Uint8Array): Promise<void>;
 
   /**
    * Volumes that have a session, by id.
-   * @param onLost told of a volume whose sessions cannot be listed; it is left out then. Without this it is an error
+   * @param onLost called for a volume whose sessions cannot be listed; it is then left out. Without it that is an error
    */
   volumes(onLost?: OnLost<VolumeId>): Iterable<VolumeSummary>;
 
   /**
-   * Oldest first; all of them when no sessions are named. A session that is not there is left out.
-   * @param onLost told of a session whose head is lost or cannot be read; it is left out then. Without this it is an
-   *   error
+   * Oldest first; all of them if no sessions are named. A missing session is left out.
+   * @param onLost called for a session whose head is lost or cannot be read; it is then left out. Without it that is an
+   * error
    */
   heads(volume: VolumeId, sessions: readonly SessionName[], onLost?: OnLost<SessionName>): Iterable<StoredHead>;
 
@@ -313,7 +315,7 @@ export interface ArchiveStore {
 
   /**
    * The newest file of this address at or before the session, into `target` from `offset` on.
-   * @returns bytes put there: 0 for a chunk of zeros, undefined where there is no file
+   * @returns bytes written: 0 for a chunk of zeros, undefined if there is no file
    * @throws Refusal `not-found` when there is no such session
    */
   chunk(
@@ -325,58 +327,58 @@ export interface ArchiveStore {
   ): Promise<number | undefined>;
 
   /**
-   * The volume's newest session, made durable, and where the send named by `pairing` may go on. Every other unfinished
-   * send of the volume is removed durably, this one too unless it may go on. Waits for senders that still live.
+   * The volume's newest session, made durable, and where the send `pairing` may resume. Every other unfinished send of
+   * the volume is removed durably, and this one as well unless it may resume. Waits for running senders.
    */
   resolve(volume: VolumeId, pairing: PairingId, resume: boolean): Promise<Resolution>;
 
   /**
-   * Begins a session. Unfinished sends of the volume whose sender is gone are removed, but for the one to resume.
+   * Begins a session. Unfinished sends of the volume whose sender is gone are removed, except the one to resume.
    * @throws Refusal `stale-base` when base is not the newest session; `not-found` when there is nothing to resume;
-   *   `bad-request` when the name is not above every session that the volume had, or the resumed send was another one
+   * `bad-request` when the name is not above every session that the volume had, or the resumed send differs
    */
   begin(request: SendRequest): Promise<Send>;
 
-  /** Of the file system that the archive lies on. */
+  /** Space of the archive's file system. */
   space(): Space;
 
   /**
-   * Takes a session away; durable when it returns, and gone from sight before anything of it is touched. What any other
-   * session is stays the same. One that was cut off is finished by the next change to the volume.
-   * @returns bytes of stored files that are gone; undefined when there is no such session
+   * Removes a session; durable when it returns, and hidden before any of its files is touched. The content of all other
+   * sessions stays the same. An interrupted removal is finished by the next change to the volume.
+   * @returns bytes of removed files; undefined if there is no such session
    * @throws Refusal `refused` for one of the newest that the rules keep, and a protected one
    */
   prune(volume: VolumeId, session: SessionName): Promise<number | undefined>;
 
   /**
-   * What `prune` of all these sessions would give together; those that are not there count nothing.
+   * What `prune` would return for all these sessions together; missing ones count nothing.
    * @returns undefined when there is no such volume
    * @throws Refusal as `prune`
    */
   freed(volume: VolumeId, sessions: readonly SessionName[]): Promise<number | undefined>;
 
   /**
-   * Stores equal chunks once where it can: bytes are compared first, and no content changes. What is damaged of one and
-   * sound of another is repaired by that. Of an encrypted archive that was made without deduplication no two are equal.
-   * @param onRefused told of a volume that refuses; the others are deduplicated all the same. Without this it is an
-   *   error
+   * Stores equal chunks once if possible: bytes are compared first, and no content changes. A damaged chunk with an
+   * intact equal one is repaired by that. In an encrypted archive created without deduplication no two chunks are
+   * equal.
+   * @param onRefused called for a volume that cannot be deduplicated; the others continue. Without it that is an error
    */
   deduplicate(onRefused?: OnLost<VolumeId>): Promise<DedupCounts>;
 
   /**
-   * What a session takes up; without a name, what the volume has besides its sessions. Undefined when there is no such
-   * session or volume. Every file is looked at.
+   * The space of a session or, without a name, of everything else in the volume. Undefined if there is no such session
+   * or volume. Examines every file.
    */
   usage(volume: VolumeId, session: SessionName | undefined): Promise<Usage | undefined>;
 
   sharedUsage(): Promise<SharedUsage>;
 
-  /** What all that is kept takes up. */
+  /** The space of all kept versions. */
   keptUsage(): Promise<Usage>;
 
   /**
-   * Finishes all that was cut off in the archive.
-   * @param onRefused told of a volume that refuses; the others are tidied all the same. Without this it is an error
+   * Finishes all interrupted changes in the archive.
+   * @param onRefused called for a volume that cannot be cleaned up; the others continue. Without it that is an error
    * @returns bytes of stored files that are gone
    */
   tidy(onRefused?: OnLost<VolumeId>): Promise<number>;
@@ -391,48 +393,45 @@ export interface ArchiveStore {
   rename(volume: VolumeId, name: string): Promise<boolean>;
 
   /**
-   * Takes a volume away with all that it has; durable when it returns. One that was cut off is finished by the next
-   * one.
+   * Removes a volume completely; durable when it returns. An interrupted removal is finished by the next one.
    * @returns bytes of stored files that are gone; 0 when there is no such volume
    * @throws Refusal `refused` when the rules forbid it, or a session is protected
    */
   delete(volume: VolumeId): Promise<number>;
 
-  /** What is known to be damaged of the newest session: looked at again now. Undefined when there is no such volume. */
+  /** Known damage of the newest session, checked again now. Undefined if there is no such volume. */
   damage(volume: VolumeId): Promise<DamagedParts | undefined>;
 
   /**
-   * Puts a sound chunk or page where the session's is damaged or missing: for all sessions that have it from there.
-   * Where it is sound nothing is done. Durable when it returns; no bytes stand for a chunk of zeros.
-   * @returns whether there is such a session, and something is stored there
+   * Replaces a damaged or missing chunk or page of the session, for all sessions that use it. An intact one is not
+   * changed. Durable when it returns; no bytes stand for a chunk of zeros.
+   * @returns whether there is such a session, and a chunk or page is stored there
    */
   repair(volume: VolumeId, session: SessionName, part: Part, data: Uint8Array): Promise<boolean>;
 
   /**
-   * Reads everything of a volume and compares it with the checksums that were made when it came. It needs no key, and
-   * finds what rots or is lost; what is replaced together with its checksum only dom0 can find.
+   * Reads a volume completely and compares it with the checksums made when it was stored. Needs no key, and finds
+   * corrupt and missing files; only dom0 can find a file that was replaced together with its checksum.
    */
   check(volume: VolumeId, watcher: CheckWatcher): Promise<void>;
 
-  /**
-   * Compares the catalogue, the key slots and what is kept of them with the checksums that were made when they came.
-   */
+  /** Compares the catalogue, the key slots and their kept copies with the checksums made when they were stored. */
   checkObjects(after: (bytes: number) => void): Promise<readonly ArchiveDamage[]>;
 
   /**
-   * Reads what was not read for long, and compares it as `check` does; goes on where it was cut off. What it finds is
-   * remembered until it is sound again, and is what `damage` tells. A catalogue or slot that is damaged for certain is
-   * put back as it was put last.
+   * Reads files that were not read for long, and checks them like `check`; continues where the last run stopped. Damage
+   * is remembered until it is repaired, and returned by `damage`. A catalogue or slot that is certainly damaged is
+   * replaced by the last version put.
    */
   scrub(request: ScrubRequest): Promise<Scrubbed>;
 
-  /** Lets go of all locks. A send that is not over stays unfinished, as when its sender is killed. */
+  /** Releases all locks. A running send stays unfinished, as if its sender was killed. */
   close(): Promise<void>;
 }
 
 /**
- * A session being made. What comes must rise: addresses, then pages, as docs/protocol.md says (`bad-request`
- * otherwise). After any method threw, only `abandon` may be called.
+ * A session being made. Addresses and pages must rise, as specified in docs/protocol.md (otherwise `bad-request`).
+ * After any method threw, only `abandon` may be called.
  */
 export interface Send {
   chunk(address: number, data: Uint8Array): void;
@@ -441,8 +440,8 @@ export interface Send {
   page(range: number, data: Uint8Array): void;
 
   /**
-   * Returns when all below `address` is durable, and a later send may resume there. More may be given meanwhile, but no
-   * other checkpoint and no end.
+   * Returns when everything below `address` is durable, and a later send may resume there. More data may be added
+   * meanwhile, but no other checkpoint, commit or abandon.
    */
   checkpoint(address: number): Promise<void>;
 
@@ -453,6 +452,6 @@ export interface Send {
    */
   commit(head: Uint8Array, index: readonly Uint8Array[]): Promise<void>;
 
-  /** Ends it without a session. What came so far stays only with `keep`, and if there is a checkpoint. */
+  /** Ends it without a session. The data is kept only with `keep`, and if there is a checkpoint. */
   abandon(keep: boolean): Promise<void>;
 }

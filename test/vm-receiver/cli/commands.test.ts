@@ -267,7 +267,7 @@ test('scrub puts a lost catalogue and slot back, says so with status 4, and is c
   assert.equal(status, 4);
   assert.match(
     stdout,
-    /2 damaged; .*\n {2}corrupt +the archive +catalogue +repaired: what was put last \(version 1\) is in its place again\n/,
+    /2 damaged; .*\n {2}corrupt +the archive +catalogue +repaired: version 1, the last one put, is back in its place\n/,
   );
   assert.match(stdout, / {2}missing +the archive +keys\/passphrase +repaired: /);
   assert.ok(!stdout.includes('What to do'));

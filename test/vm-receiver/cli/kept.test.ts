@@ -100,7 +100,7 @@ test('kept restore puts one back with --yes, and says what dom0 makes of it on a
   assert.equal(said(root, 'catalogue'), 'catalogue 1');
   const slot = receiver(root, 'kept', 'restore', '5', '--yes', '--archive', 'laptop');
   assert.equal(slot.status, 0, slot.stderr);
-  assert.match(slot.stdout, /^laptop: version 5 \(key slot "recovery" as it was put .* UTC\) is in its place again\n$/);
+  assert.match(slot.stdout, /^laptop: version 5 \(key slot "recovery" as it was put .* UTC\) is back in its place\n$/);
   assert.equal(said(root, 'keys/recovery'), 'r');
 });
 

@@ -117,7 +117,7 @@ describe('the catalogue and the key slots', () => {
         named(scrubbed),
         places.map((place) => [place, kind, true]),
       );
-      assert.match(scrubbed[0]?.remedy ?? '', /\(version 3\) is in its place again/);
+      assert.match(scrubbed[0]?.remedy ?? '', /version 3, the last one put, is back in its place/);
       assert.deepEqual(opens(), SOUND);
       assert.deepEqual([await check(), await scrub()], [[], []]);
     });

@@ -54,9 +54,9 @@ describe('the form of key slots and catalogues', () => {
       // What is sealed shows no more of itself than that.
       for (const catalogue of catalogues) {
         if (encrypted) assert.notEqual(catalogueFault({ ...form, encrypted: false }, catalogue), undefined);
-        else assert.match(catalogueFault({ ...form, id: OURS }, catalogue) ?? '', /of archive/);
+        else assert.match(catalogueFault({ ...form, id: OURS }, catalogue) ?? '', /to archive/);
       }
-      for (const slot of slots) assert.match(slotFault(OURS, slot) ?? '', /it is of archive/);
+      for (const slot of slots) assert.match(slotFault(OURS, slot) ?? '', /it belongs to archive/);
     });
   }
 
@@ -106,15 +106,15 @@ test('garbage is refused whoever puts it, says why, and changes nothing', () =>
         assert.ok(closing.t === 'error' && closing.code === 'bad-request', closing.t);
         assert.match(closing.message, why);
       };
-      await refused({ t: 'put-slot', name: 'mine', ...garbage }, /key slot "mine" is none: no map of msgpack/);
+      await refused({ t: 'put-slot', name: 'mine', ...garbage }, /key slot "mine" is malformed: not a msgpack map/);
       await refused(
         { t: 'put-slot', name: 'mine', data: slotOf('x', OTHERS) },
-        /"mine" is none: it is of archive efef/,
+        /"mine" is malformed: it belongs to archive efef/,
       );
       peer.send({ t: 'part', ...garbage });
       await refused(
         { t: 'put-catalogue', replaces: new Uint8Array(32) },
-        /the catalogue is none: not a sealed catalogue/,
+        /the catalogue is malformed: not a sealed catalogue/,
       );
       const slots = await peer.done({ t: 'get-slots' });
       assert.deepEqual(

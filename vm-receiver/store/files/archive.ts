@@ -1,6 +1,6 @@
 /**
- * An archive of the layout `files`, as one connection has it open. The lock of the archive's own folder is held alone
- * for the moments in which its catalogue or a slot is replaced.
+ * An archive of the layout `files`, opened by one connection. The lock of the archive's own folder is held exclusively
+ * only while its catalogue or a slot is replaced.
  */
 import { join } from 'node:path';
 import type { ArchiveId, SessionName, VolumeId } from '../../../shared/archive/names.ts';
@@ -62,7 +62,7 @@ import { newTally, dedupVolume, sweepDedupStore } from './dedup/dedup.ts';
 import { sharedUsageOf, usageOf } from './dedup/usage.ts';
 import { VolumeCheck } from './check/check-volume.ts';
 
-/** What an archive is opened with. */
+/** The conditions under which an archive is opened. */
 export interface Terms {
   readonly floors: Floors;
   readonly rules: Rules;
@@ -123,7 +123,7 @@ export class FilesArchive implements ArchiveStore {
   async putSlot(slot: Slot): Promise<void> {
     mustBeSlot(this, slot);
     await this.#alone(`write ${KEYS}/${slot.name}`, () => {
-      // The folder may be lost with all slots in it.
+      // The folder may be missing with all slots in it.
       if (this.#disk.kindOf(this.#at(KEYS)) === undefined) {
         this.#disk.makeFolder(this.#at(KEYS));
         this.#disk.syncFolder(this.#path);
@@ -198,7 +198,7 @@ export class FilesArchive implements ArchiveStore {
     const name = this.#nameOf(path);
     return attempt(`read ${name}`, () =>
       withFile(this.#disk, path, name, (fd, size) => {
-        if (size > target.length - offset) throw new Refusal('io', `${name} is longer than a chunk may be`);
+        if (size > target.length - offset) throw new Refusal('io', `${name} is longer than a chunk can be`);
         readFully(this.#disk, fd, target, offset, size, name);
         return size;
       }),
@@ -280,7 +280,7 @@ export class FilesArchive implements ArchiveStore {
 
   async rename(volume: VolumeId, name: string): Promise<boolean> {
     this.#mustBeWritable();
-    if (this.encrypted) throw new Refusal('bad-request', 'a volume’s name in the clear, for an encrypted archive');
+    if (this.encrypted) throw new Refusal('bad-request', 'a volume’s name in plain text, for an encrypted archive');
     const place = volumePlace(this.#place, volume);
     const done = await withExclusiveLock(place, 'rename', () => {
       if (newestVisible(sessionsOf(this.#place, volume)) === undefined) return false;
@@ -320,7 +320,7 @@ export class FilesArchive implements ArchiveStore {
   async check(volume: VolumeId, watcher: CheckWatcher): Promise<void> {
     if (this.#writable) await tryFinishPruning(volumePlace(this.#place, volume));
     const check = new VolumeCheck(this.#disk, this.#path, watcher);
-    // Oldest first: what a prune moves meanwhile goes to a session that is still to come.
+    // Oldest first: a concurrent prune moves files only to sessions that are still to come.
     for (const { session } of (await this.#readers.get(volume))?.sessions ?? []) {
       await check.session((work) =>
         this.#readers.using(volume, (reader) => work(reader?.sessions.find((each) => each.session === session)?.path)),

@@ -1,6 +1,4 @@
-/**
- * Taking a volume away: one rename puts it out of sight, and what is left is removed by whoever comes next.
- */
+/** Removes a volume: one rename hides it, and what is left is removed by the next process. */
 import { join } from 'node:path';
 import { Refusal, attemptAsync } from '../refusal.ts';
 import { mustBeDeletable } from '../removal-rules.ts';
@@ -14,7 +12,7 @@ import { removeSession, unlessRemoved } from './prune/removal.ts';
 import { listSessions } from './layout/sessions.ts';
 import { UnfinishedSend } from './send/unfinished-sends.ts';
 
-/** Bytes of stored files that are gone, 0 when there is no such volume. @throws Refusal `refused` */
+/** Returns the bytes of removed files, 0 if there is no such volume. @throws Refusal `refused` */
 export async function deleteVolume(place: VolumePlace): Promise<number> {
   const { disk, id, volume, volumeName, rules } = place;
   await attemptAsync(`delete ${volumeName}`, async () => {
@@ -30,7 +28,7 @@ export async function deleteVolume(place: VolumePlace): Promise<number> {
       mustBeDeletable(id, standing(), rules);
       if (disk.list(volume).some((folder) => pairingOf(folder) !== undefined)) {
         throw new Refusal('locked', `a send of ${volumeName} has begun meanwhile`, {
-          hint: 'Wait for it, and try again.',
+          hint: 'Wait for its end, and try again.',
         });
       }
       disk.rename(volume, join(place.archive, VOLUMES, deletedFolder(id)));
@@ -39,11 +37,11 @@ export async function deleteVolume(place: VolumePlace): Promise<number> {
   return await finishDeleting(place);
 }
 
-/** Removes what volumes that were deleted have left; gives the bytes of stored files that are gone. */
+/** Removes what is left of deleted volumes; returns the bytes of removed files. */
 export async function finishDeleting({ disk, archive }: ArchivePlace): Promise<number> {
   return await attemptAsync('remove a deleted volume', async () => {
     const volumes = join(archive, VOLUMES);
-    // Whoever renamed it may have been killed before that was durable.
+    // The process that renamed it may have been killed before that was durable.
     disk.syncFolder(volumes);
     const dedupStore = DedupStore.open(disk, archive, false);
     let bytes = 0;

@@ -21,28 +21,28 @@ import { SpaceWatch, type Floors } from './disk/free-space.ts';
 
 export interface FilesStoreOptions {
   readonly root: string;
-  /** Whether the root must be a mount point: the disk that is not there must not fill the one below it. */
+  /** Whether the root must be a mount point: otherwise, without the backup disk, the disk below it would be filled. */
   readonly requireMount: boolean;
   readonly floors: Floors;
-  /** One session stays and volumes may be deleted, unless this says otherwise. */
+  /** Default: one session is kept and volumes may be deleted. */
   readonly rules?: Rules;
-  /** KEEPING, unless this says otherwise. */
+  /** Default: KEEPING. */
   readonly keeping?: Keeping;
-  /** Locks are let go of at once, unless this says otherwise. */
+  /** Default: locks are released at once. */
   readonly locking?: LockTiming;
 }
 
 const RULES: Rules = { minKeep: 1, allowDelete: true };
 
-/** How rename(2) says that the name is taken. */
+/** Errors of rename(2) if the name is taken. */
 const TAKEN = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
 
 const DRAFT = '.tmp-';
 
 function taken({ name }: NewArchive, cause?: unknown): Refusal {
-  return new Refusal('exists', `${name} is there already, and is no archive`, {
+  return new Refusal('exists', `${name} already exists, and is not an archive`, {
     cause,
-    hint: 'Choose another name, or move away what is there.',
+    hint: 'Choose another name, or move it away.',
   });
 }
 
@@ -67,7 +67,7 @@ export class FilesStore implements Store {
       if (kind !== undefined && kind !== 'folder') throw taken(archive);
       if (this.#disk.kindOf(join(target, DESCRIPTION)) !== undefined) {
         this.#mustBeSame(archive, target);
-        // Whoever made it may have been killed before that was durable.
+        // The process that made it may have been killed before that was durable.
         this.#disk.syncFolder(this.#root);
         return;
       }
@@ -101,8 +101,8 @@ export class FilesStore implements Store {
     for (const [file, bytes] of expected) {
       const there = readSmall(this.#disk, join(target, file), file, MAX_CATALOGUE);
       if (there === undefined || Buffer.compare(there, bytes) !== 0) {
-        throw new Refusal('exists', `there is an archive ${archive.name} already`, {
-          hint: 'Choose another name, or use the archive that is there.',
+        throw new Refusal('exists', `there is already an archive ${archive.name}`, {
+          hint: 'Choose another name, or use the existing archive.',
         });
       }
     }
@@ -117,7 +117,7 @@ export class FilesStore implements Store {
     keepFirst(this.#disk, draft, archive);
   }
 
-  /** Archives that were being made when their maker was killed. */
+  /** Removes incomplete archives of killed processes. */
   async #removeDrafts(patience: Patience): Promise<void> {
     for (const name of this.#disk.list(this.#root)) {
       if (!name.startsWith(DRAFT) || !isId(name.slice(DRAFT.length))) continue;
@@ -162,7 +162,7 @@ export class FilesStore implements Store {
     const parent = attempt('look at the backup folder', () => this.#disk.entryAt(`${this.#root}/..`));
     if (root.device === parent?.device) {
       throw new Refusal('not-mounted', 'the backup disk is not mounted', {
-        hint: 'Mount it, or set require_mount = false if the root is meant to lie on this file system.',
+        hint: 'Mount it, or set require_mount = false if the root is meant to be on this file system.',
       });
     }
   }

@@ -1,8 +1,7 @@
 /**
- * Whether what opens an archive (its catalogue and key slots) is what was put there, by the checksums in the names of
- * the copies that are kept; and whether these copies are sound. Only what is damaged for certain is put back unasked:
- * to take a later catalogue that an older receiver put for damage, and go back behind it, would look to dom0 as if the
- * archive had been rolled back.
+ * Checks whether the catalogue and key slots are those that were put, by the checksums in the names of the kept copies;
+ * and whether these copies are intact. Only certain damage is repaired without asking: if a later catalogue from an
+ * older receiver was taken for damage and replaced by an earlier one, dom0 would see a rollback.
  */
 import { join } from 'node:path';
 import { isSlotName } from '../../../../shared/archive/names.ts';
@@ -19,7 +18,7 @@ import { readSmall } from '../disk/small-file.ts';
 
 interface Found {
   readonly damage: Omit<ArchiveDamage, 'repaired'>;
-  /** Puts it right, where that is safe; gives what was done. */
+  /** Repairs it, if that is safe; returns what was done. */
   readonly repair: (() => string) | undefined;
 }
 
@@ -28,14 +27,14 @@ interface Sound {
   readonly data: Uint8Array;
 }
 
-/** Without changing anything. `after` is told of each file that was read. */
+/** Checks without changing anything. `after` is called for each file that was read. */
 export function checkObjects(place: ArchivePlace, after: (bytes: number) => void): ArchiveDamage[] {
   return new Examination(place, after).found.map(({ damage: damage }) => ({ ...damage, repaired: false }));
 }
 
 /**
- * Under the archive's lock: puts back what is damaged for certain, and copies what has no copy yet. What the disk does
- * not let be done (it is full, or read-only) is left, and named as `checkObjects` does.
+ * Under the archive's lock: replaces what is certainly damaged, and makes missing copies. If the disk does not allow
+ * that (it is full, or read-only), the damage is reported as by `checkObjects`.
  */
 export function repairObjects(place: ArchivePlace): ArchiveDamage[] {
   const kept = ifPossible(() => Kept.prepare(place.disk, place.archive));
@@ -55,7 +54,7 @@ export function repairObjects(place: ArchivePlace): ArchiveDamage[] {
 
 class Examination {
   readonly found: Found[] = [];
-  /** What is what was put, or may be. */
+  /** Objects that are, or may be, what was put. */
   readonly sound: Sound[] = [];
   readonly #place: ArchivePlace;
   readonly #after: (bytes: number) => void;
@@ -85,7 +84,7 @@ class Examination {
     }
   }
 
-  /** Those that are there, and those that were put and not removed. */
+  /** Slots that exist, and slots that were put and not removed. */
   #slotNames(): string[] {
     const { disk, archive } = this.#place;
     const put = (this.#kept?.all('keys') ?? []).map(({ name }) => name);
@@ -112,7 +111,7 @@ class Examination {
     }
     this.#after(data.length);
     const sum = checksumOf(data);
-    // The one before the newest, too: where a put was cut off, its copy is there alone.
+    // Also the one before the newest: an interrupted put leaves only its copy.
     const lasts = this.#kept?.of(object).slice(-2) ?? [];
     const wasPut = lasts.some((each) => each.sum === sum);
     if (!wasPut && formFault(this.#place, object, data) !== undefined) this.#lost(object, newest, 'corrupt');
@@ -121,7 +120,7 @@ class Examination {
     else this.sound.push({ object, data });
   }
 
-  /** Damaged for certain. */
+  /** Certain damage. */
   #lost(object: KeptObject, newest: KeptFile | undefined, kind: DamageKind): void {
     const { disk, archive } = this.#place;
     const place = placeOf(object);
@@ -130,13 +129,13 @@ class Examination {
       this.#add(place, kind, object.kind === 'keys' ? keyRemove(object.name) : NEXT_SEND);
       return;
     }
-    this.#add(place, kind, `"sparsebak-receiver scrub" puts back what was put last (version ${newest.number})`, () => {
+    this.#add(place, kind, `"sparsebak-receiver scrub" puts back version ${newest.number}, the last one put`, () => {
       if (object.kind === 'keys' && disk.kindOf(join(archive, KEYS)) === undefined) {
         disk.makeFolder(join(archive, KEYS));
         disk.syncFolder(archive);
       }
       disk.replace(join(archive, place), copy);
-      return `what was put last (version ${newest.number}) is in its place again`;
+      return `version ${newest.number}, the last one put, is back in its place`;
     });
   }
 
@@ -160,26 +159,26 @@ class Examination {
     if (source === undefined)
       this.#add(kept.placeOf(file), kind, `${NOT_NEEDED} "sparsebak-receiver kept remove ${file.number}"`);
     else
-      this.#add(kept.placeOf(file), kind, '"sparsebak-receiver scrub" makes it again', () => {
+      this.#add(kept.placeOf(file), kind, '"sparsebak-receiver scrub" rebuilds it', () => {
         kept.keep(file, source.data, file.time);
-        return 'made again';
+        return 'rebuilt';
       });
   }
 }
 
-const NEXT_PUT = 'it is put aside when the next catalogue or slot is put';
-const KEY_ADD = '"sparsebak key add" in dom0 makes another slot';
+const NEXT_PUT = 'it is moved aside when the next catalogue or slot is put';
+const KEY_ADD = '"sparsebak key add" in dom0 adds another slot';
 const NEXT_SEND = 'the next "sparsebak send" of the computer that writes puts its own back';
-const NOT_NEEDED = 'nothing that is in use needs this copy;';
+const NOT_NEEDED = 'this copy is not needed for anything in use;';
 
 function keyRemove(name: string): string {
-  return `"sparsebak key add" in dom0 makes another slot, and "sparsebak key remove ${name}" removes this one`;
+  return `"sparsebak key add" in dom0 adds another slot, and "sparsebak key remove ${name}" removes this one`;
 }
 
-/** Of a catalogue that has the form of one, and is not what was put here. */
+/** The remedy for a well-formed catalogue that is not the one put here. */
 function unsure({ number }: KeptFile): string {
   return (
-    '"sparsebak verify" in dom0 tells whether it is damaged; the next "sparsebak send" then puts its own ' +
+    '"sparsebak verify" in dom0 shows whether it is damaged; the next "sparsebak send" then puts its own ' +
     `back. Without a dom0: "sparsebak-receiver kept restore ${number}"`
   );
 }

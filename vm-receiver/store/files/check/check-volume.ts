@@ -1,13 +1,11 @@
-/**
- * Everything that a volume stores, read from its first session to its last.
- */
+/** Checks all files of a volume, from its first session to its last. */
 import { basename, join } from 'node:path';
 import { RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
 import type { CheckWatcher } from '../../store.ts';
 import type { Disk } from '../disk/disk.ts';
 import { RANGE, SESSION, inspectFolder, listFolder } from '../layout/inspect-folder.ts';
 
-/** Does something with where a session lies now. */
+/** Calls `work` with the current path of a session. */
 export type Located = <T>(work: (path: string | undefined) => T | Promise<T>) => Promise<T>;
 
 export class VolumeCheck {
@@ -22,7 +20,7 @@ export class VolumeCheck {
   }
 
   /**
-   * `located` gives the session's folder to the work, which is done under the readers' lock; undefined once it was
+   * `located` passes the session's folder to the work, which is done under the readers' lock; undefined after it was
    * pruned.
    */
   async session(located: Located): Promise<void> {
@@ -34,7 +32,7 @@ export class VolumeCheck {
     }
   }
 
-  /** Gives its ranges. */
+  /** Returns its ranges. */
   async #session(path: string): Promise<readonly string[]> {
     await this.#folder(path);
     const { files, kind } = listFolder(this.#disk, path);

@@ -1,6 +1,6 @@
 /**
- * Checksums made again, for files that have none since the list in their folder is lost or damaged. What they say then
- * is what the files are now: whoever asks for it has had their content proven by dom0 before.
+ * Makes checksums for files that have none because the list in their folder is lost or damaged. They describe the
+ * files' current content, so dom0 must verify that first.
  */
 import { join } from 'node:path';
 import { checksumLine, findChecksums } from '../layout/checksums.ts';
@@ -12,13 +12,13 @@ import { ifPossible, writeOwn } from '../disk/own-file.ts';
 import { CHECKSUMS, SIZE } from '../layout/paths.ts';
 import { readSize } from '../layout/size-file.ts';
 
-/** Lines that are intact stay. Gives how many were added; durable when it returns. */
+/** Intact lines stay. Returns how many were added; durable when it returns. */
 export function renewChecksums(disk: Disk, folder: string, { belongs }: Content): number {
   const sums = new Map(findChecksums(disk, folder)?.sums);
   let added = 0;
   for (const file of disk.list(folder).filter(belongs).sort()) {
     if (sums.has(file)) continue;
-    // A size that is not known for certain would become one that is.
+    // An uncertain size must not get a checksum, which would make it certain.
     if (file === SIZE && readSize(disk, folder) === Infinity) continue;
     const digest = ifPossible(() => hashFile(disk, join(folder, file), maxLength(file)).digest);
     if (digest === undefined) continue;

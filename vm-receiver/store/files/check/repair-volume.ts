@@ -1,6 +1,4 @@
-/**
- * Damage to a volume's newest session, and sound chunks and pages in the place of damaged ones.
- */
+/** Lists damage of a volume's newest session, and replaces damaged chunks and pages by intact ones. */
 import { join } from 'node:path';
 import { CHUNKS_PER_RANGE, chunkFileName, rangeFolderName } from '../../../../shared/archive/address.ts';
 import type { SessionName } from '../../../../shared/archive/names.ts';
@@ -20,7 +18,7 @@ import { ScrubState } from './scrub-state.ts';
 import { listSessions, newestVisible } from '../layout/sessions.ts';
 import { readSize } from '../layout/size-file.ts';
 
-/** Of the newest session, as scrubbing knows it, looked at again. Undefined when there is no such volume. */
+/** Damage of the newest session that scrub found, checked again. Undefined if there is no such volume. */
 export async function damagedPartsOf(place: VolumePlace): Promise<DamagedParts | undefined> {
   const { disk, archive, chunkSize, id, volumeName, readers } = place;
   return await attemptAsync(`look for damage of ${volumeName}`, async () => {
@@ -31,7 +29,7 @@ export async function damagedPartsOf(place: VolumePlace): Promise<DamagedParts |
     const holders = new OverlaySources(disk, sessions);
     const addresses = new Set<number>();
     const pages = new Set<number>();
-    // Sorted by range: whoever has it, and the checksums of it, are looked up range by range.
+    // Sorted by range, since sources and checksums are looked up range by range.
     const places = [...ScrubState.load(disk, archive, id).damaged].flatMap((text) => parseStoredPath(text) ?? []);
     places.sort((a, b) => ((a.range ?? '') < (b.range ?? '') ? -1 : 1));
     for (const known of places) {
@@ -54,7 +52,7 @@ function isSound({ disk }: VolumePlace, { folder, sum }: OverlaySource, file: st
   return sum !== undefined && inspectFile(disk, join(folder, file), sum).kind === undefined;
 }
 
-/** Gives whether there is such a session, and anything was ever stored there. */
+/** Returns whether there is such a session, and a part was ever stored there. */
 export async function repairPart(
   place: VolumePlace,
   session: SessionName,
@@ -78,7 +76,7 @@ export async function repairPart(
   return done ?? false;
 }
 
-/** The file first: one that has not its checksum's bytes is damaged still. */
+/** The file first: if it does not match its checksum, it still counts as damaged. */
 function put(
   { disk, archive }: VolumePlace,
   { folder, sum: before }: OverlaySource,
@@ -93,6 +91,7 @@ function put(
     const others = text.split('\n').filter((line) => line !== '' && !line.endsWith(`  ${file}`));
     disk.replace(join(folder, CHECKSUMS), [...others, checksumLine(sum, file)].join('\n'));
   }
-  // Where the damaged one was shared this one takes its place, and the next scrub repairs the others by it.
+  // If the damaged chunk was shared, this one replaces it in the deduplication store, and the next scrub repairs the
+  // others from it.
   if (file !== PAGE) DedupStore.open(disk, archive, false)?.share(sum, path);
 }

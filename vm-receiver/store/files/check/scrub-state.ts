@@ -1,6 +1,6 @@
 /**
- * What scrubbing remembers of a volume, in `scrub/<volume id>`: since when everything of a session was read, how far
- * the reading of it has come, and what was found damaged. Losing it costs reading again and nothing else.
+ * The scrub state of a volume, in `scrub/<volume id>`: since when each session was read completely, how far the current
+ * reading has come, and which damage was found. If it is lost, everything is read again.
  */
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -15,7 +15,7 @@ const session = z.custom<SessionName>((value) => typeof value === 'string' && is
 const known = z.object({
   /** Everything that the session has was read after this (ms since 1970). */
   since: time.optional(),
-  /** When the reading that is under way began, and the range that is next: a folder's name, '' for the first. */
+  /** When the current reading began, and the next range: a folder's name, '' for the first. */
   began: time.optional(),
   next: z.string().max(10).optional(),
 });
@@ -58,8 +58,8 @@ export class ScrubState {
   }
 
   /**
-   * Follows what became of the sessions: one that is gone was taken over by the next newer one that is there, which
-   * thus has something that was not read since. `present`: oldest first.
+   * Adapts to removed sessions: the next newer existing session has taken over files of a removed one, so it counts as
+   * not read since then. `present`: oldest first.
    */
   follow(present: readonly SessionName[]): void {
     for (const [name, { since }] of [...this.#sessions]) {
@@ -73,7 +73,7 @@ export class ScrubState {
     for (const name of present) if (!this.#sessions.has(name)) this.set(name, {});
   }
 
-  /** Durable when it returns; gives whether it could be written. */
+  /** Durable when it returns; returns whether it could be written. */
   save(): boolean {
     const sessions = Object.fromEntries(this.#sessions);
     const damaged = [...this.damaged].sort().slice(0, MAX_DAMAGE);

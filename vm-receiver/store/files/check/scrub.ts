@@ -1,6 +1,6 @@
 /**
- * Reading everything that is stored, a little at a time: what was not read for longest comes first, and a reading that
- * was cut off goes on where it was.
+ * Reads everything that is stored, a part at a time: what was not read for longest comes first, and an interrupted
+ * reading continues where it stopped.
  */
 import { join } from 'node:path';
 import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
@@ -32,7 +32,7 @@ import { sweepDedupStore } from '../dedup/dedup.ts';
 import { describeSize, readSize } from '../layout/size-file.ts';
 import { recountStats } from '../layout/session-stats.ts';
 
-/** Milliseconds between two notes of how far it has come. */
+/** Milliseconds between two saves of the progress. */
 const NOTED_EVERY = 10_000;
 
 type OfVolumes = Omit<Scrubbed, 'objects'>;
@@ -43,7 +43,7 @@ interface Due {
   readonly since: number;
 }
 
-/** Of an archive's volumes; holds a lock of its own, so that there is one at a time. */
+/** Scrubs an archive's volumes; holds a lock of its own, so that only one runs at a time. */
 export async function scrubArchive(
   place: ArchivePlace,
   volumes: readonly VolumeId[],
@@ -52,7 +52,7 @@ export async function scrubArchive(
   const { disk, archive, patience } = place;
   return await attemptAsync('scrub', async () => {
     const folder = join(archive, SCRUB);
-    // Without it, all is read as if for the first time.
+    // Without it, everything is read as if for the first time.
     const isThere = makeOwnFolder(disk, folder);
     const lock = isThere
       ? await FolderLock.take(disk, folder, 'alone', 'the scrub of the archive', patience)
@@ -79,7 +79,7 @@ class Scrub {
   readonly #place: ArchivePlace;
   readonly #request: ScrubRequest;
   readonly #dedupStore: DedupStore | undefined;
-  /** Volumes that cannot be read at all: told, and no reason not to read the others. */
+  /** Volumes that cannot be read at all: they are reported, and the others are still read. */
   readonly #lost = new Map<VolumeId, Refusal>();
   #noted = performance.now();
   #repaired = 0;
@@ -104,7 +104,7 @@ class Scrub {
     return await this.#result(volumes);
   }
 
-  /** Undefined where the volume turns out to be lost. */
+  /** Undefined if the volume turns out to be lost. */
   async #ofVolume<T>(volume: VolumeId, work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await attemptAsync(`read ${volumeFolder(volume)}`, work);
@@ -119,13 +119,13 @@ class Scrub {
     if (!state.save()) this.#remembered = false;
   }
 
-  /** Sessions that were not read since the time that was asked for; one that is being read comes first. */
+  /** Sessions that were not read since the requested time; a partly read one comes first. */
   async #dueOf(volume: VolumeId): Promise<Due[]> {
     const { before, now } = this.#request;
     const { state, sessions } = await this.#look(volume);
     return sessions.flatMap(({ session }) => {
       const { since, began } = state.get(session);
-      // A time that is still to come was written by a clock that was wrong.
+      // A time in the future was written while a clock was wrong.
       if (since !== undefined && since >= before && since <= now) return [];
       return [{ volume, session, since: began === undefined ? (since ?? 0) : -1 }];
     });
@@ -139,7 +139,7 @@ class Scrub {
     return { state, sessions };
   }
 
-  /** Reads one session, from where it was cut off on; gives whether to go on. */
+  /** Reads one session from where its reading stopped; returns whether to continue. */
   async #session({ volume, session }: Due): Promise<boolean> {
     const { now, more } = this.#request;
     if (!more()) return false;
@@ -167,7 +167,7 @@ class Scrub {
     return true;
   }
 
-  /** All of it was read, unless something came over from a session that was pruned meanwhile. */
+  /** It was read completely, unless files were moved to it from a session that was pruned meanwhile. */
   async #finish(volume: VolumeId, session: SessionName, state: ScrubState, began: number): Promise<void> {
     this.#place.readers.forget(volume);
     const sessions = (await this.#place.readers.get(volume))?.sessions ?? [];
@@ -198,8 +198,8 @@ class Scrub {
     }
     const after = async (bytes: number) => {
       await this.#request.file(bytes);
-      // At a low rate a folder takes its time, and others wait. What is found behind their backs is looked at again at
-      // the end.
+      // At a low rate a folder takes long, and others must not wait, so there is no lock. Damage that is found
+      // meanwhile is checked again at the end.
       await readers.get(volume);
     };
     for await (const finding of inspectFolder(disk, folder, range === undefined ? SESSION : RANGE, after)) {
@@ -214,7 +214,7 @@ class Scrub {
     return this.#dedupStore?.repair(sum, join(folder, file)) ?? false;
   }
 
-  /** The session's count has the size, too, and the checksum tells whether it is the right one. */
+  /** The session's count also has the size, and the checksum shows whether it is the right one. */
   #repairSize(session: string): boolean {
     const size = readSize(this.#place.disk, session);
     return size !== Infinity && writeOwn(this.#place.disk, join(session, SIZE), describeSize(size));
@@ -237,7 +237,7 @@ class Scrub {
     return { damages: damages, repaired: this.#repaired, renewed: this.#renewed, since, remembered: this.#remembered };
   }
 
-  /** Of the folders in which a file is known to have no checksum. */
+  /** Renews checksums in folders in which a file is known to have none. */
   async #renew(volume: VolumeId, state: ScrubState, sessions: readonly StoredSession[]): Promise<void> {
     const { disk } = this.#place;
     const folders = new Map<string, Content>();
@@ -249,7 +249,7 @@ class Scrub {
       if (hasNone && disk.kindOf(folder) === 'folder') folders.set(folder, known.range === undefined ? SESSION : RANGE);
     }
     if (folders.size === 0) return;
-    // Nobody may put another file there meanwhile.
+    // No other process may add a file there meanwhile.
     await withExclusiveLock(volumePlace(this.#place, volume), 'make checksums again of', () => {
       for (const [folder, content] of folders) {
         if (disk.kindOf(folder) === 'folder') this.#renewed += renewChecksums(disk, folder, content);
@@ -257,7 +257,7 @@ class Scrub {
     });
   }
 
-  /** What is damaged still; what was pruned away meanwhile, or is sound again, is forgotten. */
+  /** The remaining damage; damage that was pruned or repaired meanwhile is dropped. */
   #damagesOf(volume: VolumeId, state: ScrubState, sessions: readonly StoredSession[]): VolumeDamage[] {
     const { disk } = this.#place;
     const damages: VolumeDamage[] = [];
@@ -266,7 +266,7 @@ class Scrub {
       const known = parseStoredPath(text);
       const holder = sessions.find(({ session }) => known !== undefined && session >= known.session);
       if (known === undefined || holder === undefined) continue;
-      // A session's own files went with it.
+      // A session's own files were removed with it.
       if (known.range === undefined && holder.session !== known.session) continue;
       const place = { ...known, session: holder.session };
       const folder = place.range === undefined ? holder.path : join(holder.path, place.range);

@@ -1,6 +1,6 @@
 /**
- * Locks on folders. A lock belongs to our open file of the folder; the kernel drops it when our process ends, however
- * it ends. So there are no stale locks, and nothing to clean up.
+ * Locks on folders. A lock belongs to our open file of the folder; the kernel drops it when our process ends in any
+ * way. So there are no stale locks.
  */
 import { systemCode } from '../../../../shared/errors.ts';
 import { Refusal, asRefusal } from '../../refusal.ts';
@@ -18,14 +18,14 @@ export class FolderLock {
   }
 
   /**
-   * Waits as long as `patience` has it; 0 seconds means not at all. `name` says in errors what the folder is. Throws
-   * the system's error when there is no such folder.
+   * Waits as long as `patience` allows; 0 seconds means not at all. `name` names the folder in errors. Throws the
+   * system's error if there is no such folder.
    */
   static async take(disk: Disk, path: string, mode: LockMode, name: string, patience: Patience): Promise<FolderLock> {
     return await FolderLock.takeOpen(disk, () => disk.open(path, 'folder'), mode, name, patience);
   }
 
-  /** The same, of whatever `open` opens. */
+  /** The same for anything that `open` opens. */
   static async takeOpen(
     disk: Disk,
     open: () => number,
@@ -43,7 +43,7 @@ export class FolderLock {
     return new FolderLock(disk, fd);
   }
 
-  /** Whether the name still leads to what is locked. */
+  /** Whether the name still leads to the locked folder. */
   isAt(path: string): boolean {
     const ours = this.#disk.entryOf(this.#fd);
     const there = this.#disk.entryAt(path);
@@ -77,7 +77,7 @@ async function lock(disk: Disk, fd: number, mode: LockMode, name: string, patien
   }
   if (!taken) {
     throw new Refusal('locked', `${name} is in use by another process, and ${patience.seconds} s of waiting are over`, {
-      hint: 'Wait for the other one to finish, and try again.',
+      hint: 'Wait for it to finish, and try again.',
     });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A lock that is taken again and again. To take one costs a process (Node has no flock), so it is kept for a moment
- * after its last use, and whoever comes back within that has it still, until another process waits for it.
+ * A lock that is taken repeatedly. Taking it costs a process (Node has no flock), so it is kept for a moment after its
+ * last use for the next one, until another process waits for it.
  */
 import { Refusal } from '../../refusal.ts';
 import type { Patience } from '../../store.ts';
@@ -8,27 +8,25 @@ import type { Disk, LockMode } from './disk.ts';
 import { FolderLock } from './folder-lock.ts';
 
 export interface Lingering {
-  /** Milliseconds that a lock is kept after its last use where no other process is seen to wait. */
+  /** Milliseconds that a lock is kept after its last use if no other process visibly waits. */
   readonly idle: number;
-  /**
-   * Milliseconds after which it is let go of between two uses, though they follow closely, if another process waits.
-   */
+  /** Milliseconds after which it is released even between two close uses, if another process waits. */
   readonly turn: number;
-  /** The same where none is seen to wait. */
+  /** The same if none visibly waits. */
   readonly longest: number;
 }
 
 export const NO_LINGERING: Lingering = { idle: 0, turn: 0, longest: 0 };
 
-/** Milliseconds between two looks at whether another process waits for a lock that nobody uses. */
+/** Milliseconds between two checks whether another process waits for an unused lock. */
 const LOOK_EVERY = 100;
 
-/** Seconds that even the impatient wait: others may keep a lock for a moment longer than they use it. */
+/** The shortest wait in seconds: others may keep a lock for a moment longer than they use it. */
 const LEAST_WAIT = 1;
 
 export interface Lockable {
   readonly name: string;
-  /** Gives a descriptor that is the lock's from then on. */
+  /** Returns a descriptor, which then belongs to the lock. */
   readonly open: () => number;
   readonly lingering: Readonly<Record<LockMode, Lingering>>;
 }
@@ -37,16 +35,16 @@ export class HeldLock {
   readonly #disk: Disk;
   readonly #lockable: Lockable;
   readonly #patience: Patience;
-  /** Called whenever others may have had it since. */
+  /** Called whenever others may have held it in between. */
   onReleased: () => void = () => undefined;
   #lock: FolderLock | undefined;
   #mode: LockMode = 'shared';
   #users = 0;
   #since = 0;
-  /** When it was last looked whether another one waits. */
+  /** When the last check for another waiting process was. */
   #looked = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** One at a time takes it. */
+  /** Only one use at a time takes it. */
   #taking: Promise<void> = Promise.resolve();
 
   constructor(disk: Disk, lockable: Lockable, patience: Patience) {
@@ -56,7 +54,7 @@ export class HeldLock {
     this.#patience = lingers ? { ...patience, seconds: Math.max(patience.seconds, LEAST_WAIT) } : patience;
   }
 
-  /** Waits for it; one `give` must follow. @throws Refusal `locked` */
+  /** Takes the lock, waiting if necessary; one `give` must follow. @throws Refusal `locked` */
   async take(mode: LockMode): Promise<void> {
     const taking = this.#taking.then(() => this.#take(mode));
     this.#taking = taking.catch(() => undefined);
@@ -85,7 +83,7 @@ export class HeldLock {
     return this.#lock?.isWaitedFor === true;
   }
 
-  /** One use is over. */
+  /** Ends one use. */
   give(): void {
     this.#users -= 1;
     if (this.#users > 0 || this.#lock === undefined) return;
@@ -100,7 +98,7 @@ export class HeldLock {
     }, LOOK_EVERY).unref();
   }
 
-  /** Takes it for as long as the work lasts. */
+  /** Takes it for the duration of the work. */
   async during<T>(mode: LockMode, work: () => T | Promise<T>): Promise<T> {
     await this.take(mode);
     try {
@@ -110,7 +108,7 @@ export class HeldLock {
     }
   }
 
-  /** Lets go of it where nobody uses it. */
+  /** Releases it, if it is not in use. */
   letGo(): void {
     if (this.#users > 0 || this.#lock === undefined) return;
     clearInterval(this.#timer);

@@ -1,6 +1,6 @@
 /**
- * Files replaced and removed, whatever has taken their place: a link or FIFO goes like a file and is never opened, and
- * a folder, of which nobody knows what it holds, is renamed to lie beside.
+ * Replaces and removes files, whatever has taken their place: a link or FIFO is treated like a file and never opened,
+ * and a folder, whose content is unknown, is renamed.
  */
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -10,10 +10,10 @@ import { systemCode } from '../../../../shared/errors.ts';
 
 const { O_CREAT, O_EXCL, O_WRONLY } = fs.constants;
 
-/** How the system says that a folder is in a file's place: rename(2), and Node's own rm. */
+/** Errors if a folder is in a file's place: of rename(2), and of Node's own rm. */
 const IS_FOLDER = new Set(['EISDIR', 'ERR_FS_EISDIR', 'ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
 
-/** The old content or the new, whatever happens, and durable when it returns. A failed fsync is never retried. */
+/** Leaves the old content or the new, whatever happens; durable when it returns. A failed fsync is never retried. */
 export function replaceFile(path: string, content: Uint8Array | string): void {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   const draft = `${path}.new`;
@@ -30,21 +30,21 @@ export function replaceFile(path: string, content: Uint8Array | string): void {
   syncFolder(dirname(path));
 }
 
-/** Not durable by itself; there may be nothing. */
+/** Not durable by itself; the file need not exist. */
 export function removeFile(path: string): void {
   insteadOfFolder(path, () => {
     fs.rmSync(path, { force: true });
   });
 }
 
-/** Never opens what is there already: to open a FIFO for writing may take for ever. */
+/** Never opens an existing file: opening a FIFO for writing may wait for ever. */
 function openDraft(draft: string): number {
   const open = () => fs.openSync(draft, O_WRONLY | O_CREAT | O_EXCL, 0o600);
   try {
     return open();
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
-    // Of a writer that was killed.
+    // Left by a killed writer.
     removeFile(draft);
     return open();
   }
@@ -64,7 +64,7 @@ function isFolder(path: string): boolean {
   return fs.lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** Where what was in the place of one of the receiver's own files is kept. */
+/** The new name of an object that was in the place of one of the receiver's own files. */
 export function asideName(path: string): string {
   return `${path}.aside-${randomBytes(4).toString('hex')}`;
 }

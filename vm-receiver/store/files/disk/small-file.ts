@@ -1,6 +1,4 @@
-/**
- * Files read whole or in pieces, none of them longer than it may be, and none that is not a plain file.
- */
+/** Reads plain files completely or in pieces, within their length limits. */
 import { systemCode } from '../../../../shared/errors.ts';
 import { Refusal, asRefusal } from '../../refusal.ts';
 import type { Disk } from './disk.ts';
@@ -8,7 +6,7 @@ import type { Disk } from './disk.ts';
 /** Bytes of one piece. */
 const PIECE = 64 * 1024;
 
-/** Opens a plain file and gives it to `use`; closes it whatever happens. */
+/** Opens a plain file for `use`, and always closes it. */
 export function withFile<T>(disk: Disk, path: string, name: string, use: (fd: number, size: number) => T): T {
   const fd = disk.open(path, 'read');
   try {
@@ -36,7 +34,7 @@ export function readFully(
   }
 }
 
-/** The whole of a file of at most `max` bytes; undefined where there is none. */
+/** A complete file of at most `max` bytes; undefined if there is none. */
 export function readSmall(disk: Disk, path: string, name: string, max: number): Uint8Array | undefined {
   try {
     return withFile(disk, path, name, (fd, size) => {
@@ -51,7 +49,7 @@ export function readSmall(disk: Disk, path: string, name: string, max: number): 
   }
 }
 
-/** A file of at most `max` bytes in pieces; each piece holds until the next one is asked for. */
+/** A file of at most `max` bytes in pieces; each piece is valid until the next one is requested. */
 export function* pieces(disk: Disk, path: string, name: string, max: number): Generator<Uint8Array, void, undefined> {
   try {
     yield* read(disk, path, name, max);
@@ -89,15 +87,15 @@ function* read(disk: Disk, path: string, name: string, max: number): Generator<U
 }
 
 function tooLong(name: string, size: number, max: number): Refusal {
-  return new Refusal('io', `${name} has ${size} bytes, where ${max} are the most`);
+  return new Refusal('io', `${name} has ${size} bytes, more than the ${max} allowed`);
 }
 
-/** Writes all of the bytes, however few the system takes at a time. */
+/** Writes all bytes, however few the system accepts at a time. */
 export function writeFully(disk: Disk, fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += disk.write(fd, bytes, done);
 }
 
-/** Makes a file that is not there yet. Not durable by itself. */
+/** Creates a new file. Not durable by itself. */
 export function writeNew(disk: Disk, path: string, bytes: Uint8Array): void {
   const fd = disk.open(path, 'new');
   try {

@@ -1,10 +1,10 @@
 /**
- * What was written and is not durable yet. A few files are made so one by one, which costs no process; from some number
- * on one sync of the whole file system is cheaper than all of theirs.
+ * Files and folders that were written and are not durable yet. A few are synced one by one, which costs no process; for
+ * more, one sync of the whole file system is cheaper.
  */
 import type { Disk } from './disk.ts';
 
-/** Files and folders that are still synced one by one. */
+/** Up to this many files and folders are synced one by one. */
 const FEW = 64;
 
 export class Unsynced {
@@ -16,7 +16,7 @@ export class Unsynced {
     this.#disk = disk;
   }
 
-  /** A file that has new content, or a folder that has other entries. */
+  /** Adds a file with new content, or a folder with changed entries. */
   add(path: string): void {
     if (this.#areMany) return;
     this.#paths.add(path);
@@ -26,8 +26,8 @@ export class Unsynced {
   }
 
   /**
-   * Makes all of it durable, and more where that is cheaper. `within`: anything on the same file system. A failure is
-   * never retried: what it was about may be lost though the next sync succeeds.
+   * Makes everything durable, and more if that is cheaper. `within`: any path on the same file system. A failure is
+   * never retried: the data may be lost even if the next sync succeeds.
    */
   async sync(within: string): Promise<void> {
     const paths = [...this.#paths];

@@ -1,7 +1,4 @@
-/**
- * Which kept files have had their time. Decided from their names alone, which say when each was put and what came
- * behind it.
- */
+/** Which kept files have expired, decided by their names, which contain when each was put and in what order. */
 import type { Keeping } from '../../store.ts';
 import { isRemoval, type KeptFile } from './kept-name.ts';
 
@@ -11,8 +8,8 @@ const DAY = 86_400_000;
 type Rising = readonly KeptFile[];
 
 /**
- * The last of each of the newest `days` days that have any. Days are counted, so that a clock that was wrong once takes
- * none away.
+ * The last of each of the newest `days` days that have any. Only days with catalogues count, so that a wrong clock does
+ * not expire any.
  */
 export function lastOfDays(catalogues: Rising, days: number): ReadonlySet<KeptFile> {
   const last = new Map<number, KeptFile>();
@@ -32,11 +29,11 @@ export function expiredCatalogues(catalogues: Rising, { catalogues: count, days 
 export function replacedAt(slots: Rising, slot: KeptFile): number | undefined {
   const at = slots.findIndex(({ number, name }) => number > slot.number && name === slot.name);
   if (at < 0) return undefined;
-  // Whatever came later was not earlier: so a clock that was ahead for a moment does not keep a slot for years.
+  // A later put was not earlier, so a clock that was ahead for a moment does not keep a slot for years.
   return slots.slice(at).reduce((least, { time }) => Math.min(least, time), Infinity);
 }
 
-/** Slots that were replaced or removed for longer than `days`, and notes of removals that have nothing older to end. */
+/** Slots that were replaced or removed for longer than `days`, and notes of removals without an older version. */
 export function expiredSlots(slots: Rising, { days }: Keeping, now: number): KeptFile[] {
   const gone = new Set<KeptFile>();
   for (const slot of slots) {

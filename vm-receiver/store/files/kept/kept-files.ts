@@ -1,6 +1,6 @@
 /**
- * The folder `kept/`: every key slot and catalogue as it was put, until it has had its time. It is history, checksums
- * without a key, and what damage is repaired from. Whoever changes it holds the archive's lock alone.
+ * The folder `kept/`: every key slot and catalogue as it was put, until it expires. It serves as history, as checksums
+ * without a key, and for repairing damage. Changing it requires the archive's exclusive lock.
  */
 import { dirname, join } from 'node:path';
 import { Refusal } from '../../refusal.ts';
@@ -13,17 +13,17 @@ import { ifPossible, listOwn, makeUsableFolder, removeOwn } from '../disk/own-fi
 import { CATALOGUE, KEPT } from '../layout/paths.ts';
 import { readSmall, writeNew } from '../disk/small-file.ts';
 
-/** What is kept versions of: a slot by its name, and the catalogue. */
+/** The object of kept versions: a slot by its name, or the catalogue. */
 export interface KeptObject {
   readonly kind: KeptKind;
   readonly name: string;
 }
 
 const KINDS: readonly KeptKind[] = ['keys', 'catalogues'];
-/** What a writer that was killed leaves. */
+/** Suffix of the file that a killed writer leaves. */
 const DRAFT = '.new';
 
-/** Keeps what an archive is made with. Not durable by itself. */
+/** Keeps the objects with which an archive is created. Not durable by itself. */
 export function keepFirst(
   disk: Disk,
   archive: string,
@@ -53,19 +53,18 @@ export class Kept {
   }
 
   /**
-   * As it is. Throws the system's error where a folder cannot be listed: to take it for empty would give a number
-   * twice.
+   * Reads the folder. Throws the system's error if it cannot be listed: treating it as empty would give a number twice.
    */
   static read(disk: Disk, archive: string): Kept {
     return new Kept(disk, archive);
   }
 
-  /** With folders that can be written to: what is in their place, or cannot be listed, is put aside. */
+  /** Makes the folders writable: whatever is in their place, or cannot be listed, is moved aside. */
   static prepare(disk: Disk, archive: string): Kept {
     for (const folder of [KEPT, ...KINDS.map((kind) => `${KEPT}/${kind}`)]) {
       const path = join(archive, folder);
       makeUsableFolder(disk, path);
-      // An empty one may be new, or of a receiver that was killed before it was durable.
+      // An empty one may be new, or left by a receiver that was killed before it was durable.
       if (disk.list(path).length === 0) disk.syncFolder(dirname(path));
     }
     const kept = new Kept(disk, archive);
@@ -101,7 +100,7 @@ export class Kept {
     return this.of(object).at(-1);
   }
 
-  /** The number that was given last, 0 before the first. */
+  /** The last number given, 0 before the first. */
   get highest(): number {
     return KINDS.reduce((most, kind) => Math.max(most, this.#files[kind].at(-1)?.number ?? 0), 0);
   }
@@ -115,35 +114,32 @@ export class Kept {
     return join(this.#archive, this.placeOf(file));
   }
 
-  /** Bytes of a copy; 0 where there is none. */
+  /** Bytes of a copy; 0 if there is none. */
   sizeOf(file: KeptFile): number {
     return ifPossible(() => this.#disk.entryAt(this.#pathOf(file)))?.size ?? 0;
   }
 
-  /**
-   * Whether a copy has the bytes that were put, and the bytes that were read of it. Of what has only its name nothing
-   * is wrong.
-   */
+  /** Whether a copy has the bytes that were put, and how many were read. A version without a copy is not damaged. */
   inspect(file: KeptFile, max: number): ReturnType<typeof inspectFile> {
     if (this.sizeOf(file) === 0) return { kind: undefined, bytes: undefined };
     return inspectFile(this.#disk, this.#pathOf(file), file.sum, max);
   }
 
-  /** Whether there is a copy, and it is sound. */
+  /** Whether there is an intact copy. */
   hasCopy(file: KeptFile, max: number): boolean {
     return this.sizeOf(file) > 0 && this.inspect(file, max).kind === undefined;
   }
 
-  /** What was put. @throws Refusal `io` where it has no copy, or a damaged one */
+  /** The bytes that were put. @throws Refusal `io` if there is no copy, or a damaged one */
   dataOf(file: KeptFile, max: number): Uint8Array {
     const place = this.placeOf(file);
     const data = readSmall(this.#disk, this.#pathOf(file), place, max);
-    if (data === undefined || data.length === 0) throw new Refusal('io', `${place} has no copy of what was put`);
+    if (data === undefined || data.length === 0) throw new Refusal('io', `${place} has no copy of its object`);
     if (checksumOf(data) !== file.sum) throw new Refusal('io', `${place} is damaged`);
     return data;
   }
 
-  /** Durable when it returns. Where that was put last, its copy is made again if it is damaged. */
+  /** Keeps a version; durable when it returns. If the same was put last, a damaged copy of it is replaced. */
   keep(object: KeptObject, data: Uint8Array, now: number): void {
     const sum = checksumOf(data);
     const last = this.newest(object);
@@ -151,13 +147,13 @@ export class Kept {
     else if (!this.hasCopy(last, data.length)) this.#write(last, data);
   }
 
-  /** Notes what was put without a copy of it. Durable when it returns. */
+  /** Records a version without a copy of it. Durable when it returns. */
   keepSum(object: KeptObject, data: Uint8Array, now: number): void {
     const sum = checksumOf(data);
     if (this.newest(object)?.sum !== sum) this.#write(this.#next(object, sum, now), '');
   }
 
-  /** Notes that the slot is removed. Durable when it returns. */
+  /** Records that the slot was removed. Durable when it returns. */
   keepRemoval(object: KeptObject, now: number): void {
     const last = this.newest(object);
     if (last !== undefined && !isRemoval(last)) this.#write(this.#next(object, EMPTY_SUM, now), '');

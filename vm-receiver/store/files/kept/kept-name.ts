@@ -1,11 +1,10 @@
 /**
- * Names in `kept/`: `<number>-<time>-<sha256>-<name>` (docs/format.md, section 2). A file without bytes has only its
- * name to say: with the checksum of nothing that the slot was removed, with any other that there was no space for a
- * copy.
+ * Names in `kept/`: `<number>-<time>-<sha256>-<name>` (docs/format.md, section 2). A file without bytes has a meaning
+ * by its name: with the checksum of an empty file, the slot was removed; with any other, there was no space for a copy.
  */
 import { EMPTY_SUM } from '../layout/checksums.ts';
 
-/** What is kept: key slots, and the catalogue. Each has a folder of its own. */
+/** Kinds of kept objects: key slots, and the catalogue. Each has its own folder. */
 export type KeptKind = 'keys' | 'catalogues';
 
 export interface KeptFile {
@@ -18,7 +17,7 @@ export interface KeptFile {
   readonly sum: string;
   /** The slot's name, or `catalogue`. */
   readonly name: string;
-  /** The file's own. */
+  /** The file's name. */
   readonly file: string;
 }
 

@@ -1,6 +1,4 @@
-/**
- * What is kept, as people see it: listed, put back, and removed before its time.
- */
+/** Kept versions for users: listed, put back, and removed before they expire. */
 import { join } from 'node:path';
 import { MAX_SLOTS } from '../../../../shared/wire/limits.ts';
 import { Refusal } from '../../refusal.ts';
@@ -16,7 +14,7 @@ import { isSlotName } from '../../../../shared/archive/names.ts';
 
 const DAY = 86_400_000;
 
-/** Catalogues first, then slots, each oldest first. Throws the system's error where they cannot be listed. */
+/** Catalogues first, then slots, each oldest first. Throws the system's error if they cannot be listed. */
 export function keptVersions({ disk, archive, keeping }: ArchivePlace): KeptVersion[] {
   const kept = Kept.read(disk, archive);
   return (['catalogues', 'keys'] as const).flatMap((kind) =>
@@ -42,7 +40,7 @@ function versionOf(kept: Kept, file: KeptFile, days: number): KeptVersion {
   };
 }
 
-/** Under the archive's lock. @throws Refusal `not-found`; `refused` where it cannot be put back */
+/** Under the archive's lock. @throws Refusal `not-found`; `refused` if it cannot be put back */
 export function putBack(place: ArchivePlace, number: number): KeptVersion {
   const kept = Kept.read(place.disk, place.archive);
   const file = find(kept, number);
@@ -61,16 +59,16 @@ export function putBack(place: ArchivePlace, number: number): KeptVersion {
   return version;
 }
 
-/** @throws Refusal `refused` where the archive would have more slots than it may */
+/** @throws Refusal `refused` if the archive would have too many slots */
 function mustFit({ disk, archive }: ArchivePlace, slot: KeptFile): void {
   const slots = listOwn(disk, join(archive, KEYS)).filter(isSlotName);
   if (slots.includes(slot.name) || slots.length < MAX_SLOTS) return;
-  throw new Refusal('refused', `the archive has ${MAX_SLOTS} key slots, and takes no more`, {
-    hint: 'Remove one first, with "sparsebak key remove".',
+  throw new Refusal('refused', `the archive already has ${MAX_SLOTS} key slots`, {
+    hint: 'First remove one with "sparsebak key remove".',
   });
 }
 
-/** Under the archive's lock; durable when it returns. @throws Refusal `not-found`; `refused` for one that is current */
+/** Under the archive's lock; durable when it returns. @throws Refusal `not-found`; `refused` for the current one */
 export function removeVersion({ disk, archive }: ArchivePlace, number: number): void {
   const kept = Kept.read(disk, archive);
   const file = find(kept, number);

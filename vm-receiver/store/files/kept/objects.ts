@@ -1,10 +1,9 @@
 /**
- * What opens an archive: its key slots, and the catalogue. Each version is kept before another one takes its place, so
- * whatever is put, and whenever the receiver is killed, the one before can be put back. All of this is done under the
- * archive's lock.
+ * Key slots and the catalogue. Each version is kept before another one replaces it, so whatever is put, and whenever
+ * the receiver is killed, the previous one can be put back. All of this is done under the archive's lock.
  *
- * Killed between the copy and the object, the object is still the older version: it is what counts, and is kept anew
- * ahead of the next change. A copy of what never came into place does no harm.
+ * If the receiver is killed between writing the copy and the object, the object is still the older version, which
+ * counts and is kept again before the next change. A copy of an object that never got into place is harmless.
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -20,10 +19,10 @@ import { CATALOGUE, KEYS } from '../layout/paths.ts';
 import type { ArchivePlace } from '../layout/volume-place.ts';
 import { readSmall } from '../disk/small-file.ts';
 
-/** Kept slots of an archive. They go by time alone, so that nobody can push one out with others. */
+/** The most kept slots of an archive. They expire only by time, so that new ones cannot displace old ones. */
 export const MAX_KEPT_SLOTS = 1024;
 
-/** Bytes of catalogues that are kept however little space there is. */
+/** Bytes of catalogues that are kept even if space is low. */
 const LEAST_KEPT = 2 ** 20;
 
 export const CATALOGUE_OBJECT: KeptObject = { kind: 'catalogues', name: CATALOGUE };
@@ -32,22 +31,22 @@ export function slotObject(name: string): KeptObject {
   return { kind: 'keys', name };
 }
 
-/** Where it lies in the archive. */
+/** Its path in the archive. */
 export function placeOf({ kind, name }: KeptObject): string {
   return kind === 'keys' ? `${KEYS}/${name}` : CATALOGUE;
 }
 
-/** Bytes that it has at most. */
+/** Its largest size in bytes. */
 export function maxOf({ kind }: KeptObject): number {
   return kind === 'keys' ? MAX_SLOT : MAX_CATALOGUE;
 }
 
-/** Why the bytes have not the form of it; undefined where they have. */
+/** Why the bytes are malformed; undefined if they are well-formed. */
 export function formFault({ form }: ArchivePlace, { kind }: KeptObject, data: Uint8Array): string | undefined {
   return kind === 'keys' ? slotFault(form.id, data) : catalogueFault(form, data);
 }
 
-/** Puts another version in its place; durable when it returns. `data` has the form of it. */
+/** Puts another version in its place; durable when it returns. `data` must be well-formed. */
 export function putObject(place: ArchivePlace, object: KeptObject, data: Uint8Array): void {
   const { disk } = place;
   const now = Date.now();
@@ -56,7 +55,7 @@ export function putObject(place: ArchivePlace, object: KeptObject, data: Uint8Ar
   const path = join(place.archive, placeOf(object));
   const there = read(disk, path, object);
   keepThere(place, kept, object, there, now);
-  // A slot that replaces none is kept behind it: a copy alone would look like a slot that was lost.
+  // A new slot is kept after it is in place: a copy alone would look like a lost slot.
   const isNew = object.kind === 'keys' && disk.kindOf(path) === undefined;
   if (isNew) disk.replace(path, data);
   keep(place, kept, object, data, now);
@@ -65,10 +64,10 @@ export function putObject(place: ArchivePlace, object: KeptObject, data: Uint8Ar
 }
 
 /**
- * Whether a catalogue may take the place of the one that is there. A lost one, or one that cannot be read, counts as
- * one without bytes: dom0 has its own, and puts that again.
- * @param replaces SHA-512/256 of the one that is there
- * @throws Refusal `conflict`, or `io` where it cannot be read, and the one to replace could be
+ * Checks that a catalogue may replace the current one. A lost or unreadable one counts as empty: dom0 has its own, and
+ * puts that again.
+ * @param replaces SHA-512/256 of the current one
+ * @throws Refusal `conflict`, or `io` if it cannot be read while the one to replace is not empty
  */
 export function mustReplace({ disk, archive }: ArchivePlace, replaces: Uint8Array, catalogue: Uint8Array): void {
   let there: Uint8Array | undefined;
@@ -80,13 +79,13 @@ export function mustReplace({ disk, archive }: ArchivePlace, replaces: Uint8Arra
     fault = error;
   }
   const bytes = there ?? new Uint8Array(0);
-  // Put again even when it is the same: whoever put it may have been killed before it was durable.
+  // Put again even if it is the same: an earlier put may have been killed before it was durable.
   if (Buffer.compare(bytes, catalogue) === 0) return;
   if (createHash('sha512-256').update(bytes).digest().equals(replaces)) return;
-  throw fault ?? new Refusal('conflict', 'the catalogue to replace is not the one that is there');
+  throw fault ?? new Refusal('conflict', 'the catalogue to replace is not the current one');
 }
 
-/** Removes a slot; durable when it returns. There may be none. */
+/** Removes a slot; durable when it returns. The slot need not exist. */
 export function removeSlot(place: ArchivePlace, name: string): void {
   const { disk, archive } = place;
   const object = slotObject(name);
@@ -100,7 +99,7 @@ export function removeSlot(place: ArchivePlace, name: string): void {
   if (disk.kindOf(join(archive, KEYS)) === 'folder') disk.syncFolder(join(archive, KEYS));
 }
 
-/** What is kept, with what has had its time gone. */
+/** The kept versions, after removing expired ones. */
 function prepare(place: ArchivePlace, now: number): Kept {
   const kept = Kept.prepare(place.disk, place.archive);
   expire(kept, place.keeping, now);
@@ -114,8 +113,8 @@ function expire(kept: Kept, keeping: Keeping, now: number): void {
 }
 
 /**
- * Keeps what lies there, unless it is damaged or what was put last: it was put by an older receiver, or its successor
- * never came.
+ * Keeps the current object, unless it is damaged or already kept last: an older receiver put it, or its successor never
+ * got into place.
  */
 function keepThere(
   place: ArchivePlace,
@@ -128,7 +127,7 @@ function keepThere(
   if (kept.newest(object)?.sum !== checksumOf(there)) keep(place, kept, object, there, now);
 }
 
-/** The same of what is sound; and makes its copy where there was no room for one, and expires what has had its time. */
+/** The same for an intact object; also makes its missing copy, and removes expired versions. */
 export function copyThere(place: ArchivePlace, kept: Kept, object: KeptObject, there: Uint8Array): void {
   const now = Date.now();
   const newest = kept.newest(object);
@@ -137,9 +136,7 @@ export function copyThere(place: ArchivePlace, kept: Kept, object: KeptObject, t
   expire(kept, place.keeping, now);
 }
 
-/**
- * Undefined for what is missing, too long or unreadable: it is as good as lost. Read twice, since a disk may fail once.
- */
+/** Undefined if it is missing, too long or unreadable, which counts as lost. Read twice, since a disk may fail once. */
 function read(disk: Disk, path: string, object: KeptObject): Uint8Array | undefined {
   const look = () => ifPossible(() => readSmall(disk, path, placeOf(object), maxOf(object)));
   return look() ?? look();
@@ -164,9 +161,9 @@ function mustHaveRoom(kept: Kept): void {
 }
 
 /**
- * Makes room for one more catalogue; gives whether there is. The oldest that is not the last of its day goes first, and
- * then the oldest. Where the disk is nearly full what is kept grows no more, and no day loses its last for it: who
- * fills a disk must not push out what was there before.
+ * Makes room for one more catalogue; returns whether there is. First the oldest that is not the last of its day is
+ * removed, then the oldest. If the disk is nearly full, the kept files grow no further, and no day loses its last one:
+ * an agent that fills the disk must not displace older catalogues.
  */
 function makeRoom({ disk, archive, floors, keeping }: ArchivePlace, kept: Kept, bytes: number): boolean {
   const all = kept.all('catalogues').map((file) => ({ file, size: kept.sizeOf(file) }));
