@@ -1,4 +1,4 @@
 import type { Keeping } from './store.ts';
 
-/** What is kept of catalogues and key slots where the configuration does not say otherwise. */
+/** The default for how many catalogues and key slots are kept. */
 export const KEEPING: Keeping = { catalogues: 32, days: 30, bytes: 2 ** 30 };

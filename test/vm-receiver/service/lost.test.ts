@@ -116,7 +116,7 @@ test('a volume that cannot be listed, and a catalogue that is lost, are told, an
     );
     assert.match(
       items[0]?.t === 'lost' ? items[0].message : '',
-      /S_20261123-000002 has a session's name and is no folder/,
+      /S_20261123-000002 has a session's name and is not a folder/,
     );
     assert.equal((await peer.done({ t: 'get-catalogue' })).closing.t, 'absent');
     await peer.done(

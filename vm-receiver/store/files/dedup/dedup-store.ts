@@ -1,8 +1,7 @@
 /**
  * Deduplication: a folder of hard links to stored chunks, each named by the SHA-256 of its content. A name is only a
- * hint where an equal chunk may be found: nothing is linked whose bytes were not compared. All that is in the
- * deduplication store is durable before it comes in; what leaves it never matters, since a chunk needs no other name
- * than its own.
+ * hint where an equal chunk may be found: files are linked only after their bytes were compared. Files are durable
+ * before they enter the deduplication store; removing one never matters, since a chunk needs only its own name.
  */
 import { dirname, join } from 'node:path';
 import { systemCode } from '../../../../shared/errors.ts';
@@ -14,7 +13,7 @@ import { ifPossible, listOwn, makeOwnFolder, ownKind, readOwn, removeOwn } from 
 import { LINK, DEDUP_STORE } from '../layout/paths.ts';
 import { damageKindOf } from '../disk/read-error.ts';
 
-/** What became of a chunk. */
+/** The result for a chunk. */
 export type Linked =
   | { readonly kind: 'shared' } // it is the store's already
   | { readonly kind: 'added' } // nobody had one like it
@@ -33,14 +32,14 @@ export class DedupStore {
     this.#path = path;
   }
 
-  /** Undefined where there is none, unless it is to be made and can be. */
+  /** Undefined if there is none, unless `make` is set and it can be made. */
   static open(disk: Disk, archive: string, make: boolean): DedupStore | undefined {
     const path = join(archive, DEDUP_STORE);
     const isThere = make ? makeOwnFolder(disk, path) : ownKind(disk, path) === 'folder';
     return isThere ? new DedupStore(disk, path) : undefined;
   }
 
-  /** Makes a new chunk out of one that is here already; gives whether there was one with these bytes. */
+  /** Makes a new chunk by linking an existing one; returns whether there was one with these bytes. */
   take(sum: string, bytes: Uint8Array, path: string): boolean {
     const from = this.#at(sum);
     if (entryOf(this.#disk, from)?.size !== bytes.length) return false;
@@ -54,7 +53,7 @@ export class DedupStore {
     }
   }
 
-  /** Shares a durable chunk with all that are equal to it. The chunk stays what it is, or becomes sound. */
+  /** Shares a durable chunk with all equal ones. Its content stays the same, or is repaired. */
   share(sum: string, path: string): Linked {
     const own = entryOf(this.#disk, path);
     if (own?.kind !== 'file' || own.size === 0) return { kind: 'skipped' };
@@ -64,10 +63,10 @@ export class DedupStore {
     if (there === undefined) return this.#add(path, at);
     if (isSame(own, there)) return { kind: 'shared' };
     if (areEqual(this.#disk, path, at)) {
-      // Many share it, and there was no room for one link more: to move them all over would save one copy at most.
+      // Many share it, and there was no room for another link: moving them all over would save one copy at most.
       if (isShared) return { kind: 'shared' };
       if (this.#replaceBy(at, path)) return { kind: 'linked', bytes: own.size };
-      // The store's has as many names as it may: from here on this one stands for it.
+      // The store's file has the maximum of names: from here on this one replaces it.
       this.#replaceBy(path, at);
       return { kind: 'copy' };
     }
@@ -85,7 +84,7 @@ export class DedupStore {
     }
   }
 
-  /** Puts another name of `from` in the place of `to`. */
+  /** Replaces `to` by another name of `from`. */
   #replaceBy(from: string, to: string): boolean {
     const temporary = to + LINK;
     try {
@@ -99,20 +98,20 @@ export class DedupStore {
     }
   }
 
-  /** Whether a chunk with this content is the one that is here. */
+  /** Whether a chunk with this content is the store's file. */
   has(sum: string, chunk: Entry): boolean {
     const there = entryOf(this.#disk, this.#at(sum));
     return there !== undefined && isSame(chunk, there);
   }
 
-  /** Puts one with this content in a damaged or missing one's place; gives whether there was a sound one. */
+  /** Replaces a damaged or missing chunk by one with this content; returns whether there was an intact one. */
   repair(sum: string, path: string): boolean {
     const at = this.#at(sum);
     if (sumOfFile(this.#disk, at) !== sum) return false;
     return this.#replaceBy(at, path) || this.#copyTo(at, sum, path);
   }
 
-  /** The store's has as many names as it may: a copy of it, which stands for it from here on. */
+  /** The store's file has the maximum of names: makes a copy of it, which replaces it from here on. */
   #copyTo(at: string, sum: string, path: string): boolean {
     const bytes = readOwn(this.#disk, at, MAX_STORED_CHUNK);
     if (bytes === undefined || checksumOf(bytes) !== sum) return false;
@@ -125,7 +124,10 @@ export class DedupStore {
     return true;
   }
 
-  /** A chunk with this content is gone: its name here goes with the last one. Gives whether it did. */
+  /**
+   * To be called when a chunk with this content was removed: removes its name here with the last one. Returns whether
+   * it did.
+   */
   release(sum: string): boolean {
     const at = this.#at(sum);
     const entry = entryOf(this.#disk, at);
@@ -134,7 +136,7 @@ export class DedupStore {
     return true;
   }
 
-  /** Names and paths of all that is here, folder by folder. */
+  /** Names and paths of all files here, folder by folder. */
   *entries(): Generator<readonly string[], void, undefined> {
     for (const folder of listOwn(this.#disk, this.#path)) {
       const path = join(this.#path, folder);
@@ -155,7 +157,7 @@ function entryOf(disk: Disk, path: string): Entry | undefined {
   return ifPossible(() => disk.entryAt(path));
 }
 
-/** Not to link is to have a copy: never an error of what is stored. */
+/** A failed link only means a copy: it is never an error of the stored content. */
 function linkFailed<T>(error: unknown, otherwise: T): T {
   damageKindOf(error);
   return otherwise;

@@ -1,6 +1,4 @@
-/**
- * Deduplication of what is stored: range by range, by the checksums that lie beside the chunks.
- */
+/** Deduplicates stored chunks: range by range, by the checksums beside the chunks. */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNK_FILE_NAME } from '../../../../shared/archive/address.ts';
@@ -16,7 +14,7 @@ import { rangesOf } from '../layout/range-folders.ts';
 import type { DedupStore } from './dedup-store.ts';
 import { listSessions } from '../layout/sessions.ts';
 
-/** Milliseconds for which others have to wait in one go. */
+/** Milliseconds for which others may have to wait at a time. */
 const TURN = 2_000;
 
 export type Tally = { -readonly [K in keyof DedupCounts]: DedupCounts[K] };
@@ -25,7 +23,7 @@ export function newTally(): Tally {
   return { chunks: 0, linked: 0, savedBytes: 0, copies: 0, repaired: 0 };
 }
 
-/** All that a session's folder holds, which nobody else may touch meanwhile. */
+/** Deduplicates a session's folder, which no other process may touch meanwhile. */
 export async function dedupSession(disk: Disk, dedupStore: DedupStore, session: string, tally: Tally): Promise<void> {
   for (const folder of rangesOf(disk, session)) {
     shareRange(disk, dedupStore, folder, tally);
@@ -33,7 +31,7 @@ export async function dedupSession(disk: Disk, dedupStore: DedupStore, session: 
   }
 }
 
-/** All that a volume's sessions hold. */
+/** Deduplicates all sessions of a volume. */
 export async function dedupVolume(place: VolumePlace, dedupStore: DedupStore, tally: Tally): Promise<void> {
   const { disk, volume, volumeName } = place;
   let last = '';
@@ -56,7 +54,7 @@ export async function dedupVolume(place: VolumePlace, dedupStore: DedupStore, ta
 function shareRange(disk: Disk, dedupStore: DedupStore, folder: string, tally: Tally): void {
   const sums = findChecksums(disk, folder)?.sums;
   for (const name of disk.list(folder)) {
-    // Of a link that was cut off before it took its place.
+    // Left by a link that was interrupted before it was renamed.
     if (name.endsWith(LINK)) removeOwn(disk, join(folder, name));
     const sum = sums?.get(name);
     if (sum === undefined || sum === EMPTY_SUM || !CHUNK_FILE_NAME.test(name)) continue;
@@ -72,8 +70,8 @@ function shareRange(disk: Disk, dedupStore: DedupStore, folder: string, tally: T
 }
 
 /**
- * Takes out of the deduplication store what no session has any more: what a send or a removal that was cut off left
- * there.
+ * Removes files from the deduplication store that no session has any more, left there by an interrupted send or
+ * removal.
  */
 export async function sweepDedupStore(disk: Disk, dedupStore: DedupStore): Promise<number> {
   return await attemptAsync('sweep the deduplication store', async () => {

@@ -1,6 +1,4 @@
-/**
- * What takes up the disk, as the disk has it: every file is looked at, and nothing that was noted is believed.
- */
+/** Space on the disk, as the disk reports it: examines every file, and uses no records. */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SharedUsage, Usage } from '../../store.ts';
@@ -11,8 +9,8 @@ import type { DedupStore } from './dedup-store.ts';
 type Tally = { -readonly [K in keyof Usage]: Usage[K] };
 
 /**
- * Of folders and files with all that is in them. `isShared`: whether the deduplication store has a name of each shared
- * file, too.
+ * The usage of folders and files, recursively. `isShared`: whether the deduplication store has a name of each shared
+ * file as well.
  */
 export async function usageOf(disk: Disk, paths: readonly string[], isShared: boolean): Promise<Usage> {
   const tally: Tally = { files: 0, bytes: 0, diskBytes: 0, sharedBytes: 0 };
@@ -20,7 +18,7 @@ export async function usageOf(disk: Disk, paths: readonly string[], isShared: bo
   return tally;
 }
 
-/** `alone`: names that a file has which nobody shares. */
+/** `alone`: how many names an unshared file has. */
 async function add(disk: Disk, path: string, alone: number, tally: Tally): Promise<void> {
   const entry = disk.entryAt(path);
   if (entry?.kind === 'file') addFile(entry, alone, tally);
@@ -37,9 +35,7 @@ function addFile({ size, links, diskBytes }: Entry, alone: number, tally: Tally)
   else tally.diskBytes += diskBytes;
 }
 
-/**
- * Of all that is in the deduplication store: what several chunks share is counted once, by the name that it has there.
- */
+/** The usage of the deduplication store: a file that several chunks share is counted once, by its name there. */
 export async function sharedUsageOf(disk: Disk, dedupStore: DedupStore): Promise<SharedUsage> {
   let [diskBytes, savedBytes] = [0, 0];
   for (const paths of dedupStore.entries()) {
@@ -47,7 +43,7 @@ export async function sharedUsageOf(disk: Disk, dedupStore: DedupStore): Promise
       const entry = ifPossible(() => disk.entryAt(path));
       if (entry?.kind !== 'file') continue;
       const others = entry.links - 1;
-      // What one chunk has is counted there; what none has any more, here.
+      // A file with one chunk is counted at the chunk; one without any, here.
       if (others !== 1) diskBytes += entry.diskBytes;
       savedBytes += Math.max(0, others - 1) * entry.diskBytes;
     }

@@ -1,6 +1,6 @@
 /**
- * The file system as the store uses it. One seam, so that a test can make any single operation fail, come back short,
- * or be forgotten by a power cut. The real one is `systemDisk`; errors are Node's own.
+ * The file system as the store uses it: an interface, so that a test can make any single operation fail, do less than
+ * asked, or be lost in a power cut. The real one is `systemDisk`; errors are Node's own.
  */
 import * as fs from 'node:fs';
 import { execa, ExecaError } from 'execa';
@@ -10,7 +10,7 @@ import { isWaitedFor } from '../../../../shared/lock-waiters.ts';
 import type { Patience, Space } from '../../store.ts';
 import { removeFile, replaceFile } from './replace-file.ts';
 
-/** What tells one file or folder from another of the same name. */
+/** Distinguishes a file or folder from another of the same name. */
 export interface Identity {
   readonly device: bigint;
   readonly inode: bigint;
@@ -23,13 +23,13 @@ export type Kind = 'file' | 'folder' | 'other';
 export interface Entry extends Identity {
   readonly kind: Kind;
   readonly size: number;
-  /** Names that lead to it. */
+  /** Number of its names. */
   readonly links: number;
-  /** What it takes up. */
+  /** Bytes that it takes up on the disk. */
   readonly diskBytes: number;
 }
 
-/** `new` fails when the name is taken, whatever has it; `read` follows no link and waits for no FIFO. */
+/** `new` fails if the name is taken by anything; `read` follows no link and does not wait for a FIFO. */
 export type OpenMode = 'new' | 'append' | 'read' | 'folder';
 
 export interface Disk {
@@ -39,39 +39,39 @@ export interface Disk {
   /** Bytes read, 0 at the end. */
   read(fd: number, target: Uint8Array, offset: number, length: number): number;
   close(fd: number): void;
-  /** Of an open file; follows nothing. */
+  /** The entry of an open file. */
   entryOf(fd: number): Entry;
-  /** Of a name, links not followed; undefined where there is none. */
+  /** The entry of a name, links not followed; undefined if there is none. */
   entryAt(path: string): Entry | undefined;
-  /** The same, for less. */
+  /** Only its kind, which costs less. */
   kindOf(path: string): Kind | undefined;
   makeFolder(path: string): void;
   list(path: string): string[];
   rename(from: string, to: string): void;
-  /** Another name for a file; fails when the name is taken. */
+  /** Gives a file another name; fails if the name is taken. */
   link(from: string, to: string): void;
-  /** A file; it may be gone already. A folder in its place is put aside. */
+  /** Removes a file, which need not exist. A folder in its place is moved aside. */
   remove(path: string): void;
   removeTree(path: string): Promise<void>;
   space(path: string): Space;
   /** Makes a folder's entries durable. */
   syncFolder(path: string): void;
-  /** A small file, old or new whatever happens, and durable when it returns. A folder in its place is put aside. */
+  /** Replaces a small file atomically; durable when it returns. A folder in its place is moved aside. */
   replace(path: string, content: Uint8Array | string): void;
   /** Makes these files and folders durable: their content, or their entries. */
   syncEach(paths: readonly string[]): Promise<void>;
   /** Makes everything durable that was written to the file system that holds `path`. */
   syncFileSystem(path: string): Promise<void>;
   /**
-   * Locks an open folder until it is closed, or its process ends in whatever way. False when another one holds it and
-   * the wait is over. Throws where the signal ends the wait.
+   * Locks an open folder until it is closed, or its process ends in any way. False if another process holds it and the
+   * wait is over. Throws if the signal ends the wait.
    */
   lock(fd: number, mode: LockMode, patience: Patience): Promise<boolean>;
-  /** Whether another process is seen to wait for it. */
+  /** Whether another process visibly waits for it. */
   isWaitedFor(fd: number): boolean;
 }
 
-/** What flock(1) is told to exit with when the wait is over. */
+/** The exit status that flock(1) must return when the wait is over. */
 const STILL_HELD = 75;
 
 const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = fs.constants;
@@ -130,16 +130,16 @@ export const systemDisk: Disk = {
   syncFolder,
   replace: replaceFile,
   async syncEach(paths) {
-    // Together, so that a journal takes them in few writes. All must be over before anybody closes or renames anything.
+    // In parallel, so that a journal combines the writes. All must have ended before anything is closed or renamed.
     const over = await Promise.allSettled(paths.map(syncOne));
     for (const each of over) if (each.status === 'rejected') throw each.reason;
   },
   async syncFileSystem(path) {
-    // syncfs(2), which Node does not have: it writes back the whole file system and reports what failed to reach it.
+    // syncfs(2), which Node does not have: it writes back the whole file system and reports failures.
     await execa('sync', ['-f', path], { stdin: 'ignore', stdout: 'ignore' }).catch(notInstalled('sync', 'coreutils'));
   },
   async lock(fd, mode, { seconds, signal }) {
-    // A free lock is taken even if nobody waits any more: an agent may close its side behind its last request.
+    // A free lock is taken even if the agent seems gone: it may close its side after its last request.
     if (await flock(fd, mode, ['--nonblock'])) return true;
     return seconds > 0 && (await flock(fd, mode, ['--timeout', String(seconds)], signal));
   },
@@ -171,7 +171,7 @@ async function flock(fd: number, mode: LockMode, wait: readonly string[], signal
   }
 }
 
-/** A missing program is no missing file of the archive. */
+/** A missing program must not look like a missing file of the archive. */
 function notInstalled(program: string, from: string): (error: unknown) => never {
   return (error) => {
     const isMissing = error instanceof ExecaError && systemCode(error) === 'ENOENT';

@@ -1,6 +1,6 @@
 /**
- * Floors of free space that no send goes below: a file system that is full to the last byte can be neither pruned nor
- * repaired. Looked at when a send begins, and again each time it has written a little more.
+ * Limits of free space that no send may fall below: a file system that is full to the last byte can be neither pruned
+ * nor repaired. Checked when a send begins, and again after each amount written.
  */
 import { Refusal } from '../../refusal.ts';
 import type { Disk } from './disk.ts';
@@ -10,7 +10,7 @@ export interface Floors {
   readonly freeInodes: number;
 }
 
-/** What may be written between two looks. */
+/** Bytes that may be written between two checks. */
 const BYTES_BETWEEN = 32 * 2 ** 20;
 const FILES_BETWEEN = 1024;
 

@@ -1,14 +1,13 @@
 /**
- * The locks of an archive, of which each is one inode that flock(2) locks: the kernel drops them when their holder
- * dies, however it dies, and they exclude receivers of other containers and network namespaces, too. They are the
- * archive's and not each volume's, since a lock costs a process: so a call needs a few, however many volumes it is
- * about.
+ * The locks of an archive, each of which is one inode that flock(2) locks: the kernel drops them when their holder dies
+ * in any way, and they also exclude receivers of other containers and network namespaces. They are per archive and not
+ * per volume, since a lock costs a process: so a call needs only a few, however many volumes it uses.
  *
- *   sending   the file `sending`: alone for whoever has an unfinished send in hand, from its beginning to its end
- *   reading   the folder `volumes`: shared by readers, alone for whoever moves or removes what they read
- *   changing  the archive's own folder: alone for the moments in which anything that others see becomes another
+ *   sending   the file `sending`: held exclusively for a send, from its beginning to its end
+ *   reading   the folder `volumes`: shared by readers, exclusive for moving or removing files that they may read
+ *   changing  the archive's own folder: exclusive for the moments in which anything visible to others changes
  *
- * Who needs several takes them in this order, so that nobody waits for one who waits for him.
+ * Several locks are taken in this order, so that there is no deadlock.
  */
 import { join } from 'node:path';
 import { systemCode } from '../../../../shared/errors.ts';
@@ -18,21 +17,21 @@ import { HeldLock, NO_LINGERING, type Lingering } from '../disk/held-lock.ts';
 import { ownKind, removeOwn } from '../disk/own-file.ts';
 import { SENDING, VOLUMES } from './paths.ts';
 
-/** How long the locks that others wait for are kept between two uses. */
+/** How long locks are kept between two uses if others wait for them. */
 export interface LockTiming {
   readonly sending: Lingering;
   readonly shared: Lingering;
   readonly alone: Lingering;
 }
 
-/** A call that works through many volumes takes each lock once, and again whenever another process had a turn. */
+/** A call that processes many volumes takes each lock once, and again whenever another process had a turn. */
 export const LINGERING: LockTiming = {
   sending: { idle: 2_000, turn: Infinity, longest: Infinity },
   shared: { idle: 2_000, turn: 1_000, longest: 20_000 },
   alone: { idle: 2_000, turn: 500, longest: 10_000 },
 };
 
-/** For a process that has several users of one archive, as tests have. */
+/** For a process with several users of one archive, as in tests. */
 export const AT_ONCE: LockTiming = { sending: NO_LINGERING, shared: NO_LINGERING, alone: NO_LINGERING };
 
 export interface ArchiveLocks {
@@ -56,14 +55,14 @@ export function archiveLocks(disk: Disk, archive: string, patience: Patience, ti
   };
 }
 
-/** Made if it is not there; what is in its place and no file is put aside. */
+/** Created if it is missing; anything in its place that is not a file is moved aside. */
 function openLockFile(disk: Disk, path: string): number {
   if (ownKind(disk, path) !== 'file') {
     removeOwn(disk, path);
     try {
       disk.close(disk.open(path, 'new'));
     } catch (error) {
-      // Another process was ahead of us.
+      // Another process was faster.
       if (systemCode(error) !== 'EEXIST') throw error;
     }
   }

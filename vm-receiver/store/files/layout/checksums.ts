@@ -12,7 +12,7 @@ const LINE = /^([0-9a-f]{64}) {2}([a-z0-9]+)$/;
 /** A range has 1025 lines. */
 const MAX_CHECKSUMS = 2 ** 20;
 
-/** Of a file without bytes: a chunk of zeros. */
+/** The checksum of an empty file: a chunk of zeros. */
 export const EMPTY_SUM = createHash('sha256').digest('hex');
 
 export function checksumOf(bytes: Uint8Array): string {
@@ -24,23 +24,23 @@ export function checksumLine(sum: string, name: string): string {
 }
 
 export interface Checksums {
-  /** The file as it is. */
+  /** The file's text. */
   readonly text: string;
-  /** By the name of the file that they are of. */
+  /** Checksums by file name. */
   readonly sums: ReadonlyMap<string, string>;
-  /** Whether a line says nothing that could be understood. */
+  /** Whether a line could not be parsed. */
   readonly damaged: boolean;
 }
 
-/** Of a folder; undefined where there is none. `name` is the folder's, for messages. */
+/** The checksums of a folder; undefined if there are none. `name` is the folder's, for messages. */
 export function readChecksums(disk: Disk, folder: string, name: string): Checksums | undefined {
   const bytes = readSmall(disk, join(folder, CHECKSUMS), `${name}/${CHECKSUMS}`, MAX_CHECKSUMS);
   return bytes === undefined ? undefined : parseChecksums(Buffer.from(bytes).toString());
 }
 
 /**
- * The same, and undefined too where they cannot be read: for what goes better with them, and goes without. Looked at
- * twice, since whoever goes on without them may write others in their place.
+ * The same, but also undefined if they cannot be read: for callers that can do without. Tried twice, since the caller
+ * may then write others in their place.
  */
 export function findChecksums(disk: Disk, folder: string): Checksums | undefined {
   const look = () => readOwn(disk, join(folder, CHECKSUMS), MAX_CHECKSUMS);

@@ -1,6 +1,4 @@
-/**
- * Stored files read whole, a piece at a time: whether two have the same bytes, and what SHA-256 one has.
- */
+/** Reads stored files completely, a piece at a time: compares two, or computes the SHA-256 of one. */
 import { createHash } from 'node:crypto';
 import type { Disk } from '../disk/disk.ts';
 import { MAX_STORED_CHUNK } from './max-lengths.ts';
@@ -42,12 +40,12 @@ export function areEqual(disk: Disk, first: string, second: string): boolean {
   );
 }
 
-/** Of a chunk, in hexadecimal digits; undefined for a file that is not there, cannot be read, or is longer than any. */
+/** The SHA-256 of a chunk, in hexadecimal digits; undefined if the file is missing, unreadable, or too long. */
 export function sumOfFile(disk: Disk, path: string): string | undefined {
   return readable(() => hashFile(disk, path, MAX_STORED_CHUNK).digest);
 }
 
-/** SHA-256 in hexadecimal digits; without one for a file of more than `max` bytes, which is not read. */
+/** SHA-256 in hexadecimal digits; none for a file of more than `max` bytes, which is not read. */
 export function hashFile(
   disk: Disk,
   path: string,
@@ -70,7 +68,7 @@ function everyPiece(size: number, isRight: (length: number, at: number) => boole
   return true;
 }
 
-/** Undefined where the file is missing or unreadable. */
+/** Undefined if the file is missing or unreadable. */
 function readable<T>(read: () => T): T | undefined {
   try {
     return read();

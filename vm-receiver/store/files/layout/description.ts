@@ -1,6 +1,4 @@
-/**
- * `archive.json`: what the receiver needs to know of an archive. dom0 believes none of it.
- */
+/** `archive.json`: what the receiver needs to know about an archive. dom0 does not trust it. */
 import { join } from 'node:path';
 import * as z from 'zod';
 import { isChunkSize } from '../../../../shared/archive/address.ts';
@@ -33,10 +31,7 @@ export function describeArchive({ id, chunkSize, encrypted, dedup }: NewArchive)
   return `${JSON.stringify(description)}\n`;
 }
 
-/**
- * @throws Refusal `not-found` where there is none, `unsupported` where a newer receiver is needed, `io` for a damaged
- * one
- */
+/** @throws Refusal `not-found` if there is none, `unsupported` if a newer receiver is needed, `io` if it is damaged */
 export function readDescription(disk: Disk, archive: string, name: string): Description {
   const bytes = readSmall(disk, join(archive, DESCRIPTION), DESCRIPTION, 64 * 1024);
   if (bytes === undefined) throw new Refusal('not-found', `there is no archive ${name}`);
@@ -60,6 +55,6 @@ function parse(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(bytes).toString());
   } catch (error) {
-    throw new Refusal('io', `${DESCRIPTION} is damaged: it is no JSON`, { cause: error });
+    throw new Refusal('io', `${DESCRIPTION} is damaged: it is not JSON`, { cause: error });
   }
 }

@@ -1,11 +1,11 @@
 /**
- * A volume to oneself: no other process reads it, commits to it, or removes anything. For a moment, or in turns: nobody
- * reads any other volume of the archive meanwhile, either.
+ * Exclusive access to a volume: no other process reads it, commits to it, or removes anything. Use it briefly, or in
+ * turns: meanwhile no other volume of the archive can be read either.
  */
 import { attemptAsync } from '../../refusal.ts';
 import type { VolumePlace } from './volume-place.ts';
 
-/** Undefined where there is no such volume; otherwise what `work` gives. */
+/** Undefined if there is no such volume; otherwise the result of `work`. */
 export async function withExclusiveLock<T>(
   { disk, volume, volumeName, locks }: VolumePlace,
   what: string,

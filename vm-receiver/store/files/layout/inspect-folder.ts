@@ -1,6 +1,6 @@
 /**
- * A folder's files compared with the checksums beside them: a session's own, or one range's, which has 1025 files at
- * the most. What is wrong with the disk is a finding; that we are out of memory or handles is an error.
+ * Compares a folder's files with the checksums beside them: a session's own, or those of a range, which has at most
+ * 1025 files. Errors of the disk are reported as damage; lack of memory or handles is an error.
  */
 import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -17,11 +17,11 @@ export interface Finding {
   /** Its name in the folder. */
   readonly file: string;
   readonly kind: DamageKind;
-  /** What its checksum should be; undefined where none is known. */
+  /** Its expected checksum; undefined if not known. */
   readonly sum: string | undefined;
 }
 
-/** What belongs into a folder, and what must be there. */
+/** Which files belong into a folder, and which must exist. */
 export interface Content {
   readonly belongs: (file: string) => boolean;
   readonly required: readonly string[];
@@ -32,7 +32,7 @@ const OF_SESSION = [HEAD, INDEX, SIZE];
 export const SESSION: Content = { belongs: (file) => OF_SESSION.includes(file), required: OF_SESSION };
 export const RANGE: Content = { belongs: (file) => file === PAGE || CHUNK_FILE_NAME.test(file), required: [] };
 
-/** `after` is waited for behind each file that was read, with its bytes. */
+/** `after` is awaited after each file that was read, with its bytes. */
 export async function* inspectFolder(
   disk: Disk,
   folder: string,
@@ -57,9 +57,7 @@ export async function* inspectFolder(
     if (!sums.has(file) && !there.includes(file)) yield { file, kind: 'missing', sum: undefined };
 }
 
-/**
- * One file of at most `max` bytes, and the bytes that were read of it; `sum` is undefined where none is known of it.
- */
+/** Checks one file of at most `max` bytes, and returns the bytes read; `sum` is undefined if not known. */
 export function inspectFile(
   disk: Disk,
   path: string,

@@ -1,6 +1,6 @@
 /**
- * What an archive holds, answered from the names of folders and small files. No lock is held for it. What is lost or
- * damaged of one volume, session or slot is left out of the list and told, and stops nothing else.
+ * Lists an archive from the names of folders and small files, without a lock. A lost or damaged volume, session or slot
+ * is left out and reported, and does not affect the others.
  */
 import { join } from 'node:path';
 import { isId, isSlotName, type SessionName, type VolumeId } from '../../../../shared/archive/names.ts';
@@ -20,7 +20,7 @@ import { readStats } from './session-stats.ts';
 
 type Where = Pick<ArchivePlace, 'disk' | 'archive'>;
 
-/** Gives undefined for a loss, which is told; without anybody to tell it is thrown. */
+/** Returns undefined for a loss, which is reported to `onLost`; without `onLost` it throws. */
 function unlessLost<T, Name>(name: Name, onLost: OnLost<Name> | undefined, read: () => T): T | undefined {
   try {
     return read();
@@ -84,7 +84,7 @@ export function* listHeads(
   }
 }
 
-/** Undefined, too, when the session went while we looked. */
+/** Undefined also if the session was removed meanwhile. */
 function headOf(
   disk: Disk,
   volumeName: string,
@@ -106,7 +106,7 @@ export function* listSlots(
   onLost: OnLost<string> | undefined,
 ): Generator<Slot, void, undefined> {
   const keys = join(archive, KEYS);
-  // Where the folder is lost there are none; the next slot that is put makes it.
+  // If the folder is missing there are none; the next put of a slot creates it.
   const names = attempt(`list ${KEYS}`, () => (disk.kindOf(keys) === undefined ? [] : disk.list(keys).sort()));
   for (const name of names) {
     if (!isSlotName(name)) continue;

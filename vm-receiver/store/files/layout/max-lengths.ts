@@ -1,14 +1,14 @@
 /**
- * How long each stored file may be. What is longer is damaged, and is read no further: a file may say that it has any
- * length.
+ * The largest size of each stored file. A longer one is damaged and not read further: a file's reported length may be
+ * arbitrary.
  */
 import { MAX_CHUNK_SIZE } from '../../../../shared/archive/address.ts';
 import { FRAME_MARGIN, MAX_STAGED } from '../../../../shared/wire/limits.ts';
 import { HEAD, INDEX, PAGE, SIZE } from './paths.ts';
 
-/** Bytes of a head or a slot: they fit the smallest frame with room to spare. */
+/** Bytes of a head or a slot: they easily fit the smallest frame. */
 export const MAX_SMALL = 64 * 1024;
-/** Bytes of an index: what the parts that bring it may have together. */
+/** Bytes of an index: the limit of all its parts together. */
 export const MAX_INDEX = MAX_STAGED;
 /** Bytes of a page: 32 KiB of identities, and sealing. */
 export const MAX_PAGE = 64 * 1024;

@@ -1,5 +1,6 @@
 /**
- * Which session a volume has a chunk or page from: the newest that has the file, or says by its checksums that it had.
+ * Finds the session from which a volume has a chunk or page: the newest that has the file, or had it according to its
+ * checksums.
  */
 import { join } from 'node:path';
 import { findChecksums } from './checksums.ts';
@@ -10,7 +11,7 @@ export interface OverlaySource {
   readonly session: StoredSession;
   /** The range's folder in it. */
   readonly folder: string;
-  /** What the file's checksum is; undefined where none is known. */
+  /** The file's checksum; undefined if not known. */
   readonly sum: string | undefined;
 }
 
@@ -20,11 +21,11 @@ export class OverlaySources {
   readonly #disk: Disk;
   /** Newest first. */
   readonly #sessions: readonly StoredSession[];
-  /** Of the range that was asked for last, by the session's path: who asks, asks range by range. */
+  /** Cached for the last requested range, by the session's path: requests come range by range. */
   #range = '';
   #sums = new Map<string, Sums | undefined>();
 
-  /** `sessions`: those that lie over one another, oldest first. */
+  /** `sessions`: those of the overlay, oldest first. */
   constructor(disk: Disk, sessions: readonly StoredSession[]) {
     this.#disk = disk;
     this.#sessions = sessions.toReversed();
@@ -43,7 +44,7 @@ export class OverlaySources {
     return undefined;
   }
 
-  /** Undefined where the session has no such range. */
+  /** Undefined if the session has no such range. */
   #sumsOf({ path }: StoredSession, range: string, folder: string): Sums | undefined {
     if (range !== this.#range) {
       this.#range = range;

@@ -1,6 +1,6 @@
 /**
- * What a volume is at one session: the overlay, by name, of that session and all older ones. Range by range: each
- * range's folders are listed once, newest session first, so that a lookup costs nothing per session.
+ * A volume at one session: the overlay, by name, of that session and all older ones. Each range's folders are listed
+ * once, newest session first, so that a lookup costs nothing per session.
  */
 import { join } from 'node:path';
 import {
@@ -15,10 +15,10 @@ import type { Disk } from '../disk/disk.ts';
 import { PAGE } from './paths.ts';
 import type { StoredSession } from './sessions.ts';
 
-/** Ranges remembered: an agent reads a page and its chunks, and a few ranges ahead. */
+/** Ranges remembered: an agent reads a page and its chunks, and a few ranges in advance. */
 const REMEMBERED = 8;
 
-/** Who has what in one range: a session's number plus one, 0 for nobody. The last entry is the page's. */
+/** The session that has each file of a range: its number plus one, 0 for none. The last entry is the page's. */
 type Holders = Uint32Array;
 
 export class Overlay {
@@ -28,7 +28,7 @@ export class Overlay {
   readonly #sessions: readonly StoredSession[];
   readonly #ranges = new Map<number, Holders>();
 
-  /** `sessions`: those that lie over one another, oldest first. */
+  /** `sessions`: those of the overlay, oldest first. */
   constructor(disk: Disk, chunkSize: number, sessions: readonly StoredSession[]) {
     this.#disk = disk;
     this.#chunkSize = chunkSize;
@@ -63,7 +63,7 @@ export class Overlay {
     const found = this.#findHolders(range);
     this.#ranges.set(range, found);
     if (this.#ranges.size > REMEMBERED) {
-      // The one that was looked up longest ago: a map keeps the order in which its entries came.
+      // The least recently used: a map keeps its entries in insertion order.
       for (const oldest of this.#ranges.keys()) {
         this.#ranges.delete(oldest);
         break;
@@ -79,7 +79,7 @@ export class Overlay {
       const here = join(path, folder);
       const kind = this.#disk.kindOf(here);
       if (kind === undefined) return;
-      if (kind !== 'folder') throw new Refusal('io', `${session}/${folder} is no folder`);
+      if (kind !== 'folder') throw new Refusal('io', `${session}/${folder} is not a folder`);
       for (const file of this.#disk.list(here)) {
         const place = this.#placeOf(file, range);
         if (place !== undefined && holders[place] === 0) holders[place] = number + 1;
@@ -88,7 +88,7 @@ export class Overlay {
     return holders;
   }
 
-  /** Where a file belongs in the range; undefined for one that is no chunk of it and not its page. */
+  /** A file's place in the range; undefined if it is neither a chunk of it nor its page. */
   #placeOf(file: string, range: number): number | undefined {
     if (file === PAGE) return CHUNKS_PER_RANGE;
     if (!CHUNK_FILE_NAME.test(file)) return undefined;

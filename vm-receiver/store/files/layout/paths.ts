@@ -12,7 +12,7 @@ export const DEDUP_STORE = 'pool';
 export const SCRUB = 'scrub';
 export const KEPT = 'kept';
 export const SENDING = 'sending';
-/** Behind the name of a link that is about to take another's place. */
+/** Suffix of a link that is about to replace another. */
 export const LINK = '.link';
 
 export const VOLUME_NAME = 'name';
@@ -47,7 +47,7 @@ export function pairingOf(folder: string): PairingId | undefined {
   return isId(id) ? (id as PairingId) : undefined;
 }
 
-/** The session that a folder holds; `hidden` while it is being pruned. Undefined for any other name. */
+/** The session of a folder; `hidden` while it is being pruned. Undefined for any other name. */
 export function sessionOf(folder: string): { readonly session: SessionName; readonly hidden: boolean } | undefined {
   const hidden = folder.endsWith(HIDDEN);
   const session = hidden ? folder.slice(0, -HIDDEN.length) : folder;
@@ -58,7 +58,7 @@ export function hiddenFolder(session: SessionName): string {
   return session + HIDDEN;
 }
 
-/** A pruned session that is under nothing any more, and on its way out. */
+/** The folder of a pruned session that nothing needs any more and that is being removed. */
 export function droppedFolder(session: SessionName): string {
   return DROPPED + session;
 }
@@ -67,7 +67,7 @@ export function isDropped(folder: string): boolean {
   return folder.startsWith(DROPPED) && isSessionName(folder.slice(DROPPED.length));
 }
 
-/** Of a volume that is on its way out. */
+/** The folder of a volume that is being removed. */
 export function deletedFolder(volume: VolumeId): string {
   return DELETED + volume;
 }

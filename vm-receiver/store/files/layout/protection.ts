@@ -1,6 +1,4 @@
-/**
- * The bit that keeps a session from being pruned: an empty file in its folder.
- */
+/** Protects a session from being pruned by an empty file in its folder. */
 import { join } from 'node:path';
 import type { SessionName } from '../../../../shared/archive/names.ts';
 import { withExclusiveLock } from './exclusive-lock.ts';
@@ -10,7 +8,7 @@ import type { VolumePlace } from './volume-place.ts';
 import { damageKindOf } from '../disk/read-error.ts';
 import { listSessions } from './sessions.ts';
 
-/** True where it cannot be told: then the session stays. */
+/** True if it cannot be determined: then the session is kept. */
 export function isProtected(disk: Disk, session: string): boolean {
   try {
     return disk.kindOf(join(session, PROTECT)) !== undefined;
@@ -20,7 +18,7 @@ export function isProtected(disk: Disk, session: string): boolean {
   }
 }
 
-/** Durable when it returns; gives whether there is such a session. */
+/** Durable when it returns; returns whether there is such a session. */
 export async function protectSession(place: VolumePlace, session: SessionName, on: boolean): Promise<boolean> {
   const { disk, volume, volumeName } = place;
   const done = await withExclusiveLock(place, `protect ${session} of`, () => {

@@ -1,4 +1,4 @@
-/** A session's head as the disk has it. */
+/** Reads a session's head from the disk. */
 import { join } from 'node:path';
 import { Refusal } from '../../refusal.ts';
 import type { StoredHead } from '../../store.ts';
@@ -8,7 +8,7 @@ import { HEAD } from './paths.ts';
 import type { StoredSession } from './sessions.ts';
 import type { VolumePlace } from './volume-place.ts';
 
-/** @throws Refusal `io` where it is missing, empty or unreadable */
+/** @throws Refusal `io` if it is missing, empty or unreadable */
 export function readHead(
   { disk, volumeName }: Pick<VolumePlace, 'disk' | 'volumeName'>,
   { session, path }: StoredSession,

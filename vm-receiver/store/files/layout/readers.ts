@@ -1,6 +1,6 @@
 /**
- * The volumes that one connection is reading, each as it was when it was first looked at under the lock that all
- * readers of the archive share. Commits go on beside readers; whoever moves or removes something waits for them.
+ * The volumes that a connection is reading, each as it was when first read under the lock that all readers of the
+ * archive share. Commits are possible meanwhile; moving or removing files waits for the readers.
  */
 import { join } from 'node:path';
 import type { SessionName, VolumeId } from '../../../../shared/archive/names.ts';
@@ -31,14 +31,14 @@ export class VolumeReaders {
   }
 
   /**
-   * For what is done at once: the lock stays until some time passes. Undefined where there is no such volume.
-   * @param session looks anew where it is not among those that are known: it may have been committed since
+   * For short work: the lock is kept for some time. Undefined if there is no such volume.
+   * @param session reads the volume again if it is not a known session: it may have been committed since
    */
   async get(volume: VolumeId, session?: SessionName): Promise<VolumeReader | undefined> {
     return await this.using(volume, (reader) => reader, session);
   }
 
-  /** For what takes its time: the lock stays until it is done. */
+  /** For long work: the lock is kept until it is done. */
   async using<T>(
     volume: VolumeId,
     work: (reader: VolumeReader | undefined) => T | Promise<T>,
@@ -72,7 +72,7 @@ export class VolumeReaders {
     return reader;
   }
 
-  /** What is read later sees the volume anew. */
+  /** Later reads list the volume again. */
   forget(volume: VolumeId): void {
     this.#known.delete(volume);
   }

@@ -1,4 +1,4 @@
-/** How much the ranges of a session's folder hold, counted from the files. */
+/** Counts the files and bytes in the ranges of a session's folder. */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNK_FILE_NAME } from '../../../../shared/archive/address.ts';
@@ -6,7 +6,7 @@ import type { Disk } from '../disk/disk.ts';
 import { PAGE } from './paths.ts';
 import { rangesOf } from './range-folders.ts';
 
-/** Chunks, those of zeros included, and bytes of chunks and pages. */
+/** Chunks, including those of zeros, and bytes of chunks and pages. */
 export interface Amount {
   files: number;
   zeros: number;

@@ -1,7 +1,7 @@
 /**
- * The receiver's own count of a session, and when it was committed. Nothing that is restored depends on it: where it is
- * missing or damaged, the volume's size comes from its own file, retention takes the time that the session's name says,
- * all else counts as nothing, and the next scrub counts again.
+ * The receiver's own count of a session, and when it was committed. No restore depends on it: if it is missing or
+ * damaged, the volume's size comes from its own file, retention uses the time in the session's name, everything else
+ * counts as 0, and the next scrub counts again.
  */
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -23,7 +23,7 @@ const schema = z.object({
   committed: time.optional(),
   /** The pruned session whose files were counted last. */
   absorbed: z.string().optional(),
-  /** What went over from a pruned session is not in it, since nobody knew how much that was. */
+  /** It lacks what was moved from a pruned session, since the amount was not known. */
   stale: z.boolean().optional(),
 });
 
@@ -37,7 +37,7 @@ export interface Stats {
   readonly committed: number | undefined;
 }
 
-/** Undefined where it is missing, or no count. */
+/** Undefined if it is missing or invalid. */
 export function readStats(disk: Disk, session: string): Stats | undefined {
   const counted = read(disk, session);
   if (counted === undefined) return undefined;
@@ -60,8 +60,8 @@ export function describeStats(stats: Stats & { readonly absorbed?: string | unde
 }
 
 /**
- * Counts for the successor what went over to it from a pruned session: all that the session had, less what of it is
- * `left` behind. Counts it once, however often it is asked to.
+ * Adds to the successor's count what was moved to it from a pruned session: the session's own count, less what is
+ * `left`. Adds it only once, however often it is called.
  */
 export function absorbStats(
   disk: Disk,
@@ -86,7 +86,7 @@ export function absorbStats(
   writeOwn(disk, join(successor, STATS), `${JSON.stringify(stats)}\n`);
 }
 
-/** Counts a session again where its count is lost or not right. `sizeBytes`: of the volume. */
+/** Counts a session again if its count is lost or wrong. `sizeBytes`: of the volume. */
 export async function recountStats(disk: Disk, session: string, sizeBytes: number): Promise<void> {
   const known = read(disk, session);
   if (known !== undefined && known.stale !== true) return;

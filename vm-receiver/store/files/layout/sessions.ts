@@ -1,6 +1,6 @@
 /**
- * A volume's sessions as the disk has them. One that is being pruned is hidden from everybody, but stays in the overlay
- * and keeps its name taken.
+ * A volume's sessions on the disk. One that is being pruned is hidden, but stays in the overlay, and its name stays
+ * taken.
  */
 import { join } from 'node:path';
 import { isSessionName, type SessionName } from '../../../../shared/archive/names.ts';
@@ -16,19 +16,19 @@ export interface StoredSession {
   readonly path: string;
 }
 
-/** All sessions of a volume, oldest first, hidden ones included; none where there is no such volume. */
+/** All sessions of a volume, oldest first, including hidden ones; none if there is no such volume. */
 export function listSessions(disk: Disk, volume: string, name: string): StoredSession[] {
   const kind = disk.kindOf(volume);
   if (kind === undefined) return [];
-  if (kind !== 'folder') throw new Refusal('io', `${name} is no folder`);
+  if (kind !== 'folder') throw new Refusal('io', `${name} is not a folder`);
   const found: StoredSession[] = [];
   for (const folder of disk.list(volume).sort()) {
     const stored = sessionOf(folder);
     if (stored === undefined) continue;
     const path = join(volume, folder);
-    // To leave it out would make an older one the newest: whoever put it there has to say what it is.
+    // Ignoring it would make an older one the newest: the user must decide what it is.
     if (disk.kindOf(path) !== 'folder') {
-      throw new Refusal('io', `${name}/${folder} has a session's name and is no folder`, {
+      throw new Refusal('io', `${name}/${folder} has a session's name and is not a folder`, {
         hint: 'Move it out of the archive.',
       });
     }
@@ -41,7 +41,7 @@ export function newestVisible(sessions: readonly StoredSession[]): StoredSession
   return sessions.findLast((each) => !each.hidden);
 }
 
-/** The highest name that the volume ever had, so that no name is used twice. */
+/** The highest session name that the volume ever had, so that no name is used twice. */
 export function newestEver(disk: Disk, volume: string, sessions: readonly StoredSession[]): SessionName | undefined {
   const present = sessions.at(-1)?.session;
   const recorded = Buffer.from(readOwn(disk, join(volume, NEWEST_EVER), 64) ?? '')

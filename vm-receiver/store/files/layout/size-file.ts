@@ -1,6 +1,6 @@
 /**
- * A session's file `size`: the volume's size then, decimal, one newline. The receiver made it, and it is also in the
- * session's count: where one of them is lost the other stands for it, as long as the checksum of `size` agrees.
+ * A session's file `size`: the volume's size then, decimal, one newline. The receiver made it, and the size is also in
+ * the session's count: if one of them is lost the other replaces it, provided that the checksum of `size` agrees.
  */
 import { join } from 'node:path';
 import { checksumOf, findChecksums } from './checksums.ts';
@@ -16,8 +16,8 @@ export function describeSize(bytes: number): string {
 }
 
 /**
- * Bytes; Infinity where it is not known for certain. Then everything counts as within the volume, which is never wrong:
- * what lies past an end is covered by every later session that has a higher one.
+ * Bytes; Infinity if not certainly known. Then everything counts as within the volume, which is never wrong: files past
+ * an end are covered by every later session with a higher one.
  */
 export function readSize(disk: Disk, session: string): number {
   const written = parseSize(readOwn(disk, join(session, SIZE), 64));

@@ -1,6 +1,4 @@
-/**
- * Where something stored lies in its volume: `session/file`, or `session/range/file`.
- */
+/** The path of a stored file in its volume: `session/file`, or `session/range/file`. */
 import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
 import { isSessionName, type SessionName } from '../../../../shared/archive/names.ts';
 import type { Disk } from '../disk/disk.ts';
@@ -16,7 +14,7 @@ export interface StoredPath {
   readonly file: string;
 }
 
-/** Undefined for what is no place. */
+/** Undefined for an invalid path. */
 export function parseStoredPath(text: string): StoredPath | undefined {
   const [session = '', second = '', third] = text.split('/');
   if (!isSessionName(session)) return undefined;
@@ -28,7 +26,7 @@ export function formatStoredPath({ session, range, file }: StoredPath): string {
   return range === undefined ? `${session}/${file}` : `${session}/${range}/${file}`;
 }
 
-/** The address that decides whether it lies within a volume's size; undefined for what has none. */
+/** The address that decides whether the file is within a volume's size; undefined if it has none. */
 export function addressOf({ range, file }: StoredPath): number | undefined {
   if (range === undefined) return undefined;
   if (file === PAGE) return firstAddressOf(range);
@@ -36,7 +34,7 @@ export function addressOf({ range, file }: StoredPath): number | undefined {
 }
 
 /**
- * The sessions that cannot be had whole without it: its own, and all newer ones that have it from there. `sessions`:
+ * The sessions that cannot be restored completely without it: its own, and all newer ones that use it. `sessions`:
  * oldest first.
  */
 export function sessionsDamagedBy(disk: Disk, sessions: readonly StoredSession[], place: StoredPath): SessionName[] {

@@ -1,6 +1,4 @@
-/**
- * Where one volume of an open archive lies, and with what it is worked on.
- */
+/** The paths of one volume of an open archive, and what is needed to work on it. */
 import { join } from 'node:path';
 import type { VolumeId } from '../../../../shared/archive/names.ts';
 import type { FormOf } from '../../object-form.ts';

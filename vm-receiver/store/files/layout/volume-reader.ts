@@ -1,19 +1,19 @@
 /**
- * One volume being read: its sessions as they are under the lock of readers. Whoever moves or removes something holds
- * that alone, so nothing moves while we read.
+ * One volume being read: its sessions under the readers' lock. Moving or removing files requires that lock exclusively,
+ * so nothing moves while it is read.
  */
 import type { SessionName } from '../../../../shared/archive/names.ts';
 import type { Disk } from '../disk/disk.ts';
 import { Overlay } from './overlay.ts';
 import { listSessions, type StoredSession } from './sessions.ts';
 
-/** Overlays kept: that of the session being read, and that of the base of a send. */
+/** Cached overlays: that of the session being read, and that of a send's base. */
 const OVERLAYS = 2;
 
 export class VolumeReader {
   readonly #disk: Disk;
   readonly #chunkSize: number;
-  /** Oldest first, hidden ones included. */
+  /** Oldest first, including hidden ones. */
   readonly sessions: readonly StoredSession[];
   readonly #overlays = new Map<string, Overlay>();
 
@@ -24,7 +24,7 @@ export class VolumeReader {
     this.sessions = listSessions(disk, path, name);
   }
 
-  /** The session's own folder; undefined when it is not there, or hidden. */
+  /** The session's own folder; undefined if it is missing or hidden. */
   session(name: SessionName): StoredSession | undefined {
     return this.sessions.find((each) => each.session === name && !each.hidden);
   }
@@ -34,7 +34,7 @@ export class VolumeReader {
     return this.session(name) === undefined ? undefined : this.#overlay(name);
   }
 
-  /** The volume with all its sessions over one another. */
+  /** The volume with all its sessions. */
   get all(): Overlay {
     return this.#overlay(this.sessions.at(-1)?.session ?? '');
   }

@@ -1,6 +1,4 @@
-/**
- * What pruning would free, told without doing it: the files of pruned sessions that their successor does not need.
- */
+/** Estimates what pruning would free: the files of pruned sessions that their successor does not need. */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
@@ -34,7 +32,7 @@ export async function freedByPruning(place: VolumePlace, asked: readonly Session
   return await attemptAsync(`weigh a prune of ${volumeName}`, () => readers.using(id, weigh));
 }
 
-/** Sessions that go together, newest first, behind the one that stays and takes over from them. */
+/** Consecutive pruned sessions, newest first, after the kept one that takes over from them. */
 interface Run {
   readonly successor: StoredSession;
   readonly pruned: readonly StoredSession[];
@@ -51,7 +49,7 @@ function* runs(sessions: readonly StoredSession[], goes: ReadonlySet<SessionName
   }
 }
 
-/** Chunks with several names: freed when all of them go. */
+/** Chunks with several names: freed when all of these are removed. */
 class SharedFiles {
   readonly #gone = new Map<bigint, number>();
   readonly #dedupStore: DedupStore | undefined;
@@ -60,16 +58,16 @@ class SharedFiles {
     this.#dedupStore = dedupStore;
   }
 
-  /** One more name of a file goes; gives the bytes that are freed by that. `sum`: its checksum, if one is known. */
+  /** Counts a removed name of a file; returns the bytes that this frees. `sum`: its checksum, if one is known. */
   gone(entry: Entry | undefined, sum: string | undefined): number {
     if (entry === undefined) return 0;
     const { inode, size, links } = entry;
     if (links <= 1) return size;
-    // More would not fit into memory; to say less than will be is no harm.
+    // More would not fit into memory; an estimate that is too low is harmless.
     if (this.#gone.size >= MAX_SHARED) return 0;
     const count = (this.#gone.get(inode) ?? 0) + 1;
     this.#gone.set(inode, count);
-    // The store's name goes by itself with the last other one.
+    // The store's own name is removed with the last other one.
     const names = sum !== undefined && this.#dedupStore?.has(sum, entry) === true ? links - 1 : links;
     return count === names ? size : 0;
   }
@@ -97,7 +95,7 @@ async function freedByRun({ disk }: VolumePlace, { successor, pruned }: Run, sha
   return bytes;
 }
 
-/** Names of chunks and the page; none where there is no such range. */
+/** Names of chunks and the page; none if there is no such range. */
 function partsIn(disk: Disk, folder: string): string[] {
   if (disk.kindOf(folder) !== 'folder') return [];
   return disk.list(folder).filter((name) => name === PAGE || CHUNK_FILE_NAME.test(name));

@@ -1,6 +1,6 @@
 /**
- * Taking a session away, in the steps of docs/format.md, section 11. Each may be cut off and done again, by whoever
- * comes next. Of what it costs the number of other sessions is no part.
+ * Removes a session, in the steps of docs/format.md, section 11. Each step may be interrupted and repeated, also by
+ * another process. The cost does not depend on the number of other sessions.
  */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -23,17 +23,17 @@ import { readSize } from '../layout/size-file.ts';
 import { absorbStats } from '../layout/session-stats.ts';
 import { Unsynced } from '../disk/unsynced.ts';
 
-/** Milliseconds for which others have to wait in one go. */
+/** Milliseconds for which others may have to wait at a time. */
 const TURN = 5_000;
 
-/** Bytes of stored files that are gone; undefined when there is no such session. @throws Refusal `refused` */
+/** Returns the bytes of removed files; undefined if there is no such session. @throws Refusal `refused` */
 export async function pruneSession(place: VolumePlace, session: SessionName): Promise<number | undefined> {
   const isHidden = await withExclusiveLock(place, `prune ${session} of`, () => hide(place, session));
   const bytes = await finishPruning(place);
   return isHidden === true ? bytes : undefined;
 }
 
-/** Step 1: out of everybody's sight, and still under its successor. Gives whether there is such a session. */
+/** Step 1: hides the session, which stays in the overlay. Returns whether there is such a session. */
 function hide(place: VolumePlace, session: SessionName): boolean {
   const { disk, volume, volumeName, id, rules } = place;
   const sessions = listSessions(disk, volume, volumeName);
@@ -43,41 +43,40 @@ function hide(place: VolumePlace, session: SessionName): boolean {
   const standing = visible.map((each) => ({ session: each.session, protected: isProtected(disk, each.path) }));
   mustBePrunable(id, standing, [session], rules);
   mustHaveNewestHead(place, visible);
-  // Better now than when there is no way back.
+  // Checked now, before there is no way back.
   heirsOf(place, visible, visible.indexOf(found));
   disk.rename(found.path, join(volume, hiddenFolder(session)));
   disk.syncFolder(volume);
   return true;
 }
 
-/** What stays is to be of use: without its newest head a volume has nothing but what would go. */
+/**
+ * Pruning must leave usable sessions: if a volume's newest head is damaged, only the older sessions can be restored.
+ */
 function mustHaveNewestHead({ disk, volumeName }: VolumePlace, visible: readonly StoredSession[]): void {
   const newest = visible.at(-1);
   if (newest === undefined) return;
   const { kind } = inspectFile(disk, join(newest.path, HEAD), findChecksums(disk, newest.path)?.sums.get(HEAD));
-  // Where its checksum is lost it may be sound.
+  // If its checksum is lost it may still be intact.
   const mayBeSound = kind === undefined || kind === 'unlisted';
   if (mayBeSound && disk.kindOf(join(newest.path, HEAD)) !== undefined) return;
   throw new Refusal(
     'refused',
-    `${volumeName}/${newest.session}/${HEAD}, the head of the newest session, is damaged or lost`,
+    `${volumeName}/${newest.session}/${HEAD}, the head of the newest session, is damaged or missing`,
     {
-      hint: 'Nothing older is taken away until it is there again, or its session moved out of the archive.',
+      hint: 'Older sessions are not removed until it is restored, or its session is moved out of the archive.',
     },
   );
 }
 
-/** Finishes what was cut off, and what was just begun; gives the bytes of stored files that are gone. */
+/** Finishes interrupted prunes, and one that was just begun; returns the bytes of removed files. */
 export async function finishPruning(place: VolumePlace): Promise<number> {
   if (!hasRemains(place)) return 0;
   while ((await withExclusiveLock(place, 'prune', () => handOver(place))) === false) await nextTurn();
   return await removeDropped(place);
 }
 
-/**
- * The same, for those who have something else to do: what cannot be finished now is no reason not to; the next prune
- * says why.
- */
+/** The same for other operations: a failure is ignored, and the next prune reports it. */
 export async function tryFinishPruning(place: VolumePlace): Promise<void> {
   try {
     await finishPruning(place);
@@ -93,7 +92,7 @@ function hasRemains({ disk, volume, volumeName }: VolumePlace): boolean {
   });
 }
 
-/** Steps 2 and 3 for the newest session that is hidden; gives whether there was none left. */
+/** Steps 2 and 3 for the newest hidden session; returns whether there was none left. */
 async function handOver(place: VolumePlace): Promise<boolean> {
   const { disk, volume, volumeName } = place;
   const sessions = listSessions(disk, volume, volumeName);
@@ -104,12 +103,13 @@ async function handOver(place: VolumePlace): Promise<boolean> {
   if (!(await move(heirs, performance.now() + TURN))) return false;
   absorbStats(disk, heirs, pruned.session, await amountIn(disk, pruned.path));
   disk.rename(pruned.path, join(volume, droppedFolder(pruned.session)));
-  // Half of it may be gone after a power cut, and what is left must not look like a session that is to be handed over.
+  // After a power cut a part of it may be missing, and the rest must not look like a session that is still to be handed
+  // over.
   disk.syncFolder(volume);
   return false;
 }
 
-/** The session at that place of the list, and the one after it. */
+/** The session at that place of the list, and its successor. */
 function heirsOf(
   { disk, chunkSize, volumeName }: VolumePlace,
   sessions: readonly StoredSession[],
@@ -126,7 +126,7 @@ function heirsOf(
   return { disk, chunkSize, pruned: pruned.path, successor: successor.path, size, isOldest: index === 0 };
 }
 
-/** Gives whether all is done, and durable; what is left when the time is up is for another turn. */
+/** Returns whether everything is done and durable; the rest is done in another turn when the time is up. */
 async function move(heirs: Successors, until: number): Promise<boolean> {
   const { disk, pruned, successor, size } = heirs;
   const folders = disk.list(pruned).filter((name) => RANGE_FOLDER_NAME.test(name) && firstAddressOf(name) < size);
@@ -135,7 +135,7 @@ async function move(heirs: Successors, until: number): Promise<boolean> {
     new RangeHandover(heirs, folder).prepare(unsynced);
     await nextTurn();
   }
-  // A file is never moved ahead of its line, nor into a folder that a power cut could take away.
+  // A file is never moved before its checksum line is durable, nor into a folder that a power cut could remove.
   await unsynced.sync(successor);
   for (const path of [pruned, successor]) unsynced.add(path);
   for (const folder of folders) {
@@ -147,7 +147,7 @@ async function move(heirs: Successors, until: number): Promise<boolean> {
   return true;
 }
 
-/** Step 4. Nothing of these is under anything any more, so nobody has to wait. */
+/** Step 4. These files are in no overlay any more, so no other process has to wait. */
 async function removeDropped({ disk, archive, volume, volumeName }: VolumePlace): Promise<number> {
   return await attemptAsync(`remove what was pruned of ${volumeName}`, async () => {
     const dedupStore = DedupStore.open(disk, archive, false);

@@ -1,6 +1,6 @@
 /**
- * One range of a pruned session, and what of it goes over to the successor's range. Decided from what is on the disk
- * alone, so that it comes to the same end however often it is begun.
+ * Moves the needed files of one range of a pruned session to the successor's range. Decided only by what is on the
+ * disk, so that the result is the same however often it is restarted.
  */
 import { join } from 'node:path';
 import { CHUNK_FILE_NAME, CHUNKS_PER_RANGE } from '../../../../shared/archive/address.ts';
@@ -12,7 +12,7 @@ import { CHECKSUMS, PAGE, firstAddressOf } from '../layout/paths.ts';
 import { writeNew } from '../disk/small-file.ts';
 import type { Unsynced } from '../disk/unsynced.ts';
 
-/** The checksums of both, until they take the place of the successor's. */
+/** The checksums of both, until they replace the successor's. */
 const MERGED = `${CHECKSUMS}.merged`;
 
 /** Two sessions, of which the second takes over from the first. */
@@ -22,13 +22,13 @@ export interface Successors {
   /** Their folders. */
   readonly pruned: string;
   readonly successor: string;
-  /** Of the successor, in bytes: what lies at or past it counts for nobody. */
+  /** The successor's size in bytes: files at or past it are not needed. */
   readonly size: number;
-  /** Nothing lies under the pruned session: its zeros hide nothing. */
+  /** The pruned session is the oldest: its zeros hide nothing. */
   readonly isOldest: boolean;
 }
 
-/** What the pruned range has, by name, and what its checksums say of that. */
+/** The files of the pruned range by name, and their checksums. */
 interface Found {
   readonly files: readonly string[];
   readonly sums: ReadonlyMap<string, string>;
@@ -50,7 +50,7 @@ export class RangeHandover {
     this.#first = firstAddressOf(folder);
     const kinds = [this.#from, this.#to].map((path) => heirs.disk.kindOf(path));
     if (kinds.some((kind) => kind !== undefined && kind !== 'folder')) {
-      throw new Refusal('io', `range ${folder} of a session is no folder`);
+      throw new Refusal('io', `range ${folder} of a session is not a folder`);
     }
     this.#shared = kinds[1] !== undefined;
   }
@@ -71,7 +71,7 @@ export class RangeHandover {
     for (const path of [merged, this.#to, this.#heirs.successor]) unsynced.add(path);
   }
 
-  /** Moves what is needed, behind its line. */
+  /** Moves the needed files, after their checksum lines. */
   move(unsynced: Unsynced): void {
     const { disk } = this.#heirs;
     if (this.#isWhole()) {
@@ -79,7 +79,7 @@ export class RangeHandover {
       return;
     }
     if (!this.#shared) return;
-    // Though nothing is left to be moved: whoever moved it may have been killed before that was durable.
+    // Even if nothing is left to move: a previous move may have been killed before it was durable.
     for (const path of [this.#from, this.#to]) unsynced.add(path);
     const merged = join(this.#to, MERGED);
     if (disk.kindOf(merged) !== undefined) renameToOwn(disk, merged, join(this.#to, CHECKSUMS));
@@ -88,13 +88,13 @@ export class RangeHandover {
     const there = new Set(disk.list(this.#to));
     for (const name of files) {
       if (there.has(name) || !this.#isNeeded(name, sums)) continue;
-      // Another line says that the successor had a file of its own, which is lost: an older one is not that.
+      // Another line means that the successor had a file of its own, which is lost: an older one must not replace it.
       const line = own.get(name);
       if (line === undefined || line === sums.get(name)) disk.rename(join(this.#from, name), join(this.#to, name));
     }
   }
 
-  /** Whether the folder can go over as it is: the successor has none, and all of it is needed. */
+  /** Whether the folder can be moved as a whole: the successor has none, and all of it is needed. */
   #isWhole(): boolean {
     if (this.#shared) return false;
     const { size, chunkSize, isOldest } = this.#heirs;

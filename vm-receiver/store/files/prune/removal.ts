@@ -1,6 +1,4 @@
-/**
- * Folders that are out of everybody's sight, on their way out.
- */
+/** Removes folders that are already hidden. */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemCode } from '../../../../shared/errors.ts';
@@ -11,7 +9,7 @@ import type { DedupStore } from '../dedup/dedup-store.ts';
 import { rangesOf } from '../layout/range-folders.ts';
 import { isPart } from '../layout/session-amount.ts';
 
-/** Undefined where another process was done with it before us. Two that remove the same folder do no harm. */
+/** Undefined if another process finished first. Two processes may remove the same folder. */
 export async function unlessRemoved<T>(disk: Disk, path: string, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
@@ -22,14 +20,14 @@ export async function unlessRemoved<T>(disk: Disk, path: string, work: () => Pro
 }
 
 /**
- * Removes a session's folder; gives the bytes of stored files that are gone with it: what others share, stays.
- * `dedupStore`: undefined where there is none.
+ * Removes a session's folder; returns the bytes of removed files: shared ones stay. `dedupStore`: undefined if there is
+ * none.
  */
 export async function removeSession(disk: Disk, session: string, dedupStore: DedupStore | undefined): Promise<number> {
   let bytes = 0;
   for (const folder of rangesOf(disk, session)) {
     const sums = dedupStore === undefined ? undefined : findChecksums(disk, folder)?.sums;
-    // The checksums go last: they lead to what the deduplication store has of the others.
+    // The checksums are removed last: they lead to the other files' names in the deduplication store.
     for (const name of disk.list(folder).filter(isPart)) {
       bytes += removeFile(disk, join(folder, name), dedupStore, sums?.get(name));
     }
@@ -40,7 +38,7 @@ export async function removeSession(disk: Disk, session: string, dedupStore: Ded
   return bytes;
 }
 
-/** Gives the bytes that nobody has any more. */
+/** Returns the bytes that were freed. */
 function removeFile(disk: Disk, path: string, dedupStore: DedupStore | undefined, sum: string | undefined): number {
   const entry = disk.entryAt(path);
   if (entry?.kind !== 'file') return 0;

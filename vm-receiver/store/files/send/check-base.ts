@@ -1,12 +1,10 @@
-/**
- * What a new session is made over. Looked at when a send begins and again, under the lock, when it commits.
- */
+/** Checks the base of a new session: when a send begins and again, under the lock, when it commits. */
 import { Refusal } from '../../refusal.ts';
 import type { SendRequest } from '../../store.ts';
 import type { VolumePlace } from '../layout/volume-place.ts';
 import { listSessions, newestEver, newestVisible } from '../layout/sessions.ts';
 
-/** @throws Refusal `stale-base`, or `bad-request` for a name that is not above all that the volume had */
+/** @throws Refusal `stale-base`, or `bad-request` for a name that is not above all earlier ones of the volume */
 export function checkBase({ disk, volume, volumeName }: VolumePlace, { base, session }: SendRequest): void {
   const sessions = listSessions(disk, volume, volumeName);
   const newest = newestVisible(sessions)?.session ?? null;
@@ -16,6 +14,6 @@ export function checkBase({ disk, volume, volumeName }: VolumePlace, { base, ses
   }
   const highest = newestEver(disk, volume, sessions);
   if (highest !== undefined && session <= highest) {
-    throw new Refusal('bad-request', `${session} is not above ${highest}, which ${volumeName} had already`);
+    throw new Refusal('bad-request', `${session} is not above ${highest}, which ${volumeName} already had`);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A send's checkpoint: all below its address is durable. It also says which send it belongs to, so that one is not gone
- * on with as another. It is made durable after the data and removed durably before the data.
+ * A send's checkpoint: everything below its address is durable. It also identifies its send, so that no other is
+ * resumed from it. It is made durable after the data and removed durably before the data.
  */
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -20,7 +20,7 @@ const schema = z.strictObject({
 
 export type Checkpoint = z.infer<typeof schema>;
 
-/** Undefined where there is none, or none that can be read: then there is nothing to go on with. */
+/** Undefined if there is none, or it is unreadable: then the send cannot be resumed. */
 export function readCheckpoint(disk: Disk, folder: string): Checkpoint | undefined {
   const bytes = readOwn(disk, join(folder, CHECKPOINT), 4096);
   if (bytes === undefined) return undefined;

@@ -33,7 +33,7 @@ export class FilesSend implements Send {
   readonly #dedupStore: DedupStore | undefined;
   #hasCheckpoint: boolean;
 
-  /** `from`: the checkpoint that it goes on at, undefined for a new one. */
+  /** `from`: the checkpoint at which it resumes, undefined for a new one. */
   constructor(
     place: VolumePlace,
     request: SendRequest,
@@ -95,7 +95,7 @@ export class FilesSend implements Send {
     this.#folder.release();
   }
 
-  /** Behind the sync: what is not durable yet must never come to be another session's. */
+  /** After the sync: another session must never share data that is not durable yet. */
   async #share(): Promise<void> {
     const dedupStore = this.#dedupStore;
     if (dedupStore === undefined) return;
@@ -116,19 +116,19 @@ export class FilesSend implements Send {
     else await this.#folder.discard();
   }
 
-  /** Gives up its lock, whatever state it is in; done already where it came to an end. */
+  /** Releases its lock in any state; already done if it has ended. */
   letGo(): void {
     this.#folder.release();
   }
 
   async #makeDurable(): Promise<void> {
     const { volume, archive } = this.#place;
-    // The folders, too, each of which may be new.
+    // Also the folders, each of which may be new.
     for (const path of [this.#folder.path, volume, join(archive, VOLUMES)]) this.#unsynced.add(path);
     await attemptAsync(`make ${this.#folder.name} durable`, () => this.#unsynced.sync(this.#folder.path));
   }
 
-  /** Head, index, size, the receiver's own count, and the checksums of all but the count. */
+  /** Writes head, index, size, the receiver's own count, and the checksums of all but the count. */
   #writeDescription(head: Uint8Array, index: readonly Uint8Array[]): void {
     const { disk } = this.#place;
     const whole = Buffer.concat(index);
@@ -153,7 +153,7 @@ export class FilesSend implements Send {
     write(CHECKSUMS, Buffer.from(checksums));
   }
 
-  /** The commit itself. All that the session holds is durable already. */
+  /** The commit itself. The session's content is already durable. */
   #rename(): void {
     const { disk, volume } = this.#place;
     if (this.#request.name !== null) disk.replace(join(volume, VOLUME_NAME), `${this.#request.name}\n`);
@@ -163,12 +163,12 @@ export class FilesSend implements Send {
     try {
       disk.syncFolder(volume);
     } catch (error) {
-      // Seen by all, and perhaps gone after a power cut: nobody may build on that. The rename back is the best there
-      // is.
+      // The session is visible, but may be lost in a power cut, so nothing may build on it. Renaming it back is the
+      // best option.
       try {
         disk.rename(session, this.#folder.path);
       } catch {
-        // Then it stays as it is; what counts is that it is never answered as committed.
+        // Then it stays as it is; it is not answered as committed in any case.
       }
       throw error;
     }

@@ -1,5 +1,5 @@
 /**
- * Writes a send's chunks, zeros and pages into its range folders, and with them each folder's `sha256`. The one hot
+ * Writes a send's chunks, zeros and pages into its range folders, and with them each folder's `sha256`. The only hot
  * path of the receiver: per chunk it opens, writes, closes and hashes, and allocates next to nothing.
  */
 import { join } from 'node:path';
@@ -17,14 +17,14 @@ import type { Unsynced } from '../disk/unsynced.ts';
 const EMPTY = new Uint8Array(0);
 
 export interface Counts {
-  /** Chunks, those of zeros included. */
+  /** Chunks, including those of zeros. */
   files: number;
   zeros: number;
   /** Bytes of chunks and pages. */
   storedBytes: number;
 }
 
-/** Of a send: its path, and its name in messages. */
+/** A send's folder: its path, and its name in messages. */
 export interface Folder {
   readonly path: string;
   readonly name: string;
@@ -41,7 +41,7 @@ export class RangeWriter {
   readonly counts: Counts;
   #range = -1;
   #folder = '';
-  /** Of the range's checksum file, not yet written. */
+  /** Lines of the range's checksum file that are not written yet. */
   #lines = '';
 
   constructor(
@@ -85,7 +85,7 @@ export class RangeWriter {
     this.counts.storedBytes += data.length;
   }
 
-  /** Writes out what is kept back for the range under way. */
+  /** Writes the pending lines of the current range. */
   finish(): void {
     if (this.#lines === '') return;
     const lines = Buffer.from(this.#lines);
@@ -102,7 +102,7 @@ export class RangeWriter {
     });
   }
 
-  /** One that the deduplication store has needs no writing. */
+  /** A chunk that the deduplication store has is linked instead of written. */
   #take(range: number, file: string, sum: string, data: Uint8Array): boolean {
     const dedupStore = this.#dedupStore;
     if (dedupStore === undefined) return false;
@@ -126,7 +126,7 @@ export class RangeWriter {
     this.#step('', () => {
       const there = this.#disk.kindOf(this.#folder);
       if (there === undefined) this.#disk.makeFolder(this.#folder);
-      else if (there !== 'folder') throw new Refusal('io', `a range of ${this.#name} is no folder`);
+      else if (there !== 'folder') throw new Refusal('io', `a range of ${this.#name} is not a folder`);
     });
   }
 

@@ -1,6 +1,6 @@
 /**
- * What became of a send: the question after a crash on either side. Its answer is what dom0 builds on, so it is made
- * durable first.
+ * Answers how a send ended, after a crash on either side. dom0 relies on the answer, so everything is made durable
+ * first.
  */
 import type { PairingId } from '../../../../shared/archive/names.ts';
 import { Refusal, attemptAsync } from '../../refusal.ts';
@@ -15,19 +15,19 @@ export async function resolveSend(place: VolumePlace, pairing: PairingId, resume
   const { disk, id, volume, volumeName, readers } = place;
   return await attemptAsync(`resolve a send in ${volumeName}`, async () => {
     const kind = disk.kindOf(volume);
-    if (kind !== undefined && kind !== 'folder') throw new Refusal('io', `${volumeName} is no folder`);
+    if (kind !== undefined && kind !== 'folder') throw new Refusal('io', `${volumeName} is not a folder`);
     if (kind === undefined) return { newest: undefined, checkpoint: undefined };
     const checkpoint = await keepOnly(place, resume ? pairing : undefined);
-    // Behind the senders' locks: one that we waited for may have committed.
+    // After taking the senders' locks: a sender that we waited for may have committed.
     readers.forget(id);
     const newest = newestVisible((await readers.get(id))?.sessions ?? []);
-    // Whoever renamed it may have been killed before that was durable.
+    // The process that renamed it may have been killed before that was durable.
     disk.syncFolder(volume);
     return { newest: newest === undefined ? undefined : readHead(place, newest), checkpoint };
   });
 }
 
-/** Removes all unfinished sends but that one, if it has a checkpoint: gives its address. */
+/** Removes all unfinished sends but that one, if it has a checkpoint: returns its address. */
 async function keepOnly(place: VolumePlace, pairing: PairingId | undefined): Promise<number | undefined> {
   let kept: number | undefined;
   for await (const send of UnfinishedSend.claimAll(place)) {

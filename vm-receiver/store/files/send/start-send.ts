@@ -1,6 +1,4 @@
-/**
- * The beginning of a send: the base is right, there is room, what dead senders left is gone, and the folder is ours.
- */
+/** Begins a send: checks the base and the free space, removes what dead senders left, and claims the folder. */
 import { Refusal, attemptAsync } from '../../refusal.ts';
 import type { SendRequest } from '../../store.ts';
 import { checkBase } from './check-base.ts';
@@ -17,13 +15,13 @@ export async function beginSend(place: VolumePlace, request: SendRequest): Promi
     const space = new SpaceWatch(disk, archive, floors);
     space.look();
     checkBase(place, request);
-    // Made durable with all else, before the first checkpoint or commit.
+    // Made durable with everything else, before the first checkpoint or commit.
     if (disk.kindOf(volume) === undefined) disk.makeFolder(volume);
     await tryFinishPruning(place);
     await removeOthers(place, request);
     const folder = await (request.resume ? claim(place, request) : UnfinishedSend.make(place, request.pairing));
     try {
-      // Again: another sender may have been waited for.
+      // Checked again, since another sender may have committed during the wait.
       checkBase(place, request);
       return await open(place, request, folder, space);
     } catch (error) {
@@ -34,7 +32,7 @@ export async function beginSend(place: VolumePlace, request: SendRequest): Promi
   });
 }
 
-/** What others left of their sends; and our own, unless it is to be resumed. */
+/** Removes unfinished sends of others, and our own unless it is resumed. */
 async function removeOthers(place: VolumePlace, { pairing, resume }: SendRequest): Promise<void> {
   for await (const send of UnfinishedSend.claimAll(place)) {
     if (resume && send.pairing === pairing) send.release();
@@ -59,7 +57,7 @@ async function open(
   }
   const checkpoint = readCheckpoint(place.disk, folder.path);
   if (checkpoint === undefined) throw new Refusal('not-found', `${folder.name} has no checkpoint`);
-  if (!isOf(checkpoint, request)) throw new Refusal('bad-request', `${folder.name} is another send of the volume`);
+  if (!isOf(checkpoint, request)) throw new Refusal('bad-request', `${folder.name} is a different send of the volume`);
   await folder.dropFrom(checkpoint.address);
   return new FilesSend(place, request, folder, space, checkpoint.address, await folder.count());
 }

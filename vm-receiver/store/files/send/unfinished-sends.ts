@@ -1,6 +1,6 @@
 /**
- * Sends that are under way or were cut off. Whoever holds the archive's lock for sending may write, keep or remove each
- * of them: none belongs to anybody else that lives.
+ * Running and interrupted sends. The holder of the archive's lock for sending may write, keep or remove each of them:
+ * no other running process owns one.
  */
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -32,7 +32,7 @@ export class UnfinishedSend {
   readonly #archive: string;
   readonly #volume: string;
   readonly #sending: HeldLock;
-  /** The folder, held open: another one of its name is not it. */
+  /** The folder, held open: another folder may get its name. */
   readonly #fd: number;
   #isHeld = true;
   readonly pairing: PairingId;
@@ -52,8 +52,8 @@ export class UnfinishedSend {
   }
 
   /**
-   * Those of a volume, one after another: waits for a sender that lives. One that was committed or removed meanwhile is
-   * left out.
+   * The unfinished sends of a volume, one after another: waits for running senders. Those that were committed or
+   * removed meanwhile are left out.
    */
   static async *claimAll(place: VolumePlace): AsyncGenerator<UnfinishedSend, void, undefined> {
     for (const folder of place.disk.list(place.volume)) {
@@ -63,7 +63,7 @@ export class UnfinishedSend {
     }
   }
 
-  /** Makes an empty one. */
+  /** Creates an empty one. */
   static async make(place: VolumePlace, pairing: PairingId): Promise<UnfinishedSend> {
     const path = join(place.volume, unfinishedFolder(pairing));
     const made = await UnfinishedSend.#open(place, pairing, () => {
@@ -73,13 +73,13 @@ export class UnfinishedSend {
     throw new Refusal('conflict', `another receiver removed the new send in ${place.volumeName}`);
   }
 
-  /** The one of that name; undefined where there is none. */
+  /** The one with that pairing id; undefined if there is none. */
   static async claim(place: VolumePlace, pairing: PairingId): Promise<UnfinishedSend | undefined> {
     const isThere = place.disk.kindOf(join(place.volume, unfinishedFolder(pairing))) === 'folder';
     return isThere ? await UnfinishedSend.#open(place, pairing, () => undefined) : undefined;
   }
 
-  /** Behind the lock, and behind `first`. */
+  /** Opens it after the lock and `first`. */
   static async #open(place: VolumePlace, pairing: PairingId, first: () => void): Promise<UnfinishedSend | undefined> {
     const { sending } = place.locks;
     await sending.take('alone');
@@ -89,13 +89,13 @@ export class UnfinishedSend {
       return new UnfinishedSend(place, pairing, fd);
     } catch (error) {
       sending.give();
-      // Committed or removed by the one that was waited for.
+      // Committed or removed by the process that we waited for.
       if (systemCode(error) === 'ENOENT') return undefined;
       throw error;
     }
   }
 
-  /** A step after whose failure it is let go of. */
+  /** Runs a step; releases the send if it fails. */
   during<T>(step: () => T): T {
     try {
       return step();
@@ -120,8 +120,8 @@ export class UnfinishedSend {
   }
 
   /**
-   * Removes it durably and lets go of it. The checkpoint goes first: what is left of a removal that was cut off must
-   * never be resumed.
+   * Removes it durably and releases it. The checkpoint is removed first: the rest of an interrupted removal must never
+   * be resumed.
    */
   async discard(): Promise<void> {
     try {
@@ -136,7 +136,7 @@ export class UnfinishedSend {
     }
   }
 
-  /** Removes what lies at or above an address, and what a commit that failed had begun to write. */
+  /** Removes files at or above an address, and what a failed commit had begun to write. */
   async dropFrom(address: number): Promise<void> {
     await attemptAsync(`drop the end of ${this.name}`, async () => {
       for (const file of [HEAD, INDEX, SIZE, STATS, CHECKSUMS]) this.#disk.remove(join(this.path, file));
@@ -146,7 +146,7 @@ export class UnfinishedSend {
     });
   }
 
-  /** What is there, counted anew: it may be millions of files. */
+  /** Counts the files again: there may be millions. */
   async count(): Promise<Counts> {
     const counts: Counts = { files: 0, zeros: 0, storedBytes: 0 };
     for (const folder of this.#ranges()) {

@@ -1,6 +1,6 @@
 /**
- * Which chunks of a run of zeros need a file: those of which any older session has one, since that would show through.
- * A run may span most of a volume that is mostly holes, so only ranges that some session has are looked at.
+ * Finds the chunks of a run of zeros that need a file: those for which an older session has one, which would otherwise
+ * be visible. A run may span most of a volume that is mostly holes, so only ranges that some session has are examined.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CHUNKS_PER_RANGE, RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
@@ -9,9 +9,9 @@ import { firstAddressOf } from '../layout/paths.ts';
 import type { StoredSession } from '../layout/sessions.ts';
 import type { VolumeReader } from '../layout/volume-reader.ts';
 
-/** A run that touches no more ranges than this is looked up range by range. */
+/** A run with at most this many ranges is looked up range by range. */
 const FEW = 4;
-/** How long to work in one go, in milliseconds: in between, others of the process get their turn. */
+/** Milliseconds of work at a time: in between, other tasks of the process get their turn. */
 const TURN = 50;
 
 export class ZeroRuns {
@@ -48,7 +48,7 @@ export class ZeroRuns {
     }
   }
 
-  /** Numbers of the ranges to look at for the chunks from `first` up to `end`, rising. */
+  /** Numbers of the ranges to examine for the chunks from `first` up to `end`, rising. */
   #rangesOf(sessions: readonly StoredSession[], first: number, end: number): Iterable<number> {
     const from = Math.floor(first / CHUNKS_PER_RANGE);
     const to = Math.floor((end - 1) / CHUNKS_PER_RANGE);
