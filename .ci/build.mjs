@@ -1,6 +1,6 @@
-// Bundles each half into one file that runs when copied alone: no package.json, no node_modules beside it.
-// Workers are in the same file (main.ts asks isMainThread); a dynamic import() of our own sources becomes code that is
-// initialised when it is first asked for, so that a command pays at start only for what it uses.
+// Bundles each half into one file that runs when copied alone: no package.json, no node_modules beside it. Workers are
+// in the same file (main.ts asks isMainThread); a dynamic import() of our own sources becomes code that is initialised
+// at its first use, so that a command loads only what it uses.
 
 import { readFileSync, mkdirSync, renameSync, readdirSync, utimesSync, writeFileSync, chmodSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -22,7 +22,7 @@ const bundles = [
     name: 'sparsebak-receiver',
     entry: 'vm-receiver/main.ts',
     target: 'node20',
-    // Copied alone it has no package.json that says what it is, and Node before 20.19 takes it for CommonJS then.
+    // Copied alone it has no package.json with its type, and Node before 20.19 then treats it as CommonJS.
     format: /** @type {const} */ ('cjs'),
     firstLine: '#!/usr/bin/env node',
   },
@@ -33,7 +33,7 @@ const requireForCommonJs =
   "import { createRequire as sparsebakCreateRequire } from 'node:module'; " +
   'const require = sparsebakCreateRequire(import.meta.url);';
 
-// A file that runs as CommonJS and as an ES module, whichever Node takes it for: alone, or below this package.json.
+// A file that runs as CommonJS and as an ES module: Node may treat it as either, alone or below this package.json.
 const eitherWay = {
   begin:
     '(async () => { ' +
@@ -54,8 +54,10 @@ const noNativeCode = {
   },
 };
 
-/** A reader must never see half a file: others may be starting the bundle at this moment.
- * @param {string} file @param {string} text @param {number} mode @param {Date} time */
+/**
+ * A reader must never see an incomplete file: the bundle may be started at this moment.
+ * @param {string} file @param {string} text @param {number} mode @param {Date} time
+ */
 function replaceFile(file, text, mode, time) {
   const draft = `${file}.${process.pid}.tmp`;
   writeFileSync(draft, text);
@@ -64,8 +66,10 @@ function replaceFile(file, text, mode, time) {
   renameSync(draft, file);
 }
 
-/** The packages whose code really is in the bundle, by esbuild's own account.
- * @param {import('esbuild').Metafile} metafile */
+/**
+ * The packages whose code is really in the bundle, according to esbuild.
+ * @param {import('esbuild').Metafile} metafile
+ */
 function packagesIn(metafile) {
   const folders = new Set();
   for (const output of Object.values(metafile.outputs)) {
@@ -81,8 +85,7 @@ function packagesIn(metafile) {
 }
 
 /**
- * What enters a bundle is trusted as our own code is, so it must be what can be read: no install scripts, no native
- * code.
+ * Code in a bundle is trusted like our own, so it must be readable: no install scripts, no native code.
  * @param {{ folder: string, manifest: any }[]} packages
  */
 function refuseUnreadable(packages) {
@@ -137,7 +140,7 @@ async function bundleOne({ name, entry, target, format, firstLine }) {
   }
   const packages = packagesIn(result.metafile);
   refuseUnreadable(packages);
-  // Dated to the start, so that a source that changed while we read counts as newer.
+  // Dated to the start of the build, so that a source that changed meanwhile counts as newer.
   replaceFile(join(dist, `${name}.packages.txt`), packageList(packages), 0o644, started);
   replaceFile(join(dist, `${name}.js`), text, 0o755, started);
   const kib = (Buffer.byteLength(text) / 1024).toFixed(0);

@@ -1,5 +1,4 @@
-// Every check of the sources that needs no run of them: all, or those named. A line for each; all of them run even when
-// one fails.
+// All checks that do not run the sources, or the named ones. Prints a line for each; all run even if one fails.
 
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -9,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Every folder that has sources. Those of the product are what the import rules are about. */
+/** Every folder with sources. The import rules concern those of the product. */
 const productFolders = ['shared', 'dom0-agent', 'vm-receiver'];
 const folders = [...productFolders, 'qubes-rpc', 'test', '.ci'];
 
@@ -78,8 +77,8 @@ function exists(folder) {
 }
 
 /**
- * dependency-cruiser reports success when it could read nothing (with a TypeScript it does not know, for one), so what
- * it says counts only together with proof that it saw every source and the imports in them.
+ * dependency-cruiser reports success when it could read nothing (for example with an unknown version of TypeScript), so
+ * its result counts only if it has seen every source and imports in them.
  * @returns {Promise<Outcome>}
  */
 async function importRules() {

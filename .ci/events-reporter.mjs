@@ -1,5 +1,5 @@
-// A reporter for node:test beside the one that people read: each event that the runner of the run needs, a JSON
-// document a line. `dequeue` and `complete` come at once; `pass` and `fail` wait until it is their file's turn.
+// A second reporter for node:test beside the readable one: the events that test.mjs needs, one JSON document per line.
+// `dequeue` and `complete` come at once; `pass` and `fail` wait for their file's turn.
 
 import { resolve } from 'node:path';
 
@@ -40,7 +40,7 @@ export default async function* lines(events) {
       name: data.name,
       nesting: data.nesting,
       milliseconds: details !== undefined && 'duration_ms' in details ? (details.duration_ms ?? 0) : 0,
-      // A file without a test of its own passes under its own name: that is no test.
+      // A file without tests passes under its own name, which is not a test.
       isTest: details?.type !== 'suite' && resolve(data.name) !== data.file,
       skip: skip === undefined ? undefined : typeof skip === 'string' ? skip : '',
       error: type === 'test:fail' ? messageOf(data.details.error) : undefined,

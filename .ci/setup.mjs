@@ -1,7 +1,7 @@
-// What a fresh clone needs before a task can run: the packages, the programs that tests call, the bundles. Then it runs
-// the task on the development Node. Needs nothing but Node 20, since it runs before anything is installed; when all is
-// in place it only looks at a few dates. With SPARSEBAK_NO_APT set it says what it would have installed, and installs
-// no programs.
+// Prepares a fresh clone for a task: installs packages and the programs that tests call, builds the bundles, then runs
+// the task on the development Node. Needs only Node 20, since it runs before anything is installed; if everything is in
+// place it only compares a few dates. With SPARSEBAK_NO_APT set it shows what it would have installed, and installs no
+// programs.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -30,7 +30,7 @@ const tasks = {
   demo: { script: 'test/demo/main.ts', bundles: true, programs: true, about: 'a backup and a restore to look at' },
 };
 
-/** Each program that tests start, its Debian package, and what is skipped where it is absent. */
+/** Each program that tests start, its Debian package, and what is skipped without it. */
 const programs = [
   { program: 'mkfs.xfs', package: 'xfsprogs', without: 'tests on XFS' },
   { program: 'mkfs.btrfs', package: 'btrfs-progs', without: 'tests on Btrfs' },
@@ -56,7 +56,7 @@ const say = (message) => console.error(`setup: ${message}`);
 /** @param {string} path */
 const changedAt = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-/** The newest date in a tree; a folder's own date tells of files that went. @param {string} path @returns {number} */
+/** The newest date in a tree; a folder's own date shows removed files. @param {string} path @returns {number} */
 function newestIn(path) {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat?.isDirectory()) return stat?.mtimeMs ?? 0;
@@ -65,7 +65,7 @@ function newestIn(path) {
 
 /** @param {string} command @param {string[]} args @param {NodeJS.ProcessEnv} [extra] */
 function succeeds(command, args, extra = {}) {
-  // The task's own output may be read by a program: what setup starts speaks on standard error.
+  // The task's own output may be read by a program, so everything that setup starts writes to standard error.
   const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, ...extra } });
   if (result.error) say(`${command}: ${result.error.message}`);
   return result.status === 0;
@@ -116,7 +116,7 @@ function buildBundles() {
   say('build');
   if (succeeds(developmentNode, ['.ci/build.mjs'])) return true;
   for (const bundle of bundles) rmSync(bundle, { force: true });
-  say('the build failed and dist/ has no bundles now: tests that start one will fail');
+  say('the build failed, and dist/ has no bundles now: tests that start one will fail');
   return false;
 }
 
@@ -124,13 +124,13 @@ function buildBundles() {
 async function runTask(script, args) {
   const env = {
     ...process.env,
-    // Whatever a task starts as plain "node" is the development Node too.
+    // A plain "node" that a task starts is the development Node, too.
     PATH: `${dirname(developmentNode)}:${process.env.PATH ?? ''}`,
-    // The sources import msgpackr's entry for Node; the bundles leave its native loader out, so that is what is tested.
+    // The bundles leave out msgpackr's native loader, so tests of the sources must not use it either.
     MSGPACKR_NATIVE_ACCELERATION_DISABLED: 'true',
   };
   const child = spawn(developmentNode, [join(root, script), ...args], { cwd: root, stdio: 'inherit', env });
-  // A terminal's interrupt reaches the task by itself, and the task says when it is done.
+  // A terminal's interrupt also reaches the task, which decides when to end.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   return await new Promise((resolve, reject) => {
@@ -150,7 +150,7 @@ try {
   installPackages();
   if (task.programs) installPrograms();
   const built = !task.bundles || buildBundles();
-  if (!existsSync(join(root, task.script))) throw new Error(`${task.script} is not there yet`);
+  if (!existsSync(join(root, task.script))) throw new Error(`${task.script} does not exist`);
   const code = await runTask(task.script, args);
   process.exitCode = built ? code : Math.max(code, 1);
 } catch (error) {

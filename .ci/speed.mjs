@@ -1,11 +1,11 @@
-// How slow this machine is right now, so that no limit of a test has to be made for the slowest one.
+// Measures how slow this machine is right now, so that time limits of tests need not fit the slowest machine.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { deflateRawSync } from 'node:zlib';
 
-/** Milliseconds of the work below on the machine that the limits were chosen on, when it was idle. */
+/** Milliseconds for the work below on the idle machine for which the limits were chosen. */
 const REFERENCE = 130;
-/** A machine that is slower than this hangs, for all that a test can tell. */
+/** A slower machine cannot be distinguished from one that hangs. */
 const SLOWEST = 30;
 
 /**

@@ -1,4 +1,4 @@
-// What a run of node:test reported so far, read from the file that events-reporter.mjs writes while the tests run.
+// The events of a node:test run so far, read from the file that events-reporter.mjs writes during the run.
 
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
@@ -19,7 +19,7 @@ export class TestRun {
   #path;
   #pass = 0;
   #offset = 0;
-  /** Of a line that is not whole yet. */
+  /** The beginning of an incomplete line. */
   #rest = Buffer.alloc(0);
   #heardAt = Date.now();
 
@@ -41,7 +41,7 @@ export class TestRun {
     return this.#file();
   }
 
-  /** Ends a pass: takes in what was written last. */
+  /** Ends a pass: reads the last events. */
   end() {
     this.#read();
     this.#running.clear();

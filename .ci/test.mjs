@@ -24,7 +24,7 @@ import { TIERS, passesOf } from './tiers.mjs';
 const root = join(fileURLToPath(import.meta.url), '../..');
 
 const SILENCE_MINUTES = Number(process.env.SPARSEBAK_TEST_SILENCE ?? 10);
-/** For one test, unless it asks for more itself; times the slowness of the machine. */
+/** The limit for one test, unless it sets a longer one; multiplied by the slowness of the machine. */
 const TEST_MINUTES = 3;
 const SLOWEST_SHOWN = 20;
 const FAILURE_LINES = 12;
@@ -53,7 +53,7 @@ function plan(args) {
 
 /** @param {readonly string[]} args @param {NodeJS.ProcessEnv} env @param {TestRun} run @returns {Promise<number>} */
 async function nodeTest(args, env, run) {
-  // A group of its own, so that a run that hangs ends with all that it started.
+  // A process group of its own, so that a hanging run ends with everything that it started.
   const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', detached: true, env });
   /** @param {NodeJS.Signals} signal */
   const end = (signal) => {
@@ -67,7 +67,7 @@ async function nodeTest(args, env, run) {
   const watch = setInterval(() => {
     if (hung || run.silentMinutes() < SILENCE_MINUTES) return;
     hung = true;
-    console.error(`test: nothing was reported for ${SILENCE_MINUTES} minutes: stopped. What was running:`);
+    console.error(`test: nothing was reported for ${SILENCE_MINUTES} minutes: stopped. These tests were running:`);
     for (const { file, name } of run.running()) console.error(`  ${relative(root, file)}: ${name}`);
     end('SIGKILL');
   }, 1000);
@@ -77,7 +77,8 @@ async function nodeTest(args, env, run) {
   const [code] = await once(child, 'exit');
   clearInterval(watch);
   for (const [signal, handler] of handlers) process.off(signal, handler);
-  // What tests left running holds their file systems; the sweep that follows removes only what has no owner.
+  // Processes that tests left running keep file systems in use; the following sweep removes only those without an
+  // owner.
   end('SIGKILL');
   await delay(100);
   return code ?? 1;
@@ -127,7 +128,7 @@ function showFailures(run) {
   if (path !== undefined) appendFileSync(path, text);
 }
 
-/** Thousands of programs and test files start; Node keeps what it compiled of them, and stripped of types, here. */
+/** Node's cache of compiled code and stripped types, since thousands of programs and test files start. */
 const COMPILE_CACHE = join(root, 'node_modules/.cache/compile');
 
 async function main() {
@@ -143,7 +144,7 @@ async function main() {
     if (passes.length > 1) console.log(`\n# ${name}: ${files.length} files`);
     const args = [
       '--test',
-      // One file for each core at a time.
+      // One file per core at a time.
       '--test-concurrency=2',
       `--test-timeout=${Math.round(TEST_MINUTES * 60_000 * slowness)}`,
       '--test-reporter=spec',

@@ -1,4 +1,4 @@
-// Which tests run when. A file belongs to exactly one tier: those named here to theirs, every other one to `short`.
+// Assigns each test file to exactly one tier: those named here to theirs, every other one to `short`.
 //
 //   short   npm test              what a person runs before each commit
 //   guest   npm run test:guest    thin pools of LVM, in a virtual machine without KVM
@@ -21,7 +21,7 @@ const NAMED = {
     'test/scenario/qubes/killed.test.ts',
     'test/vm-receiver/service/endings.test.ts',
     'test/vm-receiver/store/{faults,kept-faults,later-faults}.test.ts',
-    // Every place and every answer of a hostile archive; whatever the receiver's own files became.
+    // Every place and every answer of a hostile archive; damage of the receiver's own files.
     'test/fault/{flipped,moved,hostile-receiver}.test.ts',
     'test/vm-receiver/store/own-files.test.ts',
     // Large and many volumes; links and file systems of their own.
@@ -31,16 +31,14 @@ const NAMED = {
   ],
 };
 
-/**
- * Scenarios that are about something else than the link: the long tier runs them once, over the stand-in for qrexec.
- */
+/** Scenarios that do not test the link: the long tier runs them once, over the stand-in for qrexec. */
 const OVER_QREXEC = [
   'test/scenario/{clock,forks,new-disk,nobody-left-out,one-volume,others-folder}.test.ts',
   'test/scenario/{histories,keys,life,life-cut,life-model,processes,resume}.test.ts',
   'test/scenario/{repair,restore-to-pool,running-qubes,selection,slots,state,unauthenticated}.test.ts',
 ];
 
-/** Scenarios that have a link of their own, or look at what is the same over each: never over the stand-in. */
+/** Scenarios with a link of their own, or whose subject does not depend on the link: never over the stand-in. */
 const NOT_OVER_QREXEC = ['test/scenario/{ssh,large,many-volumes}.test.ts'];
 
 export const TIERS = /** @type {const} */ (['short', 'guest', 'long']);
@@ -63,7 +61,7 @@ export function passesOf(tier, root) {
   const all = globSync('test/**/*.test.ts', { cwd: root }).sort();
   const patterns = [...NAMED.guest, ...NAMED.long, ...OVER_QREXEC, ...NOT_OVER_QREXEC];
   const unused = patterns.filter((pattern) => !all.some((file) => matchesGlob(file, pattern)));
-  if (unused.length > 0) throw new Error(`.ci/tiers.mjs names what is not there: ${unused.join(', ')}`);
+  if (unused.length > 0) throw new Error(`.ci/tiers.mjs names files that do not exist: ${unused.join(', ')}`);
   const own = all.filter((file) => tierOf(file) === tier && !isAmong(file, OVER_QREXEC));
   const pass = { name: tier, files: own, env: {} };
   if (tier !== 'long') return [pass];

@@ -39,15 +39,15 @@ if [ "$uninstall" = no ]; then
   check_programs qrexec-client qvm-start flock sync
   if [ -f "$agent" ]; then check_node 22 15 "$agent"; else problem "there is no $agent: run \"npm run build\" first"; fi
   if [ -d "$root/etc/qubes/policy.d" ]; then
-    # One badly named file makes every call on the system fail.
+    # A single file with an invalid name makes every call on the system fail.
     for file in "$root"/etc/qubes/policy.d/*.policy; do
       case ${file##*/} in
         '*.policy' | .*) ;;
-        *[!0-9a-z_.-]*) warn "qrexec takes no policy file of the name ${file##*/}, and refuses every call because of it" ;;
+        *[!0-9a-z_.-]*) warn "qrexec does not accept a policy file named ${file##*/}, and refuses every call because of it" ;;
       esac
     done
     if command -v qubes-policy-lint >/dev/null; then
-      qubes-policy-lint "$policy" >&2 || problem "qubes-policy-lint finds fault with $policy"
+      qubes-policy-lint "$policy" >&2 || problem "qubes-policy-lint reports errors in $policy"
     fi
   else
     problem "there is no $root/etc/qubes/policy.d: is this dom0 of Qubes 4.1 or newer?"
@@ -55,12 +55,12 @@ if [ "$uninstall" = no ]; then
   if [ -f "$agent" ]; then put "$agent" /usr/local/lib/sparsebak/sparsebak.js 755; fi
   put_link ../lib/sparsebak/sparsebak.js /usr/local/bin/sparsebak
   put "$policy" /etc/qubes/policy.d/30-sparsebak.policy 644
-  # udev sees by itself that the folder has changed.
+  # udev notices the change of the folder by itself.
   put "$rule" /etc/udev/rules.d/12-sparsebak.rules 644
 fi
 
 run_plan "sparsebak in dom0"
 if [ "$uninstall" = yes ]; then
-  say "Left as they are: /etc/sparsebak (configuration) and /var/lib/sparsebak (keys: without them, and without the passphrase or the"
-  say "recovery key, nobody can read the archives)."
+  say "Not removed: /etc/sparsebak (configuration) and /var/lib/sparsebak (keys: without these, and without the passphrase or the"
+  say "recovery key, the archives cannot be read)."
 fi

@@ -1,8 +1,8 @@
-# What both install scripts do, step by step: gather what is to be there, check, show what would change, ask, change it, and be able
-# to take it away again. Nothing is changed before all of it was shown. To be read by a POSIX shell.
+# The steps of both install scripts: gather the files, check, show the changes, ask, install, and uninstall. Nothing is changed
+# before all changes were shown. For any POSIX shell.
 #
-# The list of what was installed, with checksums, lies beside the program. What is not in it, or was changed since, is never replaced
-# or removed unless that is asked for with --force.
+# The list of installed files, with checksums, is beside the program. Files that are not in it, or were changed since, are never
+# replaced or removed without --force.
 
 set -eu
 umask 022
@@ -23,7 +23,7 @@ stop() {
   exit "${status:-1}"
 }
 
-# One option that both scripts have; false if it is none.
+# Handles an option that both scripts have; false for any other.
 common_option() {
   case $1 in
     --dry-run) dry_run=yes ;;
@@ -34,7 +34,7 @@ common_option() {
   esac
 }
 
-# --root is where the file system begins: for trying it out, and for making packages.
+# --root is used instead of /: for trials, and for making packages.
 set_root() {
   case $1 in
     /*) root=${1%/} ;;
@@ -42,7 +42,7 @@ set_root() {
   esac
 }
 
-# What is to be there is put together in a folder first, under the names that it will have.
+# The files are first gathered in a folder, under their final names.
 work=$(mktemp -d)
 stage=$work/stage lists=$work/lists
 mkdir "$stage" "$lists"
@@ -60,7 +60,7 @@ put_link() { # TARGET PATH
 }
 staged() { (cd "$stage" && find . \( -type f -o -type l \) | sed 's/^\.//' | sort); }
 
-# Mode and checksum of a file, or where a link leads.
+# Mode and checksum of a file, or the target of a link.
 sum_of() {
   if [ -L "$1" ]; then
     printf 'link:%s\n' "$(readlink "$1")"
@@ -72,7 +72,7 @@ sum_of() {
 }
 is_there() { [ -e "$1" ] || [ -L "$1" ]; }
 listed_paths() { if [ -f "$root$list" ]; then sed 's/^[^ ]*  //' "$root$list" | sort -u; fi; }
-# Whether it is as it was installed.
+# Whether the file is unchanged since it was installed.
 is_ours() { [ -f "$root$list" ] && grep -qFx "$(sum_of "$root$1")  $1" "$root$list"; }
 
 # Node at or above a version, in the PATH, that can run a program.
@@ -97,7 +97,7 @@ check_root_user() {
   if [ -z "$root" ] && [ "$(id -u)" != 0 ]; then problem "only root can do this"; fi
 }
 
-# Fills $changes with what an installation would change, and says it.
+# Fills $changes with the paths that an installation would change, and shows them.
 plan_install() {
   changes=
   for path in $(staged); do
@@ -108,7 +108,7 @@ plan_install() {
     elif is_ours "$path" || [ "$force" = yes ]; then
       what=replace
     else
-      problem "$path is there already, and not as this script made it: move it away, or give --force"
+      problem "$path already exists, and is not as this script installed it: move it away, or give --force"
       continue
     fi
     changes="$changes $path"
@@ -122,7 +122,7 @@ plan_install() {
   done
 }
 
-# The new one in the old one's place at once: it may be in use at this moment. FILE PATH
+# Replaces a file atomically, since it may be in use. FILE PATH
 replace() {
   mkdir -p "${2%/*}"
   rm -f "${2%/*}/.sparsebak-new"
@@ -132,7 +132,7 @@ replace() {
 
 install_all() {
   for path in $(staged); do printf '%s  %s\n' "$(sum_of "$stage$path")" "$path"; done >"$lists/new"
-  # Until all is done the list has both what was there and what is to be: whoever cuts this off can repeat it, or take it all away.
+  # Until the end the list has the old and the new files: after an interruption, the script can be repeated, or uninstall everything.
   if [ -f "$root$list" ]; then cp "$root$list" "$lists/both"; fi
   cat "$lists/new" >>"$lists/both"
   replace "$lists/both" "$root$list"
@@ -181,13 +181,13 @@ agree() {
   esac
 }
 
-# Shows, asks, does. $1 says what it is about, $also what else will be made; checks have been made and files staged.
+# Shows, asks, installs or uninstalls. $1 names the product, $also further files to create; call it after the checks and staging.
 also=
 run_plan() {
   if [ "$uninstall" = yes ]; then
     if [ "$problems" -gt 0 ]; then stop "Nothing was done."; fi
     if [ ! -f "$root$list" ]; then stop "Nothing to do: there is no $root$list, so nothing was installed by this script."; fi
-    say "To take away $1:"
+    say "To uninstall $1:"
     plan_uninstall
     agree
     uninstall_all
@@ -197,12 +197,12 @@ run_plan() {
   say "To install $1:"
   plan_install
   if [ -n "$also" ]; then say "$also"; fi
-  if [ "$problems" -gt 0 ]; then stop "Nothing was done. First settle what is said above (problems: $problems)."; fi
+  if [ "$problems" -gt 0 ]; then stop "Nothing was done. First solve the problems above (problems: $problems)."; fi
   if [ -z "$changes$also" ] && [ -f "$root$list" ]; then
-    say "  nothing: all of it is there"
+    say "  nothing: everything is installed"
     return 0
   fi
   agree
   install_all
-  say "Done. The same command with --uninstall takes it away again."
+  say "Done. The same command with --uninstall removes it again."
 }

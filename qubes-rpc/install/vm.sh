@@ -46,22 +46,22 @@ if [ -z "$type" ]; then
   case $(qubesdb-read /qubes-vm-persistence 2>/dev/null || echo unknown) in
     rw-only) type=appvm ;;
     full) if [ "$(qubesdb-read /qubes-vm-type)" = TemplateVM ]; then type=template; else type=standalone; fi ;;
-    none) stop "This is a disposable: whatever is installed here is lost when it stops. Use its template, or another qube." ;;
-    *) status=2 stop "This seems to be no qube: say which kind it is meant to be, with --type." ;;
+    none) stop "This is a disposable: everything that is installed here is lost when it stops. Use its template, or another qube." ;;
+    *) status=2 stop "This does not seem to be a qube: give its type with --type." ;;
   esac
 fi
 case $type in
   appvm) local=/usr/local etc=/usr/local/etc config=/rw/config/sparsebak/receiver.toml ;;
   standalone) local=/usr/local etc=/usr/local/etc config=/etc/sparsebak/receiver.toml ;;
-  # /usr/local of a template is not its qubes'.
+  # The qubes of a template do not get its /usr/local.
   template) local=/usr etc=/etc config=/etc/sparsebak/receiver.toml ;;
   *) status=2 stop "--type is appvm, template or standalone" ;;
 esac
-case $user in *[!a-z0-9_-]* | [!a-z_]*) status=2 stop "--user $user: no name of a user" ;; esac
+case $user in *[!a-z0-9_-]* | [!a-z_]*) status=2 stop "--user $user: not a valid user name" ;; esac
 case $archives in
   '') ;;
-  *[\"\\[:cntrl:]]*) status=2 stop "--archives: write the configuration for such a name by hand" ;;
-  */.. | */../* | */) status=2 stop "--archives $archives: say it without .. and without a / at its end" ;;
+  *[\"\\[:cntrl:]]*) status=2 stop "--archives: for such a name, write the configuration by hand" ;;
+  */.. | */../* | */) status=2 stop "--archives $archives: give it without .. and without a / at its end" ;;
   /*) ;;
   *) status=2 stop "--archives needs an absolute path" ;;
 esac
@@ -71,12 +71,12 @@ list=$local/lib/sparsebak/installed
 
 check_root_user
 if [ "$uninstall" = no ]; then
-  # As the services have it, whatever this shell has.
+  # The services' PATH, not that of this shell.
   PATH=$root$local/bin:/usr/bin:/bin
   check_programs flock sync
   if [ -f "$receiver" ]; then check_node 20 0 "$receiver"; else problem "there is no $receiver: run \"npm run build\" first"; fi
-  id -u "$user" >/dev/null 2>&1 || problem "there is no user $user here: name another with --user"
-  # A service finds its receiver beside itself, by way of /lib where it lies in /etc.
+  id -u "$user" >/dev/null 2>&1 || problem "there is no user $user here: choose another with --user"
+  # A service finds its receiver relative to itself: from /etc by way of /lib.
   if [ "$type" = template ] && [ -z "$root" ] && [ "$(readlink -f /lib)" != /usr/lib ]; then problem "/lib is not /usr/lib here"; fi
   if [ -f "$receiver" ]; then put "$receiver" "$local/lib/sparsebak/sparsebak-receiver.js" 755; fi
   put_link ../lib/sparsebak/sparsebak-receiver.js "$local/bin/sparsebak-receiver"
@@ -89,25 +89,25 @@ fi
 
 if [ "$uninstall" = no ] && [ -n "$archives" ] && ! is_there "$root$config"; then
   sed "s|@ARCHIVES@|$(printf '%s' "$archives" | sed 's/[&|]/\\&/g')|" "$here/receiver.toml" >"$work/receiver.toml"
-  also="  new $root$config (archives in $archives while a disk is mounted there; yours to change, it stays)"
+  also="  new $root$config (archives in $archives while a disk is mounted there; you may change it, and --uninstall keeps it)"
 fi
 
 run_plan "sparsebak's receiver in this qube ($type)"
 if [ "$uninstall" = yes ]; then
-  say "Left as they are: $config, and the archives."
+  say "Not removed: $config, and the archives."
   exit 0
 fi
 if [ -n "$also" ]; then
   replace "$work/receiver.toml" "$root$config"
 elif [ -n "$archives" ]; then
-  say "Left as it is: $config, so --archives was not used."
+  say "Not changed: $config, so --archives was not used."
 elif ! is_there "$root$config"; then
-  say "Still to do: $config, which says where the archives lie (docs/install-qubes.md); or run this again with --archives."
+  say "Still to do: create $config, which says where the archives are (docs/install-qubes.md); or run this again with --archives."
 fi
 if [ -n "$archives" ] && [ -z "$root" ]; then
   if ! mountpoint -q "$archives"; then
     warn "nothing is mounted at $archives now: the receiver refuses to write until a disk is"
   elif [ "$(stat -c %U "$archives")" != "$user" ]; then
-    warn "$archives belongs to $(stat -c %U "$archives"), and the receiver works as $user, who must be able to write there"
+    warn "$archives belongs to $(stat -c %U "$archives"), and the receiver runs as $user, who must be able to write there"
   fi
 fi

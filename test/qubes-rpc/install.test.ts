@@ -157,11 +157,11 @@ for (const shell of SHELLS) {
       });
       assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
       const installed = machine.files();
-      assert.match(expect(machine.dom0('--yes'), 0).stdout, /nothing: all of it is there/);
+      assert.match(expect(machine.dom0('--yes'), 0).stdout, /nothing: everything is installed/);
       assert.match(expect(machine.dom0('--uninstall'), 2).stderr, /Nothing was done/);
       assert.match(expect(machine.dom0('--uninstall', '--dry-run'), 0).stdout, / {2}remove .*sparsebak\.js/);
       assert.deepEqual(machine.files(), installed);
-      assert.match(expect(machine.dom0('--uninstall', '--yes'), 0).stdout, /Left as they are: \/etc\/sparsebak/);
+      assert.match(expect(machine.dom0('--uninstall', '--yes'), 0).stdout, /Not removed: \/etc\/sparsebak/);
       assert.deepEqual(machine.files(), before);
       assert.match(expect(machine.dom0('--uninstall', '--yes'), 1).stderr, /nothing was installed/);
     });
@@ -172,7 +172,7 @@ for (const shell of SHELLS) {
       mkdirSync(join(machine.root, 'usr/local/bin'), { recursive: true });
       writeFileSync(program, 'another program of that name\n');
       const before = machine.files();
-      assert.match(expect(machine.dom0('--yes'), 1).stderr, /problem: \/usr\/local\/bin\/sparsebak is there already/);
+      assert.match(expect(machine.dom0('--yes'), 1).stderr, /problem: \/usr\/local\/bin\/sparsebak already exists/);
       assert.deepEqual(machine.files(), before);
       rmSync(program);
       expect(machine.dom0('--yes'), 0);
@@ -190,7 +190,7 @@ for (const shell of SHELLS) {
       assert.deepEqual(machine.names(), DOM0);
       assert.doesNotMatch(readFileSync(policy, 'utf8'), /by hand/);
       chmodSync(join(machine.root, 'usr/local/lib/sparsebak/sparsebak.js'), 0o600);
-      assert.match(expect(machine.dom0('--yes'), 1).stderr, /sparsebak\.js is there already/);
+      assert.match(expect(machine.dom0('--yes'), 1).stderr, /sparsebak\.js already exists/);
     });
   });
 }
@@ -263,7 +263,7 @@ describe('dom0.sh', () => {
   test('asks qubes-policy-lint, and warns of what makes every call fail', (t) => {
     const machine = new Machine(t);
     machine.program('qubes-policy-lint', 'echo "line 3: bad" >&2; exit 1');
-    assert.match(expect(machine.dom0('--yes'), 1).stderr, /line 3: bad[^]*finds fault/);
+    assert.match(expect(machine.dom0('--yes'), 1).stderr, /line 3: bad[^]*reports errors/);
     const asked = join(machine.bin, 'asked');
     machine.program('qubes-policy-lint', `cat "$1" >${asked}`);
     writeFileSync(join(machine.root, 'etc/qubes/policy.d/40-Mine.policy'), '');
@@ -311,7 +311,7 @@ describe('vm.sh', () => {
         for (const each of SERVICES) {
           assert.equal(statSync(join(machine.root, etc, 'qubes-rpc', each)).mode & 0o777, 0o755);
         }
-        assert.match(expect(machine.vm(...options, '--yes'), 0).stdout, /nothing: all of it is there/);
+        assert.match(expect(machine.vm(...options, '--yes'), 0).stdout, /nothing: everything is installed/);
         expect(machine.vm('--type', type, '--uninstall', '--yes'), 0);
         assert.deepEqual(machine.names(), [config], 'the configuration is the user’s');
       }
@@ -330,7 +330,7 @@ describe('vm.sh', () => {
     assert.match(expect(qube('rw-only', 'AppVM'), 0).stdout, /in this qube \(appvm\)/);
     assert.match(expect(qube('full', 'TemplateVM'), 0).stdout, /\(template\)/);
     assert.match(expect(qube('full', 'StandaloneVM'), 0).stdout, /\(standalone\)/);
-    assert.match(expect(qube('none', 'DispVM'), 1).stderr, /disposable: whatever is installed here is lost/);
+    assert.match(expect(qube('none', 'DispVM'), 1).stderr, /disposable: everything that is installed here is lost/);
     machine.program('qubesdb-read', 'exit 1');
     assert.match(expect(machine.vm('--dry-run'), 2).stderr, /--type/);
   });

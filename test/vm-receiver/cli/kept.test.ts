@@ -163,7 +163,7 @@ test('what is not clear, not there or damaged is an error that says what to do',
   await inArchive(root, async () => undefined, 'other');
   const which = receiver(root, 'kept', 'restore', '1', '--yes');
   assert.equal(which.status, 2);
-  assert.match(which.stderr, /which archive\? There are laptop, other\. Name one with --archive/);
+  assert.match(which.stderr, /which archive\? There are laptop, other\. Choose one with --archive/);
 });
 
 test(
