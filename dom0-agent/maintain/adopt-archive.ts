@@ -9,7 +9,7 @@ import type { CatalogueVolume } from '../content/catalogue.ts';
 import { newestMissing } from '../proven-archive/find-session.ts';
 import { newestHead } from '../proven-archive/newest-head.ts';
 import type { OpenArchive } from '../proven-archive/open-archive.ts';
-import type { ProvenSession, StoredSession } from '../proven-archive/proven-reader.ts';
+import type { Listing, ProvenSession, StoredSession } from '../proven-archive/proven-reader.ts';
 import { changeCatalogue } from './reconcile.ts';
 import type { Writer } from './writer.ts';
 
@@ -21,23 +21,48 @@ export interface Adopted {
   readonly isNew: boolean;
 }
 
-/** @throws `rollback` if a session that the catalogue lists is missing, unless that was accepted */
+/**
+ * Changes nothing if it throws `rollback` or `integrity`.
+ * @throws `rollback` if a session that the catalogue lists is missing, unless that was accepted; `integrity` if the
+ *   newest session of a volume has no head that proves it
+ */
 export async function adoptArchive(writer: Writer): Promise<readonly Adopted[]> {
   const { open, state } = writer;
-  const { catalogue } = open.pin.known;
   const before = await open.reader.volumes();
-  const known = catalogue.volumes.filter((entry) => entry.state === 'active');
-  // Before anything is changed, and with a hint.
-  for (const entry of known) {
-    if (before.get(entry.id)?.some(({ session }) => session === entry.session) === true) await newestHead(open, entry);
+  // Anything that makes adopting impossible must be found before a send of the previous writer is discarded.
+  await takeIn(open, before);
+  for (const id of new Set([...before.keys(), ...activeVolumes(open).map((entry) => entry.id)])) {
+    await discardUnfinished(open, id);
   }
-  const ids = new Set([...before.keys(), ...known.map(({ id }) => id)]);
-  for (const id of ids) await discardUnfinished(open, id);
   // The previous writer may have committed a send in the meantime.
-  const stored = await open.reader.volumes();
+  const { volumes, adopted, sequence } = await takeIn(open, await open.reader.volumes());
+  state.burnSequence(sequence);
+  await changeCatalogue(
+    writer,
+    volumes,
+    volumes.map(({ id }) => ({ volume: id })),
+  );
+  return adopted;
+}
+
+function activeVolumes({ pin }: OpenArchive): CatalogueVolume[] {
+  return pin.known.catalogue.volumes.filter((entry) => entry.state === 'active');
+}
+
+interface TakenIn {
+  /** Of the new catalogue. */
+  readonly volumes: readonly CatalogueVolume[];
+  readonly adopted: readonly Adopted[];
+  /** The highest sequence of the catalogue and of all those heads. */
+  readonly sequence: number;
+}
+
+/** The catalogue's volumes, each with its newest proven session, and the volumes that it does not list yet. */
+async function takeIn(open: OpenArchive, stored: Listing): Promise<TakenIn> {
+  const { catalogue } = open.pin.known;
   const adopted: Adopted[] = [];
   const volumes: CatalogueVolume[] = [];
-  let sequence = catalogue.sequence;
+  let { sequence } = catalogue;
   for (const entry of catalogue.volumes) {
     const newest = entry.state === 'deleted' ? undefined : await newestOf(open, entry, stored.get(entry.id) ?? []);
     sequence = Math.max(sequence, newest?.head.sequence ?? 0);
@@ -47,21 +72,15 @@ export async function adoptArchive(writer: Writer): Promise<readonly Adopted[]> 
     }
   }
   for (const [id, sessions] of stored) {
-    const last = sessions.at(-1);
-    if (last === undefined || catalogue.volumes.some((entry) => entry.id === id)) continue;
-    const newest = await open.reader.head(id, last.session);
+    if (catalogue.volumes.some((entry) => entry.id === id)) continue;
+    const newest = await lastOf(open, { id, name: `volume ${id}` }, sessions);
+    if (newest === undefined) continue;
     sequence = Math.max(sequence, newest.head.sequence);
     const name = freeName(newest.head.name, volumes);
     volumes.push(listing({ id, name, state: 'active', session: null, head: null, tags: {} }, newest));
-    adopted.push({ name, session: last.session, isNew: true });
+    adopted.push({ name, session: newest.head.session, isNew: true });
   }
-  state.burnSequence(sequence);
-  await changeCatalogue(
-    writer,
-    volumes,
-    volumes.map(({ id }) => ({ volume: id })),
-  );
-  return adopted;
+  return { volumes, adopted, sequence };
 }
 
 /** Resolving a pairing id that no send has discards all of them. */
@@ -76,19 +95,25 @@ async function newestOf(
   entry: CatalogueVolume,
   sessions: readonly StoredSession[],
 ): Promise<ProvenSession | undefined> {
-  const last = sessions.at(-1);
-  const listed = sessions.some(({ session }) => session === entry.session);
-  if (entry.session !== null && !listed && !open.acceptRollback) {
+  const isThere = sessions.some(({ session }) => session === entry.session);
+  if (entry.session !== null && !isThere && !open.acceptRollback) {
     throw newestMissing(
       entry.name,
       entry.session,
       sessions.map(({ session }) => session),
     );
   }
-  if (last === undefined) return undefined;
-  if (last.session === entry.session) return await open.reader.head(entry.id, last.session, entry.head ?? undefined);
-  if (entry.session !== null && listed) await open.reader.head(entry.id, entry.session, entry.head ?? undefined);
-  return await open.reader.head(entry.id, last.session);
+  const listed = isThere ? await newestHead(open, entry) : undefined;
+  return sessions.at(-1)?.session === entry.session ? listed : await lastOf(open, entry, sessions);
+}
+
+/** The newest session in the archive, whether or not the catalogue lists it. */
+async function lastOf(
+  open: OpenArchive,
+  { id, name }: Pick<CatalogueVolume, 'id' | 'name'>,
+  sessions: readonly StoredSession[],
+): Promise<ProvenSession | undefined> {
+  return await newestHead(open, { id, name, session: sessions.at(-1)?.session ?? null, head: null });
 }
 
 function listing(entry: CatalogueVolume, { head, headHash }: ProvenSession): CatalogueVolume {
