@@ -9,7 +9,7 @@ import { encodeFrame } from '../../../shared/wire/encode.ts';
 import { MAGIC } from '../../../shared/wire/magic.ts';
 import { scratchFor } from '../../fixtures/scratch.ts';
 import { MAIN } from '../peer.ts';
-import { CHUNK, VOLUME, commitSession, impatient, newArchive, sessionName } from '../store/small-volumes.ts';
+import { CHUNK, VOLUME, commitSession, impatient, newArchive, sessionName, planOf } from '../store/small-volumes.ts';
 
 interface Result {
   readonly status: number | null;
@@ -26,7 +26,7 @@ async function rootWithArchive(t: TestContext): Promise<{ root: string; session:
   const store = new FilesStore(systemDisk, { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
   await store.create(newArchive(), impatient);
   const archive = await store.open(newArchive().name, impatient);
-  await commitSession(archive, { base: null, session: 1, size: 3000, steps: [{ chunk: 5, data: 'five' }] });
+  await commitSession(archive, planOf(1, 3000, [{ chunk: 5, data: 'five' }]));
   await archive.close();
   return { root, session: join(root, 'laptop/volumes', VOLUME, sessionName(1)) };
 }
@@ -201,7 +201,7 @@ test('dedup says what it saved, and where there is nothing to link', async (t) =
   await store.create(newArchive({ name: 'plain' as never, id: 'ef'.repeat(16) as never, encrypted: false }), impatient);
   const archive = await store.open('plain' as never, impatient);
   const steps = [0, 1, 2].map((chunk) => ({ chunk, data: 'the same' }));
-  await commitSession(archive, { base: null, session: 1, size: 3000, steps });
+  await commitSession(archive, planOf(1, 3000, steps));
   await archive.close();
   assert.deepEqual(json(receiver('dedup', '--root', root, '--archive', 'plain', '--json')), {
     status: 0,
@@ -304,7 +304,7 @@ test('stats shows what each session takes up, and what pruning it would free', a
   const { root } = await rootWithArchive(t);
   const store = new FilesStore(systemDisk, { root, requireMount: false, floors: { freeBytes: 0, freeInodes: 0 } });
   const archive = await store.open(newArchive().name, impatient);
-  await commitSession(archive, { base: 1, session: 2, size: 3000, steps: [{ chunk: 5, data: 'fünf' }] });
+  await commitSession(archive, planOf(2, 3000, [{ chunk: 5, data: 'fünf' }]));
   await archive.close();
   const file = join(scratchFor(t), 'receiver.toml');
   writeFileSync(file, `root = "${root}"\n[retention]\nkeep_last = 1\n`);

@@ -29,6 +29,7 @@ import {
   textOf,
   visible,
   wholeOf,
+  planOf,
   type SessionPlan,
 } from './small-volumes.ts';
 
@@ -38,18 +39,13 @@ export type WithStore = (use: (store: Store) => Promise<void>) => Promise<void>;
 const hash = (data: Uint8Array) => createHash('sha512-256').update(data).digest();
 
 const began = Date.now();
-const first: SessionPlan = {
-  base: null,
-  session: 1,
-  size: 3000,
-  steps: [
-    { chunk: 0, data: 'zero' },
-    { chunk: 5, data: 'five' },
-    { page: 0, data: 'page 0' },
-    { chunk: 2500, data: 'far' },
-    { page: 2, data: 'page 2' },
-  ],
-};
+const first: SessionPlan = planOf(1, 3000, [
+  { chunk: 0, data: 'zero' },
+  { chunk: 5, data: 'five' },
+  { page: 0, data: 'page 0' },
+  { chunk: 2500, data: 'far' },
+  { page: 2, data: 'page 2' },
+]);
 
 export function storeConformance(name: string, withStore: WithStore): void {
   const withArchive = (use: (archive: ArchiveStore, store: Store) => Promise<void>) =>
@@ -171,7 +167,7 @@ export function storeConformance(name: string, withStore: WithStore): void {
           { zeros: 6, count: 4000 - 6 },
           { page: 0, data: 'new page' },
         ];
-        await commitSession(archive, { base: 1, session: 2, size: 4000, steps });
+        await commitSession(archive, planOf(2, 4000, steps));
         assert.equal(await stored(archive, 2, 0), 'zero');
         assert.equal(await stored(archive, 2, 5), 'new five');
         assert.equal(await stored(archive, 2, 2500), '');
@@ -198,8 +194,8 @@ export function storeConformance(name: string, withStore: WithStore): void {
     test('zeros hide what lies past an end in between', () =>
       withArchive(async (archive) => {
         await commitSession(archive, first);
-        await commitSession(archive, { base: 1, session: 2, size: 100, steps: [{ page: 0, data: 'p' }] });
-        await commitSession(archive, { base: 2, session: 3, size: 3000, steps: [{ zeros: 100, count: 2900 }] });
+        await commitSession(archive, planOf(2, 100, [{ page: 0, data: 'p' }]));
+        await commitSession(archive, planOf(3, 3000, [{ zeros: 100, count: 2900 }]));
         assert.equal(await stored(archive, 3, 2500), '');
         assert.equal(await stored(archive, 3, 5), 'five');
         assert.equal(await stored(archive, 3, 2600), undefined);
@@ -238,7 +234,7 @@ export function storeConformance(name: string, withStore: WithStore): void {
         await assert.rejects(beginSession(archive, { ...first, base: 0 }), refusedAs('stale-base'));
         await commitSession(archive, first);
         await assert.rejects(beginSession(archive, { ...first, session: 2 }), refusedAs('stale-base'));
-        await commitSession(archive, { base: 1, session: 2, size: 1, steps: [] });
+        await commitSession(archive, planOf(2, 1));
         await assert.rejects(beginSession(archive, { ...first, base: 1, session: 3 }), refusedAs('stale-base'));
         assert.deepEqual(visible(archive), [sessionName(1), sessionName(2)]);
       }));

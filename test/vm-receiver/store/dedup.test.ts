@@ -22,6 +22,7 @@ import {
   stored,
   takeSteps,
   visible,
+  planOf,
   type Step,
 } from './small-volumes.ts';
 
@@ -36,7 +37,7 @@ async function openOn(disk: Disk, dedup = true): Promise<ArchiveStore> {
   return await storeOn(disk).open(LAPTOP, impatient);
 }
 
-const first = (steps: readonly Step[], volume = VOLUME) => ({ volume, base: null, session: 1, size: 4000, steps });
+const first = (steps: readonly Step[], volume = VOLUME) => ({ volume, ...planOf(1, 4000, steps) });
 
 function chunkPath(chunk: number, session = 1, volume = VOLUME): string {
   const name = (chunk * CHUNK).toString(16).padStart(16, '0');
@@ -79,7 +80,7 @@ describe('equal chunks', () => {
     ];
     await commitSession(archive, first(twins));
     await commitSession(archive, first([{ chunk: 7, data: 'same' }], OTHER_VOLUME));
-    await commitSession(archive, { base: 1, session: 2, size: 4000, steps: [{ chunk: 5, data: 'same' }] });
+    await commitSession(archive, planOf(2, 4000, [{ chunk: 5, data: 'same' }]));
     const all = [chunkPath(0), chunkPath(1), chunkPath(2000), chunkPath(5, 2), chunkPath(7, 1, OTHER_VOLUME)];
     assert.equal(inodes(disk, ...all, poolPath('same')), 1);
     assert.equal(disk.entryAt(poolPath('same'))?.links, 6);
@@ -95,7 +96,7 @@ describe('equal chunks', () => {
     for (const volume of [VOLUME, OTHER_VOLUME]) {
       await commitSession(archive, first([{ chunk: 0, data: 'same' }], volume));
       const steps = [{ chunk: 0, data: `own of ${volume}` }];
-      await commitSession(archive, { volume, base: 1, session: 2, size: 4000, steps });
+      await commitSession(archive, { volume, ...planOf(2, 4000, steps) });
     }
     const own = 'head 1index 1'.length;
     assert.equal(await archive.freed(VOLUME, [sessionName(1)]), own);
@@ -114,17 +115,15 @@ describe('equal chunks', () => {
     const disk = new MemoryDisk();
     const archive = await openOn(disk);
     await commitSession(archive, first([{ chunk: 0, data: 'same' }]));
-    await commitSession(archive, {
-      base: 1,
-      session: 2,
-      size: 4000,
-      steps: [
+    await commitSession(
+      archive,
+      planOf(2, 4000, [
         { chunk: 0, data: 'x' },
         { chunk: 1, data: 'same' },
-      ],
-    });
+      ]),
+    );
     const third = [0, 1].map((chunk) => ({ chunk, data: `new ${chunk}` }));
-    await commitSession(archive, { base: 2, session: 3, size: 4000, steps: third });
+    await commitSession(archive, planOf(3, 4000, third));
     const both = [sessionName(1), sessionName(2)];
     const told = await archive.freed(VOLUME, both);
     assert.equal(told, 'head 1index 1head 2index 2samex'.length);

@@ -20,20 +20,16 @@ import {
   stored,
   textOf,
   visible,
+  planOf,
 } from './small-volumes.ts';
 import { limit } from '../../fixtures/limits.ts';
 
-const FIRST = {
-  base: null,
-  session: 1,
-  size: 3000,
-  steps: [
-    { chunk: 0, data: 'zero' },
-    { chunk: 5, data: 'five' },
-    { page: 0, data: 'page 0' },
-    { chunk: 2500, data: 'far' },
-  ],
-} as const;
+const FIRST = planOf(1, 3000, [
+  { chunk: 0, data: 'zero' },
+  { chunk: 5, data: 'five' },
+  { page: 0, data: 'page 0' },
+  { chunk: 2500, data: 'far' },
+]);
 
 async function archiveWithOneSession(t: TestContext) {
   const root = scratchFor(t);
@@ -67,7 +63,7 @@ test('S12: names that are not ours are left alone and change nothing', async (t)
   assert.equal(await stored(archive, 1, 5), 'five');
   const before = readdirSync('/etc').length;
   assert.equal((await archive.resolve(VOLUME, pairingId(3), true)).checkpoint, undefined);
-  await commitSession(archive, { base: 1, session: 2, size: 3000, steps: [{ zeros: 0, count: 3000 }] });
+  await commitSession(archive, planOf(2, 3000, [{ zeros: 0, count: 3000 }]));
   assert.equal(readdirSync('/etc').length, before);
   assert.equal(await stored(archive, 2, 5), '');
   assert.equal([...archive.volumes()][0]?.sessions[1]?.files, 3);
@@ -174,7 +170,7 @@ test('S13: a name below one that was pruned is refused', async (t) => {
 test('a session that is being pruned is hidden, and still part of the volume', async (t) => {
   const { session, open } = await archiveWithOneSession(t);
   const archive = await open();
-  await commitSession(archive, { base: 1, session: 2, size: 3000, steps: [{ chunk: 5, data: 'new' }] });
+  await commitSession(archive, planOf(2, 3000, [{ chunk: 5, data: 'new' }]));
   await archive.close();
   renameSync(session, `${session}.pruning`);
   const later = await open();
@@ -184,7 +180,7 @@ test('a session that is being pruned is hidden, and still part of the volume', a
   assert.equal(textOf(await later.page(VOLUME, sessionName(2), 0)), 'page 0');
   await assert.rejects(stored(later, 1, 0), refusedAs('not-found'));
   assert.equal(await later.index(VOLUME, sessionName(1)), undefined);
-  await commitSession(later, { base: 2, session: 3, size: 3000, steps: [{ zeros: 0, count: 3000 }] });
+  await commitSession(later, planOf(3, 3000, [{ zeros: 0, count: 3000 }]));
   assert.equal(await stored(later, 3, 0), '');
   await later.close();
 });
@@ -236,7 +232,7 @@ test('the receiver finds what rots: a changed, lost, added or unreadable file', 
 test('S10: a send whose folder was replaced, or whose base was pruned, does not commit', async (t) => {
   const { volume, session, open } = await archiveWithOneSession(t);
   const archive = await open();
-  const second = { base: 1, session: 2, size: 3000, steps: [] };
+  const second = planOf(2, 3000);
   const robbed = await beginSession(archive, second);
   const unfinished = join(volume, `.tmp-${pairingId(2)}`);
   renameSync(unfinished, `${unfinished}-aside`);

@@ -19,38 +19,16 @@ import {
   takeSteps,
   text,
   textOf,
+  planOf,
+  range,
+  zeros,
   type SessionPlan,
   type Step,
 } from './small-volumes.ts';
 
 const PLANS: readonly SessionPlan[] = [
-  {
-    base: null,
-    session: 1,
-    size: 2100,
-    steps: [
-      { chunk: 0, data: 'a0' },
-      { chunk: 7, data: 'a7' },
-      { page: 0, data: 'page a0' },
-      { checkpoint: 1 },
-      { chunk: 1030, data: 'a1030' },
-      { page: 1, data: 'page a1' },
-      { chunk: 2099, data: 'a2099' },
-      { page: 2, data: 'page a2' },
-    ],
-  },
-  {
-    base: 1,
-    session: 2,
-    size: 2100,
-    steps: [
-      { zeros: 5, count: 1100 },
-      { page: 0, data: 'page b0' },
-      { checkpoint: 2 },
-      { chunk: 2099, data: 'b2099' },
-      { page: 2, data: 'page b2' },
-    ],
-  },
+  planOf(1, 2100, range('a', 0, 7), [{ checkpoint: 1 }], range('a', 1030), range('a', 2099)),
+  planOf(2, 2100, range('b', zeros(5, 1100)), [{ checkpoint: 2 }], range('b', 2099)),
 ];
 
 const CHUNKS = [0, 5, 7, 1030, 2098, 2099];

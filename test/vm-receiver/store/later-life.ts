@@ -17,62 +17,18 @@ import {
   takeSteps,
   textOf,
   visible,
+  planOf,
+  range,
+  zeros,
   type SessionPlan,
 } from './small-volumes.ts';
 
 /** Data written again, zeros over data, a range of one session alone, an end that comes down and goes up again. */
 const PAST: readonly SessionPlan[] = [
-  {
-    base: null,
-    session: 1,
-    size: 4000,
-    steps: [
-      { chunk: 0, data: 'a0' },
-      { chunk: 1, data: 'a1' },
-      { chunk: 2, data: 'a2' },
-      { page: 0, data: 'page a0' },
-      { chunk: 1024, data: 'a1024' },
-      { page: 1, data: 'page a1' },
-      { chunk: 2100, data: 'a2100' },
-      { chunk: 2101, data: 'a2101' },
-      { page: 2, data: 'page a2' },
-      { chunk: 3999, data: 'a3999' },
-      { page: 3, data: 'page a3' },
-    ],
-  },
-  {
-    base: 1,
-    session: 2,
-    size: 4000,
-    steps: [
-      { chunk: 1, data: 'b1' },
-      { zeros: 2, count: 1 },
-      { page: 0, data: 'page b0' },
-      { chunk: 3998, data: 'b3998' },
-      { page: 3, data: 'page b3' },
-    ],
-  },
-  {
-    base: 2,
-    session: 3,
-    size: 2101,
-    steps: [
-      { chunk: 3, data: 'c3' },
-      { page: 0, data: 'page c0' },
-      { page: 2, data: 'page c2' },
-    ],
-  },
-  {
-    base: 3,
-    session: 4,
-    size: 4000,
-    steps: [
-      { zeros: 1, count: 1 },
-      { page: 0, data: 'page d0' },
-      { zeros: 2101, count: 1899 },
-      { page: 2, data: 'page d2' },
-    ],
-  },
+  planOf(1, 4000, range('a', 0, 1, 2), range('a', 1024), range('a', 2100, 2101), range('a', 3999)),
+  planOf(2, 4000, range('b', 1, zeros(2)), range('b', 3998)),
+  planOf(3, 2101, range('c', 3), [{ page: 2, data: 'page c2' }]),
+  planOf(4, 4000, range('d', zeros(1)), range('d', zeros(2101, 1899))),
 ];
 const CHUNKS = [0, 1, 2, 3, 1024, 2100, 2101, 3998, 3999];
 const SIZES = [4000, 4000, 2101, 4000];
@@ -201,7 +157,7 @@ async function readAll(archive: ArchiveStore, asked: Readonly<Asked>): Promise<v
 export async function goOn(store: Store): Promise<void> {
   const archive = await store.open(LAPTOP, impatient);
   try {
-    await commitSession(archive, { base: 4, session: 5, size: 4000, steps: [{ chunk: 1, data: 'e1' }] });
+    await commitSession(archive, planOf(5, 4000, [{ chunk: 1, data: 'e1' }]));
     assert.equal(await stored(archive, 5, 1), 'e1');
     assert.equal(await stored(archive, 5, 1024), 'a1024');
     assert.equal((await stored(archive, 4, 1)) ?? '', '');

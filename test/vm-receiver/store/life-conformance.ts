@@ -21,6 +21,9 @@ import {
   takeSteps,
   textOf,
   visible,
+  planOf,
+  range,
+  zeros,
   type SessionPlan,
 } from './small-volumes.ts';
 
@@ -31,40 +34,9 @@ const began = Date.now();
 
 /** Three sessions: data that stays, data that is written again, data that becomes zeros, a range of the first alone. */
 const PLANS: readonly SessionPlan[] = [
-  {
-    base: null,
-    session: 1,
-    size: 4000,
-    steps: [
-      { chunk: 0, data: 'a0' },
-      { chunk: 1, data: 'a1' },
-      { chunk: 2, data: 'a2' },
-      { page: 0, data: 'page a0' },
-      { chunk: 1500, data: 'a1500' },
-      { page: 1, data: 'page a1' },
-      { chunk: 3999, data: 'a3999' },
-      { page: 3, data: 'page a3' },
-    ],
-  },
-  {
-    base: 1,
-    session: 2,
-    size: 4000,
-    steps: [
-      { chunk: 1, data: 'b1' },
-      { zeros: 2, count: 1 },
-      { page: 0, data: 'page b0' },
-    ],
-  },
-  {
-    base: 2,
-    session: 3,
-    size: 4000,
-    steps: [
-      { chunk: 3, data: 'c3' },
-      { page: 0, data: 'page c0' },
-    ],
-  },
+  planOf(1, 4000, range('a', 0, 1, 2), range('a', 1500), range('a', 3999)),
+  planOf(2, 4000, range('b', 1, zeros(2))),
+  planOf(3, 4000, range('c', 3)),
 ];
 const LOOKED = [0, 1, 2, 3, 1500, 3999];
 const CONTENT: Record<number, readonly (string | undefined)[]> = {
@@ -156,7 +128,7 @@ export function lifeConformance(name: string, withStore: WithStore): void {
       withThree(async (archive) => {
         await archive.prune(VOLUME, sessionName(2));
         assert.equal(await stored(archive, 3, 2), '', 'the first session has data there');
-        await commitSession(archive, { base: 3, session: 4, size: 4000, steps: [] });
+        await commitSession(archive, planOf(4, 4000));
         await archive.prune(VOLUME, sessionName(1));
         await archive.prune(VOLUME, sessionName(3));
         assert.equal(await stored(archive, 4, 2), undefined);
@@ -165,13 +137,8 @@ export function lifeConformance(name: string, withStore: WithStore): void {
 
     test('what lies past the end of the successor goes, and does not come back when the volume grows', () =>
       withThree(async (archive) => {
-        await commitSession(archive, { base: 3, session: 4, size: 1501, steps: [{ page: 1, data: 'page d1' }] });
-        await commitSession(archive, {
-          base: 4,
-          session: 5,
-          size: 4000,
-          steps: [{ zeros: 1501, count: 2499 }],
-        });
+        await commitSession(archive, planOf(4, 1501, [{ page: 1, data: 'page d1' }]));
+        await commitSession(archive, planOf(5, 4000, [{ zeros: 1501, count: 2499 }]));
         for (const session of [1, 2, 3]) await archive.prune(VOLUME, sessionName(session));
         assert.equal(await stored(archive, 4, 1500), 'a1500');
         assert.equal(await stored(archive, 4, 3999), undefined);
@@ -229,7 +196,7 @@ export function lifeConformance(name: string, withStore: WithStore): void {
 
     test('S15: a send that is under way over sessions that go', () =>
       withThree(async (archive, store) => {
-        const send = await beginSession(archive, { base: 3, session: 4, size: 4000, steps: [] });
+        const send = await beginSession(archive, planOf(4, 4000));
         await takeSteps(send, [{ chunk: 0, data: 'd0' }]);
         const second = await store.open(LAPTOP, impatient);
         await second.prune(VOLUME, sessionName(1));
@@ -274,7 +241,7 @@ export function lifeConformance(name: string, withStore: WithStore): void {
     test('a volume goes with all that it has, and others stay', () =>
       withThree(async (archive) => {
         await commitSession(archive, { ...PLANS[0]!, volume: OTHER_VOLUME });
-        const send = await beginSession(archive, { base: 3, session: 4, size: 4000, steps: [] });
+        const send = await beginSession(archive, planOf(4, 4000));
         await send.checkpoint(0);
         await send.abandon(true);
         const all = [...archive.volumes()][0]!.sessions.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
@@ -302,7 +269,7 @@ export function lifeConformance(name: string, withStore: WithStore): void {
         { minKeep: 1, allowDelete: false },
       );
       await withThree(async (archive, store) => {
-        const send = await beginSession(archive, { base: 3, session: 4, size: 4000, steps: [] });
+        const send = await beginSession(archive, planOf(4, 4000));
         const second = await store.open(LAPTOP, impatient);
         await assert.rejects(second.delete(VOLUME), refusedAs('locked'));
         await send.commit(bytes('head 4'), [bytes('index 4')]);

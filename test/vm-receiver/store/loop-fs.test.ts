@@ -19,13 +19,14 @@ import {
   sessionName,
   stored,
   visible,
+  planOf,
 } from './small-volumes.ts';
 
 const MIB = 2 ** 20;
 const skip = loopFsSkip('ext4');
 const SMALL: LoopFsOptions = { type: 'ext4', size: 16 * MIB };
 
-const FIRST = { base: null, session: 1, size: 3000, steps: [{ chunk: 5, data: 'five' }] } as const;
+const FIRST = planOf(1, 3000, [{ chunk: 5, data: 'five' }]);
 
 function storeAt(root: string, floors = { freeBytes: 0, freeInodes: 0 }, requireMount = true): FilesStore {
   return new FilesStore(systemDisk, { root, requireMount, floors });

@@ -38,6 +38,7 @@ import {
   sessionName,
   slotOf,
   stored,
+  planOf,
 } from './small-volumes.ts';
 
 /** Some bytes that are the same for the same text. */
@@ -113,29 +114,14 @@ async function archiveOf(root: string): Promise<ArchiveStore> {
   for (const volume of [VOLUME, OTHER_VOLUME]) {
     await commitSession(archive, {
       volume,
-      base: null,
-      session: 1,
-      size: 3000,
-      steps: [
+      ...planOf(1, 3000, [
         { chunk: 0, data: chunkData('zero') },
         { chunk: 5, data: chunkData('five') },
         { page: 0, data: 'page' },
-      ],
+      ]),
     });
-    await commitSession(archive, {
-      volume,
-      base: 1,
-      session: 2,
-      size: 3000,
-      steps: [{ chunk: 5, data: chunkData('new') }],
-    });
-    await commitSession(archive, {
-      volume,
-      base: 2,
-      session: 3,
-      size: 3000,
-      steps: [{ chunk: 6, data: chunkData('six') }],
-    });
+    await commitSession(archive, { volume, ...planOf(2, 3000, [{ chunk: 5, data: chunkData('new') }]) });
+    await commitSession(archive, { volume, ...planOf(3, 3000, [{ chunk: 6, data: chunkData('six') }]) });
   }
   await archive.scrub(everything);
   return archive;
@@ -181,7 +167,7 @@ async function liveWith(archive: ArchiveStore): Promise<void> {
   assert.equal(await archive.rename(VOLUME, 'renamed'), true);
   assert.notEqual(await archive.freed(VOLUME, [sessionName(1)]), undefined);
   await archive.resolve(VOLUME, pairingId(9), true);
-  await commitSession(archive, { base: 3, session: 4, size: 3000, steps: [{ chunk: 7, data: chunkData('seven') }] });
+  await commitSession(archive, planOf(4, 3000, [{ chunk: 7, data: chunkData('seven') }]));
   assert.notEqual(await archive.prune(VOLUME, sessionName(1)), undefined);
   assert.notEqual(await archive.prune(VOLUME, sessionName(2)), undefined);
   await archive.tidy();
@@ -189,7 +175,7 @@ async function liveWith(archive: ArchiveStore): Promise<void> {
   for (const [chunk, data] of Object.entries({ 0: 'zero', 5: 'new', 6: 'six', 7: 'seven' })) {
     assert.equal(await stored(archive, 4, Number(chunk)), chunkData(data), `chunk ${chunk}`);
   }
-  const send = await beginSession(archive, { volume: OTHER_VOLUME, base: 3, session: 4, size: 3000, steps: [] });
+  const send = await beginSession(archive, { volume: OTHER_VOLUME, ...planOf(4, 3000) });
   await send.abandon(false);
   assert.notEqual(await archive.delete(VOLUME), 0);
   await archive.close();

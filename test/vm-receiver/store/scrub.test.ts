@@ -16,6 +16,9 @@ import {
   sessionName,
   stored,
   textOf,
+  planOf,
+  range,
+  zeros,
   type SessionPlan,
 } from './small-volumes.ts';
 
@@ -23,38 +26,9 @@ const DAY = 86_400_000;
 const NOW = Date.parse('2026-12-01T00:00:00Z');
 
 const PLANS: readonly SessionPlan[] = [
-  {
-    base: null,
-    session: 1,
-    size: 4000,
-    steps: [
-      { chunk: 0, data: 'a0' },
-      { chunk: 1, data: 'a1' },
-      { page: 0, data: 'page a0' },
-      { chunk: 1024, data: 'a1024' },
-      { page: 1, data: 'page a1' },
-      { chunk: 3999, data: 'a3999' },
-      { page: 3, data: 'page a3' },
-    ],
-  },
-  {
-    base: 1,
-    session: 2,
-    size: 4000,
-    steps: [
-      { chunk: 1, data: 'b1' },
-      { page: 0, data: 'page b0' },
-    ],
-  },
-  {
-    base: 2,
-    session: 3,
-    size: 3000,
-    steps: [
-      { zeros: 0, count: 1 },
-      { page: 0, data: 'page c0' },
-    ],
-  },
+  planOf(1, 4000, range('a', 0, 1), range('a', 1024), range('a', 3999)),
+  planOf(2, 4000, range('b', 1)),
+  planOf(3, 3000, range('c', zeros(0))),
 ];
 
 async function withThree(
@@ -207,8 +181,8 @@ describe('scrubbing', () => {
       assert.deepEqual(damages, [{ volume: VOLUME, place, kind: 'corrupt', sessions: [S2, S3] }]);
       assert.deepEqual([since, read], [NOW + DAY, 0]);
       // One that was never read makes what takes it over so.
-      await commitSession(archive, { base: 3, session: 4, size: 3000, steps: [{ chunk: 9, data: 'd9' }] });
-      await commitSession(archive, { base: 4, session: 5, size: 3000, steps: [{ chunk: 8, data: 'e8' }] });
+      await commitSession(archive, planOf(4, 3000, [{ chunk: 9, data: 'd9' }]));
+      await commitSession(archive, planOf(5, 3000, [{ chunk: 8, data: 'e8' }]));
       await scrub(archive, { now: NOW + 3 * DAY, before: NOW, files: 3 });
       await archive.prune(VOLUME, sessionName(4));
       assert.equal((await scrub(archive, { now: NOW + 4 * DAY, before: NOW, files: 0 })).since, undefined);
@@ -322,7 +296,7 @@ describe('damage to the newest session', () => {
       assert.deepEqual(await archive.damage(VOLUME), damage);
       await archive.prune(VOLUME, S1);
       assert.deepEqual(await archive.damage(VOLUME), damage, 'wherever it lies now');
-      await commitSession(archive, { base: 3, session: 4, size: 3000, steps: [{ chunk: 1, data: 'd1' }] });
+      await commitSession(archive, planOf(4, 3000, [{ chunk: 1, data: 'd1' }]));
       assert.deepEqual(await archive.damage(VOLUME), { addresses: [0, 1024 * CHUNK], pages: [1] });
     }));
 

@@ -103,10 +103,15 @@ export function countsOf(archive: ArchiveStore, since: number): Omit<SessionSumm
   });
 }
 
+interface Zeros {
+  readonly zeros: number;
+  readonly count: number;
+}
+
 /** One step of a send; chunks by number. */
 export type Step =
   | { readonly chunk: number; readonly data: string }
-  | { readonly zeros: number; readonly count: number }
+  | Zeros
   | { readonly page: number; readonly data: string }
   | { readonly checkpoint: number };
 
@@ -119,6 +124,27 @@ export interface SessionPlan {
   readonly steps: readonly Step[];
   readonly resume?: boolean;
   readonly pairing?: number;
+}
+
+/** The nth session of a volume, over the one before. */
+export function planOf(session: number, size: number, ...steps: readonly (readonly Step[])[]): SessionPlan {
+  return { base: session === 1 ? null : session - 1, session, size, steps: steps.flat() };
+}
+
+/**
+ * What a session writes in one range, then the range's page. Each says who wrote it and where: chunk 5 by `a` is `a5`,
+ * its page `page a0`.
+ * @param content chunks by their number, and zeros; rising
+ */
+export function range(by: string, ...content: readonly [number | Zeros, ...(number | Zeros)[]]): Step[] {
+  const steps = content.map((each): Step => (typeof each === 'number' ? { chunk: each, data: `${by}${each}` } : each));
+  const [first] = content;
+  const number = Math.floor((typeof first === 'number' ? first : first.zeros) / CHUNKS_PER_RANGE);
+  return [...steps, { page: number, data: `page ${by}${number}` }];
+}
+
+export function zeros(from: number, count = 1): Zeros {
+  return { zeros: from, count };
 }
 
 export async function beginSession(archive: ArchiveStore, plan: SessionPlan): Promise<Send> {

@@ -16,6 +16,7 @@ import {
   impatient,
   newArchive,
   sessionName,
+  planOf,
 } from './small-volumes.ts';
 
 const LENGTH = 40_000;
@@ -30,15 +31,14 @@ test('what is told to be on the disk is what du counts, what is shared once', as
       const archive = await store.open(name, impatient);
       for (const volume of [VOLUME, OTHER_VOLUME]) {
         for (const session of [1, 2]) {
-          const plan = { volume, base: session === 1 ? null : 1, session, size: 2000, steps: [] };
-          const send = await beginSession(archive, plan);
+          const send = await beginSession(archive, { volume, ...planOf(session, 2000) });
           // The first chunks are the same in both volumes, and the fifth in all sessions.
           for (let chunk = 0; chunk < 4; chunk++) send.chunk(chunk * CHUNK, Buffer.alloc(LENGTH, 10 * session + chunk));
           send.chunk(4 * CHUNK, Buffer.alloc(LENGTH, 99));
           await send.commit(bytes('head'), [bytes('index')]);
         }
       }
-      const left = await beginSession(archive, { base: 2, session: 3, size: 2000, steps: [] });
+      const left = await beginSession(archive, planOf(3, 2000));
       left.chunk(0, Buffer.alloc(LENGTH, 7));
       await left.checkpoint(CHUNK * 1024);
       await left.abandon(true);
