@@ -4,11 +4,11 @@
 //
 //   --tier=short|guest|long  which of the tiers of tiers.mjs (short)
 //   SPARSEBAK_TEST_SILENCE   minutes in which no test begins or ends, after which a run is stopped (10)
-//   SPARSEBAK_TEST_FAILURES  a file to which the failed tests are written, for whoever runs several tiers
+//   SPARSEBAK_TEST_FAILURES  a file to which the failed tests are written, for runs of several tiers
 //   CI                       when set, a skipped test is a failure: what runs there must run everything
 //
-// No run has a limit of its own: a slow machine is no fault. A run ends when no test began, printed anything or ended for
-// ten minutes.
+// A run as a whole has no time limit, so that a slow machine causes no failure. It ends when no test began, ended or
+// printed anything for ten minutes.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

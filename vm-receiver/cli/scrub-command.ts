@@ -135,7 +135,7 @@ function describe(report: Report): string {
   const rest = complete && remembered ? '' : `; ${next}`;
   const repairs = [
     repaired > 0 ? `, ${repaired} repaired from an equal chunk` : '',
-    renewed > 0 ? `, ${renewed} checksums made again` : '',
+    renewed > 0 ? `, ${renewed} checksums renewed` : '',
   ].join('');
   const found = damaged === 0 ? 'no damage' : `${damaged} damaged`;
   const summary = `${archive}: ${files} files read, ${formatBytes(bytes)}, ${found}${repairs}; ${age}${rest}\n`;

@@ -15,13 +15,13 @@ import { damageKindOf } from '../disk/read-error.ts';
 
 /** The result for a chunk. */
 export type Linked =
-  | { readonly kind: 'shared' } // it is the store's already
-  | { readonly kind: 'added' } // nobody had one like it
-  | { readonly kind: 'linked'; readonly bytes: number } // it is now; so many bytes are saved
+  | { readonly kind: 'shared' } // it already is the store's file
+  | { readonly kind: 'added' } // there was no equal one
+  | { readonly kind: 'linked'; readonly bytes: number } // it is linked now, which saves `bytes`
   | { readonly kind: 'copy' } // there are as many links as the file system allows, or it has none
-  | { readonly kind: 'repaired' } // the store's was sound, and this one was not
-  | { readonly kind: 'replaced' } // this one is sound, and the store's was not
-  | { readonly kind: 'skipped' }; // neither, or there is nothing to link
+  | { readonly kind: 'repaired' } // the store's was intact, this one was not
+  | { readonly kind: 'replaced' } // this one is intact, the store's was not
+  | { readonly kind: 'skipped' }; // neither is intact, or there is nothing to link
 
 export class DedupStore {
   readonly #disk: Disk;
