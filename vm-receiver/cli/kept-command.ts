@@ -90,8 +90,7 @@ function consequenceOf({ slot }: KeptVersion): string {
   if (slot !== undefined) return 'Its passphrase or recovery key then opens the archive again.';
   return (
     'A dom0 that knows a later catalogue then reports that the archive was rolled back (exit status 4). It sends ' +
-    'nothing until that catalogue is ' +
-    'put back, or "sparsebak send --accept-rollback" is run.'
+    'nothing until that catalogue is put back, or "sparsebak send --accept-rollback" is run.'
   );
 }
 

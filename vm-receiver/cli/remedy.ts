@@ -5,8 +5,7 @@ import type { DamageKind } from '../store/store.ts';
 
 const CHECKSUMS =
   'it is not known here whether the files without a checksum are what was stored: run "sparsebak verify ' +
-  '--all-sessions" in dom0, ' +
-  'which checks their content; then "sparsebak-receiver scrub --renew-checksums" here';
+  '--all-sessions" in dom0, which checks their content; then "sparsebak-receiver scrub --renew-checksums" here';
 
 const BY_FILE: ReadonlyMap<string, string> = new Map([
   ['sha256', CHECKSUMS],
@@ -22,8 +21,7 @@ const BY_FILE: ReadonlyMap<string, string> = new Map([
 
 const CONTENT =
   '"sparsebak-receiver scrub" tells dom0 of it, and the next "sparsebak send" repairs it if it is in a volume’s ' +
-  'newest session, and the ' +
-  'volume still has this content. A session that nothing repairs can be pruned';
+  'newest session, and the volume still has this content. A session that nothing repairs can be pruned';
 
 const UNREADABLE =
   'it cannot be read: check whether something else is in its place, and in the kernel’s log ("dmesg") whether ' +

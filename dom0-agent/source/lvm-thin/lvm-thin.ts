@@ -288,8 +288,7 @@ export class LvmThinSource implements Source {
     throw new SparsebakError('source', `the pool ${vgname}/${poolname} has ${percent}% of its ${what} in use`, {
       hint:
         `Above ${limit}% no snapshot is made, since a full pool stops every qube. Remove volumes or old ` +
-        'revisions of ' +
-        'volumes that are not needed, or enlarge the pool: lvextend ' +
+        'revisions of volumes that are not needed, or enlarge the pool: lvextend ' +
         `${what === 'data' ? '--size' : '--poolmetadatasize'} +1G ${vgname}/${poolname}`,
     });
   }
