@@ -2,7 +2,7 @@
 // installed.
 
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -39,12 +39,10 @@ export class DebianPackages {
     if (file === undefined) throw new Error(`apt knows no package ${name}`);
     const path = join(this.#folder, file);
     if (existsSync(path)) return path;
-    await run('apt-get', ['-qq', '-o', 'APT::Sandbox::User=root', 'download', name], { cwd: this.#folder });
-    // apt escapes characters of versions in one of the two places only.
-    const [stem = name] = file.split('_');
-    const got = readdirSync(this.#folder).find((each) => each.startsWith(`${stem}_`) && each.endsWith('.deb'));
-    if (got === undefined) throw new Error(`apt-get download ${name} left no file`);
-    return join(this.#folder, got);
+    // apt escapes characters of versions in one of the two places only, so what it downloads is found by its ending.
+    return await this.#whole(file, async (folder) => {
+      await run('apt-get', ['-qq', '-o', 'APT::Sandbox::User=root', 'download', name], { cwd: folder });
+    });
   }
 
   /** Undefined where the mirror cannot be reached. */
@@ -53,10 +51,27 @@ export class DebianPackages {
     const path = join(this.#folder, file);
     if (existsSync(path)) return path;
     try {
-      await run('/usr/lib/apt/apt-helper', ['-o', 'APT::Sandbox::User=root', 'download-file', uri, path, hash]);
-      return path;
+      return await this.#whole(file, async (folder) => {
+        const to = join(folder, file);
+        await run('/usr/lib/apt/apt-helper', ['-o', 'APT::Sandbox::User=root', 'download-file', uri, to, hash]);
+      });
     } catch {
       return undefined;
+    }
+  }
+
+  /** Downloads beside the cache, and renames: tests that run at the same time must not find half a package. */
+  async #whole(file: string, download: (folder: string) => Promise<void>): Promise<string> {
+    const draft = mkdtempSync(join(this.#folder, 'draft-'));
+    try {
+      await download(draft);
+      const got = readdirSync(draft).find((each) => each.endsWith('.deb'));
+      if (got === undefined) throw new Error(`no package was downloaded for ${file}`);
+      const path = join(this.#folder, file);
+      renameSync(join(draft, got), path);
+      return path;
+    } finally {
+      rmSync(draft, { recursive: true, force: true });
     }
   }
 }
