@@ -108,11 +108,11 @@ function everyRange({ rangeCount }: Geometry): ReadonlySet<number> {
 async function repairKnown(
   { archive, workers, signal, log, repairs: budget }: SendContext,
   name: string,
-  what: Parameters<typeof repair>[0],
+  request: Parameters<typeof repair>[0],
 ): Promise<Repaired> {
   const { client, reader, state } = archive;
   const { content } = state;
-  const { lostPages, ...counts } = await repair(what, { client, reader, content, workers, signal, budget });
+  const { lostPages, ...counts } = await repair(request, { client, reader, content, workers, signal, budget });
   // Only logged: the send's report tells the user, once for all volumes.
   if (counts.repaired + counts.lost + counts.left > 0)
     log.info({ volume: name, ...counts }, `${name}: damage was repaired`);

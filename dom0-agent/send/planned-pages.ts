@@ -16,24 +16,24 @@ interface PlannedPage {
 
 /** @param onFault called for a missing or damaged page of the base: its range is read completely and sent again */
 export async function* plannedPages(
-  what: VolumeContent,
+  volume: VolumeContent,
   reader: ProvenReader,
   onFault: (fault: SparsebakError) => void,
 ): AsyncGenerator<PlannedPage> {
-  const index = new PageIndex(what.base?.index);
+  const index = new PageIndex(volume.base?.index);
   const input: PlanInput = {
-    geometry: what.geometry,
-    base: what.base?.session.geometry,
-    marked: what.marked,
-    mapped: what.mapped,
-    from: what.resume?.range ?? 0,
-    lost: what.lostPages,
-    baseIsZero: (range) => index.isZero(range) && !what.lostPages.has(range),
+    geometry: volume.geometry,
+    base: volume.base?.session.geometry,
+    marked: volume.marked,
+    mapped: volume.mapped,
+    from: volume.resume?.range ?? 0,
+    lost: volume.lostPages,
+    baseIsZero: (range) => index.isZero(range) && !volume.lostPages.has(range),
   };
   const planned = async (step: PlanStep): Promise<PlannedPage> => {
     if (step.kind !== 'range') return { step, old: NOTHING };
     try {
-      return { step, old: await basePage(what, reader, index, step.range) };
+      return { step, old: await basePage(volume, reader, index, step.range) };
     } catch (error) {
       if (!isIntegrity(error)) throw error;
       onFault(error);
@@ -66,15 +66,15 @@ function planAnew(input: PlanInput, range: number): PlannedPage {
 }
 
 async function basePage(
-  what: VolumeContent,
+  volume: VolumeContent,
   reader: ProvenReader,
   index: PageIndex,
   range: number,
 ): Promise<Uint8Array> {
-  if (what.base === undefined) return new Uint8Array(what.geometry.entriesOf(range) * IDENTITY);
-  const { session } = what.base;
+  if (volume.base === undefined) return new Uint8Array(volume.geometry.entriesOf(range) * IDENTITY);
+  const { session } = volume.base;
   if (range >= session.geometry.rangeCount) return NOTHING;
-  if (what.lostPages.has(range)) return unknownPage(session.geometry.entriesOf(range));
+  if (volume.lostPages.has(range)) return unknownPage(session.geometry.entriesOf(range));
   return reader.page(session, range, index.hash(range));
 }
 

@@ -80,13 +80,13 @@ interface ReadBack {
   readonly error?: SparsebakError;
 }
 
-async function readBack(context: SendContext, what: ToReadBack, turn: Turn): Promise<ReadBack> {
+async function readBack(context: SendContext, target: ToReadBack, turn: Turn): Promise<ReadBack> {
   const { archive, log, signal } = context;
-  const { name, volume, session: of, sent } = what;
+  const { name, volume, session: of, sent } = target;
   const proves = sent === undefined ? 'what earlier sends stored' : 'what was just sent';
   try {
-    const session = what.proven?.session ?? (await archive.reader.head(volume, of, what.head));
-    const index = what.proven?.index ?? (await archive.reader.index(session)).hashes;
+    const session = target.proven?.session ?? (await archive.reader.head(volume, of, target.head));
+    const index = target.proven?.index ?? (await archive.reader.index(session)).hashes;
     const some = { session, index };
     const drawn = sent === undefined ? new Set<number>() : chooseSent(session.geometry, sent);
     const results = [...(await readDrawn(context, some, drawn)), ...(await readTurn(context, some, turn, drawn))];

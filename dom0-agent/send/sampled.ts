@@ -17,16 +17,16 @@ export interface SampleResult {
 
 /** @returns whether all chunks of the sample agreed with the base */
 export async function compareSample(
-  what: VolumeContent & { readonly base: NonNullable<VolumeContent['base']> },
+  volume: VolumeContent & { readonly base: NonNullable<VolumeContent['base']> },
   samples: readonly RangeSample[],
   services: Pick<VolumeServices, 'workers' | 'reader' | 'signal' | 'onFault'>,
 ): Promise<SampleResult> {
-  const index = new PageIndex(what.base.index);
-  const file = jobFile(what.path, what.name);
-  const { size } = what.geometry;
+  const index = new PageIndex(volume.base.index);
+  const file = jobFile(volume.path, volume.name);
+  const { size } = volume.geometry;
   const lost: number[] = [];
   for (const { range, chunks } of samples) {
-    const page = await pageOrFault(services, what.base.session, range, index.hash(range));
+    const page = await pageOrFault(services, volume.base.session, range, index.hash(range));
     if (page === undefined) {
       lost.push(range);
       continue;

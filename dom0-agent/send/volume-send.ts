@@ -44,16 +44,16 @@ type Step =
 /** The most steps that may wait: jobs are limited by their buffers, the pages between them by this number. */
 const QUEUED_STEPS = 64;
 
-export async function sendContent(what: VolumeContent, services: VolumeServices): Promise<VolumeSent> {
-  const index = new PageIndex(what.base?.index);
-  if (what.resume !== undefined) {
-    for (let range = 0; range < what.resume.range; range++) {
-      index.set(range, what.resume.index.subarray(range * 32, (range + 1) * 32));
+export async function sendContent(volume: VolumeContent, services: VolumeServices): Promise<VolumeSent> {
+  const index = new PageIndex(volume.base?.index);
+  if (volume.resume !== undefined) {
+    for (let range = 0; range < volume.resume.range; range++) {
+      index.set(range, volume.resume.index.subarray(range * 32, (range + 1) * 32));
     }
   }
-  const totals = { changedBytes: what.resume?.changedBytes ?? 0, chunks: 0, zeroChunks: 0 };
+  const totals = { changedBytes: volume.resume?.changedBytes ?? 0, chunks: 0, zeroChunks: 0 };
   const queue = new OrderedQueue<Step>(QUEUED_STEPS);
-  const produced = produce(what, services, queue).then(
+  const produced = produce(volume, services, queue).then(
     () => {
       queue.end();
     },
@@ -64,7 +64,7 @@ export async function sendContent(what: VolumeContent, services: VolumeServices)
   try {
     for (let step = await queue.shift(); step !== undefined; step = await queue.shift()) {
       services.signal.throwIfAborted();
-      await consume(step, what, services, index, totals);
+      await consume(step, volume, services, index, totals);
     }
   } finally {
     // Buffers of abandoned jobs are released when their workers have finished with them.
@@ -78,24 +78,24 @@ export async function sendContent(what: VolumeContent, services: VolumeServices)
     }
     await produced;
   }
-  return { index: index.entries(what.geometry.rangeCount), ...totals };
+  return { index: index.entries(volume.geometry.rangeCount), ...totals };
 }
 
 /** Walks the plan and starts the work, as far ahead as buffers and queue allow. */
-async function produce(what: VolumeContent, services: VolumeServices, queue: OrderedQueue<Step>): Promise<void> {
-  const file = jobFile(what.path, what.name);
-  for await (const { step, old } of plannedPages(what, services.reader, services.onFault)) {
+async function produce(volume: VolumeContent, services: VolumeServices, queue: OrderedQueue<Step>): Promise<void> {
+  const file = jobFile(volume.path, volume.name);
+  for await (const { step, old } of plannedPages(volume, services.reader, services.onFault)) {
     if (step.kind === 'unmapped-ranges') {
       const first = step.first * CHUNKS_PER_RANGE;
-      const count = Math.min(what.geometry.chunkCount, (step.first + step.count) * CHUNKS_PER_RANGE) - first;
+      const count = Math.min(volume.geometry.chunkCount, (step.first + step.count) * CHUNKS_PER_RANGE) - first;
       if (!(await queue.push({ kind: 'zeros', first, count }))) return;
       continue;
     }
-    const entries = new Uint8Array(what.geometry.entriesOf(step.range) * IDENTITY);
+    const entries = new Uint8Array(volume.geometry.entriesOf(step.range) * IDENTITY);
     entries.set(old.subarray(0, entries.length));
     const open: OpenRange = { range: step.range, old, entries };
     for (const part of step.steps) {
-      if (!(await produceStep(part, open, what, services, file, queue))) return;
+      if (!(await produceStep(part, open, volume, services, file, queue))) return;
     }
     if (!(await queue.push({ kind: 'range-end', open }))) return;
   }
@@ -104,14 +104,14 @@ async function produce(what: VolumeContent, services: VolumeServices, queue: Ord
 async function produceStep(
   step: RangeStep,
   open: OpenRange,
-  what: VolumeContent,
+  volume: VolumeContent,
   services: VolumeServices,
   file: JobFile,
   queue: OrderedQueue<Step>,
 ): Promise<boolean> {
-  const { geometry } = what;
+  const { geometry } = volume;
   if (step.kind === 'unmapped') return produceUnmapped(step.first, step.count, open, geometry, queue);
-  const known = knownChunks(what);
+  const known = knownChunks(volume);
   const end = step.first + step.count;
   for (let first = step.first; first < end;) {
     // A job's chunks are either all known or all unknown: those past the base's end are always sent.
@@ -125,7 +125,7 @@ async function produceStep(
       size: geometry.size,
       firstChunk: first,
       count,
-      known: first < known ? knownIdentities(what, open, at, count) : null,
+      known: first < known ? knownIdentities(volume, open, at, count) : null,
     });
     if (!(await queue.push({ kind: 'sealed', buffer, result, at, count, open }))) {
       await result.catch(() => undefined);
@@ -138,12 +138,12 @@ async function produceStep(
 }
 
 /** The number of chunks whose old content is known from the base; in a first full send all are known to be zeros. */
-function knownChunks(what: VolumeContent): number {
-  return what.base === undefined ? what.geometry.chunkCount : what.base.session.geometry.chunkCount;
+function knownChunks(volume: VolumeContent): number {
+  return volume.base === undefined ? volume.geometry.chunkCount : volume.base.session.geometry.chunkCount;
 }
 
-function knownIdentities(what: VolumeContent, open: OpenRange, at: number, count: number): Uint8Array {
-  if (what.base === undefined) return new Uint8Array(count * IDENTITY);
+function knownIdentities(volume: VolumeContent, open: OpenRange, at: number, count: number): Uint8Array {
+  if (volume.base === undefined) return new Uint8Array(count * IDENTITY);
   // A copy: the job's message must not carry the whole page.
   return open.old.slice(at, at + count * IDENTITY);
 }
@@ -174,7 +174,7 @@ async function produceUnmapped(
 
 async function consume(
   step: Step,
-  what: VolumeContent,
+  volume: VolumeContent,
   services: VolumeServices,
   index: PageIndex,
   totals: { changedBytes: number; chunks: number; zeroChunks: number },
@@ -195,17 +195,17 @@ async function consume(
       return;
     }
     case 'zeros': {
-      await services.outgoing.zeros(what.geometry.address(step.first), step.count);
+      await services.outgoing.zeros(volume.geometry.address(step.first), step.count);
       totals.zeroChunks += step.count;
-      totals.changedBytes += zeroBytesChanged(step, what.geometry);
+      totals.changedBytes += zeroBytesChanged(step, volume.geometry);
       return;
     }
     case 'unmapped':
       // Without marks only mapped chunks count as work.
-      if (what.marked !== undefined) services.onSkipped(step.bytes);
+      if (volume.marked !== undefined) services.onSkipped(step.bytes);
       return;
     case 'range-end':
-      await endRange(step.open, what, services, index, totals.changedBytes);
+      await endRange(step.open, volume, services, index, totals.changedBytes);
   }
 }
 
@@ -215,13 +215,13 @@ function zeroBytesChanged({ first, count }: { first: number; count: number }, ge
 
 async function endRange(
   open: OpenRange,
-  what: VolumeContent,
+  volume: VolumeContent,
   services: VolumeServices,
   index: PageIndex,
   changedBytes: number,
 ): Promise<void> {
   if (Buffer.compare(open.entries, open.old) !== 0) {
-    const { stored, hash } = services.content.sealPage(what.volume, open.range, open.entries);
+    const { stored, hash } = services.content.sealPage(volume.volume, open.range, open.entries);
     // An all-zero page is not stored. It may be the only change (of a volume that was cut short), so it must begin the
     // send as well.
     if (stored === undefined) await services.outgoing.ready();
@@ -229,7 +229,7 @@ async function endRange(
     index.set(open.range, hash);
   }
   const next = open.range + 1;
-  await services.outgoing.checkpointIfDue(next * what.geometry.rangeBytes, () => ({
+  await services.outgoing.checkpointIfDue(next * volume.geometry.rangeBytes, () => ({
     hashes: index.below(next),
     changedBytes,
   }));

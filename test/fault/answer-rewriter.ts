@@ -14,7 +14,7 @@ export interface Wire {
   readonly quit: (status: number) => never;
 }
 
-export interface Lie {
+export interface AnswerRewriter {
   /** Ahead of all; in place of the magic if it answers true. */
   readonly begin?: (wire: Wire) => Promise<boolean>;
   /** In place of handing the message on, if it answers true. */

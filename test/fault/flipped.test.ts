@@ -11,10 +11,10 @@ import { parseRecoveryKey } from '../../dom0-agent/content/recovery-key.ts';
 import type { OpenArchive } from '../../dom0-agent/proven-archive/open-archive.ts';
 import { Pin } from '../../dom0-agent/proven-archive/pin.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
-import { Ground, MODES, type Place } from './tampered-archive.ts';
+import { TamperedArchive, MODES, type Place } from './tampered-archive.ts';
 
 /** Places in a file: all of a short one, else its ends and some in between. */
-function offsets({ random }: Ground, length: number, most: number): number[] {
+function offsets({ random }: TamperedArchive, length: number, most: number): number[] {
   if (length <= most) return Array.from({ length }, (_, at) => at);
   const ends = Math.floor(most / 4);
   const middle = Array.from({ length: most - 2 * ends }, () => random.between(ends, length - ends - 1));
@@ -37,7 +37,7 @@ async function changed<T>(path: string, bytes: Uint8Array, read: () => Promise<T
 }
 
 /** An index is made again from the pages; without anything else there is no restore. */
-async function isCaught(ground: Ground, archive: OpenArchive, place: Place, what: string): Promise<void> {
+async function isCaught(ground: TamperedArchive, archive: OpenArchive, place: Place, what: string): Promise<void> {
   const { status, message } = await ground.restoreOne(archive, place.volume, place.session);
   assert.equal(status, place.kind === 'index' ? 0 : 4, `${what}: ${message}`);
   assert.equal(archive.client.failure, undefined, `${what}: damage is no reason to break the connection`);
@@ -45,7 +45,7 @@ async function isCaught(ground: Ground, archive: OpenArchive, place: Place, what
 
 for (const mode of MODES) {
   test(`a tampered archive (${mode.name})`, async (t) => {
-    const ground = await Ground.make(t, mode);
+    const ground = await TamperedArchive.make(t, mode);
     const { random } = ground;
     const archive = await ground.open();
     t.after(() => archive.client.close());

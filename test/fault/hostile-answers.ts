@@ -5,7 +5,7 @@ import { encodeFrame } from '../../shared/wire/encode.ts';
 import { MAGIC } from '../../shared/wire/magic.ts';
 import type { AgentMessage, ReceiverMessage } from '../../shared/wire/messages.ts';
 import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
-import type { Lie, Wire } from './answer-rewriter.ts';
+import type { AnswerRewriter, Wire } from './answer-rewriter.ts';
 
 /** Clears the screen, sets the title, turns the text round, and hides. */
 export const ESCAPES = '\u001b[2J\u001b]0;owned\u0007\u202egnp.exe\u200b\r\n\u009b31m';
@@ -13,7 +13,7 @@ export const ESCAPES = '\u001b[2J\u001b]0;owned\u0007\u202egnp.exe\u200b\r\n\u00
 type Items = (re: number, number: number) => ReceiverMessage;
 
 /** Answers a kind of request without end. */
-function endless(kind: AgentMessage['t'], item: Items): Lie {
+function endless(kind: AgentMessage['t'], item: Items): AnswerRewriter {
   return {
     hears: async (message, wire) => {
       if (message.t !== kind || !('id' in message)) return false;
@@ -32,7 +32,7 @@ function endless(kind: AgentMessage['t'], item: Items): Lie {
 }
 
 /** Answers a kind of request with these. */
-function instead(kind: AgentMessage['t'], answers: (re: number) => readonly ReceiverMessage[]): Lie {
+function instead(kind: AgentMessage['t'], answers: (re: number) => readonly ReceiverMessage[]): AnswerRewriter {
   return {
     hears: async (message, { say }) => {
       if (message.t !== kind || !('id' in message)) return false;
@@ -46,7 +46,7 @@ function changing(
   kind: ReceiverMessage['t'],
   to: AgentMessage['t'],
   change: (message: never) => readonly ReceiverMessage[],
-): Lie {
+): AnswerRewriter {
   return {
     answers: async (message, request) =>
       message.t === kind && request?.t === to ? change(message as never) : undefined,
@@ -67,7 +67,7 @@ type Of<T extends ReceiverMessage['t']> = Extract<ReceiverMessage, { t: T }>;
 
 const KIBIBYTE_60 = Buffer.alloc(60 * 1024, 7);
 
-export const LIES: Readonly<Record<string, (given: string) => Lie>> = {
+export const HOSTILE_ANSWERS: Readonly<Record<string, (given: string) => AnswerRewriter>> = {
   // Without end.
   'endless volumes': () =>
     endless('get-volumes', (re, number) => ({
@@ -253,7 +253,7 @@ export const LIES: Readonly<Record<string, (given: string) => Lie>> = {
   },
 };
 
-function madeUpSessions(thousands: number): Lie {
+function madeUpSessions(thousands: number): AnswerRewriter {
   /** The request that was lied to. */
   let told = -1;
   return {
@@ -270,7 +270,7 @@ function madeUpSessions(thousands: number): Lie {
   };
 }
 
-function olderHeadFirst(given: string): Lie {
+function olderHeadFirst(given: string): AnswerRewriter {
   const [session = '', path = ''] = given.split('|');
   return {
     answers: async (message, request) => {
@@ -286,7 +286,7 @@ function swallow(
   kind: AgentMessage['t'],
   act: (wire: Wire, message: { readonly id: number }) => void,
   answered = false,
-): Lie {
+): AnswerRewriter {
   return {
     hears: async (message, wire) => {
       if (message.t !== kind || !('id' in message)) return false;

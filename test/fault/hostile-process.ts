@@ -9,12 +9,12 @@ import { FrameReader, maxFrame } from '../../shared/wire/frame.ts';
 import { MAGIC, MAX_BANNER, MagicReader } from '../../shared/wire/magic.ts';
 import { MAX_CHUNK_SIZE } from '../../shared/archive/address.ts';
 import { RECEIVER } from '../scenario/program.ts';
-import type { Lie, Request, Wire } from './answer-rewriter.ts';
-import { LIES } from './hostile-answers.ts';
+import type { AnswerRewriter, Request, Wire } from './answer-rewriter.ts';
+import { HOSTILE_ANSWERS } from './hostile-answers.ts';
 
-await lie(LIES[process.env.LIE ?? '']!(process.env.LIE_WITH ?? ''));
+await lie(HOSTILE_ANSWERS[process.env.LIE ?? '']!(process.env.LIE_WITH ?? ''));
 
-async function lie({ begin, hears, answers }: Lie): Promise<void> {
+async function lie({ begin, hears, answers }: AnswerRewriter): Promise<void> {
   const receiver = spawn(process.execPath, [RECEIVER, 'serve', '--root', process.env.LIE_ROOT ?? ''], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { test } from 'node:test';
 import { listDocument, sendDocument, verifyDocument } from '../scenario/documents.ts';
 import { interposedAgent, type Ran, type RunOptions } from '../scenario/program.ts';
-import { Ground, MODES } from './tampered-archive.ts';
+import { TamperedArchive, MODES } from './tampered-archive.ts';
 import { limit } from '../fixtures/limits.ts';
 
 /** Bytes of memory that the agent may ever hold (I7). */
@@ -22,13 +22,13 @@ const LIMIT = 60_000;
 const UNFIT = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/;
 
 class Court {
-  readonly ground: Ground;
+  readonly ground: TamperedArchive;
   readonly #bin: string;
   readonly #peak: string;
   readonly peaks: number[] = [];
   told = 0;
 
-  constructor(ground: Ground) {
+  constructor(ground: TamperedArchive) {
     this.ground = ground;
     const { lab } = ground;
     this.#bin = join(lab.folder, 'bin');
@@ -161,7 +161,7 @@ const ARGUMENTS: Readonly<Record<Exclude<Command, 'restore'>, readonly string[]>
 };
 
 test('I7 W5 W6 W8 W12 lies to each command', { timeout: limit(900_000) }, async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const court = new Court(ground);
   let before = ground.stored();
   for (const [lie, command, ...statuses] of TOLD) {
@@ -187,13 +187,13 @@ test('I7 W5 W6 W8 W12 lies to each command', { timeout: limit(900_000) }, async 
   assert.ok(court.told >= TOLD.length);
 });
 
-function edit({ lab, random }: Ground): void {
+function edit({ lab, random }: TamperedArchive): void {
   const now = readFileSync(lab.path('a.img'));
   random.bytes(100).copy(now, 1000);
   lab.write('a.img', now);
 }
 
-async function newestIsExact(ground: Ground): Promise<void> {
+async function newestIsExact(ground: TamperedArchive): Promise<void> {
   const archive = await ground.open();
   try {
     for (const { name, session } of archive.pinned.catalogue.volumes) {
@@ -206,7 +206,7 @@ async function newestIsExact(ground: Ground): Promise<void> {
 }
 
 test('A7 A8 I7 sessions and volumes that were made up are one complaint, and are left out', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const court = new Court(ground);
   for (const lie of ['made-up sessions', 'made-up volumes']) {
     const listed = (await court.tell(lie, ['list', '--json'])).expect(4);
@@ -236,7 +236,7 @@ test('A7 A8 I7 sessions and volumes that were made up are one complaint, and are
 });
 
 test('A8 damage everywhere, by the receiver’s word: a send repairs for a while, says it once, and ends with 4', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const court = new Court(ground);
   edit(ground);
   const sent = (await court.tell('damage everywhere', ['send', '--json'])).expect(4);
@@ -250,7 +250,7 @@ test('A8 damage everywhere, by the receiver’s word: a send repairs for a while
 });
 
 test('A5 W6 an older head in another one’s place', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const court = new Court(ground);
   const older = `${ground.sessions[0]!}|${join(ground.session('a.img', ground.sessions[0]!), 'head')}`;
   for (const lie of ['the older head first', 'the older head in its place']) {
@@ -269,7 +269,7 @@ test('A5 W6 an older head in another one’s place', async (t) => {
 });
 
 test('A5 an older catalogue, to the writer, to a dom0 that only reads, and to a fresh one', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const { lab } = ground;
   const court = new Court(ground);
   const older = join(ground.asOf(ground.sessions[1]!), 'catalogue');
@@ -306,7 +306,7 @@ test('A5 an older catalogue, to the writer, to a dom0 that only reads, and to a 
 });
 
 test('A7 a session of the year 9999 does not use up the names', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const court = new Court(ground);
   edit(ground);
   (await court.tell('a session of the year 9999', ['send'])).expect(0);
@@ -316,7 +316,7 @@ test('A7 a session of the year 9999 does not use up the names', async (t) => {
 });
 
 test('I2 a commit, or a catalogue, that is answered and not made', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const court = new Court(ground);
   const lies = [
     ['done to a commit that is not made', 4],
@@ -338,7 +338,7 @@ test('I2 a commit, or a catalogue, that is answered and not made', async (t) => 
 });
 
 test('A13 chunks that were taken and not kept are missed at once', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const court = new Court(ground);
   edit(ground);
   const ran = (await court.tell('chunks are thrown away', ['send', '--json'])).expect(4);
@@ -351,7 +351,7 @@ test('A13 chunks that were taken and not kept are missed at once', async (t) => 
 });
 
 test('L18 an error to a commit that was made: the head decides', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const court = new Court(ground);
   edit(ground);
   const before = ground.stored().length;
@@ -365,7 +365,7 @@ test('L18 an error to a commit that was made: the head decides', async (t) => {
 });
 
 test('L18 A5 a resolve that lies about a send that was cut off', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const { lab } = ground;
   const court = new Court(ground);
   const agent = interposedAgent(join(lab.folder, 'interposed'));

@@ -6,12 +6,12 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, r
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { CHUNK, Ground, MODES, type Kind, type Outcome } from './tampered-archive.ts';
+import { CHUNK, TamperedArchive, MODES, type Kind, type Outcome } from './tampered-archive.ts';
 import { limit } from '../fixtures/limits.ts';
 
 interface Case {
   readonly name: string;
-  readonly tamper: (ground: Ground) => void;
+  readonly tamper: (ground: TamperedArchive) => void;
   /** Restores that must be refused, as `volume session number`; all others must be exact. `all`: every one. */
   readonly lost: readonly string[] | 'all';
   /** Exit statuses; those of `list` and `send` are looked at where something depends on it. */
@@ -26,7 +26,7 @@ interface Case {
   readonly doubted?: readonly string[];
 }
 
-function newest(ground: Ground): string {
+function newest(ground: TamperedArchive): string {
   return ground.sessions[2]!;
 }
 
@@ -36,7 +36,7 @@ function swap(one: string, other: string): void {
   writeFileSync(other, bytes);
 }
 
-function chunkOf(ground: Ground, volume: string, session: number, chunk: number): string {
+function chunkOf(ground: TamperedArchive, volume: string, session: number, chunk: number): string {
   const address = (chunk * CHUNK).toString(16).padStart(16, '0');
   return join(
     ground.session(volume, ground.sessions[session]!),
@@ -45,7 +45,7 @@ function chunkOf(ground: Ground, volume: string, session: number, chunk: number)
   );
 }
 
-function object(ground: Ground, kind: Kind, volume: string, session: number): string {
+function object(ground: TamperedArchive, kind: Kind, volume: string, session: number): string {
   const found = ground
     .places(kind)
     .find((place) => place.volume === volume && place.session === ground.sessions[session]);
@@ -285,7 +285,8 @@ const CASES: readonly Case[] = [
   },
   ...['0', '-1', '1e99', '9007199254740993', 'x'.repeat(1000)].map((size) => ({
     name: `A8 a size that says ${size.slice(0, 20)}`,
-    tamper: (ground: Ground) => writeFileSync(join(ground.session('a.img', newest(ground)), 'size'), `${size}\n`),
+    tamper: (ground: TamperedArchive) =>
+      writeFileSync(join(ground.session('a.img', newest(ground)), 'size'), `${size}\n`),
     lost: [],
     verify: 0,
   })),
@@ -316,11 +317,11 @@ const CASES: readonly Case[] = [
   },
 ];
 
-function label({ volume, session }: Outcome, { sessions }: Ground): string {
+function label({ volume, session }: Outcome, { sessions }: TamperedArchive): string {
   return `${volume} ${sessions.indexOf(session)}`;
 }
 
-async function runCase(ground: Ground, each: Case, whole: boolean): Promise<void> {
+async function runCase(ground: TamperedArchive, each: Case, whole: boolean): Promise<void> {
   ground.reset();
   each.tamper(ground);
   const outcomes = await ground.restoreAll();
@@ -339,13 +340,13 @@ async function runCase(ground: Ground, each: Case, whole: boolean): Promise<void
 }
 
 /** Volumes over which nothing may be sent: one volume's damage is no reason to leave another one out. */
-function stopped(ground: Ground, { lost, doubted = [] }: Case): Set<string> {
+function stopped(ground: TamperedArchive, { lost, doubted = [] }: Case): Set<string> {
   const names = lost === 'all' ? [...ground.ids.keys()] : [...doubted, ...lost.map((each) => each.split(' ')[0]!)];
   return new Set(names.map((name) => ground.ids.get(name)!));
 }
 
 /** A send over what was tampered with: it refuses, or what it makes is exactly the volume as it is now. */
-async function sendOver(ground: Ground, each: Case, expected: number): Promise<void> {
+async function sendOver(ground: TamperedArchive, each: Case, expected: number): Promise<void> {
   const { lab, random } = ground;
   const stoppedIds = stopped(ground, each);
   const storedOfStopped = () => ground.stored().filter((path) => stoppedIds.has(path.split('/')[0]!));
@@ -383,7 +384,7 @@ async function sendOver(ground: Ground, each: Case, expected: number): Promise<v
 
 for (const [number, mode] of MODES.entries()) {
   test(`an archive that was rearranged (${mode.name})`, { timeout: limit(900_000) }, async (t) => {
-    const ground = await Ground.make(t, mode);
+    const ground = await TamperedArchive.make(t, mode);
     let ran = 0;
     for (const each of CASES) {
       await t.test(each.name, async () => {
@@ -397,7 +398,7 @@ for (const [number, mode] of MODES.entries()) {
 }
 
 test('A4 each kind in the place of each other one', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   const kinds = ['chunk', 'page', 'index', 'head'] as const;
   let puts = 0;
   for (const place of kinds) {
@@ -420,8 +421,8 @@ test('A4 each kind in the place of each other one', async (t) => {
 });
 
 test('A3 objects of another archive of the same dom0', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
-  const other = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
+  const other = await TamperedArchive.make(t, MODES[0]!);
   const kinds = ['chunk', 'page', 'index', 'head'] as const;
   for (const kind of kinds) {
     ground.heal();
@@ -446,7 +447,7 @@ test('A3 objects of another archive of the same dom0', async (t) => {
 });
 
 test('A12 content that changes between verify and restore', async (t) => {
-  const ground = await Ground.make(t, MODES[0]!);
+  const ground = await TamperedArchive.make(t, MODES[0]!);
   (await ground.lab.run(['verify', '--all-sessions'])).expect(0);
   const path = chunkOf(ground, 'b.img', 0, 0);
   const bytes = readFileSync(path);

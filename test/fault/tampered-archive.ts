@@ -19,7 +19,7 @@ import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { Random } from '../fixtures/random.ts';
 import { scratchFor } from '../fixtures/scratch.ts';
 import { initDocument } from '../scenario/documents.ts';
-import { Lab } from '../scenario/backup-system.ts';
+import { BackupSystem } from '../scenario/backup-system.ts';
 
 // The receiver is started anew for each call.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'sparsebak-compile-cache');
@@ -59,8 +59,8 @@ interface TestLike {
   after: (cleanUp: () => void) => void;
 }
 
-export class Ground {
-  readonly lab: Lab;
+export class TamperedArchive {
+  readonly lab: BackupSystem;
   readonly mode: Mode;
   readonly random: Random;
   /** Every session's name, oldest first. */
@@ -72,7 +72,7 @@ export class Ground {
   readonly counts = { exact: 0, refused: 0 };
   readonly #pools: WorkerGroup[] = [];
 
-  private constructor(lab: Lab, mode: Mode) {
+  private constructor(lab: BackupSystem, mode: Mode) {
     this.lab = lab;
     this.mode = mode;
     this.random = new Random(`ground ${mode.name}`);
@@ -82,10 +82,13 @@ export class Ground {
    * Three sessions of three volumes: `a.img` changes in each (data becomes zeros and zeros data in the last), `b.img`
    * in the second, and `wide.img`, a sparse one of three ranges, in the third. What each was is kept.
    */
-  static async make(test: TestLike, mode: Mode): Promise<Ground> {
+  static async make(test: TestLike, mode: Mode): Promise<TamperedArchive> {
     const pool = join(scratchFor(test), 'pool');
-    const lab = new Lab(test, { pools: [{ name: 'main', type: 'file', path: pool }], more: 'initial = "full"' });
-    const ground = new Ground(lab, mode);
+    const lab = new BackupSystem(test, {
+      pools: [{ name: 'main', type: 'file', path: pool }],
+      more: 'initial = "full"',
+    });
+    const ground = new TamperedArchive(lab, mode);
     const { random } = ground;
     mkdirSync(pool);
     const passphrase = ['--passphrase-file', join(lab.folder, 'passphrase')];

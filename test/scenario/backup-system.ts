@@ -29,10 +29,10 @@ import {
   type SentVolume,
 } from './documents.ts';
 import type { Interposition } from './interposed.ts';
-import { LINK, VAULT, type LabLink } from './link.ts';
+import { LINK, VAULT, type SystemLink } from './link.ts';
 import { INTERPOSED, interposedAgent, run, start, type Ran, type RunOptions, type Running } from './program.ts';
 
-export interface LabPool {
+export interface SystemPool {
   readonly name: string;
   readonly type: 'reflink' | 'file';
   readonly path: string;
@@ -42,13 +42,13 @@ export interface LabPool {
   readonly more?: string;
 }
 
-export interface LabOptions {
-  readonly pools: readonly LabPool[];
+export interface SystemOptions {
+  readonly pools: readonly SystemPool[];
   /** Lines of TOML ahead of the pools. */
   readonly more?: string;
   /** The folder that holds the archives, where it is another's: a mount point, or another lab's. */
   readonly root?: string;
-  readonly link?: LabLink;
+  readonly link?: SystemLink;
   readonly archive?: string;
   /** Where dom0's state goes; in the lab's folder unless told otherwise. */
   readonly stateDir?: string;
@@ -64,15 +64,15 @@ interface TestLike {
   after: (cleanUp: () => void | Promise<void>) => void;
 }
 
-export class Lab {
+export class BackupSystem {
   readonly folder: string;
   readonly stateDir: string;
   /** The folder that holds the archives. */
   #root: string;
-  readonly link: LabLink;
+  readonly link: SystemLink;
   /** Where the archives are kept over qrexec. */
   readonly qubes: QubesSystem | undefined;
-  readonly pools: readonly LabPool[];
+  readonly pools: readonly SystemPool[];
   readonly archive: string;
   /** What each volume was at each of its sessions. */
   readonly kept = new Map<string, Map<string, string>>();
@@ -83,7 +83,7 @@ export class Lab {
   #interposed: string | undefined;
   #copies = 0;
 
-  constructor(test: TestLike, { pools, more = '', root, link = LINK, archive = 'laptop', stateDir }: LabOptions) {
+  constructor(test: TestLike, { pools, more = '', root, link = LINK, archive = 'laptop', stateDir }: SystemOptions) {
     this.link = link;
     this.qubes = link === 'qubes' ? systemFor(test) : undefined;
     this.folder = scratchFor(test);

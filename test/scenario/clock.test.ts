@@ -11,14 +11,14 @@ import { clockAt, clockSkip } from '../fixtures/clock.ts';
 import { Random } from '../fixtures/random.ts';
 import { dryRunDocument, errorDocument, pruneDocument, statusDocument } from './documents.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 import { RECEIVER } from './program.ts';
 
 const plain = ground('plain');
 
 const nextName = (session: string | undefined) => nextSessionName(0, session as SessionName);
 
-class ClockLab extends Lab {
+class ClockLab extends BackupSystem {
   readonly #random = new Random('clock');
 
   /** Changes the only volume and sends it, the clock being at that time. */

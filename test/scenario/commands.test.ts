@@ -33,7 +33,7 @@ import {
 } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 import { LINK } from './link.ts';
 import { AGENT, run, type Ran } from './program.ts';
 
@@ -45,8 +45,8 @@ async function sentOnce(
   t: TestContext,
   volumes: Readonly<Record<string, Uint8Array>>,
   ...init: string[]
-): Promise<Lab> {
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+): Promise<BackupSystem> {
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   for (const [name, content] of Object.entries(volumes)) lab.write(name, content);
   await lab.init('--chunk-size', '64K', ...init);
   await lab.send('--full');
@@ -130,7 +130,7 @@ describe('help', () => {
 
 describe('without what it needs', () => {
   test('a configuration that is missing or wrong is exit 2 and named', async (t) => {
-    const lab = new Lab(t, { pools: [] });
+    const lab = new BackupSystem(t, { pools: [] });
     assertExplained(
       await run(['--config', '/nowhere/x.toml', '--json', 'list']),
       2,
@@ -143,7 +143,7 @@ describe('without what it needs', () => {
   });
 
   test('an archive that is not known here is exit 2, whatever the command', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
     lab.write('a.img', Buffer.from('a'));
     for (const args of [
       ['send'],
@@ -263,7 +263,7 @@ describe('without what it needs', () => {
 
 describe('init', () => {
   test('I9 that was refused or cut off can simply be repeated; one that another has the name of cannot', async (t) => {
-    const lab = new Lab(t, { pools: [] });
+    const lab = new BackupSystem(t, { pools: [] });
     const passphrase = join(lab.folder, 'passphrase');
     const key = join(lab.folder, 'recovery-key');
     const init = ['init', '--json', '--passphrase-file', passphrase, '--recovery-key-file', key];
@@ -302,22 +302,22 @@ describe('init', () => {
       `state_dir = ${JSON.stringify(join(lab.folder, 'second'))}`.replace('state_dir', 'reread_per_day = 0\n#'),
     );
     // The key that was written by the first try opens what the last one finished.
-    const second = new Lab(t, { pools: [], root: lab.root });
+    const second = new BackupSystem(t, { pools: [], root: lab.root });
     (await second.run(['key', 'unlock', '--recovery-key-file', key])).expect(0);
-    const third = new Lab(t, { pools: [], root: lab.root });
+    const third = new BackupSystem(t, { pools: [], root: lab.root });
     assertExplained(await third.run(['init', '--json', '--passphrase-file', passphrase]), 1, /./);
     assert.equal(existsSync(join(third.stateDir, 'archives/laptop/settings.json')), false);
   });
 
   test('I9 shows a recovery key that a cut-off one could not', async (t) => {
-    const lab = new Lab(t, { pools: [] });
+    const lab = new BackupSystem(t, { pools: [] });
     const init = ['init', '--json', '--passphrase-file', join(lab.folder, 'passphrase')];
     (
       await lab.run(init, lab.interposed({ from: 'receiver', what: 'done to create', action: 'kill-agent' }))
     ).expectKilled();
     const { recoveryKey } = (await lab.run(init)).expect(0).json(initDocument);
     assert.ok(recoveryKey !== undefined);
-    const reader = new Lab(t, { pools: [], root: lab.root });
+    const reader = new BackupSystem(t, { pools: [], root: lab.root });
     const file = join(reader.folder, 'key');
     writeFileSync(file, recoveryKey.toLowerCase());
     (await reader.run(['key', 'unlock', '--recovery-key-file', file])).expect(0);
@@ -326,7 +326,7 @@ describe('init', () => {
   });
 
   test('takes each choice, and refuses what is none before anything is made', async (t) => {
-    const lab = new Lab(t, { pools: [] });
+    const lab = new BackupSystem(t, { pools: [] });
     const passphrase = ['--passphrase-file', join(lab.folder, 'passphrase')];
     writeFileSync(join(lab.folder, 'empty'), '\n');
     const wrong: string[][] = [
@@ -368,7 +368,7 @@ describe('init', () => {
 describe('secrets', () => {
   test('G5 a wrong passphrase and a damaged slot tell themselves apart', async (t) => {
     const lab = await sentOnce(t, { 'a.img': Buffer.from('a') });
-    const reader = new Lab(t, { pools: [], root: lab.root });
+    const reader = new BackupSystem(t, { pools: [], root: lab.root });
     const unlock = (file: string) => reader.run(['--json', 'key', 'unlock', '--passphrase-file', file]);
     const wrong = join(reader.folder, 'wrong');
     writeFileSync(wrong, 'incorrect horse');
@@ -413,7 +413,7 @@ function filesBelow(folder: string): string[] {
 }
 
 test('a folder to start in that is gone leaves all that needs no path of it', async (t) => {
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   lab.write('a.img', Buffer.from('a'));
   const from = (...args: string[]) => {
     const gone = ['sh', '-c', `mkdir gone && cd gone && rmdir ../gone && exec "$@"`, 'sh'];
@@ -528,7 +528,7 @@ describe('a disk that is full', () => {
       const random = new Random('full destination');
       const fs = await mountLoopFs({ type: 'btrfs', size: 300 * MIB });
       try {
-        const lab = new Lab(t, {
+        const lab = new BackupSystem(t, {
           pools: [{ name: 'main', type: 'file', path: plain.folder() }],
           root: fs.dir,
         });
@@ -566,7 +566,7 @@ describe('a disk that is full', () => {
     async (t) => {
       const fs = await mountLoopFs({ type: 'ext4', size: 4 * MIB, mkfsArgs: ['-m', '0'] });
       try {
-        const lab = new Lab(t, {
+        const lab = new BackupSystem(t, {
           pools: [{ name: 'main', type: 'file', path: plain.folder() }],
           stateDir: join(fs.dir, 'state'),
         });

@@ -9,20 +9,20 @@ import { Random } from '../fixtures/random.ts';
 import { adoptDocument, errorDocument, unlockDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const plain = ground('plain');
 
 class Pair {
   /** The computer that made the archive. */
-  readonly a: Lab;
-  readonly b: Lab;
+  readonly a: BackupSystem;
+  readonly b: BackupSystem;
   readonly #random = new Random('forks');
   #copies = 0;
 
   private constructor(t: TestContext) {
-    this.a = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
-    this.b = new Lab(t, { pools: this.a.pools, root: this.a.root });
+    this.a = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    this.b = new BackupSystem(t, { pools: this.a.pools, root: this.a.root });
   }
 
   /** A has sent twice, and B can read. */
@@ -40,16 +40,16 @@ class Pair {
     return ['--passphrase-file', join(this.a.folder, 'passphrase')];
   }
 
-  async unlock(lab: Lab, ...options: string[]): Promise<void> {
+  async unlock(lab: BackupSystem, ...options: string[]): Promise<void> {
     await lab.ask(unlockDocument, ['key', 'unlock', ...this.passphrase, ...options]);
   }
 
-  async send(lab: Lab): Promise<void> {
+  async send(lab: BackupSystem): Promise<void> {
     writeAt(lab.path('a.img'), this.#random.int(190_000), this.#random.bytes(500));
     await lab.send();
   }
 
-  async adopt(lab: Lab, ...options: string[]): Promise<number> {
+  async adopt(lab: BackupSystem, ...options: string[]): Promise<number> {
     return (await lab.ask(adoptDocument, ['adopt', '--yes', ...options])).sequence;
   }
 
@@ -65,12 +65,12 @@ class Pair {
     cpSync(copy, this.a.root, { recursive: true, preserveTimestamps: true });
   }
 
-  pin(lab: Lab): Buffer {
+  pin(lab: BackupSystem): Buffer {
     return readFileSync(join(lab.stateDir, 'archives', lab.archive, 'current'));
   }
 
   /** Every command that reads or writes refuses, and what the computer knows stays. */
-  async isFork(lab: Lab): Promise<string> {
+  async isFork(lab: BackupSystem): Promise<string> {
     const before = this.pin(lab);
     let message = '';
     const to = join(lab.folder, 'never');
@@ -92,7 +92,7 @@ class Pair {
     return message;
   }
 
-  async reads(lab: Lab): Promise<void> {
+  async reads(lab: BackupSystem): Promise<void> {
     assert.ok((await lab.restore('a.img')).equals(readFileSync(lab.path('a.img'))));
     (await lab.run(['list'])).expect(0);
   }
@@ -113,7 +113,7 @@ test('G7 a takeover of the last: the old writer reads on, takes it back, and the
   await pair.reads(b);
   assert.match((await b.run(['send'])).expect(5).stderr, /another dom0 writes/);
   // A third one, over the heads of both: each finds its own last catalogue among the records.
-  const c = new Lab(t, { pools: a.pools, root: a.root });
+  const c = new BackupSystem(t, { pools: a.pools, root: a.root });
   await pair.unlock(c);
   assert.ok((await pair.adopt(c)) > sequence);
   await pair.send(c);
@@ -136,7 +136,7 @@ test('A5 A6 G7 the writer went on while the VM showed the other an older one: a 
   pair.show(ofA);
   assert.match(await pair.isFork(b), /does not say that it took over from this computer/);
   // A dom0 that has read one line does not take the other.
-  const c = new Lab(t, { pools: a.pools, root: a.root });
+  const c = new BackupSystem(t, { pools: a.pools, root: a.root });
   await pair.unlock(c);
   pair.show(ofB);
   await pair.isFork(c);
@@ -224,6 +224,6 @@ test('A2 A7 a damaged or missing catalogue is said by list and verify, stops not
     (await a.run(['verify'])).expect(0);
   }
   damages[1]!();
-  const c = new Lab(t, { pools: a.pools, root: a.root });
+  const c = new BackupSystem(t, { pools: a.pools, root: a.root });
   assert.match((await c.run(['key', 'unlock', ...pair.passphrase])).expect(4).stderr, /catalogue is damaged[^]*→/);
 });

@@ -9,7 +9,7 @@ import { loopFsSkip, mountLoopFs } from '../fixtures/loop-fs.ts';
 import { Random } from '../fixtures/random.ts';
 import { makeScratch } from '../fixtures/scratch.ts';
 import { editAtRandom } from './edits.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const MIB = 2 ** 20;
 
@@ -42,7 +42,7 @@ for (const history of histories) {
   test(`I1 I4 L14 L16 a random history on ${on}, init ${init.join(' ')}`, { skip }, async (t) => {
     const folder = await poolOn(t, on);
     const pool = { name: 'main', type: on === 'file' ? ('file' as const) : ('reflink' as const), path: folder };
-    const lab = new Lab(t, { pools: [pool] });
+    const lab = new BackupSystem(t, { pools: [pool] });
     const random = new Random(`history ${on} ${init.join(' ')}`);
     lab.write('first.img', random.bytes(random.between(1, history.largest / 2)));
     lab.write('second.img', Buffer.alloc(0));

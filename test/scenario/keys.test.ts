@@ -17,24 +17,24 @@ import {
 } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const plain = ground('plain');
 const changed = z.looseObject({ slot: z.string(), recoveryKey: z.string().optional() });
 
-async function slots(lab: Lab): Promise<Record<string, string>> {
+async function slots(lab: BackupSystem): Promise<Record<string, string>> {
   const { slots: all } = await lab.ask(slotsDocument, ['key', 'list']);
   return Object.fromEntries(all.map(({ name, kind }) => [name, kind]));
 }
 
 /** Another dom0, with a configuration of its own and the same archive. */
-function secondDom0(t: TestContext, lab: Lab): Lab {
-  return new Lab(t, { pools: lab.pools, root: lab.root });
+function secondDom0(t: TestContext, lab: BackupSystem): BackupSystem {
+  return new BackupSystem(t, { pools: lab.pools, root: lab.root });
 }
 
 test('keys are added, changed and removed; the last one stays; each opens the archive on another dom0', async (t) => {
   const random = new Random('keys');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   lab.write('a.img', random.bytes(300_000));
   const secret = (name: string, text: string) => {
     const file = join(lab.folder, name);
@@ -95,7 +95,7 @@ test('keys are added, changed and removed; the last one stays; each opens the ar
 
 test('a second dom0 reads, follows what the first writes, and may not send', async (t) => {
   const random = new Random('second dom0');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   lab.write('a.img', random.bytes(300_000));
   await lab.init('--chunk-size', '64K');
   await lab.send('--full');
@@ -136,7 +136,7 @@ test('a second dom0 reads, follows what the first writes, and may not send', asy
 
 test('several archives of one dom0 have their own keys, sessions and pairings', async (t) => {
   const random = new Random('two archives');
-  const lab = new Lab(t, {
+  const lab = new BackupSystem(t, {
     pools: [{ name: 'main', type: 'file', path: plain.folder() }],
     more: '',
   });

@@ -11,7 +11,7 @@ import { writeAt } from './edits.ts';
 import { sendDocument } from './documents.ts';
 import { ground } from './mounts.ts';
 import type { Interposition } from './interposed.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 import { BOTH_LINKS, LINK } from './link.ts';
 import { limit } from '../fixtures/limits.ts';
 
@@ -21,15 +21,15 @@ const NAMES = ['a.img', 'b.img'] as const;
 const { skip } = xfs;
 
 /** Two volumes of 40 chunks that were sent once. */
-async function sentOnce(t: TestContext, random: Random, link = LINK): Promise<Lab> {
-  const lab = new Lab(t, { link, pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
+async function sentOnce(t: TestContext, random: Random, link = LINK): Promise<BackupSystem> {
+  const lab = new BackupSystem(t, { link, pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
   for (const name of NAMES) lab.write(name, random.bytes(40 * CHUNK - random.int(5000)));
   await lab.init('--chunk-size', '64K');
   await lab.send('--full');
   return lab;
 }
 
-function change(lab: Lab, random: Random): void {
+function change(lab: BackupSystem, random: Random): void {
   for (const name of NAMES) writeAt(lab.path(name), random.int(39) * CHUNK, random.bytes(3000));
 }
 
@@ -37,7 +37,7 @@ function change(lab: Lab, random: Random): void {
  * A send that does not get to its end, changes after it, and the send that follows. Keeps what both committed.
  * @returns how many sessions the cut-off send had committed, and the one that followed
  */
-async function cutOff(lab: Lab, random: Random, cut: () => Promise<unknown>): Promise<number> {
+async function cutOff(lab: BackupSystem, random: Random, cut: () => Promise<unknown>): Promise<number> {
   change(lab, random);
   const then = new Map(NAMES.map((name) => [name, readFileSync(lab.path(name))]));
   await cut();
@@ -63,7 +63,7 @@ async function cutOff(lab: Lab, random: Random, cut: () => Promise<unknown>): Pr
 }
 
 /** One of the newest two sessions of one volume: whose turn it is. */
-async function compareOne(lab: Lab, turn: number): Promise<void> {
+async function compareOne(lab: BackupSystem, turn: number): Promise<void> {
   const name = NAMES[turn % 2]!;
   const [session, copy] = [...lab.kept.get(name)!].at(turn % 4 < 2 ? -1 : -2)!;
   assert.ok((await lab.restore(name, session)).equals(readFileSync(copy)), `${name} at ${session}`);
@@ -173,7 +173,7 @@ test(
   { skip },
   async (t) => {
     const random = new Random('first full');
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
     lab.write('a.img', random.bytes(5 * CHUNK + 17));
     await lab.init('--chunk-size', '64K');
     for (const [from, what] of [

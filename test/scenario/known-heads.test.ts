@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const plain = ground('plain');
 
 test('A1 a damaged head: the newest is missed by list, an older one by verify; lost memory is made anew', async (t) => {
   const random = new Random('known heads');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   await lab.init('--chunk-size', '64K');
   for (let turn = 0; turn < 2; turn++) {
     lab.write('a.img', random.bytes(100_000));

@@ -14,7 +14,7 @@ import { Random } from '../fixtures/random.ts';
 import { sendDocument } from './documents.ts';
 import { fallocate, writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const MIB = 2 ** 20;
@@ -72,7 +72,7 @@ for (const [on, chunkSize] of [
       const random = new Random(`large on ${on}`);
       const pool = disk.folder();
       const elsewhere = disk.folder();
-      const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: pool }] });
+      const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: pool }] });
       lab.write('big.img', Buffer.alloc(0));
       const path = lab.path('big.img');
       await lab.init('--chunk-size', chunkSize);
@@ -135,7 +135,7 @@ const plain = ground('plain');
 const vast = ground('xfs');
 
 test('L15 more than 16 TiB is refused as a failure of that volume alone', { skip: vast.skip }, async (t) => {
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: vast.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: vast.folder() }] });
   lab.write('small.img', Buffer.from('x'));
   lab.write('vast.img', Buffer.alloc(0));
   truncateSync(lab.path('vast.img'), 16 * TIB + 1);
@@ -147,7 +147,7 @@ test('L15 more than 16 TiB is refused as a failure of that volume alone', { skip
 
 test('L15 a sparse file in a pool that cannot freeze is compared where it has data', async (t) => {
   const random = new Random('large file');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   lab.write('big.img', Buffer.alloc(0));
   const path = lab.path('big.img');
   truncateSync(path, 6 * GIB + 5);

@@ -12,7 +12,7 @@ import { deleteDocument, pruneDocument, renameDocument, tagDocument } from './do
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
 import type { Interposition } from './interposed.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const btrfs = ground('btrfs');
@@ -20,8 +20,8 @@ const { skip } = btrfs;
 const CHUNK = 64 * 1024;
 
 /** One volume that goes through the change, and one beside it, in a plain archive: its names are on the disk, too. */
-async function scene(t: TestContext, random: Random): Promise<Lab> {
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: btrfs.folder() }] });
+async function scene(t: TestContext, random: Random): Promise<BackupSystem> {
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: btrfs.folder() }] });
   for (const name of ['a.img', 'b.img']) lab.write(name, random.bytes(3 * CHUNK - 100));
   await lab.init('--chunk-size', '64K', '--encryption', 'off');
   await lab.send('--full');
@@ -36,7 +36,7 @@ interface Cut extends Interposition {
  * The messages that change something, and those around them: each once from the agent's side and once from the
  * receiver's.
  */
-async function cuts(lab: Lab, args: readonly string[]): Promise<Cut[]> {
+async function cuts(lab: BackupSystem, args: readonly string[]): Promise<Cut[]> {
   const trace = join(lab.folder, `trace-${args[0]!}`);
   (await lab.run(args, lab.interposed(null, trace))).expect(0);
   const seen = new Set(readFileSync(trace, 'utf8').trim().split('\n'));
@@ -57,7 +57,7 @@ async function cuts(lab: Lab, args: readonly string[]): Promise<Cut[]> {
  */
 async function cutEverywhere(
   t: TestContext,
-  lab: Lab,
+  lab: BackupSystem,
   steps: {
     readonly args: readonly string[];
     readonly check: () => Promise<boolean>;
@@ -252,6 +252,6 @@ test('I1 a restore while a prune runs is right', { skip, timeout: limit(200_000)
   assert.equal(only((await lab.send()).volumes, 'a.img').kind, 'unchanged');
 });
 
-function filesOf(lab: Lab): string[] {
+function filesOf(lab: BackupSystem): string[] {
   return readdirSync(lab.root, { recursive: true, encoding: 'utf8' });
 }

@@ -10,7 +10,7 @@ import { Random } from '../fixtures/random.ts';
 import { deleteDocument, pruneDocument, renameDocument, tagDocument } from './documents.ts';
 import { editAtRandom } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const btrfs = ground('btrfs');
@@ -23,7 +23,7 @@ const TIME = 20_000;
 for (const encryption of ['on', 'off'] as const) {
   test(`I1 I4 a random life, encryption ${encryption}`, { skip: btrfs.skip, timeout: limit(200_000) }, async (t) => {
     const random = new Random(`model ${encryption}`);
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: btrfs.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: btrfs.folder() }] });
     for (const name of ['a.img', 'b.img']) lab.write(name, random.bytes(random.between(1, LARGEST)));
     await lab.init('--chunk-size', '64K', '--encryption', encryption);
     await lab.send('--full');

@@ -17,8 +17,8 @@ import {
   unlockDocument,
 } from './documents.ts';
 import { writeAt } from './edits.ts';
-import { ground, type Ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { ground, type Mounts } from './mounts.ts';
+import { BackupSystem, only } from './backup-system.ts';
 
 const plain = ground('plain');
 const btrfs = ground('btrfs');
@@ -26,7 +26,7 @@ const CHUNK = 64 * 1024;
 const NAMES = ['a.img', 'b.img'] as const;
 
 interface Scene {
-  readonly on?: Ground;
+  readonly on?: Mounts;
   readonly init?: readonly string[];
   readonly type?: 'file' | 'reflink';
   readonly more?: string;
@@ -37,9 +37,9 @@ async function withSessions(
   t: TestContext,
   count: number,
   { on = plain, init = [], type = 'file', more = '' }: Scene = {},
-): Promise<{ lab: Lab; random: Random; sessions: string[] }> {
+): Promise<{ lab: BackupSystem; random: Random; sessions: string[] }> {
   const random = new Random('life');
-  const lab = new Lab(t, { pools: [{ name: 'main', type, path: on.folder() }], more });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type, path: on.folder() }], more });
   await lab.init('--chunk-size', '64K', ...init);
   const sessions: string[] = [];
   for (let turn = 0; turn < count; turn++) {
@@ -304,18 +304,18 @@ describe('adopt', () => {
 });
 
 /** Sessions that the receiver keeps from being pruned, by the files of its archive. */
-function protectedIn(lab: Lab): string[] {
+function protectedIn(lab: BackupSystem): string[] {
   return filesOf(lab)
     .filter((file) => file.endsWith('/protect'))
     .map((file) => file.split('/').at(-2)!);
 }
 
-function filesOf(lab: Lab): string[] {
+function filesOf(lab: BackupSystem): string[] {
   return readdirSync(lab.root, { recursive: true, encoding: 'utf8' });
 }
 
 /** All that the receiver has, or all of its files of one name. */
-function everyByte(lab: Lab, name?: string): string {
+function everyByte(lab: BackupSystem, name?: string): string {
   return filesOf(lab)
     .filter((file) => name === undefined || file.endsWith(`/${name}`))
     .map((file) => join(lab.root, file))

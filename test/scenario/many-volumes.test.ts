@@ -11,7 +11,7 @@ import { Random } from '../fixtures/random.ts';
 import { writeSessions } from '../fixtures/written-sessions.ts';
 import { listDocument, sendDocument, verifyDocument } from './documents.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const plain = ground('plain');
 const VOLUMES = 400;
@@ -23,7 +23,7 @@ const ONCE = 20;
 
 test('a command takes one listing, and a few messages for each volume', { timeout: limit(600_000) }, async (t) => {
   const random = new Random('many volumes');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   const names = Array.from({ length: VOLUMES }, (_, number) => `${String(number)}.img`);
   for (const name of names) lab.write(name, random.bytes(SIZE));
   await lab.init('--chunk-size', '64K');

@@ -6,7 +6,7 @@ import { after, before } from 'node:test';
 import { loopFsSkip, mountLoopFs, type LoopFs, type LoopFsType } from '../fixtures/loop-fs.ts';
 import { makeScratch } from '../fixtures/scratch.ts';
 
-export interface Ground {
+export interface Mounts {
   /** For tests that need it: why they cannot run here. */
   readonly skip: string | false;
   /** A new empty folder. */
@@ -14,7 +14,7 @@ export interface Ground {
 }
 
 /** To be called at the top of a test file. `plain`: wherever scratch folders go. */
-export function ground(type: Exclude<LoopFsType, 'ext4'> | 'plain', size = 2 ** 30): Ground {
+export function ground(type: Exclude<LoopFsType, 'ext4'> | 'plain', size = 2 ** 30): Mounts {
   const skip = type === 'plain' ? false : loopFsSkip(type);
   let root = '';
   let fs: LoopFs | undefined;

@@ -9,13 +9,13 @@ import { Random } from '../fixtures/random.ts';
 import { errorDocument, initDocument, listDocument, unlockDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const plain = ground('plain');
 const btrfs = ground('btrfs');
 
 interface Scene {
-  readonly lab: Lab;
+  readonly lab: BackupSystem;
   readonly random: Random;
   readonly state: string;
   readonly archive: string;
@@ -25,7 +25,7 @@ interface Scene {
 async function scene(t: TestContext, type: 'file' | 'reflink' = 'file'): Promise<Scene> {
   const random = new Random('new disk');
   const path = (type === 'file' ? plain : btrfs).folder();
-  const lab = new Lab(t, { pools: [{ name: 'main', type, path }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type, path }] });
   lab.write('a.img', random.bytes(300_000));
   await lab.init('--chunk-size', '64K');
   await lab.send('--full');
@@ -102,7 +102,7 @@ test('an init that cannot go through leaves what the computer knew where it was'
   (await lab.run(['list', '--json'])).expect(0).json(listDocument);
 });
 
-async function cutOff(lab: Lab, init: readonly string[]): Promise<{ aside: string }> {
+async function cutOff(lab: BackupSystem, init: readonly string[]): Promise<{ aside: string }> {
   const plan = { from: 'receiver', what: 'done to create', action: 'kill-agent' } as const;
   (await lab.run(init, lab.interposed(plan))).expectKilled();
   const [aside] = readdirSync(join(lab.stateDir, 'set-aside'));

@@ -15,7 +15,7 @@ import {
   type SendDocument,
 } from './documents.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 
 const xfs = ground('xfs');
 const plain = ground('plain');
@@ -30,7 +30,7 @@ interface Told {
 }
 
 /** What each command that looks at pools says of a name; all of them with this exit status. */
-async function toldOf(lab: Lab, name: string, status: number): Promise<Told[]> {
+async function toldOf(lab: BackupSystem, name: string, status: number): Promise<Told[]> {
   const commands: [string[], z.ZodType<{ volumes: readonly Told[] }>][] = [
     [['send', '--dry-run'], dryRunDocument],
     [['monitor'], monitorDocument],
@@ -49,7 +49,7 @@ describe('a volume that was there at the last send', { skip }, () => {
   test('is named while it is gone, until it is back, excluded, or deleted from the archive', async (t) => {
     const path = xfs.folder();
     const pool = { name: 'main', type: 'reflink', path, volumes: ['*.img'] } as const;
-    const lab = new Lab(t, { pools: [pool] });
+    const lab = new BackupSystem(t, { pools: [pool] });
     for (const name of ['a.img', 'b.img']) lab.write(name, Buffer.from(name));
     await lab.init();
     await lab.send('--full');
@@ -83,7 +83,7 @@ describe('a volume that was there at the last send', { skip }, () => {
   test('is named where a pool of files is empty; and so is a pattern that matches nothing from the first', async (t) => {
     const path = plain.folder();
     const pool = { name: 'main', type: 'file', path, volumes: ['*.img', 'x/*'] } as const;
-    const lab = new Lab(t, { pools: [pool] });
+    const lab = new BackupSystem(t, { pools: [pool] });
     await lab.init();
     assert.deepEqual(kinds((await lab.run(['send', '--full', '--json'])).expect(3).json(sendDocument)), {
       '*.img': 'skipped',
@@ -114,7 +114,7 @@ describe('a volume that was there at the last send', { skip }, () => {
 describe('a pool that is away', { skip }, () => {
   test('is told of its volumes, and keeps the other pool from nothing', async (t) => {
     const [one, two] = [xfs.folder(), plain.folder()];
-    const lab = new Lab(t, {
+    const lab = new BackupSystem(t, {
       pools: [
         { name: 'one', type: 'reflink', path: one, volumes: ['*.img'] },
         { name: 'two', type: 'file', path: two, volumes: ['*.raw', 'named'] },
@@ -154,7 +154,7 @@ describe('a pool that is away', { skip }, () => {
 
   test('though its folder is there, where fstab says that something is to be mounted', async (t) => {
     const path = plain.folder();
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path, volumes: ['*.img'] }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path, volumes: ['*.img'] }] });
     lab.write('a.img', Buffer.from('beneath the mount point'));
     await lab.init();
     const fstab = join(lab.folder, 'fstab');
@@ -176,7 +176,7 @@ describe('a pool that is away', { skip }, () => {
 
 describe('a run that is cut off', { skip }, () => {
   test('shows what it did all the same', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
     for (const name of ['a.img', 'b.img', 'c.img']) lab.write(name, Buffer.from(name));
     await lab.init();
     const died = { from: 'agent', what: 'begin', nth: 2, action: 'kill-receiver' } as const;
@@ -206,7 +206,7 @@ describe('a run that is cut off', { skip }, () => {
 describe('an archive or a state folder that lies in a pool', { skip: plain.skip }, () => {
   test('is refused by every command that looks for volumes, and can still be restored from', async (t) => {
     // Where the archive lies in another computer, no path says so.
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], link: 'local' });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], link: 'local' });
     lab.write('a.img', Buffer.from('a'));
     await lab.init();
     await lab.send('--full');
@@ -221,7 +221,7 @@ describe('an archive or a state folder that lies in a pool', { skip: plain.skip 
       }
       assert.equal((await lab.restore('a.img')).toString(), 'a');
     }
-    const other = new Lab(t, {
+    const other = new BackupSystem(t, {
       pools: [{ name: 'main', type: 'file', path: lab.root }],
       root: lab.root,
       archive: 'new',

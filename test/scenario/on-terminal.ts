@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { limit } from '../fixtures/limits.ts';
-import type { Lab } from './backup-system.ts';
+import type { BackupSystem } from './backup-system.ts';
 import { AGENT } from './program.ts';
 
 /** To the start of the line, and nothing behind it. */
@@ -20,7 +20,7 @@ export interface Typed {
 
 /** The agent, or another program, on a terminal of its own; gives its exit status and all that the terminal showed. */
 export async function onTerminal(
-  lab: Pick<Lab, 'config' | 'folder' | 'env'>,
+  lab: Pick<BackupSystem, 'config' | 'folder' | 'env'>,
   args: readonly string[],
   answers: readonly Typed[],
   { columns = 100, program = AGENT }: { readonly columns?: number; readonly program?: string } = {},

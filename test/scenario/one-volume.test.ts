@@ -8,14 +8,14 @@ import { Random } from '../fixtures/random.ts';
 import { listDocument, pruneDocument, sendDocument, verifyDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 
 const plain = ground('plain');
 const CHUNK = 64 * 1024;
 const WHOLE = ['whole-1.img', 'whole-2.img'];
 
 interface Scene {
-  readonly lab: Lab;
+  readonly lab: BackupSystem;
   readonly random: Random;
   /** The folders of a volume's sessions, oldest first. */
   readonly sessions: (volume: string) => string[];
@@ -24,7 +24,7 @@ interface Scene {
 /** A plain archive of these volumes and of two more, each with three sessions. */
 async function scene(t: TestContext, volumes: readonly string[]): Promise<Scene> {
   const random = new Random('one volume');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   const all = [...volumes, ...WHOLE];
   for (const volume of all) lab.write(volume, random.bytes(6 * CHUNK));
   await lab.init('--chunk-size', '64K', '--encryption', 'off');

@@ -24,7 +24,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { restoreDocument, sendDocument } from './documents.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 import type { Ran } from './program.ts';
 
 const plain = ground('plain');
@@ -33,7 +33,7 @@ const THEM = 65_534;
 const skip = process.getuid?.() === 0 ? false : 'machine: not root, so there is no folder that others own';
 
 interface Place {
-  readonly lab: Lab;
+  readonly lab: BackupSystem;
   readonly content: Buffer;
   /** Root's, and nobody else may read it. */
   readonly precious: string;
@@ -45,7 +45,7 @@ interface Place {
 /** A plain archive of one volume, which can be restored without the key as well. */
 async function placeFor(t: TestContext, seed: string): Promise<Place> {
   const pool = plain.folder();
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: pool, volumes: ['v.img'] }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: pool, volumes: ['v.img'] }] });
   const content = new Random(seed).bytes(40 * CHUNK);
   lab.write('v.img', content);
   await lab.init('--encryption', 'off', '--chunk-size', '64K');
@@ -59,7 +59,7 @@ async function placeFor(t: TestContext, seed: string): Promise<Place> {
 }
 
 /** Runs a restore and changes something when its file was made, but nothing is written yet. */
-async function during(lab: Lab, args: readonly string[], change: () => void): Promise<Ran> {
+async function during(lab: BackupSystem, args: readonly string[], change: () => void): Promise<Ran> {
   const [reached, go] = [join(lab.folder, 'reached'), join(lab.folder, 'go')];
   const hold = { from: 'agent', what: 'get-chunks', action: 'hold', reached, go } as const;
   const running = lab.start(args, lab.interposed(hold));
@@ -187,7 +187,7 @@ describe('a restore into a folder of others', { skip }, () => {
 test("a link of theirs to root's file is not archived, and is named", { skip }, async (t) => {
   const pool = plain.folder();
   const options = { name: 'main', type: 'file', path: pool } as const;
-  const lab = new Lab(t, { pools: [options] });
+  const lab = new BackupSystem(t, { pools: [options] });
   const precious = join(lab.folder, 'precious');
   writeFileSync(precious, 'precious', { mode: 0o600 });
   chownSync(pool, THEM, THEM);
@@ -211,7 +211,7 @@ test("a link of theirs to root's file is not archived, and is named", { skip }, 
 
 test('a recovery key is written to no file that others put there', { skip }, async (t) => {
   const pool = plain.folder();
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: pool }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: pool }] });
   const [ours, theirs] = [join(lab.folder, 'ours'), join(lab.folder, 'theirs')];
   for (const path of [ours, theirs]) mkdirSync(path);
   chownSync(theirs, THEM, THEM);

@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const grounds = { file: ground('plain'), reflink: ground('xfs') };
 const strace = spawnSync('strace', ['-V']).status === 0 ? false : 'machine: no strace';
@@ -21,7 +21,7 @@ function executed(trace: string): string[] {
 
 async function countOf(t: TestContext, type: 'file' | 'reflink', volumes: number): Promise<Record<string, number>> {
   const random = new Random(`processes of ${String(volumes)}`);
-  const lab = new Lab(t, { pools: [{ name: 'main', type, path: grounds[type].folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type, path: grounds[type].folder() }] });
   const names = Array.from({ length: volumes }, (_, number) => `${String(number)}.img`);
   for (const name of names) lab.write(name, random.bytes(200_000));
   await lab.init('--chunk-size', '64K');

@@ -7,14 +7,14 @@ import { test } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const plain = ground('plain');
 const CHUNK = 64 * 1024;
 
 test('I9 a send proves a sample, verify and restore all of a session, and nothing what is damaged', async (t) => {
   const random = new Random('proven');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   const proven = async () => (await lab.list()).volumes[0]!.proven;
   lab.write('a.img', random.bytes(20 * CHUNK));
   await lab.init('--chunk-size', '64K');

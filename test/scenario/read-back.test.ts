@@ -9,14 +9,14 @@ import { Random } from '../fixtures/random.ts';
 import { listDocument, sendDocument, statusDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 
 const plain = ground('plain');
 const CHUNK = 64 * 1024;
 
 test('A13 I9 a chunk of a volume that does not change any more is missed within a few sends, and sent anew', async (t) => {
   const random = new Random('read back');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   lab.write('still.img', random.bytes(40 * CHUNK));
   lab.write('busy.img', random.bytes(CHUNK));
   await lab.init('--chunk-size', '64K', '--encryption', 'off');
@@ -85,7 +85,7 @@ test('A13 I9 a chunk of a volume that does not change any more is missed within 
 
 test('a send without change asks for little: one page and some chunks of each volume', async (t) => {
   const random = new Random('cheap');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   const count = 20;
   for (let at = 0; at < count; at++) lab.write(`${at}.img`, random.bytes(3 * CHUNK));
   await lab.init('--chunk-size', '64K');

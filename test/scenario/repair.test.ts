@@ -11,19 +11,19 @@ import { Random } from '../fixtures/random.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
 import { listDocument, sendDocument, verifyDocument } from './documents.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 import { RECEIVER } from './program.ts';
 
 const plain = ground('plain');
 const CHUNK = 64 * 1024;
 const RANGE = 1024 * CHUNK;
 
-function receiver(lab: Lab, command: string, ...options: string[]): number | null {
+function receiver(lab: BackupSystem, command: string, ...options: string[]): number | null {
   return spawnSync(process.execPath, [RECEIVER, command, '--root', lab.root, ...options], { stdio: 'ignore' }).status;
 }
 
 /** The files of the volume's only session. */
-function stored(lab: Lab, pattern: RegExp): string[] {
+function stored(lab: BackupSystem, pattern: RegExp): string[] {
   const volumes = join(lab.root, 'laptop/volumes');
   return readdirSync(volumes, { recursive: true, encoding: 'utf8' })
     .filter((path) => pattern.test(path))
@@ -37,8 +37,8 @@ function rot(path: string): void {
   writeFileSync(path, bytes);
 }
 
-async function sent(t: TestContext, random: Random): Promise<Lab> {
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+async function sent(t: TestContext, random: Random): Promise<BackupSystem> {
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   lab.write('a.img', Buffer.concat([random.bytes(20 * CHUNK), Buffer.alloc(RANGE), random.bytes(3 * CHUNK + 100)]));
   await lab.init('--chunk-size', '64K');
   lab.keep(await lab.send('--full'));

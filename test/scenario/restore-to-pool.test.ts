@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { restoreDocument } from './documents.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 import type { Ran } from './program.ts';
 
 const CHUNK = 64 * 1024;
@@ -18,9 +18,12 @@ for (const type of ['xfs', 'plain'] as const) {
   const { skip } = place;
   const kind = type === 'plain' ? 'file' : 'reflink';
 
-  const sentOnce = async (t: TestContext, random: Random): Promise<{ lab: Lab; content: Buffer; folder: string }> => {
+  const sentOnce = async (
+    t: TestContext,
+    random: Random,
+  ): Promise<{ lab: BackupSystem; content: Buffer; folder: string }> => {
     const folder = place.folder();
-    const lab = new Lab(t, { pools: [{ name: 'main', type: kind, path: folder }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: kind, path: folder }] });
     const content = Buffer.concat([random.bytes(3 * CHUNK), Buffer.alloc(5 * CHUNK), random.bytes(CHUNK + 17)]);
     lab.write('work/private.img', content);
     await lab.init('--chunk-size', '64K');

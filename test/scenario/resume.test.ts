@@ -22,7 +22,7 @@ import { Random } from '../fixtures/random.ts';
 import { sendDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const xfs = ground('xfs', 4 * 2 ** 30);
@@ -70,7 +70,7 @@ function readInto(fd: number, piece: Buffer, at: number): number {
   return readSync(fd, piece, 0, piece.length, at);
 }
 
-async function restored(lab: Lab, session: string | undefined): Promise<string> {
+async function restored(lab: BackupSystem, session: string | undefined): Promise<string> {
   const to = join(lab.folder, 'restored.img');
   rmSync(to, { force: true });
   const which = session === undefined ? [] : ['--session', session];
@@ -80,7 +80,7 @@ async function restored(lab: Lab, session: string | undefined): Promise<string> 
 
 test('I9 L11 a send that was killed behind a checkpoint', { skip, timeout: limit(400_000) }, async (t: TestContext) => {
   const random = new Random('resume');
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
   lab.write('big.img', Buffer.alloc(0));
   const path = lab.path('big.img');
   truncateSync(path, SIZE);
@@ -174,7 +174,7 @@ test(
   { skip, timeout: limit(400_000) },
   async (t: TestContext) => {
     const random = new Random('resume-damaged');
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
     lab.write('big.img', Buffer.alloc(0));
     const path = lab.path('big.img');
     const range = 256 * MIB;

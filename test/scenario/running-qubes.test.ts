@@ -9,7 +9,7 @@ import { Random } from '../fixtures/random.ts';
 import { ReflinkQubes } from '../fixtures/qubes/reflink-images.ts';
 import { sendDocument, statusDocument } from './documents.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 
 const xfs = ground('xfs');
 
@@ -24,7 +24,7 @@ const SAVED = [
 async function qubesLab(t: TestContext, more?: string) {
   const path = xfs.folder();
   const volumes = ['*/*/*.img'];
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path, volumes, ...(more && { more }) }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path, volumes, ...(more && { more }) }] });
   const qubes = new ReflinkQubes(path);
   const debian = qubes.template('debian');
   const office = qubes.app('office', 'debian');

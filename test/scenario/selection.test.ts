@@ -28,7 +28,7 @@ import {
 } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 
 const btrfs = ground('btrfs');
 const plain = ground('plain');
@@ -41,7 +41,7 @@ describe('names', { skip }, () => {
   test('of every sort are listed, sent and restored, from two pools and by globs, excludes and a list', async (t) => {
     const random = new Random('names');
     const [qubes, files] = [btrfs.folder(), plain.folder()];
-    const lab = new Lab(t, {
+    const lab = new BackupSystem(t, {
       pools: [
         { name: 'qubes', type: 'reflink', path: qubes, volumes: ['*/private.img', '-*', 'été/*'], exclude: ['dvm*/*'] },
         { name: 'files', type: 'file', path: files, volumes: ['[ab]?.raw'], more: 'volumes_from = "list.conf"' },
@@ -91,7 +91,7 @@ describe('names', { skip }, () => {
   test('that are in two pools are exit 2, for every command that takes volumes', async (t) => {
     const folders = [plain.folder(), plain.folder()];
     for (const folder of folders) writeFileSync(join(folder, 'same.img'), 'x');
-    const lab = new Lab(t, {
+    const lab = new BackupSystem(t, {
       pools: folders.map((path, index) => ({ name: `pool${String(index)}`, type: 'file', path })),
     });
     await lab.init();
@@ -104,7 +104,7 @@ describe('names', { skip }, () => {
   });
 
   test('of nothing at all are exit 2', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
     await lab.init();
     lab.configure('', undefined, [{ ...lab.pools[0]!, volumes: [] }]);
     (await lab.run(['send', '--full'])).expect(2);
@@ -117,7 +117,7 @@ describe('what a pattern matches and no command can take', { skip }, () => {
   for (const type of ['reflink', 'file'] as const) {
     test(`is named with its reason and makes exit 3, in a pool of type ${type}`, async (t) => {
       const path = type === 'file' ? plain.folder() : btrfs.folder();
-      const lab = new Lab(t, { pools: [{ name: 'main', type, path, volumes: ['*.img', 'folder'] }] });
+      const lab = new BackupSystem(t, { pools: [{ name: 'main', type, path, volumes: ['*.img', 'folder'] }] });
       lab.write('a.img', Buffer.from('a'));
       mkdirSync(join(path, 'folder'));
       assert.equal(spawnSync('mkfifo', [join(path, 'fifo.img')]).status, 0);
@@ -151,7 +151,7 @@ describe('what a pattern matches and no command can take', { skip }, () => {
 
 describe('the commands of the older tool', { skip }, () => {
   test('-s, -s -f, -f alone, and none; new volumes are skipped until they are asked for', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: btrfs.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: btrfs.folder() }] });
     lab.write('a.img', Buffer.from('a'));
     await lab.init();
     const skipped = (await lab.run(['-s', '--json'])).expect(3).json(sendDocument);
@@ -187,14 +187,17 @@ describe('the commands of the older tool', { skip }, () => {
   });
 
   test('initial = "full" sends new volumes unasked', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], more: 'initial = "full"' });
+    const lab = new BackupSystem(t, {
+      pools: [{ name: 'main', type: 'file', path: plain.folder() }],
+      more: 'initial = "full"',
+    });
     lab.write('a.img', Buffer.from('a'));
     await lab.init();
     assert.deepEqual(kinds(await lab.send()), { 'a.img': 'full' });
   });
 
   test('--dry-run sends nothing and says what would be read', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: btrfs.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: btrfs.folder() }] });
     lab.write('a.img', Buffer.alloc(200 * KIB, 1));
     await lab.init('--chunk-size', '64K');
     assert.deepEqual((await lab.ask(dryRunDocument, ['send', '--dry-run'])).volumes, [
@@ -210,7 +213,7 @@ describe('the commands of the older tool', { skip }, () => {
   });
 
   test('--tag names sessions', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
     lab.write('a.img', Buffer.from('a'));
     await lab.init();
     await lab.send('--full', '--tag', 'before upgrade', '--tag', 'ü');
@@ -229,8 +232,8 @@ describe('the commands of the older tool', { skip }, () => {
 
 describe('a volume that fails', { skip }, () => {
   /** Three volumes, sent once; `b.img` is about to fail. */
-  async function three(t: TestContext, type: 'reflink' | 'file'): Promise<Lab> {
-    const lab = new Lab(t, {
+  async function three(t: TestContext, type: 'reflink' | 'file'): Promise<BackupSystem> {
+    const lab = new BackupSystem(t, {
       pools: [
         {
           name: 'main',
@@ -248,7 +251,7 @@ describe('a volume that fails', { skip }, () => {
   }
 
   async function othersCommitted(
-    lab: Lab,
+    lab: BackupSystem,
     sent: SendDocument,
     reason: RegExp,
     kind: 'failed' | 'skipped' = 'failed',
@@ -337,7 +340,7 @@ function chownTree(folder: string, user: number): void {
 
 test('L9 running qubes are captured from the file that they write to, and the head says so', { skip }, async (t) => {
   const random = new Random('running');
-  const lab = new Lab(t, {
+  const lab = new BackupSystem(t, {
     pools: [
       { name: 'main', type: 'reflink', path: btrfs.folder(), volumes: ['*/private.img'], more: 'state = "running"' },
     ],

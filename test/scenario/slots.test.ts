@@ -13,23 +13,23 @@ import { decodeMap, encodeMap } from '../../shared/wire/msgpack.ts';
 import { execFileSync } from 'node:child_process';
 import { errorDocument, slotsDocument, verifyDocument } from './documents.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const plain = ground('plain');
 
-async function sent(t: TestContext, archive = 'laptop', root?: string): Promise<Lab> {
+async function sent(t: TestContext, archive = 'laptop', root?: string): Promise<BackupSystem> {
   const pools = [{ name: 'main', type: 'file', path: plain.folder() }] as const;
-  const lab = new Lab(t, { pools, archive, ...(root === undefined ? {} : { root }) });
+  const lab = new BackupSystem(t, { pools, archive, ...(root === undefined ? {} : { root }) });
   lab.write('a.img', Buffer.alloc(100_000, archive));
   await lab.init('--chunk-size', '64K', '--recovery-key-file', join(lab.folder, 'paper'));
   await lab.send('--full');
   return lab;
 }
 
-const slotOf = (lab: Lab, name: string) => join(lab.root, lab.archive, 'keys', name);
+const slotOf = (lab: BackupSystem, name: string) => join(lab.root, lab.archive, 'keys', name);
 
-function unlocking(t: TestContext, lab: Lab, ...how: string[]) {
-  const other = new Lab(t, { pools: [], root: lab.root, archive: lab.archive });
+function unlocking(t: TestContext, lab: BackupSystem, ...how: string[]) {
+  const other = new BackupSystem(t, { pools: [], root: lab.root, archive: lab.archive });
   const which = how.length > 0 ? how : ['--passphrase-file', join(lab.folder, 'passphrase')];
   return other.run(['--json', 'key', 'unlock', ...which]);
 }

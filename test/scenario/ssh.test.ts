@@ -13,7 +13,7 @@ import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import { writeAt } from './edits.ts';
 import { errorDocument } from './documents.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 import { RECEIVER } from './program.ts';
 
 const plain = ground('plain');
@@ -160,9 +160,9 @@ describe('over ssh', { skip }, () => {
     if (server !== undefined) await stopServer(server);
   });
 
-  function labOver(t: TestContext): { lab: Lab; server: Server } {
+  function labOver(t: TestContext): { lab: BackupSystem; server: Server } {
     assert.ok(server !== undefined);
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
     const destination = `ssh://${userInfo().username}@backup-host${lab.root}`;
     lab.configure('', destination);
     // Every run of this lab finds our ssh.
@@ -268,7 +268,10 @@ describe('over ssh', { skip }, () => {
   test('with the forced command of docs/install-linux.md: one folder, one archive, and nothing that removes', async (t) => {
     const on = await startServer(false);
     t.after(() => stopServer(on));
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], archive: 'host1' });
+    const lab = new BackupSystem(t, {
+      pools: [{ name: 'main', type: 'file', path: plain.folder() }],
+      archive: 'host1',
+    });
     lab.env = on.env;
     const page = readFileSync(join(import.meta.dirname, '../../docs/install-linux.md'), 'utf8');
     const [line] = /^restrict,command=.*$/m.exec(page)!;

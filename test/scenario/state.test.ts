@@ -23,7 +23,7 @@ import { Random } from '../fixtures/random.ts';
 import { sendDocument, type SentVolume } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab, only } from './backup-system.ts';
+import { BackupSystem, only } from './backup-system.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const xfs = ground('xfs');
@@ -31,20 +31,20 @@ const { skip } = xfs;
 const CHUNK = 64 * 1024;
 const NAME = 'work/private.img';
 
-async function sentOnce(t: TestContext, random: Random, chunks = 30): Promise<Lab> {
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
+async function sentOnce(t: TestContext, random: Random, chunks = 30): Promise<BackupSystem> {
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
   lab.write(NAME, random.bytes(chunks * CHUNK - 100));
   await lab.init('--chunk-size', '64K');
   await lab.send('--full');
   return lab;
 }
 
-function change(lab: Lab, random: Random, chunks = 29): void {
+function change(lab: BackupSystem, random: Random, chunks = 29): void {
   writeAt(lab.path(NAME), random.int(chunks) * CHUNK, random.bytes(2000));
 }
 
 /** A send without any flag; its restore must be right. */
-async function sendAndCompare(lab: Lab): Promise<{ volume: SentVolume; stderr: string }> {
+async function sendAndCompare(lab: BackupSystem): Promise<{ volume: SentVolume; stderr: string }> {
   const ran = await lab.run(['send', '--json']);
   const sent = ran.expect(0).json(sendDocument);
   lab.keep(sent);
@@ -54,8 +54,8 @@ async function sendAndCompare(lab: Lab): Promise<{ volume: SentVolume; stderr: s
 }
 
 describe('dom0’s state of a volume', { skip }, () => {
-  const pairing = (lab: Lab) => join(lab.pairings()[0]!.folder, 'pairing.json');
-  const damages: Record<string, (lab: Lab) => void> = {
+  const pairing = (lab: BackupSystem) => join(lab.pairings()[0]!.folder, 'pairing.json');
+  const damages: Record<string, (lab: BackupSystem) => void> = {
     'is lost': (lab) => rmSync(join(lab.stateDir, 'volumes'), { recursive: true }),
     'has lost its pairing.json': (lab) => rmSync(pairing(lab)),
     'has an empty pairing.json': (lab) => writeFileSync(pairing(lab), ''),
@@ -172,7 +172,7 @@ describe('dom0’s state of a volume', { skip }, () => {
 });
 
 /** A map that is whole, has its right hash, and does not tell what changed. */
-async function plantEmptyMap(lab: Lab): Promise<void> {
+async function plantEmptyMap(lab: BackupSystem): Promise<void> {
   const store = new PairingStore(lab.stateDir);
   const state = store.stateOf('main', NAME);
   const { size } = statSync(lab.path(NAME));
@@ -182,7 +182,7 @@ async function plantEmptyMap(lab: Lab): Promise<void> {
 }
 
 describe('dom0’s state of the archive', { skip }, () => {
-  const folderOf = (lab: Lab) => join(lab.stateDir, 'archives', 'laptop');
+  const folderOf = (lab: BackupSystem) => join(lab.stateDir, 'archives', 'laptop');
 
   test('G3 A5 whose pin is older than the archive is exit 4, until the user accepts it', async (t) => {
     const random = new Random('older pin');

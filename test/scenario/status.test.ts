@@ -8,7 +8,7 @@ import { Random } from '../fixtures/random.ts';
 import { statusDocument } from './documents.ts';
 import { writeAt } from './edits.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const xfs = ground('xfs');
 const CHUNK = 64 * 1024;
@@ -17,7 +17,7 @@ test('status: new, saved, changed, cut off, running, gone, and no longer selecte
   const random = new Random('status');
   const selected = { volumes: ['a/private.img', 'b.img'], more: 'state = "stopped"' } as const;
   const pool = { name: 'main', type: 'reflink', path: xfs.folder(), ...selected } as const;
-  const lab = new Lab(t, { pools: [pool] });
+  const lab = new BackupSystem(t, { pools: [pool] });
   const status = async (...names: string[]) => {
     const { volumes } = await lab.ask(statusDocument, ['status', ...names]);
     return new Map(volumes.map((volume) => [volume.name, volume]));

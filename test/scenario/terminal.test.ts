@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 import { CLEAR, onTerminal, terminalSkip as skip, type Typed } from './on-terminal.ts';
 
 const plain = ground('plain');
-async function emptyLab(t: TestContext): Promise<Lab> {
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+async function emptyLab(t: TestContext): Promise<BackupSystem> {
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   lab.write('a.img', new Random('terminal').bytes(3_000_000));
   return await Promise.resolve(lab);
 }
@@ -33,7 +33,7 @@ describe('on a terminal', { skip }, () => {
     const recoveryKey = /([0-9A-Z]{7}-){7}[0-9A-Z]{7}/.exec(shown)![0];
     const file = join(lab.folder, 'same');
     writeFileSync(file, secret);
-    const another = () => new Lab(t, { pools: [], root: lab.root });
+    const another = () => new BackupSystem(t, { pools: [], root: lab.root });
     (await another().run(['key', 'unlock', '--passphrase-file', file])).expect(0);
     const typed = await onTerminal(another(), ['key', 'unlock'], [{ after: 'Passphrase: ', type: `${secret}\r` }]);
     assert.equal(typed.status, 0, typed.shown);
@@ -61,7 +61,7 @@ describe('on a terminal', { skip }, () => {
     }
     const unlock = (answer: string) =>
       onTerminal(
-        new Lab(t, { pools: [], root: lab.root }),
+        new BackupSystem(t, { pools: [], root: lab.root }),
         ['key', 'unlock', '--passphrase-file', secret('zero')],
         [{ after: 'Try them? [y/N]: ', type: answer }],
       );
@@ -152,7 +152,7 @@ describe('on a terminal', { skip }, () => {
   });
 
   test('W12 a name with control characters moves no cursor', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
     const name = 'evil\u001b[2J\u202e\n.img';
     lab.write(name, Buffer.from('x'));
     await lab.init();
@@ -177,7 +177,7 @@ test('off a terminal nothing asks, and nothing hangs', async (t) => {
   }
   await lab.init();
   (await lab.run(['key', 'add'])).expect(2);
-  const other = new Lab(t, { pools: [], root: lab.root });
+  const other = new BackupSystem(t, { pools: [], root: lab.root });
   assert.match((await other.run(['key', 'unlock'])).expect(2).stderr, /--passphrase-file/);
   assert.match((await other.run(['key', 'unlock', '--recovery'])).expect(2).stderr, /terminal/);
 });

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { Random } from '../fixtures/random.ts';
 import { restoreDocument } from './documents.ts';
 import { ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { BackupSystem } from './backup-system.ts';
 
 const plain = ground('plain');
 const MIB = 2 ** 20;
@@ -15,7 +15,7 @@ const MIB = 2 ** 20;
 for (const compression of ['gzip', 'zstd', 'none']) {
   test(`a plain archive without its key, compression ${compression}`, async (t) => {
     const random = new Random(`unauthenticated ${compression}`);
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
     const head = Buffer.alloc(70 * MIB);
     random.bytes(3 * MIB).copy(head, 100_000);
     // What a guest may put there: bytes that begin as a chunk's file does.
@@ -56,7 +56,7 @@ for (const compression of ['gzip', 'zstd', 'none']) {
 }
 
 test('an encrypted archive is refused, and says what to do', async (t) => {
-  const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
   lab.write('a.img', Buffer.alloc(1000, 1));
   await lab.init();
   await lab.send('--full');

@@ -7,8 +7,8 @@ import { closeSync, fstatSync, openSync, readFileSync, truncateSync, writeFileSy
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { Random } from '../fixtures/random.ts';
-import { ground, type Ground } from './mounts.ts';
-import { Lab } from './backup-system.ts';
+import { ground, type Mounts } from './mounts.ts';
+import { BackupSystem } from './backup-system.ts';
 import { CLEAR, onTerminal, terminalSkip } from './on-terminal.ts';
 import { AGENT, RECEIVER } from './program.ts';
 
@@ -17,9 +17,9 @@ const xfs = ground('xfs');
 const LONG = 'a-folder-with-a-long-name/and-another-one-in-it-of-some-length/private-volume-of-a-machine.img';
 const MIB = 2 ** 20;
 
-async function longLab(t: TestContext, type: 'file' | 'reflink', on: Ground): Promise<Lab> {
+async function longLab(t: TestContext, type: 'file' | 'reflink', on: Mounts): Promise<BackupSystem> {
   const random = new Random('width');
-  const lab = new Lab(t, { pools: [{ name: 'main', type, path: on.folder() }], link: 'local' });
+  const lab = new BackupSystem(t, { pools: [{ name: 'main', type, path: on.folder() }], link: 'local' });
   lab.write('a.img', random.bytes(3 * MIB));
   lab.write(LONG, random.bytes(2 * MIB));
   // All but a fiftieth of it are holes.
@@ -90,7 +90,7 @@ describe('on a terminal', { skip: terminalSkip }, () => {
   });
 
   test('prune asks where more than half would go, in both programs', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], link: 'local' });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], link: 'local' });
     await lab.init('--chunk-size', '64K');
     for (let turn = 0; turn < 4; turn++) {
       lab.write('a.img', Buffer.from(String(turn)));
@@ -116,7 +116,7 @@ describe('on a terminal', { skip: terminalSkip }, () => {
 
 describe('a journal', () => {
   /** Runs a program with its standard error in a file that JOURNAL_STREAM says is the journal, or another. */
-  function journalOf(lab: Lab, program: string, args: readonly string[], isJournal = true): string[] {
+  function journalOf(lab: BackupSystem, program: string, args: readonly string[], isJournal = true): string[] {
     const file = join(lab.folder, 'journal');
     writeFileSync(file, '');
     const fd = openSync(file, 'a');
@@ -130,7 +130,7 @@ describe('a journal', () => {
   }
 
   test('gets the priority of each line, from both programs; another file gets none', async (t) => {
-    const lab = new Lab(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], link: 'local' });
+    const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], link: 'local' });
     const agent = ['--config', lab.config];
     const failed = journalOf(lab, AGENT, [...agent, 'list']);
     assert.ok(failed.length > 1 && failed.every((line) => line.startsWith('<3>')), failed.join('\n'));

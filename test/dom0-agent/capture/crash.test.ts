@@ -23,7 +23,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { counted } from './model/agent.ts';
 import type { Fault } from './model/machine.ts';
-import { World, type Sabotage, type Step } from './model/two-archives.ts';
+import { TwoArchives, type Sabotage, type Step } from './model/two-archives.ts';
 
 const HISTORIES = Number(process.env.HISTORIES ?? 2);
 const SEED = Number(process.env.SEED ?? 1);
@@ -31,8 +31,8 @@ const SEED = Number(process.env.SEED ?? 1);
 const seen = { crashes: 0, failures: 0, runs: 0, maps: 0, clean: 0 };
 
 /** A history from the start, with one fault in it; another power loss in the recovery where the coin says so. */
-async function live(seed: number, fault: Fault, sabotage: Sabotage = {}): Promise<World> {
-  const world = new World(seed, sabotage);
+async function live(seed: number, fault: Fault, sabotage: Sabotage = {}): Promise<TwoArchives> {
+  const world = new TwoArchives(seed, sabotage);
   world.source.unknownDeltas = seed % 2 === 0 ? 8 : 0;
   const steps = world.randomSteps();
   world.machine.plan(fault);
@@ -46,7 +46,7 @@ async function live(seed: number, fault: Fault, sabotage: Sabotage = {}): Promis
 }
 
 /** Nothing is wrong any more: one send to each archive puts everything right, and the next needs no full compare. */
-async function settleDown(world: World): Promise<void> {
+async function settleDown(world: TwoArchives): Promise<void> {
   world.source.unknownDeltas = 0;
   for (const round of ['first', 'second']) {
     const full = counted.full;
@@ -59,7 +59,7 @@ async function settleDown(world: World): Promise<void> {
   world.checkClean();
 }
 
-async function takeAndCheck(world: World, step: Step) {
+async function takeAndCheck(world: TwoArchives, step: Step) {
   const { machine } = world;
   const outcome = await world.take(step);
   if (outcome === 'power lost') {
@@ -73,7 +73,7 @@ async function takeAndCheck(world: World, step: Step) {
   return outcome;
 }
 
-function check(world: World, outcome: 'done' | 'failed' | 'power lost'): void {
+function check(world: TwoArchives, outcome: 'done' | 'failed' | 'power lost'): void {
   if (!world.machine.failed) {
     if (outcome === 'done') world.checkDurable();
     world.checkOrder();

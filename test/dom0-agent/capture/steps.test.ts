@@ -18,7 +18,7 @@ import { release } from '../../../dom0-agent/capture/release-snapshots.ts';
 import type { ArchiveId, PairingId } from '../../../shared/archive/names.ts';
 import { BLOCK } from './model/content.ts';
 import { newId, type ModelReceiver } from './model/receiver.ts';
-import { VOLUMES, World } from './model/two-archives.ts';
+import { VOLUMES, TwoArchives } from './model/two-archives.ts';
 
 const [WORK, VAULT] = VOLUMES as [string, string];
 const DAY = 24 * 60 * 60 * 1000;
@@ -46,7 +46,7 @@ function begun(start: SendStart | undefined) {
 
 /** A world of two volumes of 20 chunks with nothing in them, and its first archive. */
 function calm(seed = 1) {
-  const world = new World(seed);
+  const world = new TwoArchives(seed);
   for (const volume of VOLUMES) world.source.volumes.set(volume, { size: 20 * CHUNK, blocks: [] });
   const [receiver] = world.receivers;
   assert.ok(receiver !== undefined);

@@ -12,7 +12,7 @@ import { pause } from '../../fixtures/qubes/system.ts';
 import { writeAt } from '../edits.ts';
 import { sendDocument } from '../documents.ts';
 import { ground } from '../mounts.ts';
-import { Lab } from '../backup-system.ts';
+import { BackupSystem } from '../backup-system.ts';
 import { VAULT } from '../link.ts';
 import type { Running } from '../program.ts';
 import { limit } from '../../fixtures/limits.ts';
@@ -40,7 +40,7 @@ const ROUNDS: readonly (readonly [victim: Victim, command: 'send' | 'verify'])[]
 ];
 
 interface Scene {
-  readonly lab: Lab;
+  readonly lab: BackupSystem;
   readonly random: Random;
   /** Milliseconds that a send of everything takes here. */
   readonly whole: number;
@@ -52,7 +52,7 @@ function change({ lab, random }: Omit<Scene, 'whole'>, chunks: number): void {
 }
 
 async function sceneFor(t: TestContext, random: Random): Promise<Scene> {
-  const lab = new Lab(t, { link: 'qubes', pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
+  const lab = new BackupSystem(t, { link: 'qubes', pools: [{ name: 'main', type: 'reflink', path: xfs.folder() }] });
   for (const name of NAMES) lab.write(name, random.bytes(CHUNKS * CHUNK - 1000));
   await lab.init('--chunk-size', '64K');
   const began = performance.now();

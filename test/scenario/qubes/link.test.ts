@@ -11,19 +11,23 @@ import type { QubesSystem } from '../../fixtures/qubes/system.ts';
 import { errorDocument, sendDocument } from '../documents.ts';
 import { writeAt } from '../edits.ts';
 import { ground } from '../mounts.ts';
-import { Lab, only } from '../backup-system.ts';
+import { BackupSystem, only } from '../backup-system.ts';
 import { VAULT } from '../link.ts';
 
 const plain = ground('plain');
 
 interface OverQrexec {
-  readonly lab: Lab;
+  readonly lab: BackupSystem;
   readonly system: QubesSystem;
   readonly vault: Places;
 }
 
 function overQrexec(t: TestContext, more = ''): OverQrexec {
-  const lab = new Lab(t, { link: 'qubes', more, pools: [{ name: 'main', type: 'file', path: plain.folder() }] });
+  const lab = new BackupSystem(t, {
+    link: 'qubes',
+    more,
+    pools: [{ name: 'main', type: 'file', path: plain.folder() }],
+  });
   const system = lab.qubes!;
   return { lab, system, vault: placesOf(system.folder, VAULT) };
 }

@@ -111,7 +111,8 @@ describe('the catalogue and the key slots', () => {
         named(found),
         places.map((place) => [place, kind, false]),
       );
-      for (const { remedy } of found) assert.match(remedy, /"sparsebak-receiver scrub" puts back version \d, the last one put/);
+      for (const { remedy } of found)
+        assert.match(remedy, /"sparsebak-receiver scrub" puts back version \d, the last one put/);
       const scrubbed = await scrub();
       assert.deepEqual(
         named(scrubbed),

@@ -36,7 +36,7 @@ export type Step =
   | { readonly kind: 'remove-stale'; readonly days: number }
   | { readonly kind: 'release'; readonly enough: number };
 
-export class World {
+export class TwoArchives {
   readonly machine: Machine;
   readonly files: ModelFiles;
   readonly source: ModelSource;
