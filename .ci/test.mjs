@@ -3,7 +3,7 @@
 // reason, and the slowest tests.
 //
 //   --tier=short|guest|long  which of the tiers of tiers.mjs (short)
-//   SPARSEBAK_TEST_SILENCE   minutes in which no test begins or ends, after which a run is stopped (10)
+//   SPARSEBAK_TEST_SILENCE   minutes in which no test begins, prints or ends, after which a run is stopped (10)
 //   SPARSEBAK_TEST_FAILURES  a file to which the failed tests are written, for runs of several tiers
 //   CI                       when set, a skipped test is a failure: what runs there must run everything
 //

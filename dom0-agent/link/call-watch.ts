@@ -54,7 +54,7 @@ export class CallWatch {
     }
     if (this.#clock.spent > wait) {
       const message =
-        `${destination}: the receiver makes no progress: it was given ` + `${Math.round(wait / 60_000)} min to ${task}`;
+        `${destination}: the receiver makes no progress: ` + `it was given ${Math.round(wait / 60_000)} min to ${task}`;
       return new SparsebakError('unreachable', message, { hint: HINT });
     }
     if (this.#clock.idle < WORTH_TELLING) this.end();

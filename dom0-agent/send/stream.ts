@@ -110,7 +110,7 @@ class BaseFaults {
       cause: this.#first,
     });
     const hint =
-      'The newest session is intact again. "sparsebak verify ' + `${name} --all-sessions" shows which older ones are.`;
+      'The newest session is intact again. ' + `"sparsebak verify ${name} --all-sessions" shows which older ones are.`;
     return namingVolume(error, { id: pending.volumeId, name, session: base?.head.session, hint });
   }
 }

@@ -76,8 +76,8 @@ async function readAll(name: ArchiveName, archive: ArchiveStore, troubles: Troub
 }
 
 function describe({ archive, files, bytes, damaged, damages }: Report): string {
-  const summary =
-    `${archive}: ${files} files, ${formatBytes(bytes)}, ` + `${damaged === 0 ? 'no damage' : `${damaged} damaged`}\n`;
+  const found = damaged === 0 ? 'no damage' : `${damaged} damaged`;
+  const summary = `${archive}: ${files} files, ${formatBytes(bytes)}, ${found}\n`;
   const rows = damages.map(({ kind, place }) => [kind, place]);
   return summary + table(['', ''], rows) + describeRemedies(damages);
 }

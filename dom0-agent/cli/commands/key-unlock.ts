@@ -95,7 +95,7 @@ async function allowMore(kind: string, tried: readonly string[], left: readonly 
     });
   }
   const about =
-    `${opened}. The backup VM shows ${left.length} more slots; each may take some seconds and ` + '256 MiB of memory.';
+    `${opened}. The backup VM shows ${left.length} more slots; ` + 'each may take some seconds and 256 MiB of memory.';
   await confirm(about, 'Try them?', false);
 }
 
