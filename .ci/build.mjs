@@ -1,45 +1,46 @@
 // Bundles each half into one file that runs when copied alone: no package.json, no node_modules beside it. Workers are
 // in the same file (main.ts asks isMainThread); a dynamic import() of our own sources becomes code that is initialised
-// at its first use, so that a command loads only what it uses.
+// at its first use, so that a command loads only what it uses. A start costs what the bundle's size costs, and what
+// those of Node's modules cost that are loaded: so it is CommonJS, which loads them at their first use, and has no
+// comments.
 
 import { readFileSync, mkdirSync, renameSync, readdirSync, utimesSync, writeFileSync, chmodSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
+import { isLeftOut, leftOut } from './left-out.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
+
+// Node keeps compiled code there from one start to the next, which makes a start a third cheaper. Only root can create
+// the folder or write to it; for others Node goes on without a cache.
+const compileCache = 'NODE_COMPILE_CACHE=/var/cache/sparsebak';
 
 const bundles = [
   {
     name: 'sparsebak',
     entry: 'dom0-agent/main.ts',
     target: 'node22.15',
-    format: /** @type {const} */ ('esm'),
-    firstLine: '#!/usr/bin/env -S node --disallow-code-generation-from-strings',
+    firstLine: `#!/usr/bin/env -S ${compileCache} node --disallow-code-generation-from-strings`,
   },
   {
     name: 'sparsebak-receiver',
     entry: 'vm-receiver/main.ts',
     target: 'node20',
-    // Copied alone it has no package.json with its type, and Node before 20.19 then treats it as CommonJS.
-    format: /** @type {const} */ ('cjs'),
-    firstLine: '#!/usr/bin/env node',
+    firstLine: `#!/usr/bin/env -S ${compileCache} node`,
   },
 ];
 
-// CommonJS packages inside an ES module still call require() for Node's own modules.
-const requireForCommonJs =
-  "import { createRequire as sparsebakCreateRequire } from 'node:module'; " +
-  'const require = sparsebakCreateRequire(import.meta.url);';
-
-// A file that runs as CommonJS and as an ES module: Node may treat it as either, alone or below this package.json.
+// A file that runs as CommonJS and as an ES module. Copied alone it is CommonJS, because no package.json tells its
+// type; below a package.json of type "module" it is the other.
 const eitherWay = {
   begin:
     '(async () => { ' +
     "const load = typeof require === 'function' ? require : (await import('node:module')).createRequire('/'); " +
-    '((require, module, exports) => {',
-  end: '})(load, { exports: {} }, {}); })();',
+    "const path = typeof __filename === 'string' ? __filename : load('node:fs').realpathSync(process.argv[1]); " +
+    '((require, module, exports, bundleUrl) => {',
+  end: "})(load, { exports: {} }, {}, load('node:url').pathToFileURL(path).href); })();",
 };
 
 // msgpackr's entry for Node loads a native accelerator; its index.js is the same library without that loader.
@@ -51,6 +52,28 @@ const noNativeCode = {
     setup.onResolve({ filter: /^msgpackr-extract$|\.node$/ }, ({ path, importer }) => ({
       errors: [{ text: `native code may not enter a bundle: ${path}, imported by ${importer}` }],
     }));
+  },
+};
+
+/**
+ * Comments are for the sources: esbuild would print those inside classes and objects. The bundle itself is printed with
+ * line ends and indentation, to be read.
+ * @type {import('esbuild').Plugin}
+ */
+const noComments = {
+  name: 'no-comments',
+  setup(setup) {
+    setup.onLoad({ filter: /\.(ts|js|cjs|mjs)$/ }, async ({ path }) => {
+      const loader = path.endsWith('.ts') ? 'ts' : 'js';
+      const { code } = await transform(readFileSync(path, 'utf8'), {
+        loader,
+        minifyWhitespace: true,
+        legalComments: 'inline',
+        target: 'esnext',
+        charset: 'utf8',
+      });
+      return { contents: code, loader: 'js' };
+    });
   },
 };
 
@@ -75,7 +98,7 @@ function packagesIn(metafile) {
   for (const output of Object.values(metafile.outputs)) {
     for (const [input, { bytesInOutput }] of Object.entries(output.inputs)) {
       const folder = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0];
-      if (folder !== undefined && bytesInOutput > 0) folders.add(folder);
+      if (folder !== undefined && bytesInOutput > 0 && !isLeftOut(input)) folders.add(folder);
     }
   }
   return [...folders].sort().map((folder) => {
@@ -111,7 +134,7 @@ function packageList(packages) {
 }
 
 /** @param {typeof bundles[number]} bundle */
-async function bundleOne({ name, entry, target, format, firstLine }) {
+async function bundleOne({ name, entry, target, firstLine }) {
   const started = new Date();
   const result = await build({
     absWorkingDir: root,
@@ -119,17 +142,17 @@ async function bundleOne({ name, entry, target, format, firstLine }) {
     outfile: `dist/${name}.js`,
     bundle: true,
     platform: 'node',
-    format,
+    format: 'cjs',
     target,
-    splitting: false,
-    keepNames: true,
     minifyWhitespace: false,
     minifyIdentifiers: false,
     legalComments: 'eof',
-    charset: 'utf8',
-    banner: { js: `${firstLine}\n${format === 'esm' ? requireForCommonJs : eitherWay.begin}` },
-    footer: { js: format === 'esm' ? '' : eitherWay.end },
-    plugins: [noNativeCode],
+    // A text with a single character outside Latin-1 takes two bytes for each, and longer to scan.
+    charset: 'ascii',
+    define: { 'import.meta.url': 'bundleUrl' },
+    banner: { js: `${firstLine}\n${eitherWay.begin}` },
+    footer: { js: eitherWay.end },
+    plugins: [noNativeCode, leftOut, noComments],
     metafile: true,
     write: false,
     logLevel: 'warning',

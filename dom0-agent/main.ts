@@ -8,5 +8,6 @@ if (major < 22 || (major === 22 && minor < 15)) {
 }
 
 // Each loads only what it needs: without the command line and the schemas, a worker starts in half the time.
-if (isMainThread) await (await import('./cli/main.ts')).main(process.argv.slice(2));
-else (await import('./pipeline/worker.ts')).runPipelineWorker();
+// No top-level await: the bundle is CommonJS.
+if (isMainThread) void import('./cli/main.ts').then(({ main }) => main(process.argv.slice(2)));
+else void import('./pipeline/worker.ts').then(({ runPipelineWorker }) => runPipelineWorker());

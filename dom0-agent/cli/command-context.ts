@@ -95,10 +95,11 @@ function logStream(progress: Progress): DestinationStream {
       },
     };
   }
-  if (!isJournal(2)) return pino.destination({ fd: 2, sync: true });
+  const journal = isJournal(2);
   return {
     write: (line) => {
-      print(withPriority(line.trimEnd(), priorityOf(levelOf(line).level)), 2);
+      const text = line.trimEnd();
+      print(journal ? withPriority(text, priorityOf(levelOf(line).level)) : text, 2);
     },
   };
 }
@@ -107,14 +108,12 @@ function describeWaiting({ destination, task, seconds, secondsLeft }: Waiting): 
   return `waiting for ${destination} to ${task}  ${formatSeconds(seconds)}, at most ${formatSeconds(secondsLeft)} more`;
 }
 
+const LEVELS = ['silent', 'error', 'warn', 'info', 'debug'];
+
 /** JSON lines on stderr, with priorities if that is the journal; on a terminal plain lines. */
 function openLog(level: string, progress: Progress): Logger {
-  try {
-    return pino({ level, base: null }, logStream(progress));
-  } catch (error) {
-    throw new SparsebakError('usage', `"${level}" is not a log level`, {
-      hint: 'Use one of: silent, error, warn, info, debug.',
-      cause: error,
-    });
+  if (!LEVELS.includes(level)) {
+    throw new SparsebakError('usage', `"${level}" is not a log level`, { hint: `Use one of: ${LEVELS.join(', ')}.` });
   }
+  return pino({ level, base: null }, logStream(progress));
 }

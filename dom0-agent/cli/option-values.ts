@@ -1,6 +1,6 @@
 /** Parses the values of options. */
 import { InvalidArgumentError } from 'commander';
-import { parseCount, parseWithin } from '../../shared/archive/retention-fields.ts';
+import { parseCount, parseWithin } from '../../shared/archive/retention-values.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
 
 /** An option that may be repeated. */

@@ -1,8 +1,8 @@
 /** A command's output: one JSON document on stdout with `--json`, otherwise text; everything else goes to stderr. */
-import { writeSync } from 'node:fs';
 import type { ErrorReport, SparsebakError } from '../../shared/errors.ts';
 import { isJournal, withPriority } from '../../shared/terminal/journal.ts';
 import { formatTable as layOut } from '../../shared/terminal/table.ts';
+import { writeAll } from '../../shared/terminal/write-all.ts';
 import { escapeText } from '../../shared/text.ts';
 
 /**
@@ -35,17 +35,7 @@ export function formatHints(rows: readonly { readonly name: string; readonly err
 
 /** Writes all of the text, also to a pipe with a slow reader; a closed pipe is not an error. */
 export function print(text: string, fd: 1 | 2 = 1): void {
-  const bytes = Buffer.from(`${text}\n`);
-  for (let at = 0; at < bytes.length;) {
-    try {
-      at += writeSync(fd, bytes, at);
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (code === 'EAGAIN') continue;
-      if (code === 'EPIPE') return;
-      throw error;
-    }
-  }
+  writeAll(fd, `${text}\n`);
 }
 
 let documents = 0;

@@ -12,7 +12,7 @@ import type { UnlockOptions } from './commands/key-unlock.ts';
 import type { RestoreCommandOptions } from './commands/restore.ts';
 import type { SendCommandOptions } from './commands/send.ts';
 import type { VerifyOptions } from './commands/verify.ts';
-import { CommandContext, type GlobalOptions } from './command-context.ts';
+import type { GlobalOptions } from './command-context.ts';
 import { addLifeCommands } from './maintenance-commands.ts';
 import { collect } from './option-values.ts';
 import type { Execute, Run } from './command-runner.ts';
@@ -71,6 +71,7 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
         hint: 'Use "sparsebak -s -f", or "sparsebak send --full".',
       });
     }
+    const { CommandContext } = await import('./command-context.ts');
     const context = new CommandContext(command.optsWithGlobals<GlobalOptions>(), signal);
     status = await run(context);
   };

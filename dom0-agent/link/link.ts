@@ -1,6 +1,6 @@
 /** The pipe to a receiver: bytes both ways, and how the receiver's process ended. client.ts interprets the bytes. */
 
-import type { Grant } from '../../shared/wire/messages.ts';
+import type { Grant } from '../../shared/wire/grants.ts';
 
 /** The purpose of a connection, which over qrexec decides what the receiver allows. */
 export type Purpose = Exclude<Grant, 'all'>;

@@ -20,6 +20,7 @@ import {
   type SealResult,
   type WorkerSetup,
 } from './jobs.ts';
+import { PipelineWorker } from './worker.ts';
 
 /** More threads do not help with one pipe, and each costs memory. */
 const MAX_WORKERS = 4;
@@ -36,12 +37,22 @@ export interface JobBuffer {
 /** Jobs assigned to a worker: one in work, and one waiting so that it never idles while the main thread is busy. */
 const JOBS_IN_HAND = 2;
 
+/**
+ * Jobs done in the main thread before the first thread is started: a thread costs as much processor time as some tens
+ * of jobs, and a send without changes has about twenty.
+ */
+const JOBS_OF_MAIN_THREAD = 128;
+
 /** Jobs for each thread that is started beyond the first. A thread starts in about 30 ms, a job takes 1 to 3. */
 const JOBS_PER_START = 96;
 
+/** Whoever does jobs, one after another: a thread, or the main thread between its other tasks. */
 interface Running {
-  readonly worker: Worker;
   readonly jobs: Waiting[];
+  readonly post: (message: JobMessage) => void;
+  /** Whether it keeps the process alive. */
+  readonly keepAlive: (yes: boolean) => void;
+  readonly end: () => Promise<unknown>;
 }
 
 interface Waiting {
@@ -54,6 +65,9 @@ export class WorkerGroup {
   readonly chunksPerJob: number;
   readonly #setup: WorkerSetup;
   readonly #workers: Running[] = [];
+  /** Does the first jobs; gets none once there are threads. */
+  #mainThread: Running | undefined;
+  #expectsMuch = false;
   readonly #queue: Waiting[] = [];
   readonly #free: JobBuffer[];
   readonly #wantBuffer: ((buffer: JobBuffer) => void)[] = [];
@@ -95,9 +109,10 @@ export class WorkerGroup {
     else next(buffer);
   }
 
-  /** Starts a first thread in advance: for callers that wait for something else meanwhile. */
-  warm(): void {
-    if (this.#workers.length === 0) this.#start()?.worker.unref();
+  /** There will be many jobs: a first thread starts now, and all jobs go to threads. */
+  expectMuch(): void {
+    this.#expectsMuch = true;
+    if (this.#workers.length === 0) this.#start()?.keepAlive(false);
   }
 
   async seal(buffer: JobBuffer, job: SealJob): Promise<SealResult> {
@@ -111,7 +126,8 @@ export class WorkerGroup {
   /** Closes the jobs' file, after the jobs submitted so far are done. */
   async closeFiles(): Promise<void> {
     const message: JobMessage = { buffer: 0, job: { kind: 'close' } };
-    const closed = this.#workers.map(
+    const all = this.#mainThread === undefined ? this.#workers : [...this.#workers, this.#mainThread];
+    const closed = all.map(
       (running) =>
         new Promise<JobResult>((resolve, reject) => {
           give(running, { message, resolve, reject });
@@ -123,7 +139,8 @@ export class WorkerGroup {
   /** Ends the workers. Running jobs are dropped. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#workers.map(({ worker }) => worker.terminate()));
+    const all = this.#mainThread === undefined ? this.#workers : [...this.#workers, this.#mainThread];
+    await Promise.all(all.map((running) => running.end()));
   }
 
   #run(message: JobMessage): Promise<JobResult> {
@@ -139,30 +156,60 @@ export class WorkerGroup {
 
   #dispatch(): void {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      const idle = this.#workers.find((running) => running.jobs.length === 0) ?? this.#start();
-      const running = idle ?? this.#workers.find((candidate) => candidate.jobs.length < JOBS_IN_HAND);
+      const running = this.#next();
       if (running === undefined) return;
       this.#queue.shift();
       give(running, next);
     }
   }
 
-  /** Workers are started when there is work for them: a send without changes needs none. */
+  /** Who does the next job, if anyone can take it now. */
+  #next(): Running | undefined {
+    if (this.#workers.length === 0 && !this.#expectsMuch && this.#submitted <= JOBS_OF_MAIN_THREAD && !this.#closed) {
+      const main = (this.#mainThread ??= this.#startInMainThread());
+      return main.jobs.length < JOBS_IN_HAND ? main : undefined;
+    }
+    const idle = this.#workers.find((running) => running.jobs.length === 0) ?? this.#start();
+    return idle ?? this.#workers.find((candidate) => candidate.jobs.length < JOBS_IN_HAND);
+  }
+
+  #startInMainThread(): Running {
+    const worker = new PipelineWorker(this.#setup);
+    const running: Running = {
+      jobs: [],
+      post: ({ buffer, job }) => {
+        setImmediate(() => {
+          if (!this.#closed) this.#settle(running, worker.run(buffer, job));
+        });
+      },
+      keepAlive: () => undefined,
+      end: () => {
+        worker.run(0, { kind: 'close' });
+        return Promise.resolve();
+      },
+    };
+    return running;
+  }
+
+  /** Threads are started when there is work for them. */
   #start(): Running | undefined {
-    // A few jobs (the sample of a send without changes) are done before a second thread would have started.
+    // A few jobs are done before a second thread would have started.
     const worth = 1 + Math.floor(this.#submitted / JOBS_PER_START);
     if (this.#workers.length >= Math.min(this.#maxWorkers, worth) || this.#closed) return undefined;
     const worker = new Worker(workerFile(), { workerData: this.#setup });
-    const running: Running = { worker, jobs: [] };
+    const running: Running = {
+      jobs: [],
+      post: (message) => {
+        worker.postMessage(message);
+      },
+      keepAlive: (yes) => {
+        if (yes) worker.ref();
+        else worker.unref();
+      },
+      end: () => worker.terminate(),
+    };
     worker.on('message', (message: ResultMessage) => {
-      const job = running.jobs.shift();
-      if (running.jobs.length === 0) worker.unref();
-      if (message.ok) job?.resolve(message.result);
-      else {
-        const { code, message: text, hint } = message;
-        job?.reject(new SparsebakError(errorCode(code), text, hint === undefined ? {} : { hint }));
-      }
-      this.#dispatch();
+      this.#settle(running, message);
     });
     worker.on('error', (error: Error) => {
       this.#workers.splice(this.#workers.indexOf(running), 1);
@@ -175,13 +222,24 @@ export class WorkerGroup {
     this.#workers.push(running);
     return running;
   }
+
+  #settle(running: Running, message: ResultMessage): void {
+    const job = running.jobs.shift();
+    if (running.jobs.length === 0) running.keepAlive(false);
+    if (message.ok) job?.resolve(message.result);
+    else {
+      const { code, message: text, hint } = message;
+      job?.reject(new SparsebakError(errorCode(code), text, hint === undefined ? {} : { hint }));
+    }
+    this.#dispatch();
+  }
 }
 
 function give(running: Running, next: Waiting): void {
   // Only a worker with work keeps the process alive.
-  if (running.jobs.length === 0) running.worker.ref();
+  if (running.jobs.length === 0) running.keepAlive(true);
   running.jobs.push(next);
-  running.worker.postMessage(next.message);
+  running.post(next.message);
 }
 
 function errorCode(text: string): ErrorCode {

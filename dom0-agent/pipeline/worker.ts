@@ -29,7 +29,7 @@ function isSetup(data: unknown): data is WorkerSetup {
   return typeof data === 'object' && data !== null && 'role' in data && data.role === 'sparsebak-pipeline';
 }
 
-/** Serves jobs until the main thread ends it. */
+/** The main program of a thread: serves jobs until the main thread ends it. */
 export function runPipelineWorker(): void {
   const port = parentPort;
   if (port === null || !isSetup(workerData)) throw new SparsebakError('failed', 'not a pipeline worker');
@@ -45,7 +45,8 @@ function describe(error: unknown, job: JobMessage['job']): SparsebakError {
   return target === null ? asSparsebakError(error, 'target') : failed(target.name, error);
 }
 
-class PipelineWorker {
+/** Does jobs, one after another, for the thread that made it. */
+export class PipelineWorker {
   readonly #chunkSize: number;
   readonly #buffers: readonly Uint8Array[];
   readonly #identityBytes: number;

@@ -8,6 +8,9 @@ import type { PlannedVolume } from './planned-volumes.ts';
 import { bytesOf } from './prepare.ts';
 import type { SendContext, SendHost } from './send-context.ts';
 
+/** Bytes to read of one volume, from which threads are worth their start. */
+const MUCH = 16 * 1024 * 1024;
+
 /**
  * All volumes of all pools are snapshotted before the first byte is read. One pool's failure does not stop the others.
  */
@@ -33,7 +36,7 @@ export async function captureVolumes(
 
 /** Announces how much there is to read, as far as it is known in advance. */
 export async function announce(
-  { archive, progress }: SendContext,
+  { archive, progress, workers }: SendContext,
   planned: readonly PlannedVolume[],
   starts: ReadonlyMap<string, SendStart>,
 ): Promise<void> {
@@ -46,7 +49,9 @@ export async function announce(
     const bytes = isMarked
       ? bytesOf(map, new Geometry(chunkSize, tock.size))
       : ((await pool.source.occupied?.(tock)) ?? tock.size);
-    progress.expect(request.volume, Math.min(tock.size, bytes));
+    const expected = Math.min(tock.size, bytes);
+    if (expected >= MUCH) workers.expectMuch();
+    progress.expect(request.volume, expected);
   }
 }
 

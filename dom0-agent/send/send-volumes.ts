@@ -90,8 +90,6 @@ async function sendLocked(
 ): Promise<SendRun> {
   const { state } = target;
   const workers = new WorkerGroup(state.content.chunkContent(state.settings.level, state.settings.codec));
-  // Even a send without changes reads a sample.
-  workers.warm();
   try {
     const opening = { ...target, ...host, writes: true, purpose: 'receive' } as const;
     const archive = await openArchive(target.archive, state, opening, connecting);

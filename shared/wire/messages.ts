@@ -16,6 +16,7 @@ import {
   type SessionName,
   type VolumeId,
 } from '../archive/names.ts';
+import { GRANTS } from './grants.ts';
 import { MAX_ADDRESSES, MAX_PRUNED, MAX_SLOTS, PART_SIZE } from './limits.ts';
 
 // Before the first schema is made: otherwise zod would build functions from text, which the agent's process forbids.
@@ -47,10 +48,6 @@ const session = z.custom<SessionName>(
 const volumeName = z.string().min(1).max(4096);
 const slot = z.string().refine(isSlotName, 'not a slot name');
 const chunkSize = uint.refine(isChunkSize, 'not a chunk size');
-
-/** What a receiver lets a caller do. Each includes `retrieve`; `all` is everything (local and ssh). */
-export const GRANTS = ['receive', 'retrieve', 'maintain', 'all'] as const;
-export type Grant = (typeof GRANTS)[number];
 
 /** Error codes that the receiver may answer a request with. */
 export const REMOTE_ERRORS = [

@@ -3,7 +3,8 @@
  * data, with a row for each of the agent's messages. The receiver enforces them on the agent's messages, the agent on
  * the answers.
  */
-import type { AgentMessage, AgentRequest, Grant, ReceiverMessage } from './messages.ts';
+import type { Grant } from './grants.ts';
+import type { AgentMessage, AgentRequest, ReceiverMessage } from './messages.ts';
 
 type Kind = AgentMessage['t'];
 type Answer = ReceiverMessage['t'];

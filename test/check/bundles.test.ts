@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { scratchFor } from '../fixtures/scratch.ts';
@@ -11,8 +11,9 @@ import { scratchFor } from '../fixtures/scratch.ts';
 const dist = join(import.meta.dirname, '../../dist');
 
 const firstLines: Readonly<Record<string, string>> = {
-  'sparsebak.js': '#!/usr/bin/env -S node --disallow-code-generation-from-strings',
-  'sparsebak-receiver.js': '#!/usr/bin/env node',
+  'sparsebak.js':
+    '#!/usr/bin/env -S NODE_COMPILE_CACHE=/var/cache/sparsebak node --disallow-code-generation-from-strings',
+  'sparsebak-receiver.js': '#!/usr/bin/env -S NODE_COMPILE_CACHE=/var/cache/sparsebak node',
 };
 
 /** Licences that a GPL-3.0 program may take in. */
@@ -47,13 +48,25 @@ for (const [name, firstLine] of Object.entries(firstLines)) {
       // Nothing of this project may be found by way of the environment either, but for the Node that runs the tests.
       const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin` };
       for (const [command, ...args] of [[alone], [process.execPath, alone]] as [string, ...string[]][]) {
-        const { error, stderr } = spawnSync(command, [...args, '--help'], {
+        const { error, stderr, stdout } = spawnSync(command, [...args, '--version'], {
           cwd: dirname(alone),
           env,
           encoding: 'utf8',
         });
         assert.equal(error, undefined);
         assert.doesNotMatch(stderr, cannotStart);
+        assert.match(stdout, /^\d+\.\d+\.\d+/);
+      }
+    });
+
+    it('starts below a package.json of any type', (t) => {
+      for (const type of ['module', 'commonjs']) {
+        const folder = scratchFor(t);
+        writeFileSync(join(folder, 'package.json'), JSON.stringify({ type }));
+        copyFileSync(join(dist, name), join(folder, name));
+        const { stderr, stdout } = spawnSync(process.execPath, [join(folder, name), '--version'], { encoding: 'utf8' });
+        assert.doesNotMatch(stderr, cannotStart);
+        assert.match(stdout, /^\d+\.\d+\.\d+/);
       }
     });
 

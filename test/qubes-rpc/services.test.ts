@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Grant } from '../../shared/wire/messages.ts';
+import type { Grant } from '../../shared/wire/grants.ts';
 import type { Places } from '../fixtures/qubes/places.ts';
 import { readServiceConfig } from '../fixtures/qubes/service-config.ts';
 import { QubesSystem, pause } from '../fixtures/qubes/system.ts';

@@ -7,7 +7,7 @@ import type { Settings } from './settings.ts';
 type Runs = (work: () => Promise<number>) => Promise<void>;
 
 /** `settings` are read when a command runs; `json` whether JSON is asked for. */
-export function addKept(program: Command, runs: Runs, settings: () => Settings, json: () => boolean): void {
+export function addKept(program: Command, runs: Runs, settings: () => Promise<Settings>, json: () => boolean): void {
   const kept = program
     .command('kept')
     .helpCommand(false)
@@ -33,7 +33,7 @@ Examples:
     .action(() =>
       runs(async () => {
         const { keptListCommand } = await import('./kept-command.ts');
-        return await keptListCommand(settings(), json());
+        return await keptListCommand(await settings(), json());
       }),
     );
 
@@ -52,7 +52,7 @@ Examples:
     .action((number: number, { yes = false }: { yes?: boolean }) =>
       runs(async () => {
         const { keptRestoreCommand } = await import('./kept-command.ts');
-        return await keptRestoreCommand(settings(), number, yes, json());
+        return await keptRestoreCommand(await settings(), number, yes, json());
       }),
     );
 
@@ -71,7 +71,7 @@ Examples:
     .action((numbers: readonly number[], { yes = false }: { yes?: boolean }) =>
       runs(async () => {
         const { keptRemoveCommand } = await import('./kept-command.ts');
-        return await keptRemoveCommand(settings(), numbers, yes, json());
+        return await keptRemoveCommand(await settings(), numbers, yes, json());
       }),
     );
 }

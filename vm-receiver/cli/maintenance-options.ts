@@ -1,7 +1,7 @@
 /** The commands that maintain archives, for the VM's own timers and for users. */
 import { InvalidArgumentError, type Command } from 'commander';
 import { parseSize } from '../../shared/archive/low-space.ts';
-import { parseCount, parseDuration, parseWithin } from '../../shared/archive/retention-fields.ts';
+import { parseCount, parseDuration, parseWithin } from '../../shared/archive/retention-values.ts';
 import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
 import type { Settings } from './settings.ts';
@@ -29,7 +29,12 @@ interface ScrubFlags {
 }
 
 /** `settings` are read when a command runs; `json` whether JSON is asked for. */
-export function addMaintenance(program: Command, runs: Runs, settings: () => Settings, json: () => boolean): void {
+export function addMaintenance(
+  program: Command,
+  runs: Runs,
+  settings: () => Promise<Settings>,
+  json: () => boolean,
+): void {
   program
     .command('prune')
     .description('remove sessions that the retention policy does not keep; needs no key and no dom0')
@@ -67,7 +72,7 @@ Examples:
         const { pruneCommand } = await import('./prune-command.ts');
         const { dryRun = false, ifLow = false, yes = false } = flags;
         const options = { policy: policyOf(flags), dryRun, ifLow, yes };
-        return await pruneCommand(settings(), options, json());
+        return await pruneCommand(await settings(), options, json());
       }),
     );
 
@@ -78,7 +83,7 @@ Examples:
     .action(() =>
       runs(async () => {
         const { statsCommand } = await import('./stats-command.ts');
-        return await statsCommand(settings(), json());
+        return await statsCommand(await settings(), json());
       }),
     );
 
@@ -113,7 +118,7 @@ Examples:
       runs(async () => {
         const { scrubCommand } = await import('./scrub-command.ts');
         const options = { every, maxTime, bytesPerSecond: rate, renewChecksums };
-        return await scrubCommand(settings(), options, json());
+        return await scrubCommand(await settings(), options, json());
       }),
     );
 
@@ -132,7 +137,7 @@ Examples:
     .action(() =>
       runs(async () => {
         const { dedupCommand } = await import('./dedup-command.ts');
-        return await dedupCommand(settings(), json());
+        return await dedupCommand(await settings(), json());
       }),
     );
 }

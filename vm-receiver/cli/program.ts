@@ -6,13 +6,13 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { addHelpCommand } from '../../shared/cli/help-command.ts';
 import { type SparsebakError, asSparsebakError } from '../../shared/errors.ts';
-import { GRANTS, type Grant } from '../../shared/wire/messages.ts';
+import { GRANTS, type Grant } from '../../shared/wire/grants.ts';
 import { addKept } from './kept-options.ts';
 import { LEVELS, type Level } from './level.ts';
 import { RELEASE } from '../../shared/release.ts';
 import { addMaintenance } from './maintenance-options.ts';
 import { complain, describeError } from './output.ts';
-import { loadSettings, type Settings } from './settings.ts';
+import type { Settings } from './settings.ts';
 
 interface GlobalOptions {
   readonly root?: string;
@@ -113,7 +113,7 @@ Examples:
     .action(({ grant }: { grant: Grant }) =>
       runs(async () => {
         const { serveCommand } = await import('./serve-command.ts');
-        return await serveCommand(settings(), grant, program.opts<GlobalOptions>().logLevel);
+        return await serveCommand(await settings(), grant, program.opts<GlobalOptions>().logLevel);
       }),
     );
   program
@@ -123,7 +123,7 @@ Examples:
     .action(() =>
       runs(async () => {
         const { listCommand } = await import('./list-command.ts');
-        return await listCommand(settings(), program.opts<GlobalOptions>().json ?? false);
+        return await listCommand(await settings(), program.opts<GlobalOptions>().json ?? false);
       }),
     );
 
@@ -134,7 +134,7 @@ Examples:
     .action(() =>
       runs(async () => {
         const { checkCommand } = await import('./check-command.ts');
-        return await checkCommand(settings(), program.opts<GlobalOptions>().json ?? false);
+        return await checkCommand(await settings(), program.opts<GlobalOptions>().json ?? false);
       }),
     );
   addMaintenance(program, runs, settings, () => program.opts<GlobalOptions>().json ?? false);
@@ -143,7 +143,8 @@ Examples:
   return program;
 }
 
-function settingsOf({ root, archive, config }: GlobalOptions): Settings {
+async function settingsOf({ root, archive, config }: GlobalOptions): Promise<Settings> {
+  const { loadSettings } = await import('./settings.ts');
   return loadSettings({ root, archive, config });
 }
 

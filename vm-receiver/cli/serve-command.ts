@@ -1,8 +1,9 @@
 import { pino, type DestinationStream } from 'pino';
 import { asSparsebakError } from '../../shared/errors.ts';
 import { isJournal, priorityOf, withPriority } from '../../shared/terminal/journal.ts';
+import { writeAll } from '../../shared/terminal/write-all.ts';
 import { escapeText } from '../../shared/text.ts';
-import type { Grant } from '../../shared/wire/messages.ts';
+import type { Grant } from '../../shared/wire/grants.ts';
 import { Conversation } from '../service/conversation.ts';
 import { openInput } from '../service/byte-input.ts';
 import { openOutput } from '../service/byte-output.ts';
@@ -42,12 +43,15 @@ export async function serveCommand(
 
 /** Standard error; if that is the journal, each line with its priority. */
 function logStream(): DestinationStream {
-  const standardError = pino.destination({ dest: 2, sync: true });
-  if (!isJournal(2)) return standardError;
+  const journal = isJournal(2);
   return {
     write: (line) => {
+      if (!journal) {
+        writeAll(2, line);
+        return;
+      }
       const { level } = JSON.parse(line) as { level: number };
-      standardError.write(withPriority(line.trimEnd(), priorityOf(level)) + '\n');
+      writeAll(2, `${withPriority(line.trimEnd(), priorityOf(level))}\n`);
     },
   };
 }

@@ -4,13 +4,8 @@ import fc from 'fast-check';
 import { calendar } from '../../../shared/archive/calendar.ts';
 import { momentsOf } from '../../../shared/archive/moments.ts';
 import { nextSessionName, sessionTime, type SessionName } from '../../../shared/archive/names.ts';
-import {
-  parseCount,
-  parseDuration,
-  parseWithin,
-  policyOf,
-  retentionFields,
-} from '../../../shared/archive/retention-fields.ts';
+import { parseCount, parseDuration, parseWithin } from '../../../shared/archive/retention-values.ts';
+import { policyOf, retentionFields } from '../../../shared/archive/retention-fields.ts';
 import {
   BUCKETS,
   isEmptyPolicy,

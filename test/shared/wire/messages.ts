@@ -1,7 +1,8 @@
 /** Every message of the protocol, at random, and its smallest form. */
 import fc from 'fast-check';
+import { GRANTS } from '../../../shared/wire/grants.ts';
 import type { AgentMessage, ReceiverMessage } from '../../../shared/wire/messages.ts';
-import { GRANTS, REMOTE_ERRORS } from '../../../shared/wire/messages.ts';
+import { REMOTE_ERRORS } from '../../../shared/wire/messages.ts';
 import { MAX_VOLUME_SIZE } from '../../../shared/archive/address.ts';
 import {
   nextSessionName,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GRANTS, type AgentMessage, type Grant } from '../../../shared/wire/messages.ts';
+import { GRANTS, type Grant } from '../../../shared/wire/grants.ts';
+import { type AgentMessage } from '../../../shared/wire/messages.ts';
 import { MAGIC } from '../../../shared/wire/magic.ts';
 import { GRANTED, LEGAL, type Phase } from '../../../shared/wire/phases.ts';
 import { OTHER_VOLUME, VOLUME, bytes, pairingId, sessionName, slotOf } from '../store/small-volumes.ts';
