@@ -13,9 +13,10 @@ import { integrityError } from './integrity-error.ts';
 import { equalBytes, isZeroBytes, plain } from './bytes.ts';
 import { indexHash, objectHash, pageHash } from './hash.ts';
 import { MAX_HEAD_LENGTH, decodeHead, encodeHead, type Head } from './head.ts';
-import { workingKeys, type WorkingKeys, type WrappedRecord } from './keys.ts';
+import { macOf, workingKeys, type WorkingKeys, type WrappedRecord } from './keys.ts';
 import { ENTRY_LENGTH, entryAt, entryCount, newEntries, withoutTrailingZeros } from './entries.ts';
 import { SEALED_OVERHEAD, seal, unsealPlain } from './sealed.ts';
+import type { MacName } from './mac-names.ts';
 import { Signer } from './signed.ts';
 import { Xaes256Gcm } from './xaes.ts';
 
@@ -32,6 +33,7 @@ export class ArchiveContent {
   readonly codec: Codec;
   /** Bytes. */
   readonly chunkSize: number;
+  readonly mac: MacName;
   readonly #keys: WorkingKeys;
   readonly #cipher: Xaes256Gcm;
   readonly #signer: Signer;
@@ -42,9 +44,10 @@ export class ArchiveContent {
     this.dedup = record.dedup;
     this.codec = record.codec;
     this.chunkSize = record.chunkSize;
+    this.mac = macOf(record);
     this.#keys = workingKeys(record);
     this.#cipher = new Xaes256Gcm(this.#keys.seal);
-    this.#signer = new Signer(this.#keys.mac);
+    this.#signer = new Signer(this.mac, this.#keys.mac);
   }
 
   /**
@@ -59,8 +62,8 @@ export class ArchiveContent {
         `this archive's chunks are ${this.codec}, fixed when it was created; ${codec} cannot be added`,
       );
     }
-    const { archive, encrypted, dedup, chunkSize } = this;
-    return { archive, encrypted, dedup, codec, level, chunkSize, keys: this.#keys };
+    const { archive, encrypted, dedup, chunkSize, mac } = this;
+    return { archive, encrypted, dedup, codec, level, chunkSize, mac, keys: this.#keys };
   }
 
   /** @returns `stored` undefined for an all-zero page, which is not stored */

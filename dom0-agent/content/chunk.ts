@@ -2,7 +2,7 @@
  * Sealing and opening of chunks, for worker threads: built from plain data that workers get as `workerData`; one object
  * per thread, no state between chunks.
  */
-import { createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { OBJECT_TYPE, chunkAadPrefix } from './aad.ts';
@@ -11,6 +11,8 @@ import { integrityError } from './integrity-error.ts';
 import { IDENTITY_LENGTH, Identifier, isZeroIdentity } from './identity.ts';
 import { copyBytes, equalBytes, freeBytes } from './bytes.ts';
 import type { WorkingKeys } from './keys.ts';
+import type { MacName } from './mac-names.ts';
+import { Mac } from './mac.ts';
 import { maxPlainStored, readPlainChunk, writePlainChunk } from './plain-chunk.ts';
 import { SEALED_OVERHEAD, codecByte, sealInto, unseal, type Unsealed } from './sealed.ts';
 import { Signer } from './signed.ts';
@@ -26,6 +28,8 @@ export interface ChunkContent {
   readonly level: number;
   /** Bytes. */
   readonly chunkSize: number;
+  /** The function of identities and of every other MAC. */
+  readonly mac: MacName;
   readonly keys: WorkingKeys;
 }
 
@@ -44,9 +48,9 @@ class ChunkCrypto {
 
   constructor(content: ChunkContent) {
     this.content = content;
-    this.identifier = new Identifier(content.keys.identity);
+    this.identifier = new Identifier(content.mac, content.keys.identity);
     this.cipher = new Xaes256Gcm(content.keys.seal);
-    this.signer = new Signer(content.keys.mac);
+    this.signer = new Signer(content.mac, content.keys.mac);
     this.#aadPrefix = chunkAadPrefix(content.archive);
   }
 
@@ -58,7 +62,7 @@ class ChunkCrypto {
 
 export class ChunkSealer {
   readonly #crypto: ChunkCrypto;
-  readonly #nonceKey: KeyObject;
+  readonly #nonceMac: Mac;
 
   /** @throws SparsebakError `config` for a level that the codec does not have */
   constructor(content: ChunkContent) {
@@ -66,7 +70,7 @@ export class ChunkSealer {
       throw new SparsebakError('config', `${content.codec} has no level ${content.level}`);
     }
     this.#crypto = new ChunkCrypto(content);
-    this.#nonceKey = createSecretKey(content.keys.nonce);
+    this.#nonceMac = new Mac(content.mac, content.keys.nonce);
   }
 
   /** The identity of a chunk's plaintext: 32 bytes, zeros for a chunk that is all zeros (which must not be sealed). */
@@ -98,8 +102,7 @@ export class ChunkSealer {
 
   /** Equal for equal content, so that its stored bytes are equal, and different for different content. */
   #syntheticNonce(aad: Uint8Array, { codec, payload }: Unsealed): Buffer {
-    const mac = createHmac('blake2b512', this.#nonceKey).update(aad).update(codecByte(codec)).update(payload);
-    return mac.digest().subarray(0, NONCE_LENGTH);
+    return this.#nonceMac.of(NONCE_LENGTH, aad, codecByte(codec), payload);
   }
 }
 

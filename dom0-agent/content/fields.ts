@@ -68,9 +68,16 @@ export function encodeFields<T extends object>(schema: z.ZodType<T>, value: T, w
 
 /**
  * Plain data from an authenticated msgpack map.
+ * @param ofNewerRelease the error for a map that is well-formed except for a version, field or name that this program
+ * does not know; by default `integrity` too
  * @throws SparsebakError `integrity`
  */
-export function decodeFields<T extends object>(schema: z.ZodType<T>, encoded: Uint8Array, what: string): T {
+export function decodeFields<T extends object>(
+  schema: z.ZodType<T>,
+  encoded: Uint8Array,
+  what: string,
+  ofNewerRelease = (reason: string) => perhapsOfNewerRelease(what, reason),
+): T {
   let map: Record<string, unknown>;
   try {
     map = decodeMap(encoded);
@@ -78,10 +85,29 @@ export function decodeFields<T extends object>(schema: z.ZodType<T>, encoded: Ui
     throw integrityError(what, 'not in the form of its type', error);
   }
   const { v, ...fields } = map;
-  if (v !== MAP_VERSION) throw integrityError(what, 'of a version that this program does not know');
+  if (v !== MAP_VERSION) throw ofNewerRelease('it has a version that this program does not know');
   const checked = schema.safeParse(fields);
-  if (!checked.success) throw integrityError(what, describe(checked.error));
-  return checked.data;
+  if (checked.success) return checked.data;
+  const { issues } = checked.error;
+  const unknown = issues.map((issue) => unknownPart(issue, fields));
+  if (unknown[0] !== undefined && !unknown.includes(undefined)) {
+    throw ofNewerRelease(`it has a ${unknown[0]} that this program does not know`);
+  }
+  throw integrityError(what, describe(checked.error));
+}
+
+function perhapsOfNewerRelease(what: string, reason: string): SparsebakError {
+  return new SparsebakError('integrity', `${what}: ${reason}`, {
+    hint: 'If a newer release of sparsebak made it, upgrade this one.',
+  });
+}
+
+/** What a newer release may have added: a field, or another name in a field that has one of several. */
+function unknownPart(issue: z.core.$ZodIssue, fields: Record<string, unknown>): string | undefined {
+  if (issue.code === 'unrecognized_keys') return 'field';
+  const [field, ...deeper] = issue.path;
+  const isName = issue.code === 'invalid_value' && typeof field === 'string' && typeof fields[field] === 'string';
+  return isName && deeper.length === 0 ? `value of "${field}"` : undefined;
 }
 
 /** The first error: where and why, never the value, which may be a key. */

@@ -1,7 +1,8 @@
 /** The value that stands for a chunk's plaintext in its page (docs/format.md, section 3). */
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { equalBytes, isZeroBytes } from './bytes.ts';
 import { HASH_LENGTH, ZERO_HASH } from './hash.ts';
+import type { MacName } from './mac-names.ts';
+import { Mac } from './mac.ts';
 
 /** Bytes. */
 export const IDENTITY_LENGTH = HASH_LENGTH;
@@ -18,11 +19,11 @@ export const isZeroChunk: (plaintext: Uint8Array) => boolean = isZeroBytes;
 
 /** Makes identities with one archive's key. */
 export class Identifier {
-  readonly #key: KeyObject;
+  readonly #mac: Mac;
 
   /** @param key K_id, 32 bytes */
-  constructor(key: Uint8Array) {
-    this.#key = createSecretKey(key);
+  constructor(mac: MacName, key: Uint8Array) {
+    this.#mac = new Mac(mac, key);
   }
 
   /** The identity (32 bytes) of a chunk: zeros if the chunk is all zeros, otherwise a MAC. */
@@ -32,6 +33,6 @@ export class Identifier {
 
   /** The same for a chunk that is known not to be all zeros. */
   ofData(plaintext: Uint8Array): Buffer {
-    return createHmac('blake2b512', this.#key).update(plaintext).digest().subarray(0, IDENTITY_LENGTH);
+    return this.#mac.of(IDENTITY_LENGTH, plaintext);
   }
 }

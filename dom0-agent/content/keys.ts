@@ -5,9 +5,11 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import { isArchiveName, type ArchiveId, type ArchiveName } from '../../shared/archive/names.ts';
+import { SparsebakError } from '../../shared/errors.ts';
 import { CODECS, type Codec } from './compression.ts';
 import { archiveId, bytes, chunkSize, decodeFields, encodeFields } from './fields.ts';
 import { plain } from './bytes.ts';
+import type { MacName } from './mac-names.ts';
 import { KEY_LENGTH } from './xaes.ts';
 
 const archiveName = z.custom<ArchiveName>(
@@ -27,6 +29,8 @@ const schema = z.strictObject({
   chunkSize,
   /** Equal chunks get equal stored bytes. */
   dedup: z.boolean(),
+  /** The MAC of the archive if it is not BLAKE2b, which records of earlier releases do not name. */
+  identity: z.literal('sha256', 'not the name of a MAC').exactOptional(),
   /** The archive key, 32 bytes. */
   key: bytes(KEY_LENGTH),
 });
@@ -39,21 +43,38 @@ export interface RecordOptions {
   readonly codec: Codec;
   readonly chunkSize: number;
   readonly dedup: boolean;
+  /** Without it, BLAKE2b. */
+  readonly mac?: MacName;
 }
 
 /** A new archive: random id and key. */
-export function newRecord({ name, encrypted, codec, chunkSize: size, dedup }: RecordOptions): WrappedRecord {
+export function newRecord({ mac = 'blake2b', ...options }: RecordOptions): WrappedRecord {
   const archive = randomBytes(16).toString('hex') as ArchiveId;
-  return { archive, name, encrypted, codec, chunkSize: size, dedup, key: plain(randomBytes(KEY_LENGTH)) };
+  const identity = mac === 'blake2b' ? {} : { identity: mac };
+  return { archive, ...options, ...identity, key: plain(randomBytes(KEY_LENGTH)) };
+}
+
+/** The function of identities and of every other MAC of the archive. */
+export function macOf({ identity }: Pick<WrappedRecord, 'identity'>): MacName {
+  return identity ?? 'blake2b';
 }
 
 export function encodeRecord(record: WrappedRecord): Uint8Array {
   return encodeFields(schema, record, "the archive's key record");
 }
 
-/** @throws SparsebakError `integrity` */
+/** @throws SparsebakError `integrity`; `config` for a record that a newer release made */
 export function decodeRecord(encoded: Uint8Array): WrappedRecord {
-  return decodeFields(schema, encoded, "the archive's key record");
+  return decodeFields(schema, encoded, "the archive's key record", ofNewerRelease);
+}
+
+/** Not damage: a secret has opened the record, or it is this computer's own. */
+function ofNewerRelease(reason: string): SparsebakError {
+  return new SparsebakError('config', `the archive was made by a newer release of sparsebak (key record: ${reason})`, {
+    hint:
+      'Upgrade sparsebak on this computer. If this release has opened the archive before, its record here is ' +
+      'damaged: run "sparsebak key unlock --again".',
+  });
 }
 
 /** Each has 32 bytes; plain data, so that it can be passed to worker threads. */
@@ -64,10 +85,14 @@ export interface WorkingKeys {
   readonly mac: Uint8Array;
 }
 
-/** HKDF-SHA-512 (RFC 5869) of the archive key, salted with the archive's id. */
-export function workingKeys({ archive, key }: WrappedRecord): WorkingKeys {
+/**
+ * HKDF-SHA-512 (RFC 5869) of the archive key, salted with the archive's id. A key belongs to one function: those of
+ * MACs have another label for each.
+ */
+export function workingKeys({ archive, key, identity: other }: WrappedRecord): WorkingKeys {
   const salt = Buffer.from(archive, 'hex');
   const derive = (label: string): Uint8Array =>
     new Uint8Array(hkdfSync('sha512', key, salt, `sparsebak 1 ${label}`, KEY_LENGTH));
-  return { identity: derive('identity'), seal: derive('seal'), nonce: derive('nonce'), mac: derive('mac') };
+  const forMac = (label: string): Uint8Array => derive(other === undefined ? label : `${label} ${other}`);
+  return { identity: forMac('identity'), seal: derive('seal'), nonce: forMac('nonce'), mac: forMac('mac') };
 }

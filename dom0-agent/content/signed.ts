@@ -2,27 +2,28 @@
  * Signed objects: heads and catalogues of a plain archive, readable without the key and verified with it
  * (docs/format.md, section 6). Version, type, codec 0, payload, MAC.
  */
-import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { FORMAT_VERSION, type ObjectType } from './aad.ts';
 import { integrityError } from './integrity-error.ts';
+import type { MacName } from './mac-names.ts';
+import { MAC_LENGTH, Mac } from './mac.ts';
 
 const PAYLOAD_AT = 3;
-const MAC_LENGTH = 32;
 /** Bytes that signing adds to a payload. */
 export const SIGNED_OVERHEAD = PAYLOAD_AT + MAC_LENGTH;
 
-/** MACs of a plain archive: a prefix of HMAC-BLAKE2b-512(K_mac, additional data and covered bytes). */
+/** MACs of a plain archive, over the additional data and the covered bytes, with K_mac. */
 export class Signer {
-  readonly #key: KeyObject;
+  readonly #mac: Mac;
 
   /** @param key K_mac, 32 bytes */
-  constructor(key: Uint8Array) {
-    this.#key = createSecretKey(key);
+  constructor(mac: MacName, key: Uint8Array) {
+    this.#mac = new Mac(mac, key);
   }
 
   /** @param length of the MAC, in bytes */
   mac(aad: Uint8Array, covered: Uint8Array, length: number): Buffer {
-    return createHmac('blake2b512', this.#key).update(aad).update(covered).digest().subarray(0, length);
+    return this.#mac.of(length, aad, covered);
   }
 
   /** Whether `mac` is that of `covered`, compared in constant time; the caller determines its length. */

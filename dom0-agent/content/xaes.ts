@@ -3,7 +3,7 @@
  * Specification and vectors: https://c2sp.org/XAES-256-GCM. A key for AES-256-GCM comes from the first half of the
  * nonce by a KDF of CMAC (one block for each half of it), the second half is the nonce of AES-256-GCM.
  */
-import { createCipheriv, createDecipheriv, type Cipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type Cipheriv, type KeyObject } from 'node:crypto';
 import { copyBytes, freeBytes } from './bytes.ts';
 
 /** In bytes. */
@@ -85,14 +85,15 @@ export class Xaes256Gcm {
     return plaintext;
   }
 
-  #messageKey(nonce: Uint8Array): Buffer {
+  /** A key object, since with the key's bytes Node takes 20 to 35 µs longer for each message. */
+  #messageKey(nonce: Uint8Array): KeyObject {
     if (nonce.length !== NONCE_LENGTH) throw new RangeError('an XAES-256-GCM nonce has 24 bytes');
     const blocks = Buffer.from(this.#kdfBlocks);
     nonce.subarray(0, HALF_NONCE).forEach((byte, index) => {
       xorByte(blocks, BLOCK - HALF_NONCE + index, byte);
       xorByte(blocks, 2 * BLOCK - HALF_NONCE + index, byte);
     });
-    return this.#blocks.update(blocks);
+    return createSecretKey(this.#blocks.update(blocks));
   }
 }
 

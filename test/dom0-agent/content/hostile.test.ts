@@ -142,6 +142,20 @@ for (const mode of MODES) {
 }
 
 describe('hostile modes', () => {
+  it('A3 what the other MAC proves is not proven, even with the same archive key', async () => {
+    const checkedByMac = { true: ['chunk'], false: ['chunk', 'head', 'catalogue'] } as const;
+    for (const encrypted of [true, false]) {
+      const own = await specimens(recordOf({ encrypted, mac: 'sha256' }));
+      const other = await specimens(recordOf({ encrypted }));
+      for (const kind of checkedByMac[`${encrypted}`]) {
+        const place = own.find((each) => each.kind === kind);
+        const put = other.find((each) => each.kind === kind);
+        assert.ok(place && put);
+        await isRefused(() => place.open(put.stored), `${kind}, encrypted ${encrypted}`);
+      }
+    }
+  });
+
   it('A3 objects of a plain archive do not open in an encrypted one, nor the reverse', async () => {
     const plain = await specimens(recordOf({ encrypted: false }));
     const sealed = await specimens(recordOf());

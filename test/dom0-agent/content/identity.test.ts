@@ -8,19 +8,24 @@ import { Identifier, ZERO_IDENTITY, isZeroIdentity } from '../../../dom0-agent/c
 const KEY = Buffer.alloc(32, 5);
 
 describe('identities', () => {
-  it('are the first 32 bytes of HMAC-BLAKE2b-512', () => {
-    const identifier = new Identifier(KEY);
-    fc.assert(
-      fc.property(fc.uint8Array({ minLength: 1, maxLength: 300 }), (plaintext) => {
-        fc.pre(plaintext.some((byte) => byte !== 0));
-        const mac = createHmac('blake2b512', KEY).update(plaintext).digest().subarray(0, 32);
-        assert.deepEqual(identifier.of(plaintext), mac);
-      }),
-    );
-  });
+  for (const [mac, hash] of [
+    ['blake2b', 'blake2b512'],
+    ['sha256', 'sha256'],
+  ] as const) {
+    it(`are the first 32 bytes of HMAC with ${hash}`, () => {
+      const identifier = new Identifier(mac, KEY);
+      fc.assert(
+        fc.property(fc.uint8Array({ minLength: 1, maxLength: 300 }), (plaintext) => {
+          fc.pre(plaintext.some((byte) => byte !== 0));
+          const expected = createHmac(hash, KEY).update(plaintext).digest().subarray(0, 32);
+          assert.deepEqual(identifier.of(plaintext), expected);
+        }),
+      );
+    });
+  }
 
   it('of zeros are zeros, of any length, shared memory or not', () => {
-    const identifier = new Identifier(KEY);
+    const identifier = new Identifier('sha256', KEY);
     for (const length of [1, 512, 65_536, 65_537, 4 * 2 ** 20]) {
       const zeros = new Uint8Array(new SharedArrayBuffer(length));
       assert.deepEqual(Uint8Array.from(identifier.of(zeros)), ZERO_IDENTITY);

@@ -9,6 +9,7 @@ import { ChunkOpener, ChunkSealer, maxStoredLength, type ChunkContent } from '..
 import type { Codec } from '../../../dom0-agent/content/compression.ts';
 import type { Head } from '../../../dom0-agent/content/head.ts';
 import type { WrappedRecord } from '../../../dom0-agent/content/keys.ts';
+import type { MacName } from '../../../dom0-agent/content/mac-names.ts';
 import { openSlot, sealSlot } from '../../../dom0-agent/content/slot.ts';
 
 export const CHUNK_SIZE = 64 * 1024;
@@ -22,14 +23,20 @@ const KEY = Uint8Array.from({ length: 32 }, (_, index) => index);
 const WRITER = '404142434445464748494a4b4c4d4e4f';
 const PAIRING = '505152535455565758595a5b5c5d5e5f' as PairingId;
 
+interface RecordChoices extends Partial<Omit<WrappedRecord, 'name' | 'identity'>> {
+  readonly mac?: MacName;
+}
+
 export function recordOf({
   archive = ARCHIVE,
   encrypted = true,
   codec = 'zstd',
   dedup = false,
   key = KEY,
-}: Partial<Omit<WrappedRecord, 'name'>> = {}): WrappedRecord {
-  return { archive, encrypted, codec, chunkSize: CHUNK_SIZE, dedup, key };
+  mac = 'blake2b',
+}: RecordChoices = {}): WrappedRecord {
+  const identity = mac === 'blake2b' ? {} : { identity: mac };
+  return { archive, encrypted, codec, chunkSize: CHUNK_SIZE, dedup, ...identity, key };
 }
 
 export function headOf(archive: ArchiveId, changes: Partial<Head> = {}): Head {
@@ -131,22 +138,33 @@ export async function specimens(record: WrappedRecord): Promise<Specimen[]> {
   ];
 }
 
-/** Every way in which an archive can protect its content. */
-export const MODES: readonly {
+interface Mode {
   readonly name: string;
   readonly encrypted: boolean;
   readonly codec: Codec;
   readonly dedup: boolean;
-}[] = [true, false].flatMap((encrypted) =>
+  readonly mac: MacName;
+}
+
+const BLAKE2B_MODES: readonly Mode[] = [true, false].flatMap((encrypted) =>
   (['none', 'zstd', 'gzip'] as const).flatMap((codec) =>
     (encrypted ? [false, true] : [false]).map((dedup) => ({
       name: `${encrypted ? 'encrypted' : 'plain'}, ${codec}${dedup ? ', dedup' : ''}`,
       encrypted,
       codec,
       dedup,
+      mac: 'blake2b' as const,
     })),
   ),
 );
+
+/** Every way in which an archive can protect its content; with the other MAC only those that use it differently. */
+export const MODES: readonly Mode[] = [
+  ...BLAKE2B_MODES,
+  { name: 'encrypted, zstd, dedup, SHA-256', encrypted: true, codec: 'zstd', dedup: true, mac: 'sha256' },
+  { name: 'plain, gzip, SHA-256', encrypted: false, codec: 'gzip', dedup: false, mac: 'sha256' },
+  { name: 'plain, none, SHA-256', encrypted: false, codec: 'none', dedup: false, mac: 'sha256' },
+];
 
 /** For assert.throws and assert.rejects: our error class with this code, nothing else. */
 export function fault(code: ErrorCode): (error: unknown) => boolean {

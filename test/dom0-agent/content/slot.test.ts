@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import type { ArchiveName } from '../../../shared/archive/names.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { decodeMap, encodeMap } from '../../../shared/wire/msgpack.ts';
-import { decodeRecord, encodeRecord, newRecord } from '../../../dom0-agent/content/keys.ts';
+import { decodeRecord, encodeRecord, macOf, newRecord } from '../../../dom0-agent/content/keys.ts';
+import type { MacName } from '../../../dom0-agent/content/mac-names.ts';
 import { passphraseOf } from '../../../dom0-agent/content/passphrase.ts';
 import { formatRecoveryKey, newRecoveryKey, parseRecoveryKey } from '../../../dom0-agent/content/recovery-key.ts';
 import { inspectSlot, openSlot, sealSlot, type SlotSecret } from '../../../dom0-agent/content/slot.ts';
@@ -212,13 +213,52 @@ describe('wrapped records', () => {
     assert.notDeepEqual(one.key, other.key);
   });
 
+  it('name the MAC of the archive unless it is BLAKE2b: what earlier releases read stays as it was', () => {
+    const options = { name: 'laptop' as ArchiveName, encrypted: true, codec: 'zstd', chunkSize: 2 ** 18 } as const;
+    const fieldsWith = (mac: MacName) => {
+      const encoded = encodeRecord(newRecord({ ...options, dedup: false, mac }));
+      assert.equal(macOf(decodeRecord(encoded)), mac);
+      return Object.keys(decodeMap(encoded)).toSorted();
+    };
+    const before = ['archive', 'chunkSize', 'codec', 'dedup', 'encrypted', 'key', 'name', 'v'];
+    assert.deepEqual(fieldsWith('blake2b'), before);
+    assert.deepEqual(fieldsWith('sha256'), [...before, 'identity'].toSorted());
+  });
+
+  it('of a newer release are not called corrupt: what is unknown is named, and the way out', () => {
+    for (const [changes, part] of [
+      [{ identity: 'blake3' }, /value of "identity"/],
+      [{ codec: 'lzma' }, /value of "codec"/],
+      [{ more: 1 }, /a field/],
+      [{ more: 1, identity: 'kmac' }, /that this program does not know/],
+      [{ v: 2 }, /a version/],
+    ] as const) {
+      const encoded = encodeMap({ v: 1, ...RECORD, ...changes });
+      assert.throws(
+        () => decodeRecord(encoded),
+        (error) => {
+          fault('config')(error);
+          const { message, hint } = error as SparsebakError;
+          assert.match(message, /made by a newer release/);
+          assert.match(message, part);
+          assert.match(hint ?? '', /^Upgrade sparsebak/);
+          assert.doesNotMatch(message, /\d{3}|corrupt|damaged/);
+          return true;
+        },
+      );
+    }
+  });
+
   it('of a wrong form are refused, and the key is not shown', () => {
     for (const changes of [
       { key: new Uint8Array(31) },
-      { codec: 'lzma' },
+      { codec: 1 },
+      { identity: 1 },
+      { identity: null },
       { chunkSize: 1000 },
       { encrypted: 1 },
-      { more: 1 },
+      { key: new Uint8Array(31), more: 1 },
+      { key: 'none', identity: 'blake3' },
     ]) {
       const encoded = encodeMap({ v: 1, ...RECORD, ...changes });
       assert.throws(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { ArchiveState } from '../../../dom0-agent/proven-archive/archive-state.ts';
+import { encodeMap } from '../../../shared/wire/msgpack.ts';
 import { newRecord } from '../../../dom0-agent/content/keys.ts';
 import type { ArchiveName } from '../../../shared/archive/names.ts';
 import { ArchiveInMemory, NAME, sessionOn, timeOn } from '../../fixtures/archive-in-memory.ts';
@@ -66,6 +67,16 @@ describe('dom0’s state of an archive', () => {
         return Promise.resolve();
       };
       return Promise.resolve({ work: create, after });
+    });
+  });
+
+  it('of a newer release is not called damaged, and says what to do', async (t) => {
+    const { state, stateDir } = await ArchiveInMemory.make(t);
+    writeFileSync(`${state.folder}/record`, encodeMap({ v: 1, ...state.record, identity: 'kmac' }));
+    assert.throws(() => ArchiveState.open(stateDir, NAME), {
+      code: 'config',
+      message: /newer release.*"identity"/,
+      hint: /^Upgrade/,
     });
   });
 
