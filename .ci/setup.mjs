@@ -50,6 +50,17 @@ const programs = [
   { program: 'faketime', package: 'faketime', without: 'tests with a clock that is wrong' },
 ];
 
+/** What `npm run bench -- --peers` compares with; Wyng's script is given by the user. */
+const peers = [
+  { program: 'borg', package: 'borgbackup', without: 'borg' },
+  { program: 'restic', package: 'restic', without: 'restic' },
+];
+const forWyng = [
+  { program: 'python3', package: 'python3', without: 'Wyng' },
+  { module: 'Cryptodome', package: 'python3-pycryptodome', without: "Wyng's encryption" },
+  { module: 'zstd', package: 'python3-zstd', without: "Wyng's compression with zstd" },
+];
+
 /** @param {string} message */
 const say = (message) => console.error(`setup: ${message}`);
 
@@ -89,8 +100,18 @@ function isInstalled(program) {
   return folders.some((folder) => folder !== '' && existsSync(join(folder, program)));
 }
 
-function installPrograms() {
-  let missing = programs.filter(({ program }) => !isInstalled(program));
+/** @typedef {{ package: string, without: string, program?: string, module?: string }} Wanted */
+
+/** @param {Wanted} wanted a program, or a module of the system's Python */
+function isPresent({ program, module }) {
+  if (program !== undefined) return isInstalled(program);
+  const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+  return spawnSync(python, ['-c', `import ${module}`], { stdio: 'ignore' }).status === 0;
+}
+
+/** @param {Wanted[]} wanted */
+function installPrograms(wanted) {
+  let missing = wanted.filter((each) => !isPresent(each));
   if (missing.length === 0) return;
   const names = [...new Set(missing.map((each) => each.package))];
   const mayInstall = process.getuid?.() === 0 && (process.env.SPARSEBAK_NO_APT ?? '') === '';
@@ -100,10 +121,10 @@ function installPrograms() {
     succeeds('apt-get', ['-qq', 'update'], quietly);
     const install = ['-qq', '-o', 'Dpkg::Use-Pty=0', 'install', '-y', '--no-install-recommends'];
     succeeds('apt-get', [...install, ...names], quietly);
-    missing = programs.filter(({ program }) => !isInstalled(program));
+    missing = wanted.filter((each) => !isPresent(each));
   }
-  for (const { program, package: name, without } of missing) {
-    say(`no ${program} here (package ${name}): ${without} will be skipped`);
+  for (const { program, module, package: name, without } of missing) {
+    say(`no ${program ?? `Python module ${module}`} here (package ${name}): ${without} will be skipped`);
   }
 }
 
@@ -148,7 +169,11 @@ if (task === undefined) {
 }
 try {
   installPackages();
-  if (task.programs) installPrograms();
+  if (task.programs) {
+    const isPeers = name === 'bench' && args.includes('--peers');
+    const isWyng = isPeers && args.some((arg) => /^--wyng(=|$)/.test(arg));
+    installPrograms([...programs, ...(isPeers ? peers : []), ...(isWyng ? forWyng : [])]);
+  }
   const built = !task.bundles || buildBundles();
   if (!existsSync(join(root, task.script))) throw new Error(`${task.script} does not exist`);
   const code = await runTask(task.script, args);

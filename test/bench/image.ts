@@ -10,7 +10,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { type Random } from '../fixtures/random.ts';
+import { throwIfInterrupted } from './interrupt.ts';
 
 const MIB = 2 ** 20;
 
@@ -18,12 +20,15 @@ const MIB = 2 ** 20;
  * An image of which two thirds are data (half of that the machine's own files, half random) and a third holes, in
  * pieces of 1 to 16 MiB.
  */
-export function makeImage(path: string, size: number, random: Random): void {
+export async function makeImage(path: string, size: number, random: Random): Promise<void> {
   const files = new FileBytes(['/usr/bin', '/usr/lib/x86_64-linux-gnu', '/usr/include']);
   const fd = openSync(path, 'w');
   try {
     ftruncateSync(fd, size);
     for (let at = 0, piece = 0; at < size; piece++) {
+      // A signal is only noticed in between.
+      await turn();
+      throwIfInterrupted();
       const length = Math.min(size - at, (1 + random.int(16)) * MIB);
       if (piece % 3 === 0) writeAll(fd, files.next(length), at);
       if (piece % 3 === 1) writeAll(fd, random.bytes(length), at);
