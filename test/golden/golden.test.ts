@@ -26,7 +26,7 @@ function secret(folder: string, text: string): string {
 describe('archives of earlier releases', () => {
   const all = allGolden();
   it('are there', () => {
-    assert.ok(all.length >= 3);
+    assert.ok(all.length >= 5);
     for (const { name, sessions } of all) assert.ok(sessions.length >= 2, name);
   });
 
