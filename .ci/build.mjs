@@ -4,11 +4,20 @@
 // those of Node's modules cost that are loaded: so it is CommonJS, which loads them at their first use, and has no
 // comments.
 
-import { readFileSync, mkdirSync, renameSync, readdirSync, utimesSync, writeFileSync, chmodSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  existsSync,
+  readFileSync,
+  mkdirSync,
+  renameSync,
+  readdirSync,
+  utimesSync,
+  writeFileSync,
+  chmodSync,
+} from 'node:fs';
+import { dirname, join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
-import { isLeftOut, leftOut } from './left-out.mjs';
+import { isLeftOut, leftOut, refuseUnknownModules } from './left-out.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
@@ -17,11 +26,13 @@ const dist = join(root, 'dist');
 // the folder or write to it; for others Node goes on without a cache.
 const compileCache = 'NODE_COMPILE_CACHE=/var/cache/sparsebak';
 
-const bundles = [
+const agentTarget = 'node22.15';
+
+const programs = [
   {
     name: 'sparsebak',
     entry: 'dom0-agent/main.ts',
-    target: 'node22.15',
+    target: agentTarget,
     firstLine: `#!/usr/bin/env -S ${compileCache} node --disallow-code-generation-from-strings`,
   },
   {
@@ -42,6 +53,11 @@ const eitherWay = {
     '((require, module, exports, bundleUrl) => {',
   end: "})(load, { exports: {} }, {}, load('node:url').pathToFileURL(path).href); })();",
 };
+
+// Commands that the core does not have: dist/sparsebak-<name>.cjs from dom0-agent/families/<name>/main.ts, each loaded
+// by its command alone (dom0-agent/cli/families.ts).
+const familiesFolder = 'dom0-agent/families';
+const families = existsSync(join(root, familiesFolder)) ? readdirSync(join(root, familiesFolder)).sort() : [];
 
 // msgpackr's entry for Node loads a native accelerator; its index.js is the same library without that loader.
 /** @type {import('esbuild').Plugin} */
@@ -133,13 +149,35 @@ function packageList(packages) {
   return [...rows, '', ...texts].join('\n');
 }
 
-/** @param {typeof bundles[number]} bundle */
-async function bundleOne({ name, entry, target, firstLine }) {
+/**
+ * @typedef {{ file: string, entry: string, target: string, mode: number, banner: string, footer: string }} Bundle
+ */
+
+/** @param {typeof programs[number]} program @returns {Bundle} */
+function programBundle({ name, entry, target, firstLine }) {
+  const banner = `${firstLine}\n${eitherWay.begin}`;
+  return { file: `${name}.js`, entry, target, mode: 0o755, banner, footer: eitherWay.end };
+}
+
+/** @param {string} name @returns {Bundle} */
+function familyBundle(name) {
+  return {
+    file: `sparsebak-${name}.cjs`,
+    entry: `${familiesFolder}/${name}/main.ts`,
+    target: agentTarget,
+    mode: 0o644,
+    banner: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;",
+    footer: '',
+  };
+}
+
+/** @param {Bundle} bundle */
+async function bundleOne({ file, entry, target, mode, banner, footer }) {
   const started = new Date();
   const result = await build({
     absWorkingDir: root,
     entryPoints: [entry],
-    outfile: `dist/${name}.js`,
+    outfile: `dist/${file}`,
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -150,25 +188,30 @@ async function bundleOne({ name, entry, target, firstLine }) {
     // A text with a single character outside Latin-1 takes two bytes for each, and longer to scan.
     charset: 'ascii',
     define: { 'import.meta.url': 'bundleUrl' },
-    banner: { js: `${firstLine}\n${eitherWay.begin}` },
-    footer: { js: eitherWay.end },
+    banner: { js: banner },
+    footer: { js: footer },
     plugins: [noNativeCode, leftOut, noComments],
     metafile: true,
     write: false,
     logLevel: 'warning',
   });
   const text = result.outputFiles[0]?.text ?? '';
-  if (!text.startsWith(`${firstLine}\n`) || /^#!/m.test(text.slice(firstLine.length))) {
-    throw new Error(`${name}.js must have one first line of its own: take the #! line out of ${entry}`);
+  if (!text.startsWith(`${banner}\n`) || /^#!/m.test(text.slice(banner.length))) {
+    throw new Error(`${file} must have one first line of its own: take the #! line out of ${entry}`);
   }
+  const foreign = Object.keys(result.metafile.inputs).find(
+    (input) => input.startsWith(`${familiesFolder}/`) && !input.startsWith(`${dirname(entry)}/`),
+  );
+  if (foreign !== undefined) throw new Error(`${file} may not contain ${foreign}: it is in a bundle of its own`);
   const packages = packagesIn(result.metafile);
   refuseUnreadable(packages);
   // Dated to the start of the build, so that a source that changed meanwhile counts as newer.
-  replaceFile(join(dist, `${name}.packages.txt`), packageList(packages), 0o644, started);
-  replaceFile(join(dist, `${name}.js`), text, 0o755, started);
+  replaceFile(join(dist, `${parse(file).name}.packages.txt`), packageList(packages), 0o644, started);
+  replaceFile(join(dist, file), text, mode, started);
   const kib = (Buffer.byteLength(text) / 1024).toFixed(0);
-  console.log(`dist/${name}.js  ${kib} KiB, ${packages.length} packages`);
+  console.log(`dist/${file}  ${kib} KiB, ${packages.length} packages`);
 }
 
 mkdirSync(dist, { recursive: true });
-for (const bundle of bundles) await bundleOne(bundle);
+for (const bundle of [...programs.map(programBundle), ...families.map(familyBundle)]) await bundleOne(bundle);
+refuseUnknownModules();

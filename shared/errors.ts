@@ -62,9 +62,21 @@ export function isIntegrity(error: unknown): error is SparsebakError {
 
 /** The same error if it is ours, else wrapped with the given code, in plain words; the cause is always kept. */
 export function asSparsebakError(error: unknown, code: ErrorCode = 'failed', context?: string): SparsebakError {
-  return error instanceof SparsebakError
-    ? error
-    : new SparsebakError(code, plainText(error, context), { cause: error });
+  if (error instanceof SparsebakError) return error;
+  if (isFromOtherBundle(error)) {
+    const { hint } = error;
+    return new SparsebakError(error.code, error.message, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  }
+  return new SparsebakError(code, plainText(error, context), { cause: error });
+}
+
+/** An error of another file of sparsebak, which has a class of its own. */
+function isFromOtherBundle(error: unknown): error is SparsebakError {
+  return error instanceof Error && error.name === 'SparsebakError' && 'code' in error && isCode(error.code);
+}
+
+function isCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(EXIT_STATUS, code);
 }
 
 /** An error as a part of a JSON document. */

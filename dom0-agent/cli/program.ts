@@ -93,9 +93,30 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
       return (await import('./commands/send.ts')).send(context, [], { full: full === true });
     });
   });
-  await program.parseAsync(movedGlobals(args), { from: 'user' });
+  const moved = movedGlobals(args);
+  const command = operandOf(moved);
+  if (command !== undefined && !program.commands.some((each) => each.name() === command)) {
+    const { loadFamily } = await import('./families.ts');
+    const family = await loadFamily(command);
+    if (family !== undefined) return await family.run(args, signal);
+  }
+  await program.parseAsync(moved, { from: 'user' });
   return status;
 }
+
+/** The command that a command line names. */
+function operandOf(moved: readonly string[]): string | undefined {
+  for (let i = 0; i < moved.length; i++) {
+    const arg = moved[i] ?? '';
+    if (!arg.startsWith('-')) return arg;
+    if (arg === '--') return undefined;
+    if (WITH_VALUE.includes(arg)) i++;
+  }
+  return undefined;
+}
+
+/** Global options that are followed by their value. */
+const WITH_VALUE = ['--config', '--archive', '--log-level', '--lock-wait'];
 
 function addCommands(program: Command, execute: Execute): void {
   program
@@ -263,7 +284,7 @@ function movedGlobals(args: readonly string[]): string[] {
       break;
     }
     if (arg === '--json') front.push(arg);
-    else if (['--config', '--archive', '--log-level', '--lock-wait'].includes(name)) {
+    else if (WITH_VALUE.includes(name)) {
       front.push(arg);
       const value = args[i + 1];
       if (!arg.includes('=') && value !== undefined) {
