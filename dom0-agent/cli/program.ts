@@ -7,6 +7,7 @@ import { DEFAULT_CHUNK_SIZE } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { addHelpCommand } from '../../shared/cli/help-command.ts';
 import { RELEASE } from '../../shared/release.ts';
+import { MAC_NAMES } from '../content/mac-names.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { UnlockOptions } from './commands/key-unlock.ts';
 import type { RestoreCommandOptions } from './commands/restore.ts';
@@ -137,6 +138,11 @@ function addCommands(program: Command, execute: Execute): void {
       new Option('--dedup <mode>', 'on: the receiver stores equal chunks once, and can see which are equal')
         .choices(['on', 'off'])
         .default('off'),
+    )
+    .addOption(
+      new Option('--identity <function>', 'the MAC that identifies chunks; auto: the faster one on this processor')
+        .choices(['auto', ...MAC_NAMES])
+        .default('auto'),
     )
     .option('--passphrase-file <file>', 'read the passphrase from a file (line ends at the end are dropped)')
     .option('--passphrase-command <command>', 'run this shell command and use its output as the passphrase')

@@ -19,6 +19,8 @@ export const initDocument = z.strictObject({
   encrypted: z.boolean(),
   chunkSize: uint,
   dedup: z.boolean(),
+  identity: z.enum(['blake2b', 'sha256']),
+  identityRates: z.strictObject({ blake2b: uint, sha256: uint }).optional(),
   recoveryKey: z
     .string()
     .regex(/^([0-9A-Z]{7}-){7}[0-9A-Z]{7}$/)

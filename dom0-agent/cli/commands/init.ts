@@ -9,7 +9,8 @@ import { isChunkSize } from '../../../shared/archive/address.ts';
 import { makeFolderDurably, removeDurably, writeDurably } from '../../../shared/durable.ts';
 import { decodeMap, encodeMap } from '../../../shared/wire/msgpack.ts';
 import { LEVELS, type Codec } from '../../content/compression.ts';
-import { newRecord } from '../../content/keys.ts';
+import { macOf, newRecord } from '../../content/keys.ts';
+import type { MacName } from '../../content/mac-names.ts';
 import { formatRecoveryKey, newRecoveryKey } from '../../content/recovery-key.ts';
 import { openSlot, sealSlot } from '../../content/slot.ts';
 import { misplacedFolder } from '../../capture/misplaced-folder.ts';
@@ -21,6 +22,7 @@ import { mustBeAccessible } from '../../proven-archive/state-access.ts';
 import type { SetAside } from '../../proven-archive/set-aside.ts';
 import type { CommandContext } from '../command-context.ts';
 import { setAsideLost } from '../lost-archive.ts';
+import { chooseMac, describeMac, type MacChoice } from '../mac-choice.ts';
 import { print, printJson } from '../output.ts';
 import { checkSecretFile, writeSecretFile, type SecretFile } from '../secret-file.ts';
 import { readPassphrase, type PassphraseOptions } from '../secrets.ts';
@@ -30,6 +32,7 @@ export interface InitOptions extends PassphraseOptions {
   readonly compression?: string;
   readonly chunkSize: number;
   readonly dedup: 'on' | 'off';
+  readonly identity: 'auto' | MacName;
   readonly recoveryKeyFile?: string;
 }
 
@@ -46,6 +49,7 @@ interface Made {
   readonly slots: readonly Slot[];
   /** To show to the user. */
   readonly recoveryKey: string | undefined;
+  readonly macChoice: MacChoice;
   /** Written by this run. */
   readonly keyFile: SecretFile | undefined;
 }
@@ -78,7 +82,7 @@ async function begin(
   unfinished: ArchiveState | undefined,
   aside: SetAside | undefined,
 ): Promise<void> {
-  const { state, slots, recoveryKey, keyFile } =
+  const { state, slots, recoveryKey, macChoice, keyFile } =
     unfinished === undefined ? await make(context, options) : await resume(context, unfinished, options);
   const pin = new Pin(state);
   const pinned =
@@ -101,7 +105,7 @@ async function begin(
     }
     throw caught;
   }
-  report(context, state, recoveryKey, aside);
+  report(context, { state, recoveryKey, macChoice, aside });
 }
 
 /** Warns of a folder of sparsebak's inside a pool: the archive is created, but sends will refuse to run. */
@@ -153,12 +157,14 @@ async function make(context: CommandContext, options: InitOptions): Promise<Made
   const { codec, level } = choicesOf(options);
   if (options.recoveryKeyFile !== undefined) await checkSecretFile(options.recoveryKeyFile);
   const passphrase = await givenPassphrase(options, true);
+  const { mac, choice: macChoice } = chooseMac(options.identity, options.chunkSize);
   const record = newRecord({
     name: archive.name,
     encrypted: options.encryption === 'on',
     codec,
     chunkSize: options.chunkSize,
     dedup: options.dedup === 'on',
+    mac,
   });
   const slots: Slot[] = [];
   if (passphrase !== undefined) {
@@ -177,7 +183,7 @@ async function make(context: CommandContext, options: InitOptions): Promise<Made
   makeFolderDurably(folder);
   writeDurably(join(folder, SLOTS_FILE), encodeMap({ slots, recoveryKey: shown ?? '' }));
   const state = ArchiveState.create(config.stateDir, archive.name, record, { codec, level, creating: true });
-  return { state, slots, recoveryKey: shown, keyFile };
+  return { state, slots, recoveryKey: shown, macChoice, keyFile };
 }
 
 function choicesOf(options: InitOptions): { codec: Codec; level: number } {
@@ -208,6 +214,7 @@ async function resume(context: CommandContext, state: ArchiveState, options: Ini
     record.encrypted === (options.encryption === 'on') &&
     record.chunkSize === options.chunkSize &&
     record.dedup === (options.dedup === 'on') &&
+    (options.identity === 'auto' || options.identity === macOf(record)) &&
     settings.codec === codec &&
     settings.level === level;
   if (!same) throw unfinishedOtherwise(context, state, 'options');
@@ -227,6 +234,7 @@ async function resume(context: CommandContext, state: ArchiveState, options: Ini
     state,
     slots: slots as Slot[],
     recoveryKey: recoveryKey === '' ? undefined : (recoveryKey as string),
+    macChoice: { by: 'earlier-init' },
     keyFile: undefined,
   };
 }
@@ -256,12 +264,11 @@ export function parseCompression({ compression, encryption }: Pick<InitOptions, 
   });
 }
 
-function report(
-  context: CommandContext,
-  state: ArchiveState,
-  recoveryKey: string | undefined,
-  aside: SetAside | undefined,
-): void {
+interface Result extends Pick<Made, 'state' | 'recoveryKey' | 'macChoice'> {
+  readonly aside: SetAside | undefined;
+}
+
+function report(context: CommandContext, { state, recoveryKey, macChoice, aside }: Result): void {
   const { record } = state;
   if (context.json) {
     printJson({
@@ -270,12 +277,15 @@ function report(
       encrypted: record.encrypted,
       chunkSize: record.chunkSize,
       dedup: record.dedup,
+      identity: macOf(record),
+      ...(macChoice.by === 'speed' ? { identityRates: macChoice.rates } : {}),
       ...(recoveryKey === undefined ? {} : { recoveryKey }),
       ...(aside === undefined ? {} : { aside: aside.folder }),
     });
     return;
   }
   print(`Archive "${context.archive.name}" is ready (id ${record.archive}).`);
+  print(describeMac(macOf(record), macChoice));
   if (aside !== undefined) {
     print(
       'It is new and has nothing of the old one: begin with "sparsebak send --full". What this computer knew of the ' +

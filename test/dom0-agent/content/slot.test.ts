@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, hkdfSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { ArchiveName } from '../../../shared/archive/names.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { decodeMap, encodeMap } from '../../../shared/wire/msgpack.ts';
+import { OBJECT_TYPE, slotAad } from '../../../dom0-agent/content/aad.ts';
 import { decodeRecord, encodeRecord, macOf, newRecord } from '../../../dom0-agent/content/keys.ts';
 import type { MacName } from '../../../dom0-agent/content/mac-names.ts';
 import { passphraseOf } from '../../../dom0-agent/content/passphrase.ts';
 import { formatRecoveryKey, newRecoveryKey, parseRecoveryKey } from '../../../dom0-agent/content/recovery-key.ts';
+import { seal } from '../../../dom0-agent/content/sealed.ts';
 import { inspectSlot, openSlot, sealSlot, type SlotSecret } from '../../../dom0-agent/content/slot.ts';
+import { Xaes256Gcm } from '../../../dom0-agent/content/xaes.ts';
 import { OTHER_ARCHIVE, fault, recordOf } from './objects.ts';
 
 const passphrase = (text: string): SlotSecret => ({ kind: 'passphrase', passphrase: { bytes: Buffer.from(text) } });
@@ -123,6 +126,18 @@ describe('recovery slots', () => {
   it('A10 with scrypt parameters are refused', async () => {
     const stored = await sealSlot(RECORD, RECOVERY);
     await assert.rejects(openSlot(forged(stored, { n: 2 ** 17, r: 8, p: 1 }), RECOVERY), fault('integrity'));
+  });
+});
+
+describe('slots of a newer release', () => {
+  it('are opened, and say so: neither the secret nor the slot is called wrong', async () => {
+    const slot = decodeMap(await sealSlot(RECORD, RECOVERY)) as { salt: Uint8Array };
+    const key = new Uint8Array(hkdfSync('sha512', RECOVERY.key, slot.salt, 'sparsebak 1 recovery', 32));
+    const aad = slotAad(RECORD.archive, 2, 0, 0, 0, slot.salt);
+    const newer = encodeMap({ v: 1, ...RECORD, identity: 'kmac' });
+    const stored = forged(encodeMap(slot), { sealed: seal(new Xaes256Gcm(key), OBJECT_TYPE.slot, aad, newer) });
+    await assert.rejects(openSlot(stored, RECOVERY), { code: 'config', message: /newer release.*"identity"/ });
+    assert.deepEqual(inspectSlot(stored), { kind: 'recovery', archive: RECORD.archive });
   });
 });
 
