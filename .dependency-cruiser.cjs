@@ -70,6 +70,13 @@ module.exports = {
       to: { path: '^vm-receiver/store/files/', pathNot: '^vm-receiver/store/files/(layout|disk)/' },
     },
     {
+      name: 'zod-through-one-module',
+      comment: 'Only shared/zod.ts has the settings and the texts of errors that every schema relies on.',
+      severity: 'error',
+      from: { path: [product, '^(test|[.]ci)/'], pathNot: '^shared/zod[.]ts$' },
+      to: { path: '(^|/)node_modules/zod/' },
+    },
+    {
       name: 'product-imports-no-tests',
       comment: 'Tests, build scripts and the test runner are no part of what is installed.',
       severity: 'error',

@@ -5,9 +5,9 @@
  */
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
-import * as z from 'zod';
 import type { ArchiveId, PairingId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
+import * as z from '../../shared/zod.ts';
 import { decodeDeltaMap, digest, encodeDeltaMap } from './delta-map-file.ts';
 import type { DeltaMap } from './delta-map.ts';
 import {
@@ -48,7 +48,7 @@ export interface FileRef {
 const PAIRING = 'pairing.json';
 const FOLDER_NAME = /^[0-9a-f]{32}$/;
 const envelope = z.strictObject({ check: z.string(), state: z.unknown() });
-const versioned = z.looseObject({ v: z.number().int() });
+const versioned = z.looseObject({ v: z.int() });
 
 export class PairingStore {
   readonly #volumes: string;

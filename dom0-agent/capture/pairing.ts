@@ -9,7 +9,6 @@
  * A map says: "between the head with my pairing id and the tick, nothing but my chunks changed". That is true for these
  * two only, so both are recorded by ids that no other head or snapshot has.
  */
-import * as z from 'zod';
 import { isChunkSize, MAX_VOLUME_SIZE } from '../../shared/archive/address.ts';
 import {
   isId,
@@ -19,11 +18,12 @@ import {
   type SessionName,
   type VolumeId,
 } from '../../shared/archive/names.ts';
+import * as z from '../../shared/zod.ts';
 import type { SnapshotRef } from '../source/source.ts';
 import { rollingState } from './sample.ts';
 
-const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const id = z.string().refine(isId, 'not an id');
+const uint = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
+const id = z.string().check(z.refine(isId, 'not an id'));
 const archive = z.custom<ArchiveId>((value) => typeof value === 'string' && isId(value), 'not an id');
 const pairing = z.custom<PairingId>((value) => typeof value === 'string' && isId(value), 'not an id');
 const volumeId = z.custom<VolumeId>((value) => typeof value === 'string' && isId(value), 'not an id');
@@ -31,20 +31,20 @@ const session = z.custom<SessionName>(
   (value) => typeof value === 'string' && isSessionName(value),
   'not a session name',
 );
-const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const size = uint.max(MAX_VOLUME_SIZE);
+const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const size = uint.check(z.maximum(MAX_VOLUME_SIZE));
 
 /** A file beside pairing.json, named by its ids and its generation. */
 export const STATE_FILE_NAME = /^[0-9a-f]{32}-[0-9a-f]{32}-[0-9]{1,16}\.(map|pages)$/;
 
-const storedFile = { file: z.string().regex(STATE_FILE_NAME), hash };
+const storedFile = { file: z.string().check(z.regex(STATE_FILE_NAME)), hash };
 
 const snapshotRef = z.strictObject({
   id,
   time: uint,
   size,
   state: z.enum(['stopped', 'running']),
-  ownership: z.string().optional(),
+  ownership: z.optional(z.string()),
   binding: z.record(z.string(), z.union([z.string(), z.number()])),
 });
 
@@ -70,7 +70,7 @@ const progress = z.strictObject({
   /** The hashes of all pages below the last checkpoint's address. */
   ...storedFile,
   /** Rising; the receiver may have reached any of these. */
-  checkpoints: z.array(checkpoint).min(1).max(32),
+  checkpoints: z.array(checkpoint).check(z.minLength(1), z.maxLength(32)),
 });
 
 const base = z.strictObject({ pairing, session, head: hash });
@@ -80,17 +80,17 @@ const pending = z.strictObject({
   /** The new head's. */
   pairing,
   /** The snapshot that is being sent; null after it was given up. */
-  tock: snapshotRef.nullable(),
-  chunkSize: uint.refine(isChunkSize, 'not a chunk size'),
+  tock: z.nullable(snapshotRef),
+  chunkSize: uint.check(z.refine(isChunkSize, 'not a chunk size')),
   /** The head that this send is made over. */
-  base: base.nullable(),
+  base: z.nullable(base),
   /** Fields of the head that were decided before the first byte was sent. */
   volumeId,
   name: z.string(),
   session,
   sequence: uint,
   time: uint,
-  progress: progress.nullable(),
+  progress: z.nullable(progress),
   /** `committed`: the receiver has it, the catalogue that lists it is not pinned yet. */
   outcome: z.enum(['unknown', 'committed']),
 });
@@ -103,17 +103,19 @@ export const pairingState = z
     /** Counts the times that the state was saved: files carry the number of the save that first named them. */
     generation: uint,
     /** The previous snapshot, which every map reaches up to; not null exactly if there are maps. */
-    tick: snapshotRef.nullable(),
+    tick: z.nullable(snapshotRef),
     maps: z.array(mapRef),
     pending: z.array(pending),
     /** How far the rolling re-read has come, by archive. */
-    rolling: z.record(z.string().refine(isId), rollingState),
+    rolling: z.record(z.string().check(z.refine(isId)), rollingState),
     /** When the volume was first found missing; null while it exists. */
-    missingSince: uint.nullable(),
+    missingSince: z.nullable(uint),
   })
-  .refine((state) => (state.tick !== null) === state.maps.length > 0, 'a tick without maps, or maps without a tick')
-  .refine((state) => distinct(state.maps.map((map) => `${map.archive} ${map.pairing}`)), 'two maps of one pairing')
-  .refine((state) => distinct(state.pending.map((entry) => entry.archive)), 'two unfinished sends to one archive');
+  .check(
+    z.refine((state) => (state.tick !== null) === state.maps.length > 0, 'a tick without maps, or maps without a tick'),
+    z.refine((state) => distinct(state.maps.map((map) => `${map.archive} ${map.pairing}`)), 'two maps of one pairing'),
+    z.refine((state) => distinct(state.pending.map((entry) => entry.archive)), 'two unfinished sends to one archive'),
+  );
 
 export type PairingState = z.infer<typeof pairingState>;
 export type MapRef = z.infer<typeof mapRef>;

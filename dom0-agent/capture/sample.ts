@@ -3,8 +3,8 @@
  * time covers the whole volume. They reveal a delta that left out a change.
  */
 import { randomInt } from 'node:crypto';
-import * as z from 'zod';
 import { CHUNKS_PER_RANGE, type Geometry } from '../../shared/archive/address.ts';
+import * as z from '../../shared/zod.ts';
 import type { DeltaMap } from './delta-map.ts';
 
 /** Ranges (so pages to fetch) that the random sample may touch. */
@@ -15,7 +15,7 @@ const SAMPLE_MAX = 64;
 const SAMPLE_DRAWS = 32;
 const DAY = 24 * 60 * 60 * 1000;
 
-const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const uint = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
 
 export const rollingState = z.strictObject({
   /** The chunk to continue from. */

@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'smol-toml';
-import * as z from 'zod';
 import { isLowSpace, parseLowSpace, type LowSpace } from '../../shared/archive/low-space.ts';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { policyOf, retentionFields } from '../../shared/archive/retention-fields.ts';
 import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
+import * as z from '../../shared/zod.ts';
 import { isLvName } from '../source/lvm-thin/lvm-names.ts';
 import { parseDestination, type Destination } from '../link/destination.ts';
 import { QUBES_CLIENTS, type QubesClient } from '../link/qubes-client.ts';
@@ -15,14 +15,14 @@ import { QUBES_CLIENTS, type QubesClient } from '../link/qubes-client.ts';
 export const DEFAULT_CONFIG = '/etc/sparsebak/sparsebak.toml';
 export const DEFAULT_STATE_DIR = '/var/lib/sparsebak';
 
-const globs = z.array(z.string().min(1)).default([]);
-const state = z.enum(['stopped', 'running']).default('running');
-const selection = { volumes: globs, exclude: globs, volumes_from: z.string().min(1).optional() };
-const off = z.boolean().default(false);
-const absolute = z.string().startsWith('/', 'must be an absolute path');
+const globs = z._default(z.array(z.string().check(z.minLength(1))), []);
+const state = z._default(z.enum(['stopped', 'running']), 'running');
+const selection = { volumes: globs, exclude: globs, volumes_from: z.optional(z.string().check(z.minLength(1))) };
+const off = z._default(z.boolean(), false);
+const absolute = z.string().check(z.startsWith('/', 'must be an absolute path'));
 
 /** Names of LVM; only these are ever passed to its commands. */
-const lvName = z.string().refine(isLvName, 'is not a valid LVM name');
+const lvName = z.string().check(z.refine(isLvName, 'is not a valid LVM name'));
 
 const pool = z.discriminatedUnion('type', [
   z.strictObject({
@@ -31,39 +31,42 @@ const pool = z.discriminatedUnion('type', [
     poolname: lvName,
     state,
     /** Percent of the pool's data or metadata above which no snapshot is made. */
-    full_at: z.number().min(1).max(100).default(90),
+    full_at: z._default(z.number().check(z.minimum(1), z.maximum(100)), 90),
     ...selection,
   }),
   z.strictObject({ type: z.literal('reflink'), path: absolute, follow_symlinks: off, state, ...selection }),
   z.strictObject({ type: z.literal('file'), path: absolute, follow_symlinks: off, live: off, ...selection }),
 ]);
 
-const archiveName = z
-  .string()
-  .refine(isArchiveName, 'must be 1 to 63 of a-z 0-9 . _ - and begin with a letter or digit');
+const poolName = z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ -'));
+
+const archiveName = z.pipe(
+  z.string(),
+  z.custom<ArchiveName, string>(isArchiveName, 'must be 1 to 63 of a-z 0-9 . _ - and begin with a letter or digit'),
+);
 
 const schema = z.strictObject({
-  destination: z.string().optional(),
-  archive: archiveName.optional(),
-  archives: z.record(archiveName, z.strictObject({ destination: z.string() })).default({}),
+  destination: z.optional(z.string()),
+  archive: z.optional(archiveName),
+  archives: z._default(z.record(archiveName, z.strictObject({ destination: z.string() })), {}),
   /** The program that calls a service in a qube. */
-  qubes_client: z.enum(QUBES_CLIENTS).default('qrexec-client'),
-  state_dir: absolute.default(DEFAULT_STATE_DIR),
-  initial: z.enum(['ask-full', 'full']).default('ask-full'),
+  qubes_client: z._default(z.enum(QUBES_CLIENTS), 'qrexec-client'),
+  state_dir: z._default(absolute, DEFAULT_STATE_DIR),
+  initial: z._default(z.enum(['ask-full', 'full']), 'ask-full'),
   /** Bytes of unchanged content that are read again per volume and day. */
-  reread_per_day: z
-    .number()
-    .int()
-    .min(0)
-    .default(1024 ** 3),
+  reread_per_day: z._default(z.int().check(z.minimum(0)), 1024 ** 3),
   /** The retention policy. */
-  retention: z
-    .strictObject({ ...retentionFields, keep_tag: z.array(z.string().min(1)).default([]) })
-    .default({ keep_tag: [] }),
+  retention: z._default(
+    z.strictObject({ ...retentionFields, keep_tag: z._default(z.array(z.string().check(z.minLength(1))), []) }),
+    { keep_tag: [] },
+  ),
   /** What `send --autoprune` does. */
-  autoprune: z.enum(['policy', 'space']).default('policy'),
-  low_space: z.string().refine(isLowSpace, 'must be a share like "10%" or a size like "50GiB"').default('10%'),
-  pool: z.record(z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ -'), pool).default({}),
+  autoprune: z._default(z.enum(['policy', 'space']), 'policy'),
+  low_space: z._default(
+    z.string().check(z.refine(isLowSpace, 'must be a share like "10%" or a size like "50GiB"')),
+    '10%',
+  ),
+  pool: z._default(z.record(poolName, pool), {}),
 });
 
 export type PoolConfig = z.infer<typeof pool> & { readonly name: string };

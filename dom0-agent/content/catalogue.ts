@@ -1,6 +1,6 @@
 /** The signed list of an archive's volumes and their newest heads (docs/format.md, section 8). */
-import * as z from 'zod';
 import { isSessionName, type SessionName } from '../../shared/archive/names.ts';
+import * as z from '../../shared/zod.ts';
 import {
   archiveId,
   decodeFields,
@@ -27,16 +27,18 @@ export const MAX_ADOPTIONS = 64;
 /** The longest tag, in bytes of UTF-8. */
 export const MAX_TAG_LENGTH = 256;
 
-const tag = z
-  .string()
-  .min(1)
-  .refine((text) => Buffer.byteLength(text) <= MAX_TAG_LENGTH, `longer than ${MAX_TAG_LENGTH} bytes`);
+const tag = z.string().check(
+  z.minLength(1),
+  z.refine((text) => Buffer.byteLength(text) <= MAX_TAG_LENGTH, `longer than ${MAX_TAG_LENGTH} bytes`),
+);
 
-const tags = z
-  .record(z.string(), z.array(tag).min(1).max(MAX_TAGS))
-  .refine((bySession) => Object.keys(bySession).length <= MAX_VOLUMES, 'too many sessions')
-  .refine((bySession) => Object.keys(bySession).every(isSessionName), 'not a session name')
-  .transform((bySession) => bySession as Record<SessionName, string[]>);
+const tags = z.pipe(
+  z.record(z.string(), z.array(tag).check(z.minLength(1), z.maxLength(MAX_TAGS))).check(
+    z.refine((bySession) => Object.keys(bySession).length <= MAX_VOLUMES, 'too many sessions'),
+    z.refine((bySession) => Object.keys(bySession).every(isSessionName), 'not a session name'),
+  ),
+  z.transform((bySession) => bySession as Record<SessionName, string[]>),
+);
 
 const volume = z
   .strictObject({
@@ -45,29 +47,31 @@ const volume = z
     /** A deleted volume stays as a tombstone, so that the receiver cannot bring it back. */
     state: z.enum(['active', 'deleted']),
     /** The newest session and the object hash of its head; null before the first session, and in a tombstone. */
-    session: session.nullable(),
-    head: hash.nullable(),
+    session: z.nullable(session),
+    head: z.nullable(hash),
     /** By session. */
     tags,
   })
-  .refine((entry) => (entry.session === null) === (entry.head === null), {
-    path: ['head'],
-    error: 'session and head must be given together',
-  });
+  .check(
+    z.refine((entry) => (entry.session === null) === (entry.head === null), {
+      path: ['head'],
+      error: 'session and head must be given together',
+    }),
+  );
 
 /** The last catalogue of a writer before another one took over. */
 const adoption = z.strictObject({ writer: writerId, sequence, hash });
 export type Adoption = z.infer<typeof adoption>;
 
-const adopted = z
-  .array(adoption)
-  .min(1)
-  .max(MAX_ADOPTIONS)
-  .refine(
+const adopted = z.array(adoption).check(
+  z.minLength(1),
+  z.maxLength(MAX_ADOPTIONS),
+  z.refine(
     (list) => list.every((each, index) => each.sequence > (list[index - 1]?.sequence ?? 0)),
     'not in the order of their sequences',
-  )
-  .refine((list) => new Set(list.map(({ writer }) => writer)).size === list.length, 'a writer is repeated');
+  ),
+  z.refine((list) => new Set(list.map(({ writer }) => writer)).size === list.length, 'a writer is repeated'),
+);
 
 const schema = z.strictObject({
   archive: archiveId,
@@ -76,14 +80,14 @@ const schema = z.strictObject({
   /** 1 for the first; each catalogue's is above the one it replaces. */
   sequence,
   /** Where the lines of all earlier writers ended; absent if there was none, and in catalogues of earlier releases. */
-  adopted: adopted.exactOptional(),
-  volumes: z
-    .array(volume)
-    .max(MAX_VOLUMES)
-    .refine(
+  adopted: z.exactOptional(adopted),
+  volumes: z.array(volume).check(
+    z.maxLength(MAX_VOLUMES),
+    z.refine(
       (list) => list.every(({ id }, index) => id > (list[index - 1]?.id ?? '')),
       'not in the order of their ids, each once',
     ),
+  ),
 });
 
 export type Catalogue = z.infer<typeof schema>;

@@ -2,7 +2,6 @@
  * Fields that heads, catalogues and the wrapped record have in common, and the conversion of their maps to plain data
  * and back.
  */
-import * as z from 'zod';
 import { isChunkSize } from '../../shared/archive/address.ts';
 import {
   isId,
@@ -14,6 +13,7 @@ import {
 } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { decodeMap, encodeMap } from '../../shared/wire/msgpack.ts';
+import * as z from '../../shared/zod.ts';
 import { integrityError } from './integrity-error.ts';
 import { plain } from './bytes.ts';
 import { HASH_LENGTH } from './hash.ts';
@@ -21,29 +21,29 @@ import { HASH_LENGTH } from './hash.ts';
 /** Bytes of a volume's name in UTF-8. */
 export const MAX_NAME_LENGTH = 4096;
 
-export const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+export const uint = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
 /** Each is used once per archive and recorded before use; 1 is the first catalogue's. */
-export const sequence = uint.min(1);
-export const chunkSize = uint.refine(isChunkSize, 'not a chunk size');
+export const sequence = uint.check(z.minimum(1));
+export const chunkSize = uint.check(z.refine(isChunkSize, 'not a chunk size'));
 export const archiveId = z.custom<ArchiveId>(isIdentifier, 'not an id');
 export const volumeId = z.custom<VolumeId>(isIdentifier, 'not an id');
 export const pairingId = z.custom<PairingId>(isIdentifier, 'not an id');
-export const writerId = z.string().refine(isId, 'not an id');
+export const writerId = z.string().check(z.refine(isId, 'not an id'));
 export const session = z.custom<SessionName>(
   (value) => typeof value === 'string' && isSessionName(value),
   'not a session name',
 );
-export const volumeName = z
-  .string()
-  .min(1)
-  .refine((name) => Buffer.byteLength(name) <= MAX_NAME_LENGTH, `longer than ${MAX_NAME_LENGTH} bytes`);
+export const volumeName = z.string().check(
+  z.minLength(1),
+  z.refine((name) => Buffer.byteLength(name) <= MAX_NAME_LENGTH, `longer than ${MAX_NAME_LENGTH} bytes`),
+);
+
+/** Bytes of any length, as a view of the complete message. */
+export const binary: z.ZodMiniType<Uint8Array> = z.instanceof(Uint8Array);
 
 /** Bytes of a fixed length, copied, since a decoded value is a view of the complete message. */
-export function bytes(length: number): z.ZodType<Uint8Array> {
-  return z
-    .instanceof(Uint8Array)
-    .refine((value) => value.length === length, `not ${length} bytes`)
-    .transform(plain);
+export function bytes(length: number): z.ZodMiniType<Uint8Array> {
+  return z.pipe(binary.check(z.refine((value) => value.length === length, `not ${length} bytes`)), z.transform(plain));
 }
 
 export const hash = bytes(HASH_LENGTH);
@@ -60,7 +60,7 @@ const MAP_VERSION = 1;
  * @param what names the object in the error
  * @throws SparsebakError `failed`
  */
-export function encodeFields<T extends object>(schema: z.ZodType<T>, value: T, what: string): Uint8Array {
+export function encodeFields<T extends object>(schema: z.ZodMiniType<T>, value: T, what: string): Uint8Array {
   const checked = schema.safeParse(value);
   if (!checked.success) throw new SparsebakError('failed', `${what} cannot be written: ${describe(checked.error)}`);
   return encodeMap({ v: MAP_VERSION, ...checked.data });
@@ -73,7 +73,7 @@ export function encodeFields<T extends object>(schema: z.ZodType<T>, value: T, w
  * @throws SparsebakError `integrity`
  */
 export function decodeFields<T extends object>(
-  schema: z.ZodType<T>,
+  schema: z.ZodMiniType<T>,
   encoded: Uint8Array,
   what: string,
   ofNewerRelease = (reason: string) => perhapsOfNewerRelease(what, reason),
@@ -111,7 +111,7 @@ function unknownPart(issue: z.core.$ZodIssue, fields: Record<string, unknown>): 
 }
 
 /** The first error: where and why, never the value, which may be a key. */
-function describe(error: z.ZodError): string {
+function describe(error: z.core.$ZodError): string {
   const [issue] = error.issues;
   if (issue === undefined) return 'not in the form of its type';
   if (issue.code === 'unrecognized_keys') return 'it has a field that this program does not know';

@@ -1,6 +1,6 @@
 /** The signed description of one volume in one session (docs/format.md, section 7). */
-import * as z from 'zod';
 import { MAX_VOLUME_SIZE } from '../../shared/archive/address.ts';
+import * as z from '../../shared/zod.ts';
 import {
   archiveId,
   chunkSize,
@@ -33,7 +33,7 @@ const schema = z
     /** The volume's name at that time; the catalogue's name takes precedence. */
     name: volumeName,
     /** Bytes. */
-    size: uint.max(MAX_VOLUME_SIZE),
+    size: uint.check(z.maximum(MAX_VOLUME_SIZE)),
     /** Bytes. */
     chunkSize,
     /** The index's hash, through which the head signs the whole content. */
@@ -43,16 +43,18 @@ const schema = z
     /** `running` is crash-consistent. */
     state: z.enum(['stopped', 'running']),
     /** The base session. */
-    base: session.nullable(),
+    base: z.nullable(session),
     /** Compared in full, not by a delta map. */
     compared: z.boolean(),
     /** Bytes of whole chunks whose identity changed. */
     changedBytes: uint,
   })
-  .refine((head) => head.base === null || head.base < head.session, {
-    path: ['base'],
-    error: 'not before the session',
-  });
+  .check(
+    z.refine((head) => head.base === null || head.base < head.session, {
+      path: ['base'],
+      error: 'not before the session',
+    }),
+  );
 
 export type Head = z.infer<typeof schema>;
 

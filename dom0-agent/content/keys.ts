@@ -3,9 +3,9 @@
  * sections 3 and 9).
  */
 import { hkdfSync, randomBytes } from 'node:crypto';
-import * as z from 'zod';
 import { isArchiveName, type ArchiveId, type ArchiveName } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
+import * as z from '../../shared/zod.ts';
 import { CODECS, type Codec } from './compression.ts';
 import { archiveId, bytes, chunkSize, decodeFields, encodeFields } from './fields.ts';
 import { plain } from './bytes.ts';
@@ -20,7 +20,7 @@ const archiveName = z.custom<ArchiveName>(
 const schema = z.strictObject({
   archive: archiveId,
   /** The archive's name, so that no other archive can be shown in its place. Records of earlier releases have none. */
-  name: archiveName.exactOptional(),
+  name: z.exactOptional(archiveName),
   /** False: a plain archive, whose key only signs. */
   encrypted: z.boolean(),
   /** Fixed in a plain archive; in an encrypted one it is the codec of new chunks. */
@@ -30,7 +30,7 @@ const schema = z.strictObject({
   /** Equal chunks get equal stored bytes. */
   dedup: z.boolean(),
   /** The MAC of the archive if it is not BLAKE2b, which records of earlier releases do not name. */
-  identity: z.literal('sha256', 'not the name of a MAC').exactOptional(),
+  identity: z.exactOptional(z.literal('sha256', 'not the name of a MAC')),
   /** The archive key, 32 bytes. */
   key: bytes(KEY_LENGTH),
 });

@@ -3,11 +3,11 @@
  * stores them and may have changed every byte.
  */
 import { createHash, hkdfSync, randomBytes, scrypt } from 'node:crypto';
-import * as z from 'zod';
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
+import * as z from '../../shared/zod.ts';
 import { OBJECT_TYPE, slotAad, slotParameters } from './aad.ts';
-import { archiveId, bytes, decodeFields, encodeFields, uint } from './fields.ts';
+import { archiveId, binary, bytes, decodeFields, encodeFields, uint } from './fields.ts';
 import { integrityError } from './integrity-error.ts';
 import { equalBytes, plain } from './bytes.ts';
 import { decodeRecord, encodeRecord, type WrappedRecord } from './keys.ts';
@@ -41,13 +41,15 @@ const schema = z.strictObject({
   archive: archiveId,
   kind: z.enum(['passphrase', 'recovery']),
   n: uint,
-  r: uint.max(2 ** 32 - 1),
-  p: uint.max(2 ** 32 - 1),
+  r: uint.check(z.maximum(2 ** 32 - 1)),
+  p: uint.check(z.maximum(2 ** 32 - 1)),
   salt: bytes(SALT_LENGTH),
-  sealed: z
-    .instanceof(Uint8Array)
-    .refine((value) => value.length >= SEALED_OVERHEAD && value.length <= MAX_SLOT_LENGTH, 'too long or too short')
-    .transform(plain),
+  sealed: z.pipe(
+    binary.check(
+      z.refine((value) => value.length >= SEALED_OVERHEAD && value.length <= MAX_SLOT_LENGTH, 'too long or too short'),
+    ),
+    z.transform(plain),
+  ),
   check: bytes(CHECK_LENGTH),
 });
 type Slot = z.infer<typeof schema>;

@@ -6,7 +6,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
-import * as z from 'zod';
 import {
   isId,
   isSessionName,
@@ -16,6 +15,7 @@ import {
 } from '../../shared/archive/names.ts';
 import { makeFolderDurably, removeDurably, writeDurably } from '../../shared/durable.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import * as z from '../../shared/zod.ts';
 import { ArchiveContent } from '../content/archive-content.ts';
 import { decodeRecord, encodeRecord, type WrappedRecord } from '../content/keys.ts';
 import { forbidden, isForbidden, mustBeAccessible } from './state-access.ts';
@@ -23,11 +23,11 @@ import { forbidden, isForbidden, mustBeAccessible } from './state-access.ts';
 const settings = z.strictObject({
   v: z.literal(1),
   /** The id of this dom0 as a writer to the archive. */
-  writer: z.string().refine(isId),
+  writer: z.string().check(z.refine(isId)),
   codec: z.enum(['none', 'gzip', 'zstd']),
-  level: z.number().int(),
+  level: z.int(),
   /** Set until the receiver is known to have the archive. */
-  creating: z.boolean().default(false),
+  creating: z._default(z.boolean(), false),
 });
 export type ArchiveSettings = z.infer<typeof settings>;
 

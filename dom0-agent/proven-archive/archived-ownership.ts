@@ -6,20 +6,20 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isId, isSessionName, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
 import { writeDurably } from '../../shared/durable.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
+import * as z from '../../shared/zod.ts';
 
 const FILE = 'ownership.json';
 
 const note = z.strictObject({
   /** The first session to which it applies. */
-  session: z.string().refine(isSessionName),
+  session: z.string().check(z.refine(isSessionName)),
   /** As `ownershipOf` writes it; null if it was not known. */
-  ownership: z.string().nullable(),
+  ownership: z.nullable(z.string()),
 });
-const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().refine(isId), z.array(note)) });
+const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().check(z.refine(isId)), z.array(note)) });
 
 type Notes = z.infer<typeof schema>['volumes'];
 

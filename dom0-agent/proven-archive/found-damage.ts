@@ -5,18 +5,18 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isId, isSessionName, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
 import { writeDurably } from '../../shared/durable.ts';
+import * as z from '../../shared/zod.ts';
 
 const FILE = 'damage.json';
 
 const found = z.strictObject({
-  session: z.string().refine(isSessionName),
+  session: z.string().check(z.refine(isSessionName)),
   /** Numbers of ranges. */
-  ranges: z.array(z.number().int().min(0)),
+  ranges: z.array(z.int().check(z.minimum(0))),
 });
-const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().refine(isId), found) });
+const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().check(z.refine(isId)), found) });
 
 type Found = z.infer<typeof found>;
 

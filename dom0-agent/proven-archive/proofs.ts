@@ -4,20 +4,20 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isId, isSessionName, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
 import { writeDurably } from '../../shared/durable.ts';
+import * as z from '../../shared/zod.ts';
 
 const FILE = 'proofs.json';
 
 const proof = z.strictObject({
   session: z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value)),
   /** Milliseconds since 1970. */
-  time: z.number().int().min(0),
-  chunks: z.number().int().min(0),
+  time: z.int().check(z.minimum(0)),
+  chunks: z.int().check(z.minimum(0)),
 });
-const volumeProofs = z.strictObject({ whole: proof.optional(), sample: proof.optional() });
-const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().refine(isId), volumeProofs) });
+const volumeProofs = z.strictObject({ whole: z.optional(proof), sample: z.optional(proof) });
+const schema = z.strictObject({ v: z.literal(1), volumes: z.record(z.string().check(z.refine(isId)), volumeProofs) });
 
 export type Proof = z.infer<typeof proof>;
 export type VolumeProofs = z.infer<typeof volumeProofs>;

@@ -5,16 +5,16 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isId, type VolumeId } from '../../shared/archive/names.ts';
 import { removeDurably, writeDurably } from '../../shared/durable.ts';
 import { systemCode } from '../../shared/errors.ts';
+import * as z from '../../shared/zod.ts';
 import type { ArchiveState } from './archive-state.ts';
 
 const change = z.strictObject({
   volume: z.custom<VolumeId>((value) => typeof value === 'string' && isId(value), 'not an id'),
   /** The old name, under which dom0's own state may still have it. */
-  was: z.string().optional(),
+  was: z.optional(z.string()),
 });
 export type Change = z.infer<typeof change>;
 

@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isId, type VolumeId } from '../../shared/archive/names.ts';
 import { writeDurably } from '../../shared/durable.ts';
+import * as z from '../../shared/zod.ts';
 
 const FILE = 'read-back.json';
 
@@ -15,11 +15,11 @@ export const READ_BACK_BUDGET = 32 * 2 ** 20;
 /** Chunks of one volume in one send. */
 const MOST_CHUNKS = 16;
 
-const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const uint = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
 const schema = z.strictObject({
   v: z.literal(1),
   volumes: z.record(
-    z.string().refine(isId),
+    z.string().check(z.refine(isId)),
     z.strictObject({
       /** The chunk to continue from. */
       chunk: uint,

@@ -1,11 +1,11 @@
 /**
  * A retention policy as people write it: `keep_daily = 7` in a configuration, `--keep-daily 7` on a command line.
  */
-import * as z from 'zod';
+import * as z from '../zod.ts';
 import type { RetentionPolicy } from './retention.ts';
 import { DURATION, parseDuration } from './retention-values.ts';
 
-const count = z.number().int().min(0).max(999_999).optional();
+const count = z.optional(z.int().check(z.minimum(0), z.maximum(999_999)));
 
 /** The fields of a configuration. */
 export const retentionFields = {
@@ -15,9 +15,9 @@ export const retentionFields = {
   keep_weekly: count,
   keep_monthly: count,
   keep_yearly: count,
-  keep_within: z.string().regex(DURATION, 'must be a number and m, h, d or w, like "30d"').optional(),
+  keep_within: z.optional(z.string().check(z.regex(DURATION, 'must be a number and m, h, d or w, like "30d"'))),
 };
-type RetentionFields = z.infer<z.ZodObject<typeof retentionFields>>;
+type RetentionFields = z.infer<z.ZodMiniObject<typeof retentionFields>>;
 
 export function policyOf(fields: RetentionFields): RetentionPolicy {
   return {

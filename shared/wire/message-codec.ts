@@ -2,9 +2,9 @@
  * Messages from frames. Bytes from the other side pass the strict scan, the decoder, and the message's schema, in this
  * order; after that a message's types can be relied on, but not its content.
  */
-import type { ZodType, core } from 'zod';
 import { SparsebakError } from '../errors.ts';
 import { escapeText } from '../text.ts';
+import type * as z from '../zod.ts';
 import { agentMessage, receiverMessage, type AgentMessage, type ReceiverMessage } from './messages.ts';
 import { decodeMap } from './msgpack.ts';
 
@@ -21,7 +21,7 @@ export function decodeReceiverMessage(frame: Uint8Array): ReceiverMessage {
   return decode(receiverMessage, frame);
 }
 
-function decode<T>(schema: ZodType<T>, frame: Uint8Array): T {
+function decode<T>(schema: z.ZodMiniType<T>, frame: Uint8Array): T {
   const map = decodeMap(frame);
   const result = schema.safeParse(map);
   if (result.success) return result.data;
@@ -29,7 +29,7 @@ function decode<T>(schema: ZodType<T>, frame: Uint8Array): T {
 }
 
 /** Names the message and the field, and never shows the field's content. */
-function refusal(map: Record<string, unknown>, issue: core.$ZodIssue | undefined): SparsebakError {
+function refusal(map: Record<string, unknown>, issue: z.core.$ZodIssue | undefined): SparsebakError {
   if (typeof map.t !== 'string') return new SparsebakError('protocol', 'a message without a type');
   const type = escapeText(map.t, 32);
   if (issue === undefined || issue.path[0] === 't') {

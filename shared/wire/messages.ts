@@ -3,7 +3,6 @@
  * sides check each message by its schema after the strict scan (scan.ts); a message that matches none ends the
  * connection.
  */
-import * as z from 'zod';
 import { CHUNKS_PER_RANGE, MAX_VOLUME_SIZE, isChunkSize } from '../archive/address.ts';
 import {
   isArchiveName,
@@ -16,24 +15,22 @@ import {
   type SessionName,
   type VolumeId,
 } from '../archive/names.ts';
+import * as z from '../zod.ts';
 import { GRANTS } from './grants.ts';
 import { MAX_ADDRESSES, MAX_PRUNED, MAX_SLOTS, PART_SIZE } from './limits.ts';
 
-// Before the first schema is made: otherwise zod would build functions from text, which the agent's process forbids.
-z.config({ jitless: true });
-
-const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const size = uint.max(MAX_VOLUME_SIZE);
-const address = uint.max(MAX_VOLUME_SIZE);
-const range = uint.max(MAX_VOLUME_SIZE / (64 * 1024) / CHUNKS_PER_RANGE);
-const id = uint.min(1);
-const bin: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
+const uint = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
+const size = uint.check(z.maximum(MAX_VOLUME_SIZE));
+const address = uint.check(z.maximum(MAX_VOLUME_SIZE));
+const range = uint.check(z.maximum(MAX_VOLUME_SIZE / (64 * 1024) / CHUNKS_PER_RANGE));
+const id = uint.check(z.minimum(1));
+const bin: z.ZodMiniType<Uint8Array> = z.instanceof(Uint8Array);
 /**
  * For fields where empty would mean something else: an empty chunk file stands for zeros, empty parts would never end.
  */
-const someBytes = bin.refine((value) => value.length > 0, 'empty');
-const hash = bin.refine((value) => value.length === 32, 'not a hash of 32 bytes');
-const text = z.string().max(1024);
+const someBytes = bin.check(z.refine((value) => value.length > 0, 'empty'));
+const hash = bin.check(z.refine((value) => value.length === 32, 'not a hash of 32 bytes'));
+const text = z.string().check(z.maxLength(1024));
 const archive = z.custom<ArchiveName>(
   (value) => typeof value === 'string' && isArchiveName(value),
   'not an archive name',
@@ -45,9 +42,9 @@ const session = z.custom<SessionName>(
   (value) => typeof value === 'string' && isSessionName(value),
   'not a session name',
 );
-const volumeName = z.string().min(1).max(4096);
-const slot = z.string().refine(isSlotName, 'not a slot name');
-const chunkSize = uint.refine(isChunkSize, 'not a chunk size');
+const volumeName = z.string().check(z.minLength(1), z.maxLength(4096));
+const slot = z.string().check(z.refine(isSlotName, 'not a slot name'));
+const chunkSize = uint.check(z.refine(isChunkSize, 'not a chunk size'));
 
 /** Error codes that the receiver may answer a request with. */
 export const REMOTE_ERRORS = [
@@ -75,7 +72,7 @@ const hello = z.object({
   version: uint,
   /** The program's own version, for people. */
   release: text,
-  capabilities: z.array(text).max(64),
+  capabilities: z.array(text).check(z.maxLength(64)),
 });
 
 /** Messages from the agent. Those with an `id` are requests: each gets exactly one closing answer. */
@@ -89,17 +86,17 @@ export const agentMessage = z.discriminatedUnion('t', [
     chunkSize,
     encrypted: z.boolean(),
     dedup: z.boolean(),
-    slots: z.array(z.strictObject({ name: slot, data: someBytes })).max(MAX_SLOTS),
+    slots: z.array(z.strictObject({ name: slot, data: someBytes })).check(z.maxLength(MAX_SLOTS)),
     catalogue: someBytes,
   }),
-  z.strictObject({ t: z.literal('open'), id, archive, lockWait: uint.max(86_400) }),
+  z.strictObject({ t: z.literal('open'), id, archive, lockWait: uint.check(z.maximum(86_400)) }),
   z.strictObject({ t: z.literal('get-slots'), id }),
   z.strictObject({ t: z.literal('put-slot'), id, name: slot, data: someBytes }),
   z.strictObject({ t: z.literal('drop-slot'), id, name: slot }),
   z.strictObject({ t: z.literal('get-catalogue'), id }),
   z.strictObject({ t: z.literal('put-catalogue'), id, replaces: hash }),
   z.strictObject({ t: z.literal('get-volumes'), id }),
-  z.strictObject({ t: z.literal('get-heads'), id, volume, sessions: z.array(session).max(1024) }),
+  z.strictObject({ t: z.literal('get-heads'), id, volume, sessions: z.array(session).check(z.maxLength(1024)) }),
   z.strictObject({ t: z.literal('get-index'), id, volume, session }),
   z.strictObject({ t: z.literal('get-page'), id, volume, session, range }),
   z.strictObject({
@@ -107,10 +104,15 @@ export const agentMessage = z.discriminatedUnion('t', [
     id,
     volume,
     session,
-    addresses: z.array(address).min(1).max(MAX_ADDRESSES),
+    addresses: z.array(address).check(z.minLength(1), z.maxLength(MAX_ADDRESSES)),
   }),
   /** How much pruning all of these sessions would free. */
-  z.strictObject({ t: z.literal('get-freed'), id, volume, sessions: z.array(session).min(1).max(MAX_PRUNED) }),
+  z.strictObject({
+    t: z.literal('get-freed'),
+    id,
+    volume,
+    sessions: z.array(session).check(z.minLength(1), z.maxLength(MAX_PRUNED)),
+  }),
   z.strictObject({ t: z.literal('get-space'), id }),
   /** What is known to be corrupt or missing in the volume's newest session. */
   z.strictObject({ t: z.literal('get-damage'), id, volume }),
@@ -127,18 +129,21 @@ export const agentMessage = z.discriminatedUnion('t', [
     id,
     volume,
     pairing,
-    base: session.nullable(),
+    base: z.nullable(session),
     session,
     size,
     resume: z.boolean(),
     /** Only in a plain archive: the volume's name, for restoring by hand. */
-    name: volumeName.nullable(),
+    name: z.nullable(volumeName),
   }),
   z.strictObject({ t: z.literal('chunk'), address, data: someBytes }),
-  z.strictObject({ t: z.literal('zeros'), address, count: uint.min(1) }),
+  z.strictObject({ t: z.literal('zeros'), address, count: uint.check(z.minimum(1)) }),
   z.strictObject({ t: z.literal('page'), range, data: someBytes }),
   z.strictObject({ t: z.literal('checkpoint'), id, address }),
-  z.strictObject({ t: z.literal('part'), data: someBytes.refine((value) => value.length <= PART_SIZE, 'too long') }),
+  z.strictObject({
+    t: z.literal('part'),
+    data: someBytes.check(z.refine((value) => value.length <= PART_SIZE, 'too long')),
+  }),
   z.strictObject({ t: z.literal('commit'), id, head: someBytes }),
   z.strictObject({ t: z.literal('abandon'), id, keep: z.boolean() }),
   z.strictObject({ t: z.literal('alive') }),
@@ -149,7 +154,7 @@ export type AgentRequest = Extract<AgentMessage, { id: number }>;
 
 /** Messages from the receiver. All but `hello` have in `re` the id of the request that they answer. */
 export const receiverMessage = z.discriminatedUnion('t', [
-  hello.extend({ grant: z.enum(GRANTS) }),
+  z.extend(hello, { grant: z.enum(GRANTS) }),
   z.strictObject({ t: z.literal('done'), re: uint }),
   z.strictObject({ t: z.literal('error'), re: uint, code: z.enum(REMOTE_ERRORS), message: text }),
   z.strictObject({ t: z.literal('working'), re: uint, count: uint }),
@@ -175,7 +180,9 @@ export const receiverMessage = z.discriminatedUnion('t', [
     t: z.literal('volume'),
     re: uint,
     volume,
-    sessions: z.array(z.strictObject({ session, storedBytes: uint, files: uint, protected: z.boolean() })).max(1024),
+    sessions: z
+      .array(z.strictObject({ session, storedBytes: uint, files: uint, protected: z.boolean() }))
+      .check(z.maxLength(1024)),
   }),
   /**
    * `data` is empty if the file is empty, as earlier receivers answer: one corrupt head is no reason to end the
@@ -186,25 +193,30 @@ export const receiverMessage = z.discriminatedUnion('t', [
    * In place of a volume, head or slot that cannot be given: its id, session or name, and why. Only to an agent whose
    * `hello` names the capability.
    */
-  z.strictObject({ t: z.literal('lost'), re: uint, name: z.string().min(1).max(64), message: text }),
+  z.strictObject({
+    t: z.literal('lost'),
+    re: uint,
+    name: z.string().check(z.minLength(1), z.maxLength(64)),
+    message: text,
+  }),
   /** `data`: nil if no session up to the asked one has a file, empty if the newest file is empty (zeros). */
-  z.strictObject({ t: z.literal('stored'), re: uint, address, data: bin.nullable() }),
+  z.strictObject({ t: z.literal('stored'), re: uint, address, data: z.nullable(bin) }),
   z.strictObject({
     t: z.literal('resolved'),
     re: uint,
-    session: session.nullable(),
-    head: bin.nullable(),
-    checkpoint: address.nullable(),
+    session: z.nullable(session),
+    head: z.nullable(bin),
+    checkpoint: z.nullable(address),
   }),
   z.strictObject({ t: z.literal('freed'), re: uint, bytes: uint }),
   /** `freeInodes`: nil if the file system has no fixed number of them. */
-  z.strictObject({ t: z.literal('space'), re: uint, totalBytes: uint, freeBytes: uint, freeInodes: uint.nullable() }),
+  z.strictObject({ t: z.literal('space'), re: uint, totalBytes: uint, freeBytes: uint, freeInodes: z.nullable(uint) }),
   /** Addresses of chunks and numbers of pages, each rising through all `damage` items of one request. */
   z.strictObject({
     t: z.literal('damage'),
     re: uint,
-    addresses: z.array(address).max(1024),
-    pages: z.array(range).max(1024),
+    addresses: z.array(address).check(z.maxLength(1024)),
+    pages: z.array(range).check(z.maxLength(1024)),
   }),
 ]);
 export type ReceiverMessage = z.infer<typeof receiverMessage>;

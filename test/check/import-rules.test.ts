@@ -117,6 +117,26 @@ const breaches: readonly Breach[] = [
     beside: { 'vm-receiver/store/files/send/planted.ts': planted },
   },
   {
+    rule: 'zod-through-one-module',
+    file: 'dom0-agent/content/planted-zod.ts',
+    source: "export { string } from 'zod';",
+  },
+  {
+    rule: 'zod-through-one-module',
+    file: 'vm-receiver/store/planted-mini.ts',
+    source: "import * as z from 'zod/mini';\nexport const planted = z.string();",
+  },
+  {
+    rule: 'zod-through-one-module',
+    file: 'shared/planted-core.ts',
+    source: "export type { $ZodType } from 'zod/v4/core';",
+  },
+  {
+    rule: 'zod-through-one-module',
+    file: 'test/planted-zod.ts',
+    source: "export const late = () => import('zod');",
+  },
+  {
     rule: 'product-imports-no-tests',
     file: 'vm-receiver/store/planted-test.ts',
     source: "export { Random } from '../../test/fixtures/random.ts';",
@@ -215,7 +235,7 @@ describe('import rules', () => {
   });
 });
 
-describe('the rule on ciphers', () => {
+describe('the rules of eslint', () => {
   const spared: Readonly<Record<string, string>> = {
     'dom0-agent/content/allowed.ts': "export { createCipheriv, createHmac, hkdfSync, scrypt } from 'node:crypto';",
     'shared/allowed.ts': "export { createHash, randomBytes, timingSafeEqual } from 'node:crypto';",
@@ -231,18 +251,42 @@ describe('the rule on ciphers', () => {
     'dom0-agent/proven-archive/cipher-global.ts': 'export const use = crypto.subtle;',
   };
 
-  it('finds every way to reach one outside dom0-agent/content, and no other use of node:crypto', (t) => {
-    const tree = scratchFor(t);
-    copyTree(tree);
-    for (const [file, source] of Object.entries({ ...spared, ...cipherUse })) plant(tree, file, source);
-    const files = [...Object.keys(spared), ...Object.keys(cipherUse)];
-    const eslint = join(tree, 'node_modules/eslint/bin/eslint.js');
-    const { status, text } = node(tree, eslint, '--format=json', ...files);
-    assert.equal(status, 1, text);
-    const results = JSON.parse(text) as { filePath: string; messages: { message: string }[] }[];
-    const found = results
-      .filter(({ messages }) => messages.some(({ message }) => message.includes('Only dom0-agent/content')))
-      .map(({ filePath }) => filePath.slice(tree.length + 1));
-    assert.deepEqual(found.sort(), Object.keys(cipherUse).sort());
+  const wholeZod: Readonly<Record<string, string>> = {
+    'shared/zod-whole.ts': "import { z } from './zod.ts';\nexport const use = z.string();",
+    'vm-receiver/zod-whole.ts': "import { z as all } from '../shared/zod.ts';\nexport const use = all.string();",
+    'test/zod-whole.ts': "import { z } from '../shared/zod.ts';\nexport const use = z.string();",
+  };
+  const partOfZod: Readonly<Record<string, string>> = {
+    'shared/zod-part.ts': "import * as z from './zod.ts';\nexport const use = z.string();",
+  };
+
+  let found: (message: string) => string[];
+
+  before(() => {
+    const tree = makeScratch('lint');
+    try {
+      copyTree(tree);
+      const planted = { ...spared, ...cipherUse, ...wholeZod, ...partOfZod };
+      for (const [file, source] of Object.entries(planted)) plant(tree, file, source);
+      const eslint = join(tree, 'node_modules/eslint/bin/eslint.js');
+      const { status, text } = node(tree, eslint, '--format=json', ...Object.keys(planted));
+      assert.equal(status, 1, text);
+      const results = JSON.parse(text) as { filePath: string; messages: { message: string }[] }[];
+      found = (part) =>
+        results
+          .filter(({ messages }) => messages.some(({ message }) => message.includes(part)))
+          .map(({ filePath }) => filePath.slice(tree.length + 1))
+          .sort();
+    } finally {
+      rmSync(tree, { recursive: true, force: true });
+    }
+  });
+
+  it('find every way to reach a cipher outside dom0-agent/content, and no other use of node:crypto', () => {
+    assert.deepEqual(found('Only dom0-agent/content'), Object.keys(cipherUse).sort());
+  });
+
+  it('find what would put all of zod into a bundle', () => {
+    assert.deepEqual(found('all of zod'), Object.keys(wholeZod).sort());
   });
 });

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type * as z from 'zod';
+import type * as z from '../../shared/zod.ts';
 import { placesOf } from '../fixtures/qubes/places.ts';
 import { QubesSystem } from '../fixtures/qubes/system.ts';
 import { configureVault, installVault } from '../fixtures/qubes/vault.ts';
@@ -155,7 +155,7 @@ export class BackupSystem {
   }
 
   /** Runs a command that must succeed; its document. */
-  async ask<T>(schema: z.ZodType<T>, args: readonly string[], options: RunOptions = {}): Promise<T> {
+  async ask<T>(schema: z.ZodMiniType<T>, args: readonly string[], options: RunOptions = {}): Promise<T> {
     const ran = await this.run(['--json', ...args], options);
     return ran.expect(0).json(schema);
   }

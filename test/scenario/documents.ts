@@ -1,16 +1,14 @@
 // What `--json` prints, as the contract has it: no field more, none less.
 
-import * as z from 'zod';
+import * as z from '../../shared/zod.ts';
 
-z.config({ jitless: true });
-
-const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const session = z.string().regex(/^S_\d{8}-\d{6}$/);
-const id = z.string().regex(/^[0-9a-f]{32}$/);
+const uint = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
+const session = z.string().check(z.regex(/^S_\d{8}-\d{6}$/));
+const id = z.string().check(z.regex(/^[0-9a-f]{32}$/));
 const error = z.strictObject({
-  code: z.string().min(1),
-  message: z.string().min(1),
-  hint: z.string().min(1).optional(),
+  code: z.string().check(z.minLength(1)),
+  message: z.string().check(z.minLength(1)),
+  hint: z.optional(z.string().check(z.minLength(1))),
 });
 
 export const initDocument = z.strictObject({
@@ -20,12 +18,9 @@ export const initDocument = z.strictObject({
   chunkSize: uint,
   dedup: z.boolean(),
   identity: z.enum(['blake2b', 'sha256']),
-  identityRates: z.strictObject({ blake2b: uint, sha256: uint }).optional(),
-  recoveryKey: z
-    .string()
-    .regex(/^([0-9A-Z]{7}-){7}[0-9A-Z]{7}$/)
-    .optional(),
-  aside: z.string().optional(),
+  identityRates: z.optional(z.strictObject({ blake2b: uint, sha256: uint })),
+  recoveryKey: z.optional(z.string().check(z.regex(/^([0-9A-Z]{7}-){7}[0-9A-Z]{7}$/))),
+  aside: z.optional(z.string()),
 });
 
 export const sentVolume = z.strictObject({
@@ -37,10 +32,10 @@ export const sentVolume = z.strictObject({
   chunks: uint,
   zeroChunks: uint,
   sentBytes: uint,
-  seconds: z.number().min(0),
-  running: z.literal(true).optional(),
-  damage: z.strictObject({ repaired: uint, lost: uint, left: uint.optional() }).optional(),
-  error: error.optional(),
+  seconds: z.number().check(z.minimum(0)),
+  running: z.optional(z.literal(true)),
+  damage: z.optional(z.strictObject({ repaired: uint, lost: uint, left: z.optional(uint) })),
+  error: z.optional(error),
 });
 export type SentVolume = z.infer<typeof sentVolume>;
 
@@ -63,35 +58,35 @@ export const pruneDocument = z.strictObject({
         }),
       ),
       freedBytes: uint,
-      error: error.optional(),
+      error: z.optional(error),
     }),
   ),
   freedBytes: uint,
-  error: error.optional(),
+  error: z.optional(error),
 });
 
 /** What is doubtful of the clock. */
-const clock = z
-  .strictObject({
+const clock = z.nullable(
+  z.strictObject({
     doubt: z.enum(['earlier', 'much-later', 'past-2100']),
     now: z.iso.datetime(),
-    newest: z.strictObject({ session, time: z.iso.datetime() }).nullable(),
-  })
-  .nullable();
+    newest: z.nullable(z.strictObject({ session, time: z.iso.datetime() })),
+  }),
+);
 
 export const sendDocument = z.strictObject({
-  session: session.nullable(),
+  session: z.nullable(session),
   clock,
   volumes: z.array(sentVolume),
-  pruned: pruneDocument.optional(),
-  error: error.optional(),
+  pruned: z.optional(pruneDocument),
+  error: z.optional(error),
 });
 export type SendDocument = z.infer<typeof sendDocument>;
 
 export const dryRunDocument = z.strictObject({
   dryRun: z.literal(true),
   clock,
-  volumes: z.array(z.strictObject({ name: z.string(), changedBytes: uint.nullable(), error: error.optional() })),
+  volumes: z.array(z.strictObject({ name: z.string(), changedBytes: z.nullable(uint), error: z.optional(error) })),
 });
 
 export const monitorDocument = z.strictObject({
@@ -104,7 +99,7 @@ export const monitorDocument = z.strictObject({
         maps: z.array(z.strictObject({ archive: id, changedChunks: uint })),
       }),
       z.strictObject({ name: z.string(), kind: z.literal('unpaired') }),
-      z.strictObject({ name: z.string(), kind: z.literal('reset'), reason: z.string().min(1) }),
+      z.strictObject({ name: z.string(), kind: z.literal('reset'), reason: z.string().check(z.minLength(1)) }),
       z.strictObject({ name: z.string(), kind: z.literal('missing'), error }),
       z.strictObject({ name: z.string(), kind: z.literal('failed'), error }),
       z.strictObject({ name: z.string(), kind: z.literal('skipped'), error }),
@@ -112,19 +107,19 @@ export const monitorDocument = z.strictObject({
   ),
 });
 
-const proof = z.strictObject({ session, chunks: uint, time: z.iso.datetime() }).nullable();
+const proof = z.nullable(z.strictObject({ session, chunks: uint, time: z.iso.datetime() }));
 
 export const listDocument = z.strictObject({
   volumes: z.array(
     z.strictObject({
       name: z.string(),
       sizeBytes: uint,
-      uncatalogued: z.literal(true).optional(),
+      uncatalogued: z.optional(z.literal(true)),
       proven: z.strictObject({ whole: proof, sample: proof }),
       sessions: z.array(
         z.strictObject({
           session,
-          sequence: uint.min(1),
+          sequence: uint.check(z.minimum(1)),
           kind: z.enum(['full', 'incremental']),
           sizeBytes: uint,
           changedBytes: uint,
@@ -134,14 +129,18 @@ export const listDocument = z.strictObject({
           state: z.enum(['stopped', 'running']),
         }),
       ),
-      error: error.optional(),
+      error: z.optional(error),
     }),
   ),
 });
 export type ListDocument = z.infer<typeof listDocument>;
 
 /** Which archive, and how far it is. */
-const line = z.strictObject({ id, sequence: uint.min(1), hash: z.string().regex(/^[0-9a-f]{64}$/) });
+const line = z.strictObject({
+  id,
+  sequence: uint.check(z.minimum(1)),
+  hash: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+});
 
 export const statusDocument = z.strictObject({
   archive: z.string(),
@@ -150,15 +149,15 @@ export const statusDocument = z.strictObject({
   volumes: z.array(
     z.strictObject({
       name: z.string(),
-      pool: z.string().nullable(),
+      pool: z.nullable(z.string()),
       kind: z.enum(['saved', 'new', 'missing', 'skipped', 'failed', 'unselected']),
-      error: error.optional(),
-      session: session.nullable(),
-      changedChunks: uint.nullable(),
-      noted: z.iso.datetime().nullable(),
-      unfinished: session.nullable(),
+      error: z.optional(error),
+      session: z.nullable(session),
+      changedChunks: z.nullable(uint),
+      noted: z.nullable(z.iso.datetime()),
+      unfinished: z.nullable(session),
       running: z.boolean(),
-      missingSince: z.iso.datetime().nullable(),
+      missingSince: z.nullable(z.iso.datetime()),
       proven: z.strictObject({ whole: proof, sample: proof }),
     }),
   ),
@@ -168,14 +167,14 @@ export const restoreDocument = z.strictObject({
   name: z.string(),
   session,
   to: z.string(),
-  kept: z.string().optional(),
-  private: z.boolean().optional(),
+  kept: z.optional(z.string()),
+  private: z.optional(z.boolean()),
   sizeBytes: uint,
   dataBytes: uint,
   chunks: uint,
   state: z.enum(['stopped', 'running']),
-  seconds: z.number().min(0),
-  authenticated: z.literal(false).optional(),
+  seconds: z.number().check(z.minimum(0)),
+  authenticated: z.optional(z.literal(false)),
 });
 
 export const verifyDocument = z.strictObject({
@@ -187,13 +186,18 @@ export const verifyDocument = z.strictObject({
       bytes: uint,
       badChunks: uint,
       bad: z.array(z.strictObject({ address: uint, reason: z.string() })),
-      error: error.optional(),
-      alike: uint.min(1).optional(),
+      error: z.optional(error),
+      alike: z.optional(uint.check(z.minimum(1))),
     }),
   ),
-  error: error.optional(),
+  error: z.optional(error),
   /** Slots, and the catalogue, that are damaged. */
-  files: z.array(z.strictObject({ file: z.string().min(1), error: error.extend({ hint: z.string().optional() }) })),
+  files: z.array(
+    z.strictObject({
+      file: z.string().check(z.minLength(1)),
+      error: z.extend(error, { hint: z.optional(z.string()) }),
+    }),
+  ),
 });
 
 export const slotsDocument = z.strictObject({
@@ -204,8 +208,8 @@ export const slotsDocument = z.strictObject({
 export const unlockDocument = z.strictObject({
   archive: z.string(),
   ...line.shape,
-  aside: z.string().optional(),
-  knew: line.nullable().optional(),
+  aside: z.optional(z.string()),
+  knew: z.optional(z.nullable(line)),
 });
 
 /** What stands on stdout in place of a command's document when the command failed as a whole. */
@@ -222,6 +226,6 @@ export const deleteDocument = z.strictObject({ name: z.string(), deleted: z.lite
 
 export const adoptDocument = z.strictObject({
   archive: z.string(),
-  sequence: uint.min(1),
+  sequence: uint.check(z.minimum(1)),
   adopted: z.array(z.strictObject({ name: z.string(), session, isNew: z.boolean() })),
 });

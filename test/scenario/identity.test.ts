@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import type * as z from 'zod';
+import type * as z from '../../shared/zod.ts';
 import { decodeRecord } from '../../dom0-agent/content/keys.ts';
 import { MAC_NAMES } from '../../dom0-agent/content/mac-names.ts';
 import { fasterMac } from '../../dom0-agent/content/mac-speed.ts';

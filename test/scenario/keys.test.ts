@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import * as z from 'zod';
+import * as z from '../../shared/zod.ts';
 import { Random } from '../fixtures/random.ts';
 import {
   initDocument,
@@ -20,7 +20,7 @@ import { ground } from './mounts.ts';
 import { BackupSystem } from './backup-system.ts';
 
 const plain = ground('plain');
-const changed = z.looseObject({ slot: z.string(), recoveryKey: z.string().optional() });
+const changed = z.looseObject({ slot: z.string(), recoveryKey: z.optional(z.string()) });
 
 async function slots(lab: BackupSystem): Promise<Record<string, string>> {
   const { slots: all } = await lab.ask(slotsDocument, ['key', 'list']);

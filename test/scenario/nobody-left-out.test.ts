@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import type * as z from 'zod';
+import type * as z from '../../shared/zod.ts';
 import {
   dryRunDocument,
   errorDocument,
@@ -31,7 +31,7 @@ interface Told {
 
 /** What each command that looks at pools says of a name; all of them with this exit status. */
 async function toldOf(lab: BackupSystem, name: string, status: number): Promise<Told[]> {
-  const commands: [string[], z.ZodType<{ volumes: readonly Told[] }>][] = [
+  const commands: [string[], z.ZodMiniType<{ volumes: readonly Told[] }>][] = [
     [['send', '--dry-run'], dryRunDocument],
     [['monitor'], monitorDocument],
     [['status'], statusDocument],

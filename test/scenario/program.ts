@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type * as z from 'zod';
+import type * as z from '../../shared/zod.ts';
 import { limit } from '../fixtures/limits.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -61,7 +61,7 @@ export class Ran {
   }
 
   /** Standard output, which must be exactly one document of this form. */
-  json<T>(schema: z.ZodType<T>): T {
+  json<T>(schema: z.ZodMiniType<T>): T {
     try {
       return schema.parse(JSON.parse(this.stdout));
     } catch (error) {

@@ -4,7 +4,6 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { TomlError, parse } from 'smol-toml';
-import * as z from 'zod';
 import { isLowSpace, isSize, parseLowSpace, parseSize, type LowSpace } from '../../shared/archive/low-space.ts';
 import { isArchiveName, type ArchiveName } from '../../shared/archive/names.ts';
 import { policyOf, retentionFields } from '../../shared/archive/retention-fields.ts';
@@ -12,6 +11,7 @@ import { DURATION, parseDuration } from '../../shared/archive/retention-values.t
 import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
+import * as z from '../../shared/zod.ts';
 import { KEEPING } from '../store/default-keeping.ts';
 import type { Keeping, Rules } from '../store/store.ts';
 
@@ -21,28 +21,31 @@ const FILES = ['/rw/config/sparsebak/receiver.toml', '/etc/sparsebak/receiver.to
 const MIN_FREE_BYTES = 64 * 2 ** 20;
 const MIN_FREE_INODES = 1000;
 
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const count = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
 const archive = z.custom<ArchiveName>(
   (value) => typeof value === 'string' && isArchiveName(value),
   'not an archive’s name',
 );
 
 const schema = z.strictObject({
-  root: z.string().refine(isAbsolute, 'not an absolute path'),
-  archives: z.array(archive).optional(),
-  require_mount: z.boolean().default(false),
-  min_free_bytes: count.default(MIN_FREE_BYTES),
-  min_free_inodes: count.default(MIN_FREE_INODES),
-  callers: z.array(z.string().min(1)).default(['dom0']),
-  min_keep: z.number().int().min(1).max(999_999).default(1),
-  allow_delete: z.boolean().default(true),
-  autoprune: z.enum(['policy', 'space']).default('policy'),
-  low_space: z.string().refine(isLowSpace, 'must be a share or a size, like "10%" or "50GiB"').default('10%'),
-  scrub_every: z.string().regex(DURATION, 'must be a number and m, h, d or w, like "30d"').default('30d'),
-  kept_catalogues: z.number().int().min(1).max(10_000).default(KEEPING.catalogues),
-  kept_days: z.number().int().min(0).max(36_500).default(KEEPING.days),
-  kept_size: z.string().refine(isSize, 'must be a size, like "1GiB"').default('1GiB'),
-  retention: z.strictObject(retentionFields).default({}),
+  root: z.string().check(z.refine(isAbsolute, 'not an absolute path')),
+  archives: z.optional(z.array(archive)),
+  require_mount: z._default(z.boolean(), false),
+  min_free_bytes: z._default(count, MIN_FREE_BYTES),
+  min_free_inodes: z._default(count, MIN_FREE_INODES),
+  callers: z._default(z.array(z.string().check(z.minLength(1))), ['dom0']),
+  min_keep: z._default(z.int().check(z.minimum(1), z.maximum(999_999)), 1),
+  allow_delete: z._default(z.boolean(), true),
+  autoprune: z._default(z.enum(['policy', 'space']), 'policy'),
+  low_space: z._default(
+    z.string().check(z.refine(isLowSpace, 'must be a share or a size, like "10%" or "50GiB"')),
+    '10%',
+  ),
+  scrub_every: z._default(z.string().check(z.regex(DURATION, 'must be a number and m, h, d or w, like "30d"')), '30d'),
+  kept_catalogues: z._default(z.int().check(z.minimum(1), z.maximum(10_000)), KEEPING.catalogues),
+  kept_days: z._default(z.int().check(z.minimum(0), z.maximum(36_500)), KEEPING.days),
+  kept_size: z._default(z.string().check(z.refine(isSize, 'must be a size, like "1GiB"')), '1GiB'),
+  retention: z._default(z.strictObject(retentionFields), {}),
 });
 
 export interface Settings {

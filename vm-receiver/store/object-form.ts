@@ -4,10 +4,10 @@
  * and signed content. Unknown fields are ignored: a newer dom0 may write some.
  */
 import { createHash } from 'node:crypto';
-import * as z from 'zod';
 import { isId } from '../../shared/archive/names.ts';
 import { asSparsebakError } from '../../shared/errors.ts';
 import { decodeMap } from '../../shared/wire/msgpack.ts';
+import * as z from '../../shared/zod.ts';
 import { Refusal } from './refusal.ts';
 import type { NewArchive, Slot } from './store.ts';
 
@@ -31,10 +31,10 @@ const MAX_VOLUMES = 4096;
 const KIND_NUMBER = { passphrase: 1, recovery: 2 } as const;
 
 const id = z.custom<string>((value) => typeof value === 'string' && isId(value), 'not an id');
-const uint = z.number().int().min(0);
-const u32 = uint.max(2 ** 32 - 1);
+const uint = z.int().check(z.minimum(0));
+const u32 = uint.check(z.maximum(2 ** 32 - 1));
 const bytes = (length: number) =>
-  z.instanceof(Uint8Array).refine((value) => value.length === length, `not ${length} bytes`);
+  z.instanceof(Uint8Array).check(z.refine((value) => value.length === length, `not ${length} bytes`));
 
 const slotFields = z.looseObject({
   v: z.literal(VERSION),
@@ -52,10 +52,10 @@ const catalogueFields = z.looseObject({
   v: z.literal(VERSION),
   archive: id,
   writer: id,
-  sequence: uint.min(1),
+  sequence: uint.check(z.minimum(1)),
   volumes: z
-    .array(z.looseObject({ id, name: z.string().min(1), state: z.string(), tags: z.looseObject({}) }))
-    .max(MAX_VOLUMES),
+    .array(z.looseObject({ id, name: z.string().check(z.minLength(1)), state: z.string(), tags: z.looseObject({}) }))
+    .check(z.maxLength(MAX_VOLUMES)),
 });
 
 /** @throws Refusal `bad-request` */
@@ -98,7 +98,7 @@ function isSealed(data: Uint8Array, type: number): boolean {
 }
 
 /** The fields of a msgpack map, or what is wrong with it. */
-function fieldsOf<T>(schema: z.ZodType<T>, data: Uint8Array): T | string {
+function fieldsOf<T>(schema: z.ZodMiniType<T>, data: Uint8Array): T | string {
   let map: unknown;
   try {
     map = decodeMap(data);

@@ -1,6 +1,6 @@
 /** The content of a volume group, from one `lvs --reportformat json`. */
-import * as z from 'zod';
 import { SparsebakError } from '../../../shared/errors.ts';
+import * as z from '../../../shared/zod.ts';
 import { lvm, type VolumeIdentity } from './lvm.ts';
 
 const fields = [
@@ -9,7 +9,7 @@ const fields = [
 ] as const;
 
 const row = z.object(
-  Object.fromEntries(fields.map((field) => [field, z.string()])) as Record<(typeof fields)[number], z.ZodString>,
+  Object.fromEntries(fields.map((field) => [field, z.string()])) as Record<(typeof fields)[number], z.ZodMiniString>,
 );
 const output = z.object({ report: z.array(z.object({ lv: z.array(row) })) });
 

@@ -10,9 +10,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import * as z from 'zod';
 import { removeDurably, writeDurably } from '../../../shared/durable.ts';
 import { SparsebakError, systemCode } from '../../../shared/errors.ts';
+import * as z from '../../../shared/zod.ts';
 import { acquireLock, type Lock } from '../../process/flock.ts';
 import { deviceName } from './lvm-names.ts';
 import { poolStatus, sendToPool } from './pool-status.ts';
@@ -33,7 +33,7 @@ export interface MetadataOptions {
 const record = z.strictObject({
   v: z.literal(1),
   /** The block where ours begins; null: it was about to be reserved. */
-  held: z.number().int().min(0).nullable(),
+  held: z.nullable(z.int().check(z.minimum(0))),
 });
 
 /** A reserved copy, which the caller must release. */

@@ -15,7 +15,7 @@ import {
   type RetentionPolicy,
 } from '../../../shared/archive/retention.ts';
 import { Random } from '../../fixtures/random.ts';
-import * as z from 'zod';
+import * as z from '../../../shared/zod.ts';
 
 const HOUR = 3_600_000;
 const name = (iso: string) => nextSessionName(Date.parse(iso), undefined);

@@ -3,26 +3,26 @@
  * reading has come, and which damage was found. If it is lost, everything is read again.
  */
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isSessionName, type SessionName, type VolumeId } from '../../../../shared/archive/names.ts';
 import { MAX_DAMAGE } from '../../../../shared/wire/limits.ts';
+import * as z from '../../../../shared/zod.ts';
 import type { Disk } from '../disk/disk.ts';
 import { readOwn, writeOwn } from '../disk/own-file.ts';
 import { SCRUB } from '../layout/paths.ts';
 
-const time = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const time = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
 const session = z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value));
 const known = z.object({
   /** Everything that the session has was read after this (ms since 1970). */
-  since: time.optional(),
+  since: z.optional(time),
   /** When the current reading began, and the next range: a folder's name, '' for the first. */
-  began: time.optional(),
-  next: z.string().max(10).optional(),
+  began: z.optional(time),
+  next: z.optional(z.string().check(z.maxLength(10))),
 });
 const schema = z.object({
   sessions: z.record(session, known),
   /** `session/file` and `session/range/file`. */
-  damaged: z.array(z.string().max(64)).max(MAX_DAMAGE),
+  damaged: z.array(z.string().check(z.maxLength(64))).check(z.maxLength(MAX_DAMAGE)),
 });
 
 /** A file of 65,536 damages of 56 bytes, and a few thousand sessions. */

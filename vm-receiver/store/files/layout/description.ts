@@ -1,8 +1,8 @@
 /** `archive.json`: what the receiver needs to know about an archive. dom0 does not trust it. */
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isChunkSize } from '../../../../shared/archive/address.ts';
 import { isId, type ArchiveId } from '../../../../shared/archive/names.ts';
+import * as z from '../../../../shared/zod.ts';
 import { Refusal } from '../../refusal.ts';
 import type { NewArchive } from '../../store.ts';
 import type { Disk } from '../disk/disk.ts';
@@ -12,11 +12,11 @@ import { readSmall } from '../disk/small-file.ts';
 /** The format that this receiver reads and writes. */
 const FORMAT = 1;
 
-const version = z.number().int().min(1);
+const version = z.int().check(z.minimum(1));
 const versions = z.object({ format: version, minReader: version, minWriter: version });
-const schema = versions.extend({
+const schema = z.extend(versions, {
   id: z.custom<ArchiveId>((value) => typeof value === 'string' && isId(value), 'not an id'),
-  chunkSize: z.number().refine(isChunkSize, 'not a chunk size'),
+  chunkSize: z.number().check(z.refine(isChunkSize, 'not a chunk size')),
   encrypted: z.boolean(),
   dedup: z.boolean(),
 });

@@ -4,27 +4,27 @@
  * counts as 0, and the next scrub counts again.
  */
 import { join } from 'node:path';
-import * as z from 'zod';
 import type { SessionName } from '../../../../shared/archive/names.ts';
+import * as z from '../../../../shared/zod.ts';
 import type { Disk } from '../disk/disk.ts';
 import { readOwn, writeOwn } from '../disk/own-file.ts';
 import { HEAD, INDEX, STATS } from './paths.ts';
 import { amountIn, type Amount } from './session-amount.ts';
 
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const count = z.int().check(z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
 /** Milliseconds since 1970, to the end of the year 9999. */
-const time = z.number().int().min(0).max(253_402_300_799_999);
+const time = z.int().check(z.minimum(0), z.maximum(253_402_300_799_999));
 const schema = z.object({
   sizeBytes: count,
   files: count,
   storedBytes: count,
   zeros: count,
   /** When the session was committed, by this computer's clock, in milliseconds since 1970. Absent in older archives. */
-  committed: time.optional(),
+  committed: z.optional(time),
   /** The pruned session whose files were counted last. */
-  absorbed: z.string().optional(),
+  absorbed: z.optional(z.string()),
   /** It lacks what was moved from a pruned session, since the amount was not known. */
-  stale: z.boolean().optional(),
+  stale: z.optional(z.boolean()),
 });
 
 type Counted = z.infer<typeof schema>;

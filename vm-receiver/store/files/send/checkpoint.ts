@@ -3,8 +3,8 @@
  * resumed from it. It is made durable after the data and removed durably before the data.
  */
 import { join } from 'node:path';
-import * as z from 'zod';
 import { isSessionName, type SessionName } from '../../../../shared/archive/names.ts';
+import * as z from '../../../../shared/zod.ts';
 import type { SendRequest } from '../../store.ts';
 import type { Disk } from '../disk/disk.ts';
 import { readOwn } from '../disk/own-file.ts';
@@ -12,10 +12,10 @@ import { CHECKPOINT } from '../layout/paths.ts';
 
 const session = z.custom<SessionName>((value) => typeof value === 'string' && isSessionName(value));
 const schema = z.strictObject({
-  address: z.number().int().min(0),
-  base: session.nullable(),
+  address: z.int().check(z.minimum(0)),
+  base: z.nullable(session),
   session,
-  size: z.number().int().min(0),
+  size: z.int().check(z.minimum(0)),
 });
 
 export type Checkpoint = z.infer<typeof schema>;
