@@ -58,6 +58,8 @@ async function withRevision<T>(commit: string, use: (dist: string) => Promise<T>
     rmSync(join(worktree, 'node_modules'), { recursive: true, force: true });
     await run('git', ['-C', root, 'worktree', 'remove', '--force', worktree]).catch(() => undefined);
     removeScratch(scratch);
+    // For one of which an interrupt left only a part.
+    await run('git', ['-C', root, 'worktree', 'prune']).catch(() => undefined);
   }
 }
 

@@ -2,12 +2,9 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 
 /** Thrown wherever the bench is when a signal comes. */
-export class Interrupted extends Error {
-  readonly signal: NodeJS.Signals;
-
+class Interrupted extends Error {
   constructor(signal: NodeJS.Signals) {
     super(`interrupted by ${signal}`);
-    this.signal = signal;
   }
 }
 
@@ -32,6 +29,11 @@ function interrupt(signal: NodeJS.Signals): void {
       // It ended at this moment.
     }
   }
+}
+
+/** @returns the first signal that came, if one did */
+export function interruptedBy(): NodeJS.Signals | undefined {
+  return caught;
 }
 
 /** @throws {Interrupted} if a signal came */

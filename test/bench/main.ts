@@ -4,7 +4,7 @@
  */
 import { sweepScratch } from '../fixtures/scratch.ts';
 import { benchAgainst } from './against.ts';
-import { Interrupted, watchSignals } from './interrupt.ts';
+import { interruptedBy, watchSignals } from './interrupt.ts';
 import { HELP, Refusal, parseOptions, type Options } from './options.ts';
 import { benchPeers } from './peers.ts';
 import { benchPlain } from './plain.ts';
@@ -20,7 +20,9 @@ async function bench(options: Options): Promise<void> {
 
 /** @returns the exit status: 2 for what the user has to change */
 function failure(error: unknown): number {
-  if (error instanceof Interrupted) return 128 + (SIGNAL_NUMBERS[error.signal] ?? 0);
+  // A program that a terminal's Ctrl-C ended, too, may have failed first.
+  const signal = interruptedBy();
+  if (signal !== undefined) return 128 + (SIGNAL_NUMBERS[signal] ?? 0);
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
   return error instanceof Refusal ? 2 : 1;
 }
