@@ -41,7 +41,7 @@ const modules = {
   'cross-spawn/index.js': { default: '{ _parse: (command, args, options) => ({ command, args, options }) }' },
   'npm-run-path/index.js': { npmRunPathEnv: null },
   // get-stream: for web streams in browsers.
-  '@sec-ant/readable-stream/dist/ponyfill/asyncIterator.js': { asyncIterator: null },
+  '@sec-ant/readable-stream/dist/ponyfill/index.js': { asyncIterator: null },
   // pino: lines go straight to stderr or the journal, without threads, files or hidden fields.
   'pino/lib/transport.js': { default: null },
   'pino/lib/multistream.js': { default: null },
