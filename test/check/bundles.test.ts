@@ -112,6 +112,12 @@ for (const [name, { firstLine, most }] of Object.entries(bundles)) {
       const kib = Buffer.byteLength(text) / 1024;
       assert.ok(kib <= most, `${kib.toFixed(0)} KiB, and at most ${most}: what has become too long?`);
     });
+
+    it('holds only what it uses of zod: neither its classes with methods nor other languages', () => {
+      assert.match(text, /Too small: expected/);
+      const unused = [/[^$]\bZodString\b/, /\btoJSONSchema\(/, /\/locales\/(?!en[.]js|index[.]js)/];
+      for (const pattern of unused) assert.doesNotMatch(text, pattern);
+    });
   });
 }
 
