@@ -34,8 +34,8 @@ class Losses {
 export class Answers {
   readonly #conversation: Conversation;
   readonly #archive: ArchiveStore;
-  /** The buffer for an outgoing chunk, after its frame's header. */
-  #frame: Uint8Array | undefined;
+  /** Two buffers for outgoing chunks with their frames' headers: one is filled while the other one is sent. */
+  #frames: readonly [Uint8Array, Uint8Array] | undefined;
 
   constructor(conversation: Conversation, archive: ArchiveStore) {
     this.#conversation = conversation;
@@ -96,12 +96,11 @@ export class Answers {
         await this.#damage(re, await this.#archive.damage(request.volume));
         return;
       }
-      case 'get-chunks':
-        for (const address of request.addresses) await this.#chunk(request, address);
-        {
-          await this.#done(re);
-          return;
-        }
+      case 'get-chunks': {
+        await this.#chunks(request);
+        await this.#done(re);
+        return;
+      }
     }
   }
 
@@ -170,17 +169,30 @@ export class Answers {
     await this.#done(re);
   }
 
-  async #chunk({ id, volume, session }: Extract<Reading, { t: 'get-chunks' }>, address: number): Promise<void> {
-    const frame = (this.#frame ??= Buffer.allocUnsafeSlow(
-      STORED_HEADER + Math.max(SMALL_FRAME, this.#archive.chunkSize + FRAME_MARGIN) - 1024,
-    ));
-    const length = await this.#lengthOf(volume, session, address, frame);
-    if (length === undefined) {
-      await this.#conversation.answer({ t: 'stored', re: id, address, data: null });
-      return;
+  async #chunks({ id, volume, session, addresses }: Extract<Reading, { t: 'get-chunks' }>): Promise<void> {
+    this.#frames ??= [this.#newFrame(), this.#newFrame()];
+    let [filled, sent] = this.#frames;
+    let sending: Promise<void> = Promise.resolve();
+    try {
+      for (const address of addresses) {
+        const length = await this.#lengthOf(volume, session, address, filled);
+        await sending;
+        sending =
+          length === undefined
+            ? this.#conversation.answer({ t: 'stored', re: id, address, data: null })
+            : this.#conversation.answerFrame(filled.subarray(0, writeStoredHeader(filled, 0, id, address, length)));
+        // It is awaited above or below, but a chunk that cannot be read may come first.
+        sending.catch(() => undefined);
+        [filled, sent] = [sent, filled];
+      }
+    } finally {
+      // Before the next request fills the buffer again.
+      await sending;
     }
-    const total = writeStoredHeader(frame, 0, id, address, length);
-    await this.#conversation.answerFrame(frame.subarray(0, total));
+  }
+
+  #newFrame(): Uint8Array {
+    return Buffer.allocUnsafeSlow(STORED_HEADER + Math.max(SMALL_FRAME, this.#archive.chunkSize + FRAME_MARGIN) - 1024);
   }
 
   async #lengthOf(
