@@ -92,7 +92,7 @@ export async function benchAgainst({ size, runs, json }: Options, revision: stri
     }
     const said = [
       `${describeMachine(machine)}; Btrfs on a loop device; an image of ${size / 2 ** 30} GiB; ` +
-        `old: ${revision} (${commit.slice(0, 10)}), new: ${own}; ${runs} pairs, in the order old new new old.\n`,
+        `old: ${revision} (${commit.slice(0, 10)}), new: ${own}; ${runs === 1 ? 'one pair' : `${runs} pairs, in the order old new new old`}.\n`,
       againstTable(comparison.measurements, 'old', 'new'),
       NOTES,
       calibrationTable(comparison.calibrations),

@@ -132,41 +132,25 @@ describe('a table', () => {
   });
 
   it('says of two versions which differences are no more than noise', () => {
-    const runs = (operation: string, old: [number, number, number][], now: [number, number, number][]) => [
-      ...old.map((figures, run) => measurement(operation, 'old', run, figures)),
-      ...now.map((figures, run) => measurement(operation, 'new', run, figures)),
+    const runs = (operation: string, old: number[], now: number[]) => [
+      ...old.map((seconds, run) => measurement(operation, 'old', run, [seconds, 0, 1])),
+      ...now.map((seconds, run) => measurement(operation, 'new', run, [seconds, 1, 1])),
     ];
     const table = againstTable(
       [
-        ...runs(
-          'full',
-          [
-            [10, 0, 1],
-            [10, 0, 1],
-          ],
-          [
-            [9, 1, 1],
-            [11, 1, 1],
-          ],
-        ),
-        ...runs(
-          'verify',
-          [
-            [10, 10, 1],
-            [20, 20, 1],
-          ],
-          [
-            [5, 11, 1],
-            [12, 24, 1],
-          ],
-        ),
+        ...runs('full', [10, 10, 10], [9, 10.5, 11]),
+        ...runs('verify', [10, 20, 30], [5, 12, 16.5]),
+        ...runs('restore', [10, 10, 10], [11, 12, 13]),
+        ...runs('prune', [10, 10], [11, 12]),
       ],
       'old',
       'new',
     );
     assert.deepEqual(table.trim().split('\n').slice(2), [
-      '| full | 10.00 | 10.00 | 1.00 (0.90 to 1.10) | within noise | 0.00 | 1.00 | too short | |',
-      '| verify | 15.00 | 8.50 | 0.55 (0.50 to 0.60) | less | 15.00 | 17.50 | 1.15 (1.10 to 1.20) | more |',
+      '| full | 10.00 | 10.50 | 1.05 (0.90 to 1.10) | within noise | 0.00 | 1.00 | too short | |',
+      '| verify | 20.00 | 12.00 | 0.55 (0.50 to 0.60) | less | 0.00 | 1.00 | too short | |',
+      '| restore | 10.00 | 12.00 | 1.20 (1.10 to 1.30) | more | 0.00 | 1.00 | too short | |',
+      '| prune | 10.00 | 11.50 | 1.15 (1.10 to 1.20) | too few pairs | 0.00 | 1.00 | too short | |',
     ]);
   });
 });

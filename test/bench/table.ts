@@ -98,8 +98,12 @@ function spread(all: readonly number[]): string {
   return `${median(finite).toFixed(2)} (${Math.min(...finite).toFixed(2)} to ${Math.max(...finite).toFixed(2)})`;
 }
 
+/** Fewer agree too easily. */
+const PAIRS = 3;
+
 function verdict(all: readonly number[]): string {
-  if (all.length === 0 || all.some((ratio) => !Number.isFinite(ratio))) return '';
+  if (all.some((ratio) => !Number.isFinite(ratio))) return '';
+  if (all.length < PAIRS) return 'too few pairs';
   if (Math.min(...all) > 1) return 'more';
   return Math.max(...all) < 1 ? 'less' : 'within noise';
 }
