@@ -46,10 +46,11 @@ export class Ours implements Tool {
     return this.#start(place, '--version');
   }
 
-  /** Started as the first line of the program says. */
+  /** Started as the first line of the program says, with a cache of compiled code as each installation has one. */
   #start(place: Place, ...args: string[]): Promise<Cost> {
     const command = ['--disallow-code-generation-from-strings', this.#agent, ...args];
-    return measured(process.execPath, command, { env: { ...process.env, HOME: place.home } });
+    const env = { ...process.env, HOME: place.home, NODE_COMPILE_CACHE: join(place.home, 'compiled') };
+    return measured(process.execPath, command, { env });
   }
 
   send(place: Place, how: 'full' | 'incremental'): Promise<Cost> {
