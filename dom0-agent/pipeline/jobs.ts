@@ -6,7 +6,7 @@ import { statSync } from 'node:fs';
 import type { ChunkContent } from '../content/chunk.ts';
 
 /** Bytes of the volume in one job (but at least one chunk): few messages, and buffers that stay in the cache. */
-const JOB_BYTES = 1024 * 1024;
+export const JOB_BYTES = 1024 * 1024;
 
 export function chunksPerJob(chunkSize: number): number {
   return Math.max(1, Math.floor(JOB_BYTES / chunkSize));

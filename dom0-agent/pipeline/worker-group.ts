@@ -10,6 +10,7 @@ import { CHUNK_HEADER } from '../../shared/wire/chunk-frame.ts';
 import { maxStoredLength, type ChunkContent } from '../content/chunk.ts';
 import {
   IDENTITY,
+  JOB_BYTES,
   chunksPerJob,
   type JobMessage,
   type JobResult,
@@ -38,10 +39,11 @@ export interface JobBuffer {
 const JOBS_IN_HAND = 2;
 
 /**
- * Jobs done in the main thread before the first thread is started: a thread costs as much processor time as some tens
- * of jobs, and a send without changes has about twenty.
+ * From so many jobs of full size on, threads do them. Fewer are done in the main thread, and so are the first small ones
+ * that nobody announced: a thread costs as much processor time as some tens of jobs, and a send without changes has
+ * fifty to a hundred, of a chunk each.
  */
-const JOBS_OF_MAIN_THREAD = 128;
+const WORTH_THREADS = { announced: 16, unannounced: 128 } as const;
 
 /** Jobs for each thread that is started beyond the first. A thread starts in about 30 ms, a job takes 1 to 3. */
 const JOBS_PER_START = 96;
@@ -67,7 +69,8 @@ export class WorkerGroup {
   readonly #workers: Running[] = [];
   /** Does the first jobs; gets none once there are threads. */
   #mainThread: Running | undefined;
-  #expectsMuch = false;
+  /** Bytes that were announced. */
+  #expected = 0;
   readonly #queue: Waiting[] = [];
   readonly #free: JobBuffer[];
   readonly #wantBuffer: ((buffer: JobBuffer) => void)[] = [];
@@ -109,10 +112,13 @@ export class WorkerGroup {
     else next(buffer);
   }
 
-  /** There will be many jobs: a first thread starts now, and all jobs go to threads. */
-  expectMuch(): void {
-    this.#expectsMuch = true;
-    if (this.#workers.length === 0) this.#start()?.keepAlive(false);
+  /**
+   * There will be so much more to read, so that threads which are worth their start begin at once.
+   * @param bytes of volumes; Infinity for an amount that is unknown and may be large
+   */
+  expect(bytes: number): void {
+    this.#expected += bytes;
+    if (this.#needsThreads && this.#workers.length === 0) this.#start()?.keepAlive(false);
   }
 
   async seal(buffer: JobBuffer, job: SealJob): Promise<SealResult> {
@@ -163,9 +169,18 @@ export class WorkerGroup {
     }
   }
 
+  /** Jobs of full size. */
+  get #announced(): number {
+    return this.#expected / JOB_BYTES;
+  }
+
+  get #needsThreads(): boolean {
+    return this.#announced >= WORTH_THREADS.announced || this.#submitted > WORTH_THREADS.unannounced;
+  }
+
   /** Who does the next job, if anyone can take it now. */
   #next(): Running | undefined {
-    if (this.#workers.length === 0 && !this.#expectsMuch && this.#submitted <= JOBS_OF_MAIN_THREAD && !this.#closed) {
+    if (this.#workers.length === 0 && !this.#needsThreads && !this.#closed) {
       const main = (this.#mainThread ??= this.#startInMainThread());
       return main.jobs.length < JOBS_IN_HAND ? main : undefined;
     }
@@ -194,7 +209,7 @@ export class WorkerGroup {
   /** Threads are started when there is work for them. */
   #start(): Running | undefined {
     // A few jobs are done before a second thread would have started.
-    const worth = 1 + Math.floor(this.#submitted / JOBS_PER_START);
+    const worth = 1 + Math.floor(Math.max(this.#submitted, this.#announced) / JOBS_PER_START);
     if (this.#workers.length >= Math.min(this.#maxWorkers, worth) || this.#closed) return undefined;
     const worker = new Worker(workerFile(), { workerData: this.#setup });
     const running: Running = {

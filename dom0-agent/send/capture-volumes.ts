@@ -8,9 +8,6 @@ import type { PlannedVolume } from './planned-volumes.ts';
 import { bytesOf } from './prepare.ts';
 import type { SendContext, SendHost } from './send-context.ts';
 
-/** Bytes to read of one volume, from which threads are worth their start. */
-const MUCH = 16 * 1024 * 1024;
-
 /**
  * All volumes of all pools are snapshotted before the first byte is read. One pool's failure does not stop the others.
  */
@@ -50,7 +47,7 @@ export async function announce(
       ? bytesOf(map, new Geometry(chunkSize, tock.size))
       : ((await pool.source.occupied?.(tock)) ?? tock.size);
     const expected = Math.min(tock.size, bytes);
-    if (expected >= MUCH) workers.expectMuch();
+    workers.expect(expected);
     progress.expect(request.volume, expected);
   }
 }
