@@ -167,6 +167,9 @@ describe('the command line', () => {
     refused(['--size', '1G'], /^--size 1G: not a number$/);
     refused(['--peers', '--against', 'HEAD'], /^--peers and --against are two benchmarks/);
     refused(['--wyng', '/dev/null'], /^--wyng is for --peers$/);
+    refused(['--chunks', '5000'], /^--chunks is for --scale$/);
+    refused(['--scale', '--chunks', '12'], /^--chunks 12: a whole number from 1000$/);
+    refused(['--scale', '--peers'], /^--scale is a benchmark of its own/);
     refused(['--peers', '--wyng', '/nonexistent'], /^--wyng \/nonexistent: there is no such file$/);
   });
 

@@ -8,6 +8,7 @@ import { interruptedBy, watchSignals } from './interrupt.ts';
 import { HELP, Refusal, parseOptions, type Options } from './options.ts';
 import { benchPeers } from './peers.ts';
 import { benchPlain } from './plain.ts';
+import { benchScale } from './scale.ts';
 
 const SIGNAL_NUMBERS: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
 
@@ -15,6 +16,7 @@ async function bench(options: Options): Promise<void> {
   const { mode } = options;
   if (mode.kind === 'plain') await benchPlain(options);
   else if (mode.kind === 'peers') await benchPeers(options, mode.wyng);
+  else if (mode.kind === 'scale') await benchScale(options, mode.chunks);
   else await benchAgainst(options, mode.revision);
 }
 

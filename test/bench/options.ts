@@ -8,7 +8,8 @@ export class Refusal extends Error {}
 export type Mode =
   | { readonly kind: 'plain' }
   | { readonly kind: 'peers'; readonly wyng: string | undefined }
-  | { readonly kind: 'against'; readonly revision: string };
+  | { readonly kind: 'against'; readonly revision: string }
+  | { readonly kind: 'scale'; readonly chunks: number };
 
 export interface Options {
   readonly mode: Mode;
@@ -21,7 +22,15 @@ export interface Options {
 const GIB = 2 ** 30;
 
 /** GiB of the image, and runs. */
-const DEFAULTS = { plain: { size: 4, runs: 3 }, peers: { size: 2, runs: 3 }, against: { size: 2, runs: 6 } };
+const DEFAULTS = {
+  plain: { size: 4, runs: 3 },
+  peers: { size: 2, runs: 3 },
+  against: { size: 2, runs: 6 },
+  scale: { size: 0.25, runs: 1 },
+};
+
+/** Chunks of --scale. */
+const MANY = 200_000;
 
 export const HELP = `usage: npm run bench -- [OPTION…]
 
@@ -31,6 +40,8 @@ Measures the built programs with a local archive on Btrfs on a loop device. Need
                   is installed (as root on Debian-like systems, unless SPARSEBAK_NO_APT is set) or left out by name
   --wyng FILE     with --peers: Wyng, too. FILE is its script
   --against REV   these sources against those of a git revision, in alternating order
+  --scale         an image of many chunks with little in each, beside a plain loop over as many files
+  --chunks N      with --scale: how many (default ${MANY})
   --size GIB      of the image (default ${DEFAULTS.plain.size}; with --peers and --against ${DEFAULTS.peers.size})
   --runs N        how often everything is measured (default ${DEFAULTS.plain.runs}; with --against ${DEFAULTS.against.runs})
   --json          prints everything that was measured, of each run, as JSON
@@ -43,6 +54,7 @@ examples:
   npm run bench -- --peers --size 0.5 --runs 1
   npm run bench -- --peers --wyng ~/wyng-backup/src/wyng
   npm run bench -- --against HEAD~5
+  npm run bench -- --scale --chunks 1000000
   npm run bench -- --against v0.1.0 --json > against.json
 `;
 
@@ -67,6 +79,8 @@ function parsed(args: readonly string[]) {
         peers: { type: 'boolean' },
         wyng: { type: 'string' },
         against: { type: 'string' },
+        scale: { type: 'boolean' },
+        chunks: { type: 'string' },
         size: { type: 'string' },
         runs: { type: 'string' },
         json: { type: 'boolean' },
@@ -81,7 +95,17 @@ function parsed(args: readonly string[]) {
   }
 }
 
-function modeOf(values: { peers?: boolean; wyng?: string; against?: string }): Mode {
+interface ModeOptions {
+  readonly peers?: boolean;
+  readonly wyng?: string;
+  readonly against?: string;
+  readonly scale?: boolean;
+  readonly chunks?: string;
+}
+
+function modeOf(values: ModeOptions): Mode {
+  if (values.scale === true) return scaleOf(values);
+  if (values.chunks !== undefined) throw new Refusal('--chunks is for --scale');
   if (values.against !== undefined) {
     if (values.peers === true) throw new Refusal('--peers and --against are two benchmarks: run one after the other');
     if (values.against === '') throw new Refusal('--against needs a git revision, such as HEAD~5');
@@ -94,6 +118,15 @@ function modeOf(values: { peers?: boolean; wyng?: string; against?: string }): M
   }
   if (values.wyng !== undefined) throw new Refusal('--wyng is for --peers');
   return { kind: 'plain' };
+}
+
+function scaleOf({ peers, wyng, against, chunks: text }: ModeOptions): Mode {
+  if (peers === true || wyng !== undefined || against !== undefined) {
+    throw new Refusal('--scale is a benchmark of its own: run one after the other');
+  }
+  const chunks = numberOf('--chunks', text, MANY);
+  if (!Number.isInteger(chunks) || chunks < 1000) throw new Refusal(`--chunks ${chunks}: a whole number from 1000`);
+  return { kind: 'scale', chunks };
 }
 
 function numberOf(option: string, text: string | undefined, otherwise: number): number {

@@ -1,6 +1,6 @@
 /** sparsebak, through its built programs and a local receiver. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { measured, type Cost } from '../measured.ts';
 import { PASSPHRASE, type Place, type Tool } from './tool.ts';
@@ -20,7 +20,8 @@ export class Ours implements Tool {
     this.#agent = join(dist, 'sparsebak.js');
   }
 
-  async begin(place: Place): Promise<void> {
+  /** @param options more options of `init` */
+  async begin(place: Place, options: readonly string[] = []): Promise<void> {
     const { folder, ground } = place;
     mkdirSync(this.repository(place), { recursive: true });
     writeFileSync(join(folder, 'passphrase'), `${PASSPHRASE}\n`);
@@ -34,12 +35,18 @@ export class Ours implements Tool {
       'volumes = ["*.img"]',
     ];
     writeFileSync(join(folder, 'sparsebak.toml'), lines.join('\n'));
-    await this.run(place, 'init', '--passphrase-file', join(folder, 'passphrase'));
+    await this.run(place, 'init', '--passphrase-file', join(folder, 'passphrase'), ...options);
   }
 
   /** Any command. */
   run(place: Place, ...args: string[]): Promise<Cost> {
     return this.#start(place, '--config', join(place.folder, 'sparsebak.toml'), '--json', ...args);
+  }
+
+  /** A command of the receiver, on the same archive. */
+  receiver(place: Place, command: string): Promise<Cost> {
+    const program = join(dirname(this.#agent), 'sparsebak-receiver.js');
+    return measured(process.execPath, [program, '--root', this.repository(place), command], { env: this.#env(place) });
   }
 
   version(place: Place): Promise<Cost> {
@@ -49,8 +56,11 @@ export class Ours implements Tool {
   /** Started as the first line of the program says, with a cache of compiled code as each installation has one. */
   #start(place: Place, ...args: string[]): Promise<Cost> {
     const command = ['--disallow-code-generation-from-strings', this.#agent, ...args];
-    const env = { ...process.env, HOME: place.home, NODE_COMPILE_CACHE: join(place.home, 'compiled') };
-    return measured(process.execPath, command, { env });
+    return measured(process.execPath, command, { env: this.#env(place) });
+  }
+
+  #env(place: Place): NodeJS.ProcessEnv {
+    return { ...process.env, HOME: place.home, NODE_COMPILE_CACHE: join(place.home, 'compiled') };
   }
 
   send(place: Place, how: 'full' | 'incremental'): Promise<Cost> {
