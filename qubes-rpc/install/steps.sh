@@ -11,6 +11,8 @@ export LC_ALL
 
 dry_run=no yes=no uninstall=no force=no root=
 problems=0
+# Where Node keeps compiled code, as the first line of the programs says.
+cache=/var/cache/sparsebak
 
 say() { printf '%s\n' "$*"; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
@@ -156,6 +158,7 @@ plan_uninstall() {
     fi
   done
   say "  remove $root$list"
+  if is_there "$root$cache"; then say "  remove $root$cache (compiled code, for a faster start)"; fi
 }
 
 uninstall_all() {
@@ -163,6 +166,7 @@ uninstall_all() {
     rm -f "$root$path" "$root${path%/*}/.sparsebak-new"
   done
   rm "$root$list"
+  rm -rf "$root$cache"
   rmdir "$root${list%/*}" 2>/dev/null || :
 }
 

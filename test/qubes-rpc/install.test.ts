@@ -161,6 +161,9 @@ for (const shell of SHELLS) {
       assert.match(expect(machine.dom0('--uninstall'), 2).stderr, /Nothing was done/);
       assert.match(expect(machine.dom0('--uninstall', '--dry-run'), 0).stdout, / {2}remove .*sparsebak\.js/);
       assert.deepEqual(machine.files(), installed);
+      // What Node makes there when the program is started.
+      mkdirSync(join(machine.root, 'var/cache/sparsebak/v22'), { recursive: true });
+      writeFileSync(join(machine.root, 'var/cache/sparsebak/v22/compiled'), '');
       assert.match(expect(machine.dom0('--uninstall', '--yes'), 0).stdout, /Not removed: \/etc\/sparsebak/);
       assert.deepEqual(machine.files(), before);
       assert.match(expect(machine.dom0('--uninstall', '--yes'), 1).stderr, /nothing was installed/);
