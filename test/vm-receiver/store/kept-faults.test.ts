@@ -131,6 +131,22 @@ describe('key slots and catalogues, and the power is cut at each operation of th
       assert.ok(cuts > 300);
     });
 
+    test(`S9: what a killed receiver left visible and not durable is not taken for lost, in ${past}`, async () => {
+      // The step that puts back a slot that was removed.
+      const step = 5;
+      for (let killed = 1, reached = true; reached; killed++) {
+        for (let cut = 1, ended = false; !ended; cut++) {
+          const done = { steps: 0 };
+          const disk = make();
+          await liveOn(storeOn(disk), done, step);
+          reached = await liveUntilCut(disk, killed, (each) => liveOn(storeOn(each), done, step + 1));
+          disk.forgetUsers();
+          ended = !(await liveUntilCut(disk, cut, (each) => liveOn(storeOn(each), done, step + 1)));
+          await inspectOpening(storeOn(disk.afterPowerCut('none', random)), done);
+        }
+      }
+    });
+
     test(`S9, S11, S14: and again while it recovers, or only the receiver is killed, in ${past}`, async () => {
       for (let round = 0; round < 400; round++) {
         const done = { steps: 0 };

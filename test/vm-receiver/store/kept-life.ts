@@ -64,11 +64,11 @@ export async function makeArchive(store: Store): Promise<void> {
   await store.create(newArchive(), impatient);
 }
 
-/** Goes on with the first step that was not answered. */
-export async function liveOn(store: Store, done: Done): Promise<void> {
+/** Goes on with the first step that was not answered, up to a step that is not taken. */
+export async function liveOn(store: Store, done: Done, end = STEPS.length): Promise<void> {
   const archive = await store.open(LAPTOP, impatient);
   try {
-    for (const { change } of STEPS.slice(done.steps)) {
+    for (const { change } of STEPS.slice(done.steps, end)) {
       await change(archive);
       done.steps += 1;
     }

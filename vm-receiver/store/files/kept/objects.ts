@@ -6,7 +6,7 @@
  * counts and is kept again before the next change. A copy of an object that never got into place is harmless.
  */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MAX_CATALOGUE, MAX_SLOT, catalogueFault, slotFault } from '../../object-form.ts';
 import { Refusal, attempt, isLoss } from '../../refusal.ts';
 import type { Keeping } from '../../store.ts';
@@ -124,7 +124,16 @@ function keepThere(
   now: number,
 ): void {
   if (there === undefined || formFault(place, object, there) !== undefined) return;
-  if (kept.newest(object)?.sum !== checksumOf(there)) keep(place, kept, object, there, now);
+  if (kept.newest(object)?.sum !== checksumOf(there)) keepDurable(place, kept, object, there, now);
+}
+
+/**
+ * A receiver that was killed may have left the object visible and not durable. A power cut could then take it and leave
+ * its copy, which looks like a lost slot: so it is made durable first.
+ */
+function keepDurable(place: ArchivePlace, kept: Kept, object: KeptObject, there: Uint8Array, now: number): void {
+  place.disk.syncFolder(dirname(join(place.archive, placeOf(object))));
+  keep(place, kept, object, there, now);
 }
 
 /** The same for an intact object; also makes its missing copy, and removes expired versions. */
@@ -132,7 +141,7 @@ export function copyThere(place: ArchivePlace, kept: Kept, object: KeptObject, t
   const now = Date.now();
   const newest = kept.newest(object);
   const isCopied = newest?.sum === checksumOf(there) && kept.hasCopy(newest, there.length);
-  if (!isCopied) keep(place, kept, object, there, now);
+  if (!isCopied) keepDurable(place, kept, object, there, now);
   expire(kept, place.keeping, now);
 }
 
