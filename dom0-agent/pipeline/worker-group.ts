@@ -39,9 +39,9 @@ export interface JobBuffer {
 const JOBS_IN_HAND = 2;
 
 /**
- * From so many jobs of full size on, threads do them. Fewer are done in the main thread, and so are the first small ones
- * that nobody announced: a thread costs as much processor time as some tens of jobs, and a send without changes has
- * fifty to a hundred, of a chunk each.
+ * From so many jobs of full size on, threads do them. Fewer are done in the main thread, and so are the first small
+ * ones that nobody announced: a thread costs as much processor time as some tens of jobs, and a send without changes
+ * has fifty to a hundred, of a chunk each.
  */
 const WORTH_THREADS = { announced: 16, unannounced: 128 } as const;
 
