@@ -84,7 +84,7 @@ export function refuseUnknownModules() {
   if (unused.size > 0) throw new Error(`left-out.mjs lists what no bundle imports: ${[...unused].join(', ')}`);
 }
 
-/** @param {string} name */
+/** Of those with a default export. @param {string} name */
 function isCommonJs(name) {
   return !name.startsWith('@sindresorhus/');
 }

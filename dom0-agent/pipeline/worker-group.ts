@@ -132,8 +132,7 @@ export class WorkerGroup {
   /** Closes the jobs' file, after the jobs submitted so far are done. */
   async closeFiles(): Promise<void> {
     const message: JobMessage = { buffer: 0, job: { kind: 'close' } };
-    const all = this.#mainThread === undefined ? this.#workers : [...this.#workers, this.#mainThread];
-    const closed = all.map(
+    const closed = this.#all.map(
       (running) =>
         new Promise<JobResult>((resolve, reject) => {
           give(running, { message, resolve, reject });
@@ -145,8 +144,11 @@ export class WorkerGroup {
   /** Ends the workers. Running jobs are dropped. */
   async close(): Promise<void> {
     this.#closed = true;
-    const all = this.#mainThread === undefined ? this.#workers : [...this.#workers, this.#mainThread];
-    await Promise.all(all.map((running) => running.end()));
+    await Promise.all(this.#all.map((running) => running.end()));
+  }
+
+  get #all(): readonly Running[] {
+    return this.#mainThread === undefined ? this.#workers : [...this.#workers, this.#mainThread];
   }
 
   #run(message: JobMessage): Promise<JobResult> {
@@ -192,6 +194,7 @@ export class WorkerGroup {
     const worker = new PipelineWorker(this.#setup);
     const running: Running = {
       jobs: [],
+      // Not at once: between two jobs the main thread serves the link and signals.
       post: ({ buffer, job }) => {
         setImmediate(() => {
           if (!this.#closed) this.#settle(running, worker.run(buffer, job));

@@ -1,15 +1,5 @@
 /** `npm run bench -- --scale`: an image of many chunks with little in each, beside a plain loop over as many files. */
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fsyncSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Random } from '../fixtures/random.ts';
@@ -135,9 +125,6 @@ export async function benchScale({ json }: Options, chunks: number): Promise<voi
       for (const each of [archive, home]) mkdirSync(each);
       report(await measure({ ground, folder: archive, home }, chunks), chunks, json);
     } finally {
-      for (const name of readdirSync(ground.folder)) {
-        if (name.startsWith('plain')) rmSync(join(ground.folder, name), { recursive: true });
-      }
       await ground.remove();
     }
   } finally {
