@@ -10,7 +10,6 @@ import { CHUNK_HEADER } from '../../shared/wire/chunk-frame.ts';
 import { maxStoredLength, type ChunkContent } from '../content/chunk.ts';
 import {
   IDENTITY,
-  JOB_BYTES,
   chunksPerJob,
   type JobMessage,
   type JobResult,
@@ -39,14 +38,17 @@ export interface JobBuffer {
 const JOBS_IN_HAND = 2;
 
 /**
- * From so many jobs of full size on, threads do them. Fewer are done in the main thread, and so are the first small
- * ones that nobody announced: a thread costs as much processor time as some tens of jobs, and a send without changes
- * has fifty to a hundred, of a chunk each.
+ * From so many announced bytes, or so many jobs, on, threads do them. Fewer are done in the main thread: a thread costs
+ * as much processor time as some tens of small jobs, and a send without changes has fifty to a hundred, of a chunk
+ * each.
  */
-const WORTH_THREADS = { announced: 16, unannounced: 128 } as const;
+const WORTH_THREADS = { bytes: 16 * 2 ** 20, jobs: 128 } as const;
 
-/** Jobs for each thread that is started beyond the first. A thread starts in about 30 ms, a job takes 1 to 3. */
-const JOBS_PER_START = 96;
+/**
+ * Announced bytes, or jobs, for each thread that is started beyond the first. A thread starts in about 30 ms, and a
+ * MiB takes 1 to 3.
+ */
+const WORTH_ANOTHER = { bytes: 96 * 2 ** 20, jobs: 96 } as const;
 
 /** Whoever does jobs, one after another: a thread, or the main thread between its other tasks. */
 interface Running {
@@ -171,13 +173,8 @@ export class WorkerGroup {
     }
   }
 
-  /** Jobs of full size. */
-  get #announced(): number {
-    return this.#expected / JOB_BYTES;
-  }
-
   get #needsThreads(): boolean {
-    return this.#announced >= WORTH_THREADS.announced || this.#submitted > WORTH_THREADS.unannounced;
+    return this.#expected >= WORTH_THREADS.bytes || this.#submitted > WORTH_THREADS.jobs;
   }
 
   /** Who does the next job, if anyone can take it now. */
@@ -212,7 +209,7 @@ export class WorkerGroup {
   /** Threads are started when there is work for them. */
   #start(): Running | undefined {
     // A few jobs are done before a second thread would have started.
-    const worth = 1 + Math.floor(Math.max(this.#submitted, this.#announced) / JOBS_PER_START);
+    const worth = 1 + Math.floor(Math.max(this.#submitted / WORTH_ANOTHER.jobs, this.#expected / WORTH_ANOTHER.bytes));
     if (this.#workers.length >= Math.min(this.#maxWorkers, worth) || this.#closed) return undefined;
     const worker = new Worker(workerFile(), { workerData: this.#setup });
     const running: Running = {
