@@ -9,17 +9,10 @@ import { misplacedFolder } from '../capture/misplaced-folder.ts';
 import { openPools, type Pool } from '../capture/pools.ts';
 import type { OnWait, Waiting } from '../link/call-watch.ts';
 import { mustBeAccessible } from '../proven-archive/state-access.ts';
+import type { GlobalOptions } from './global-options.ts';
 import { print } from './output.ts';
 import { Progress } from './progress.ts';
 import { givenPath } from './working-folder.ts';
-
-export interface GlobalOptions {
-  readonly config?: string;
-  readonly archive?: string;
-  readonly json?: boolean;
-  readonly logLevel?: string;
-  readonly lockWait?: number;
-}
 
 export class CommandContext {
   readonly options: GlobalOptions;

@@ -17,6 +17,17 @@ export interface Family {
   readonly run: (args: readonly string[], signal: AbortSignal) => Promise<number>;
 }
 
+/** Those that this release has, with the lines of the help. */
+export const FAMILIES: Readonly<Record<string, string>> = {
+  config: 'check the configuration, or show a complete example',
+  doctor: 'check everything that backups need, and say what to do',
+  setup: 'first steps: configuration, archive, first send, proven restore, timers',
+};
+
+export function isFamily(command: string): boolean {
+  return Object.hasOwn(FAMILIES, command);
+}
+
 const COMMAND = /^[a-z][a-z-]{0,30}$/;
 
 /**
@@ -29,7 +40,7 @@ export async function loadFamily(command: string): Promise<Family | undefined> {
   const path = join(dirname(fileURLToPath(import.meta.url)), `sparsebak-${command}.cjs`);
   if (!existsSync(path)) return undefined;
   const family = ((await import(pathToFileURL(path).href)) as { default: unknown }).default;
-  if (!isFamily(family)) {
+  if (!hasCommands(family)) {
     throw new SparsebakError('failed', `${path} has no commands of sparsebak`, {
       hint: 'Install the files of one release of sparsebak, and no others, in one folder.',
     });
@@ -37,6 +48,13 @@ export async function loadFamily(command: string): Promise<Family | undefined> {
   return family;
 }
 
-function isFamily(value: unknown): value is Family {
+/** @throws SparsebakError `usage`: what to install */
+export function refuseMissingFamily(command: string): never {
+  throw new SparsebakError('usage', `the command "${command}" is not installed: there is no sparsebak-${command}.cjs`, {
+    hint: `Put the file sparsebak-${command}.cjs of this release beside sparsebak.js.`,
+  });
+}
+
+function hasCommands(value: unknown): value is Family {
   return typeof value === 'object' && value !== null && 'run' in value && typeof value.run === 'function';
 }

@@ -6,6 +6,7 @@ import { CommanderError } from 'commander';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { print, printError, printJsonError } from './output.ts';
 import { runProgram } from './program.ts';
+import { usageOf } from './usage-error.ts';
 import { leaveDeletedFolder } from './working-folder.ts';
 
 /** Runs one command and sets the process's exit status; never ends the process before all output is written. */
@@ -33,7 +34,7 @@ async function statusOf(args: readonly string[], signal: AbortSignal): Promise<n
     if (caught instanceof CommanderError && caught.exitCode === 0) return 0;
     const error =
       caught instanceof CommanderError
-        ? usage(caught)
+        ? usageOf(caught)
         : signal.aborted
           ? (signal.reason as SparsebakError)
           : asSparsebakError(caught);
@@ -48,11 +49,4 @@ async function statusOf(args: readonly string[], signal: AbortSignal): Promise<n
 function wantsJson(args: readonly string[]): boolean {
   const end = args.indexOf('--');
   return args.slice(0, end === -1 ? args.length : end).includes('--json');
-}
-
-function usage(error: CommanderError): SparsebakError {
-  const message = error.message.replace(/^error: /, '');
-  return new SparsebakError('usage', message === '(outputHelp)' ? 'a command is missing' : message, {
-    hint: 'See "sparsebak --help".',
-  });
 }

@@ -13,8 +13,9 @@ import type { UnlockOptions } from './commands/key-unlock.ts';
 import type { RestoreCommandOptions } from './commands/restore.ts';
 import type { SendCommandOptions } from './commands/send.ts';
 import type { VerifyOptions } from './commands/verify.ts';
-import type { GlobalOptions } from './command-context.ts';
 import { addLifeCommands } from './maintenance-commands.ts';
+import { FAMILIES, isFamily, loadFamily, refuseMissingFamily } from './families.ts';
+import { movedGlobals, operandOf, withGlobalOptions, type GlobalOptions } from './global-options.ts';
 import { collect } from './option-values.ts';
 import type { Execute, Run } from './command-runner.ts';
 import type { KeyOptions } from './slot-secrets.ts';
@@ -48,23 +49,13 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 some volumes fa
  */
 export async function runProgram(args: readonly string[], signal: AbortSignal): Promise<number> {
   let status = 0;
-  const program = new Command('sparsebak')
+  const program = withGlobalOptions(new Command('sparsebak'))
     .description('Incremental backup of disk images: reads and sends only what changed.')
     .version(RELEASE)
     .usage('[options] [command]')
-    .option('--config <file>', 'configuration file (default: /etc/sparsebak/sparsebak.toml)')
-    .option('--archive <name>', 'which configured archive to use (default: the field "archive")')
-    .option('--json', 'print one JSON document on standard output')
-    .option('--log-level <level>', 'silent, error, warn, info or debug (default: warn)')
-    .option('--lock-wait <seconds>', 'how long to wait for a lock that another command holds (default: 60)', seconds)
     .addOption(new Option('-s, --send', 'without a command: the same as send'))
     .addOption(new Option('-f, --full', 'with -s: also send new volumes'))
-    .addHelpText('after', EXAMPLE_CONFIG)
-    .enablePositionalOptions()
-    .exitOverride()
-    .configureOutput({
-      outputError: () => undefined,
-    });
+    .addHelpText('after', EXAMPLE_CONFIG);
   const execute = async (command: Command, run: Run) => {
     const { send, full } = program.opts<{ send?: boolean; full?: boolean }>();
     if (command !== program && (send === true || full === true)) {
@@ -96,28 +87,16 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
   });
   const moved = movedGlobals(args);
   const command = operandOf(moved);
-  if (command !== undefined && !program.commands.some((each) => each.name() === command)) {
-    const { loadFamily } = await import('./families.ts');
+  if (command !== undefined && (isFamily(command) || !program.commands.some((each) => each.name() === command))) {
     const family = await loadFamily(command);
     if (family !== undefined) return await family.run(args, signal);
   }
+  const [, of = ''] = command === 'help' ? moved.slice(moved.indexOf('help')) : [];
+  const family = isFamily(of) ? await loadFamily(of) : undefined;
+  if (family !== undefined) return await family.run([of, '--help'], signal);
   await program.parseAsync(moved, { from: 'user' });
   return status;
 }
-
-/** The command that a command line names. */
-function operandOf(moved: readonly string[]): string | undefined {
-  for (let i = 0; i < moved.length; i++) {
-    const arg = moved[i] ?? '';
-    if (!arg.startsWith('-')) return arg;
-    if (arg === '--') return undefined;
-    if (WITH_VALUE.includes(arg)) i++;
-  }
-  return undefined;
-}
-
-/** Global options that are followed by their value. */
-const WITH_VALUE = ['--config', '--archive', '--log-level', '--lock-wait'];
 
 function addCommands(program: Command, execute: Execute): void {
   program
@@ -227,6 +206,15 @@ function addCommands(program: Command, execute: Execute): void {
     });
   addLifeCommands(program, execute);
   addKeyCommands(program, execute);
+  for (const [name, about] of Object.entries(FAMILIES)) {
+    program
+      .command(name)
+      .description(about)
+      .helpOption(false)
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .action(() => refuseMissingFamily(name));
+  }
   addHelpCommand(program);
 }
 
@@ -276,37 +264,6 @@ function addKeyCommands(program: Command, execute: Execute): void {
     .action(async (options: UnlockOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/key-unlock.ts')).keyUnlock(context, options));
     });
-}
-
-/** Global options may also follow the command. */
-function movedGlobals(args: readonly string[]): string[] {
-  const front: string[] = [];
-  const rest: string[] = [];
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i] ?? '';
-    const [name = ''] = arg.split('=');
-    if (arg === '--') {
-      rest.push(...args.slice(i));
-      break;
-    }
-    if (arg === '--json') front.push(arg);
-    else if (WITH_VALUE.includes(name)) {
-      front.push(arg);
-      const value = args[i + 1];
-      if (!arg.includes('=') && value !== undefined) {
-        front.push(value);
-        i++;
-      }
-    } else rest.push(arg);
-  }
-  return [...front, ...rest];
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 86_400)
-    throw new InvalidArgumentError('a number of seconds up to 86400.');
-  return value;
 }
 
 function percent(text: string): number {
