@@ -10,7 +10,7 @@ import { openPools, type Pool } from '../capture/pools.ts';
 import type { OnWait, Waiting } from '../link/call-watch.ts';
 import { mustBeAccessible } from '../proven-archive/state-access.ts';
 import type { GlobalOptions } from './global-options.ts';
-import { print } from './output.ts';
+import { print, printJson } from './output.ts';
 import { Progress } from './progress.ts';
 import { givenPath } from './working-folder.ts';
 
@@ -19,6 +19,8 @@ export class CommandContext {
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly progress: Progress;
+  /** What the command found, for notices; undefined if it failed before it knew, or only showed something. */
+  document: unknown;
   #config: Config | undefined;
 
   constructor(options: GlobalOptions, signal: AbortSignal) {
@@ -70,6 +72,13 @@ export class CommandContext {
     const error = await misplacedFolder(this.config);
     if (error !== undefined) throw error;
     return this.pools();
+  }
+
+  /** Prints the result of a command, as JSON or as text, and keeps it for notices. */
+  conclude(document: unknown, text: () => string): void {
+    this.document = document;
+    if (this.json) printJson(document);
+    else print(text());
   }
 
   throwIfInterrupted(): void {

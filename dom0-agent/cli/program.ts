@@ -7,6 +7,7 @@ import { DEFAULT_CHUNK_SIZE } from '../../shared/archive/address.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { addHelpCommand } from '../../shared/cli/help-command.ts';
 import { RELEASE } from '../../shared/release.ts';
+import { isRecorded } from '../runs/recorded-commands.ts';
 import { MAC_NAMES } from '../content/mac-names.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { UnlockOptions } from './commands/key-unlock.ts';
@@ -16,7 +17,7 @@ import type { VerifyOptions } from './commands/verify.ts';
 import { addLifeCommands } from './maintenance-commands.ts';
 import { FAMILIES, isFamily, loadFamily, refuseMissingFamily } from './families.ts';
 import { movedGlobals, operandOf, withGlobalOptions, type GlobalOptions } from './global-options.ts';
-import { collect } from './option-values.ts';
+import { collect, rate } from './option-values.ts';
 import type { Execute, Run } from './command-runner.ts';
 import type { KeyOptions } from './slot-secrets.ts';
 
@@ -65,7 +66,13 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
     }
     const { CommandContext } = await import('./command-context.ts');
     const context = new CommandContext(command.optsWithGlobals<GlobalOptions>(), signal);
-    status = await run(context);
+    const name = command === program ? (send === true ? 'send' : 'monitor') : command.name();
+    if (!isRecorded(name) || command.opts<{ dryRun?: boolean }>().dryRun === true) {
+      status = await run(context);
+      return;
+    }
+    const { recordedRun } = await import('./recorded-run.ts');
+    status = await recordedRun(context, name, run);
   };
   addCommands(program, execute);
   // No command: the -s and -f of earlier sparsebak, or a monitor run. An unknown command ends up here as an argument.
@@ -148,6 +155,7 @@ function addCommands(program: Command, execute: Execute): void {
     .option('--autoprune', 'also prune, by [retention] in the configuration')
     .option('--yes', 'with --autoprune: allow removing more than half of a volume’s sessions')
     .option('--accept-rollback', 'accept an older archive, after you restored its disk from a copy')
+    .option('--limit-rate <size>', 'read at most this much of the volumes a second, such as 50MiB', rate)
     .option('--accept-clock', 'send even if the clock is past the year 2100')
     .addHelpText(
       'after',
@@ -200,6 +208,7 @@ function addCommands(program: Command, execute: Execute): void {
     .option('--session <session>', 'which session (default: the newest)')
     .option('--all-sessions', 'verify every session')
     .option('--sample <percent>', 'verify only this share of the chunks, chosen at random', percent)
+    .option('--limit-rate <size>', 'verify at most this much a second, such as 50MiB', rate)
     .addHelpText('after', '\nExample:\n  sparsebak verify --sample 5')
     .action(async (names: string[], options: VerifyOptions, command: Command) => {
       await execute(command, async (context) => (await import('./commands/verify.ts')).verify(context, names, options));

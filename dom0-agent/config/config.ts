@@ -11,6 +11,7 @@ import * as z from '../../shared/zod.ts';
 import { isLvName } from '../source/lvm-thin/lvm-names.ts';
 import { parseDestination, type Destination } from '../link/destination.ts';
 import { QUBES_CLIENTS, type QubesClient } from '../link/qubes-client.ts';
+import { noticeFields, noticesOf, type NoticeConfig } from './notices.ts';
 
 export const DEFAULT_CONFIG = '/etc/sparsebak/sparsebak.toml';
 export const DEFAULT_STATE_DIR = '/var/lib/sparsebak';
@@ -67,6 +68,7 @@ const schema = z.strictObject({
     '10%',
   ),
   pool: z._default(z.record(poolName, pool), {}),
+  ...noticeFields,
 });
 
 export type PoolConfig = z.infer<typeof pool> & { readonly name: string };
@@ -90,6 +92,7 @@ export interface Config {
   readonly autoprune: 'policy' | 'space';
   readonly lowSpace: LowSpace;
   readonly pools: readonly PoolConfig[];
+  readonly notices: NoticeConfig;
 }
 
 /** @throws `config` naming each wrong field */
@@ -114,6 +117,7 @@ export function readConfig(file: string): Config {
     autoprune: value.autoprune,
     lowSpace: parseLowSpace(value.low_space),
     pools: Object.entries(value.pool).map(([name, options]) => withVolumesFrom(file, { ...options, name })),
+    notices: noticesOf(value),
   };
 }
 

@@ -49,6 +49,7 @@ export class ReceiverClient {
   #magic: MagicReader | undefined = new MagicReader(MAX_BANNER);
   #hello: { resolve: (hello: Hello) => void; reject: (error: SparsebakError) => void } | undefined;
   #grant: Grant = 'retrieve';
+  #release = '';
   #nextId = 1;
   #failure: SparsebakError | undefined;
   #lastSent: number;
@@ -108,7 +109,9 @@ export class ReceiverClient {
         capabilities: [...CAPABILITIES],
       }),
     );
-    client.#grant = (await hello).grant;
+    const { grant, release } = await hello;
+    client.#grant = grant;
+    client.#release = escapeText(release, 100);
     return client;
   }
 
@@ -119,6 +122,11 @@ export class ReceiverClient {
   /** The grant that the receiver reports for this connection. */
   get grant(): Grant {
     return this.#grant;
+  }
+
+  /** The receiver's release, as it reports it. */
+  get release(): string {
+    return this.#release;
   }
 
   /** Called with an `error` for a `begin` that was already answered: the running send has failed. */

@@ -4,6 +4,7 @@
  */
 import { CHUNKS_PER_RANGE } from '../../shared/archive/address.ts';
 import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import type { Pace } from '../../shared/pace.ts';
 import { copyBytes, isZeroBytes } from '../content/bytes.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import { IDENTITY, type JobFile, type OpenItem } from '../pipeline/jobs.ts';
@@ -21,6 +22,8 @@ export interface ReadServices {
   readonly onProgress: (bytes: number) => void;
   /** Called with the number of bytes that are not read: zeros, or not wanted. */
   readonly onSkipped?: (bytes: number) => void;
+  /** Limits the bytes of volumes that are proven a second. */
+  readonly pace?: Pace;
 }
 
 export interface ReadRequest {
@@ -188,7 +191,9 @@ class ContentReading {
   async #start(batch: readonly { chunk: number; identity: Uint8Array }[]): Promise<void> {
     this.#services.signal.throwIfAborted();
     if (this.#gaveUp) return;
-    const buffer = await this.#services.workers.acquire();
+    const { pace, signal, workers } = this.#services;
+    await pace?.spend(batch.length * this.#request.session.geometry.chunkSize, signal);
+    const buffer = await workers.acquire();
     if (this.#failure !== undefined) {
       this.#services.workers.release(buffer);
       throw this.#failure;

@@ -19,7 +19,8 @@ export async function captureVolumes(
   for (const pool of new Set(planned.map((plan) => plan.pool))) {
     const requests = planned.filter((plan) => plan.pool === pool).map(({ request }) => request);
     try {
-      const begun = await withRoom(pool, host, () => beginSend(pool, requests));
+      const places = requests.map(({ volume }) => ({ volume, pool: pool.pool }));
+      const begun = await host.hooks.around(places, () => withRoom(pool, host, () => beginSend(pool, requests)));
       for (const start of begun) starts.set(start.volume, start);
     } catch (caught) {
       const error = asSparsebakError(caught, 'source');

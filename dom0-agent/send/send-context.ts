@@ -6,7 +6,9 @@ import type { DeltaMap } from '../capture/delta-map.ts';
 import type { Pending } from '../capture/pairing.ts';
 import type { RollingState } from '../capture/sample.ts';
 import type { Pool } from '../capture/pools.ts';
+import type { Pace } from '../../shared/pace.ts';
 import type { OnWait } from '../link/call-watch.ts';
+import type { Hooks } from '../runs/hooks.ts';
 import type { WorkerGroup } from '../pipeline/worker-group.ts';
 import type { SnapshotRef } from '../source/source.ts';
 import type { OpenArchive } from '../proven-archive/open-archive.ts';
@@ -21,6 +23,9 @@ export interface SendHost {
   readonly log: Logger;
   readonly progress: SendProgress;
   readonly onWait: OnWait;
+  readonly hooks: Pick<Hooks, 'around'>;
+  /** Limits the bytes read from volumes, as an average. */
+  readonly pace: Pace;
 }
 
 /** What is common to all volumes of a send. */
@@ -33,6 +38,7 @@ export interface SendContext {
   /** Bytes per volume and day of the rolling re-read. */
   readonly rereadPerDay: number;
   readonly progress: SendProgress;
+  readonly pace: Pace;
   readonly repairs: RepairBudget;
 }
 

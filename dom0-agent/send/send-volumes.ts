@@ -94,10 +94,10 @@ async function sendLocked(
     const opening = { ...target, ...host, writes: true, purpose: 'receive' } as const;
     const archive = await openArchive(target.archive, state, opening, connecting);
     refuseForeignWriter(archive);
-    const { signal, log, progress } = host;
+    const { signal, log, progress, pace } = host;
     const { tags, rereadPerDay } = scope;
     const repairs = new RepairBudget();
-    return await sendAll(scope, host, { archive, workers, signal, log, progress, tags, rereadPerDay, repairs });
+    return await sendAll(scope, host, { archive, workers, signal, log, progress, pace, tags, rereadPerDay, repairs });
   } finally {
     await workers.close();
   }

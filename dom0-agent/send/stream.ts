@@ -57,13 +57,14 @@ export async function streamVolume(context: SendContext, request: StreamRequest)
     };
     const { content, rolling, distrusted, repaired } = await prepare(context, request, snapshot, onFault);
     compared ||= distrusted;
-    const { signal } = context;
+    const { signal, pace } = context;
     const services = {
       content: archive.state.content,
       reader: archive.reader,
       workers: context.workers,
       outgoing,
       signal,
+      pace,
     };
     const onProgress = (bytes: number) => {
       context.progress.add(bytes);

@@ -2,6 +2,7 @@
 import type { Geometry } from '../../shared/archive/address.ts';
 import type { VolumeId } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
+import type { Pace } from '../../shared/pace.ts';
 import type { ArchiveContent } from '../content/archive-content.ts';
 import type { WorkerGroup } from '../pipeline/worker-group.ts';
 import type { Mapped } from '../source/source.ts';
@@ -37,4 +38,5 @@ export interface VolumeServices {
   /** Called for damage to the base that does not end the send. */
   readonly onFault: (fault: SparsebakError) => void;
   readonly signal: AbortSignal;
+  readonly pace: Pace;
 }

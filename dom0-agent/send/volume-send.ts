@@ -189,6 +189,7 @@ async function consume(
         totals.chunks += result.chunks;
         totals.zeroChunks += result.zeroChunks;
         services.onProgress(result.readBytes);
+        await services.pace.spend(result.readBytes, services.signal);
       } finally {
         services.workers.release(step.buffer);
       }

@@ -24,7 +24,7 @@ interface PruneFlags {
 interface ScrubFlags {
   readonly every?: number;
   readonly maxTime?: number;
-  readonly rate?: number;
+  readonly limitRate?: number;
   readonly renewChecksums?: boolean;
 }
 
@@ -102,7 +102,7 @@ Examples:
       'stop after this time, such as 90m or 6h; the next run continues',
       orUsage(parseDuration),
     )
-    .option('--rate <size>', 'read at most this much a second, such as 50MiB', orUsage(parseSize))
+    .option('--limit-rate <size>', 'read at most this much a second, such as 50MiB', orUsage(parseSize))
     .option('--renew-checksums', 'make missing checksums again from the files; first run "sparsebak verify" in dom0')
     .addHelpText(
       'after',
@@ -112,12 +112,12 @@ send repairs damage to a volume's newest session, if the volume still has the co
 
 Examples:
   sparsebak-receiver scrub
-  sparsebak-receiver scrub --max-time 2h --rate 50MiB      (from a timer, every night)`,
+  sparsebak-receiver scrub --max-time 2h --limit-rate 50MiB      (from a timer, every night)`,
     )
-    .action(({ every, maxTime = Infinity, rate = Infinity, renewChecksums = false }: ScrubFlags) =>
+    .action(({ every, maxTime = Infinity, limitRate = Infinity, renewChecksums = false }: ScrubFlags) =>
       runs(async () => {
         const { scrubCommand } = await import('./scrub-command.ts');
-        const options = { every, maxTime, bytesPerSecond: rate, renewChecksums };
+        const options = { every, maxTime, bytesPerSecond: limitRate, renewChecksums };
         return await scrubCommand(await settings(), options, json());
       }),
     );

@@ -1,7 +1,7 @@
 import { formatBytes } from '../../shared/terminal/sizes.ts';
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS } from '../../shared/errors.ts';
-import { Pace } from './read-pace.ts';
+import { Pace } from '../../shared/pace.ts';
 import type { ArchiveStore, VolumeDamage, ArchiveDamage } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive } from './each-archive.ts';

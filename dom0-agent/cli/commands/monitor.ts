@@ -7,7 +7,7 @@ import { knownToPool } from '../../capture/known-volumes.ts';
 import { reportOf } from '../../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import { monitorPools } from '../monitor-pools.ts';
-import { formatHints, formatTable, print, printJson } from '../output.ts';
+import { formatHints, formatTable } from '../output.ts';
 import { tidy } from '../cleanup.ts';
 
 export async function monitor(context: CommandContext, names: readonly string[]): Promise<number> {
@@ -16,14 +16,14 @@ export async function monitor(context: CommandContext, names: readonly string[])
   const { volumes: selected, skipped } = selection;
   const { outcomes, ended } = await monitorPools(context, pools, selection);
   if (names.length === 0) await tidy(context, pools);
-  if (context.json) printJson({ volumes: inOrder([...outcomes.map(asJson), ...skipped.map(skippedJson)]) });
-  else {
+  const document = { volumes: inOrder([...outcomes.map(asJson), ...skipped.map(skippedJson)]) };
+  context.conclude(document, () => {
     const unfrozen = new Set(selected.filter(({ pool }) => !pool.source.frozen).map(({ volume }) => volume));
     const rows = [...outcomes.map((outcome) => asRow(outcome, unfrozen)), ...skipped.map(skippedRow)];
     rows.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
     const table = formatTable(['VOLUME', 'CHANGED', 'SINCE THE LAST SEND', ''], rows, [1, 2]);
-    print([table, ...formatHints([...outcomes.map(asJson), ...skipped])].join('\n'));
-  }
+    return [table, ...formatHints([...outcomes.map(asJson), ...skipped])].join('\n');
+  });
   if (ended !== undefined) throw ended;
   return skipped.length > 0 || outcomes.some(({ kind }) => kind === 'failed' || kind === 'missing') ? 3 : 0;
 }

@@ -9,7 +9,6 @@ import { confirm } from '../confirm.ts';
 import type { CommandContext } from '../command-context.ts';
 import { describePrune, pruneErrors, pruneStatus } from '../describe-prune.ts';
 import { printVolumeErrors } from '../volume-errors.ts';
-import { print, printJson } from '../output.ts';
 import { withArchive } from '../with-archive.ts';
 import { writerOptions } from '../writer-options.ts';
 
@@ -106,8 +105,8 @@ function rangeOf(text: string): { first: SessionName; last: SessionName } {
 
 /** @returns the exit status */
 function show(context: CommandContext, report: PruneReport, ended?: SparsebakError): number {
-  if (context.json) printJson({ ...report, ...(ended === undefined ? {} : { error: reportOf(ended) }) });
-  else print(describePrune(report));
+  const document = { ...report, ...(ended === undefined ? {} : { error: reportOf(ended) }) };
+  context.conclude(document, () => describePrune(report));
   printVolumeErrors(pruneErrors(report));
   return pruneStatus(report);
 }

@@ -3,7 +3,12 @@ import { formatBytes, formatSeconds } from '../../../shared/terminal/sizes.ts';
 import { isSendingTo } from '../../proven-archive/is-sending.ts';
 import { tidy } from '../cleanup.ts';
 import { knownToArchive } from '../../capture/known-volumes.ts';
-import { selectVolumes } from '../../capture/selection.ts';
+import { selectVolumes, type Selection } from '../../capture/selection.ts';
+import type { Pool } from '../../capture/pools.ts';
+import { Hooks } from '../../runs/hooks.ts';
+import { noteSent } from '../../runs/run-records.ts';
+import { Pace } from '../../../shared/pace.ts';
+import type { VolumeId } from '../../../shared/archive/names.ts';
 import { EXIT_STATUS, asSparsebakError, reportOf, SparsebakError } from '../../../shared/errors.ts';
 import { checkTags } from '../../maintain/check-tags.ts';
 import { hasUnfinishedChanges } from '../../proven-archive/unfinished-changes.ts';
@@ -13,10 +18,17 @@ import { Pin } from '../../proven-archive/pin.ts';
 import { send as runSend } from '../../send/send-volumes.ts';
 import { withSkipped, type SendReport, type VolumeReport } from '../../send/send-report.ts';
 import type { CommandContext } from '../command-context.ts';
-import { formatHints, formatTable, print, printJson } from '../output.ts';
+import { formatHints, formatTable } from '../output.ts';
 import { dryRun } from './send-dry-run.ts';
 import { writerOptions } from '../writer-options.ts';
-import { autoprune, autopruneStatus, describeAutopruned, mayAutoprune, type AutopruneOptions } from '../autoprune.ts';
+import {
+  autoprune,
+  autopruneStatus,
+  describeAutopruned,
+  mayAutoprune,
+  type AutopruneOptions,
+  type Autopruned,
+} from '../autoprune.ts';
 import { describeDamage, isDamaged, sendStatus, unrepaired } from '../describe-damage.ts';
 
 export interface SendCommandOptions extends AutopruneOptions {
@@ -24,6 +36,8 @@ export interface SendCommandOptions extends AutopruneOptions {
   readonly tag?: readonly string[];
   readonly dryRun?: boolean;
   readonly acceptClock?: boolean;
+  /** Bytes of volumes to read a second. */
+  readonly limitRate?: number;
 }
 
 export async function send(
@@ -31,7 +45,7 @@ export async function send(
   names: readonly string[],
   options: SendCommandOptions,
 ): Promise<number> {
-  const { archive, config } = context;
+  const { archive, config, signal } = context;
   const state = ArchiveState.open(config.stateDir, archive.name);
   const pools = await context.poolsToRead();
   const known = knownToArchive(new Pin(state).current?.catalogue.volumes ?? []);
@@ -40,11 +54,50 @@ export async function send(
   refuseLateClock(Date.now(), options.acceptClock === true);
   checkTags(options.tag ?? []);
   mayAutoprune(context, options);
+  const hooks = new Hooks(config.notices, archive.name, signal);
+  await hooks.beforeSend();
+  const outcome = await sendSelected(context, { state, pools, selection, names, options, hooks }).catch(
+    async (caught: unknown) => {
+      const error = signal.aborted ? new SparsebakError('interrupted', 'interrupted') : asSparsebakError(caught);
+      await hooks.afterSend(error.exitStatus, { error: reportOf(error) });
+      for (const { error: failure } of hooks.failures) context.log.warn(failure.message);
+      throw caught;
+    },
+  );
+  await hooks.afterSend(outcome.status, outcome.document);
+  return conclude(context, outcome, hooks);
+}
+
+interface Sending {
+  readonly state: ArchiveState;
+  readonly pools: readonly Pool[];
+  readonly selection: Selection;
+  readonly names: readonly string[];
+  readonly options: SendCommandOptions;
+  readonly hooks: Hooks;
+}
+
+/** A send that came as far as a report. */
+interface Outcome {
+  readonly report: SendReport;
+  readonly pruned: Autopruned | undefined;
+  /** What ended it early. */
+  readonly ended: SparsebakError | undefined;
+  readonly document: object;
+  readonly status: number;
+}
+
+async function sendSelected(
+  context: CommandContext,
+  { state, pools, selection, names, options, hooks }: Sending,
+): Promise<Outcome> {
+  const { archive, config } = context;
   await finishNoted(context, state);
   const before = config.autoprune === 'space' ? await autoprune(context, options) : undefined;
   context.progress.begin('sending');
   const { lockWait, signal, log, progress, onWait } = context;
-  const { ended, ...sent } = await runSend(
+  const pace = new Pace(options.limitRate ?? Infinity);
+  const { ended: stopped, ...sent } = await runSend(
     { archive, state, acceptRollback: options.acceptRollback === true, lockWait },
     {
       pools,
@@ -53,27 +106,56 @@ export async function send(
       tags: options.tag ?? [],
       rereadPerDay: config.rereadPerDay,
     },
-    { isSending: isSendingTo(config), signal, log, progress, onWait },
+    { isSending: isSendingTo(config), signal, log, progress, onWait, hooks, pace },
   );
   const report = withSkipped(sent, selection.skipped);
   context.progress.clear();
+  noteVolumes(state, report, names.length === 0);
   if (names.length === 0) await tidy(context, pools);
-  const unfinished = ended ?? (await finishNoted(context, state).then(() => undefined, asSparsebakError));
+  const ended = stopped ?? (await finishNoted(context, state).then(() => undefined, asSparsebakError));
   // A damaged volume is not pruned.
   const damaged = new Set(report.volumes.filter(isDamaged).map(({ name }) => name));
-  const mayPrune = config.autoprune === 'policy' && unfinished === undefined;
+  const mayPrune = config.autoprune === 'policy' && ended === undefined;
   const after = mayPrune ? await autoprune(context, options, damaged) : undefined;
   const pruned = before ?? after;
-  const error = unfinished === undefined ? {} : { error: reportOf(unfinished) };
-  if (context.json) printJson({ ...report, ...(pruned === undefined ? {} : { pruned }), ...error });
-  else {
-    const text = asText(report, unfinished);
-    print(pruned === undefined ? text : `${text}\n${describeAutopruned(pruned)}`);
-  }
-  if (unfinished !== undefined) throw unfinished;
-  if (pruned?.error?.code === 'interrupted') throw new SparsebakError('interrupted', 'interrupted');
+  const error = ended === undefined ? {} : { error: reportOf(ended) };
+  const document = { ...report, ...(pruned === undefined ? {} : { pruned }), ...error };
+  return { report, pruned, ended, document, status: ended?.exitStatus ?? statusOf(report, pruned) };
+}
+
+function statusOf(report: SendReport, pruned: Autopruned | undefined): number {
   const [status, pruning] = [sendStatus(report), autopruneStatus(pruned)];
   return status === 0 || pruning === EXIT_STATUS.integrity ? pruning : status;
+}
+
+/** Prints the outcome. @returns the exit status @throws what ended the send early */
+function conclude(
+  context: CommandContext,
+  { report, pruned, ended, document, status }: Outcome,
+  { failures }: Hooks,
+): number {
+  context.conclude({ ...document, ...(failures.length === 0 ? {} : { hooks: failures }) }, () =>
+    [
+      asText(report, ended),
+      ...(pruned === undefined ? [] : [describeAutopruned(pruned)]),
+      ...failures.map(({ error: { message, hint = '' } }) => `${message}\n  → ${hint}`),
+    ].join('\n'),
+  );
+  if (ended !== undefined) throw ended;
+  if (pruned?.error?.code === 'interrupted') throw new SparsebakError('interrupted', 'interrupted');
+  return status === 0 && failures.length > 0 ? EXIT_STATUS.partial : status;
+}
+
+/** Notes which volumes were sent or found unchanged, for `doctor` and notices. */
+function noteVolumes(state: ArchiveState, report: SendReport, isAll: boolean): void {
+  const entries = new Pin(state).current?.catalogue.volumes ?? [];
+  const ids = new Map(entries.filter((entry) => entry.state === 'active').map(({ name, id }) => [name, id]));
+  const selected = new Map<VolumeId, boolean>();
+  for (const { name, kind } of report.volumes) {
+    const id = ids.get(name);
+    if (id !== undefined) selected.set(id, kind !== 'failed' && kind !== 'skipped');
+  }
+  noteSent(state.folder, Date.now(), selected, isAll);
 }
 
 /** Completes what an earlier command left unfinished, or what this send's tags require. */

@@ -1,4 +1,5 @@
 /** `verify`: checks that sessions can be restored, by reading and verifying what a restore would write. */
+import { Pace } from '../../../shared/pace.ts';
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import { randomInt } from 'node:crypto';
 import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
@@ -20,7 +21,7 @@ import { noteProof } from '../../proven-archive/proofs.ts';
 import type { ProvenSession } from '../../proven-archive/proven-reader.ts';
 import { isVolumeError, namingVolume } from '../../proven-archive/volume-error.ts';
 import type { CommandContext } from '../command-context.ts';
-import { formatTable, print, printJson } from '../output.ts';
+import { formatTable } from '../output.ts';
 import { printVolumeErrors, statusOfErrors, type VolumeError } from '../volume-errors.ts';
 import { withArchive } from '../with-archive.ts';
 import { withWorkers } from '../with-workers.ts';
@@ -30,6 +31,8 @@ export interface VerifyOptions {
   readonly allSessions?: boolean;
   /** Percent of the chunks. */
   readonly sample?: number;
+  /** Bytes a second. */
+  readonly limitRate?: number;
 }
 
 export async function verify(
@@ -44,6 +47,7 @@ export async function verify(
     withWorkers(archive.state, async (pool) => {
       const services: ReadServices = {
         ...{ client: archive.client, reader: archive.reader, workers: pool, signal: context.signal },
+        pace: new Pace(options.limitRate ?? Infinity),
         onProgress: (bytes) => {
           context.progress.add(bytes);
         },
@@ -55,8 +59,9 @@ export async function verify(
       const { results, ended } = await verifyAll({ context, archive, options, services }, names);
       context.progress.clear();
       const error = ended === undefined ? {} : { error: reportOf(ended) };
-      if (context.json) printJson({ sessions: results, files: files.map(asFinding), ...error });
-      else print([asText(results, options), ...files.map(({ fault }) => describeFault(fault))].join('\n'));
+      context.conclude({ sessions: results, files: files.map(asFinding), ...error }, () =>
+        [asText(results, options), ...files.map(({ fault }) => describeFault(fault))].join('\n'),
+      );
       const errors = results.flatMap((row) => asError(row, ended));
       printVolumeErrors(errors);
       const status = files.length > 0 ? 4 : statusOfErrors(errors);

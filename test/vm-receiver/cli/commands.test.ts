@@ -220,7 +220,7 @@ test('scrub says what it read, what is damaged and which sessions that damages, 
     };
   const first = scrub('--max-time', '0m');
   assert.deepEqual([first.status, first.archives[0]?.since], [0, null], 'no time, nothing read');
-  const second = scrub('--rate', '1GiB');
+  const second = scrub('--limit-rate', '1GiB');
   const { since, ...report } = second.archives[0] ?? {};
   assert.deepEqual(report, {
     archive: 'laptop',
@@ -250,7 +250,7 @@ test('scrub says what it read, what is damaged and which sessions that damages, 
   );
   for (const wrong of [
     ['--every', '1y'],
-    ['--rate', '10%'],
+    ['--limit-rate', '10%'],
     ['--max-time', 'long'],
   ]) {
     assert.equal(receiver('scrub', '--root', root, ...wrong).status, 2);

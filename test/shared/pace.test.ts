@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Pace } from '../../../vm-receiver/cli/read-pace.ts';
+import { Pace } from '../../shared/pace.ts';
 
 test('no more bytes a second than allowed, however they come', async () => {
   const began = performance.now();

@@ -1,4 +1,4 @@
-/** Limits the read rate, on average since the beginning. */
+/** Limits a rate, on average since the beginning. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Shorter waits in milliseconds are skipped. */
@@ -14,11 +14,14 @@ export class Pace {
     this.#bytesPerSecond = bytesPerSecond;
   }
 
-  /** Returns when `bytes` more may have been read. */
-  async spend(bytes: number): Promise<void> {
+  /** Returns when so many more bytes are due, or when the signal is aborted. */
+  async spend(bytes: number, signal?: AbortSignal): Promise<void> {
     this.#bytes += bytes;
     const due = this.#began + (this.#bytes / this.#bytesPerSecond) * 1000;
     const wait = due - performance.now();
-    if (wait > SHORT) await sleep(wait);
+    if (wait <= SHORT) return;
+    await sleep(wait, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+      if (signal?.aborted !== true) throw error;
+    });
   }
 }

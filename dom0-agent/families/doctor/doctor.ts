@@ -1,0 +1,86 @@
+/**
+ * Checks in the order in which they depend on each other; each is reported, and what needs a failed one is left out.
+ * Nothing is changed, no snapshot made, and no volume read.
+ */
+import { EXIT_STATUS, asSparsebakError } from '../../../shared/errors.ts';
+import type { CommandContext } from '../../cli/command-context.ts';
+import { escapeText } from '../../../shared/text.ts';
+import type { ArchiveConfig, Config } from '../../config/config.ts';
+import { ArchiveState } from '../../proven-archive/archive-state.ts';
+import { checkArchive } from './archive.ts';
+import { failedBy, type Finding } from './finding.ts';
+import { checkHost } from './host.ts';
+import { checkRuns, checkTimers } from './runs.ts';
+import { checkSelection } from './selection.ts';
+
+export interface DoctorOptions {
+  readonly offline?: boolean;
+}
+
+export async function doctor(context: CommandContext, options: DoctorOptions): Promise<number> {
+  const findings: Finding[] = [];
+  const config = configOf(context, findings);
+  findings.push(...checkHost(config));
+  if (config !== undefined) {
+    findings.push(...(await checkSelection(context)));
+    for (const archive of chosen(context, config)) {
+      context.throwIfInterrupted();
+      findings.push(...(await checkOneArchive(context, archive, options)));
+    }
+    findings.push(...(await checkTimers()));
+  }
+  context.progress.clear();
+  const worst = findings.some(({ verdict }) => verdict === 'failed' || verdict === 'overdue');
+  context.conclude({ healthy: !worst, findings }, () => asText(findings));
+  return worst ? EXIT_STATUS.partial : 0;
+}
+
+function configOf(context: CommandContext, findings: Finding[]): Config | undefined {
+  try {
+    const { config } = context;
+    const archives = config.archives.map(({ name }) => name).join(', ');
+    findings.push({ check: 'configuration', verdict: 'ok', message: `${config.file}: ${archives || 'no archive'}` });
+    return config;
+  } catch (caught) {
+    findings.push(failedBy('configuration', asSparsebakError(caught, 'config')));
+    return undefined;
+  }
+}
+
+/** All archives, or the one that --archive names. @throws `usage` */
+function chosen(context: CommandContext, { archives }: Config): readonly ArchiveConfig[] {
+  return context.options.archive === undefined ? archives : [context.archive];
+}
+
+async function checkOneArchive(
+  context: CommandContext,
+  archive: ArchiveConfig,
+  { offline = false }: DoctorOptions,
+): Promise<Finding[]> {
+  const about = `archive ${archive.name}`;
+  let state: ArchiveState;
+  try {
+    state = ArchiveState.open(context.config.stateDir, archive.name);
+  } catch (caught) {
+    return [failedBy(about, asSparsebakError(caught))];
+  }
+  const asked = offline ? [] : await checkArchive(context, archive, state);
+  return [...asked, ...checkRuns(context.config, archive, state)];
+}
+
+const SIGNS = { ok: 'ok', note: 'note', overdue: 'OVERDUE', failed: 'FAILED' } as const;
+
+function asText(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  const lines = findings.flatMap(({ check, verdict, message, hint }) => [
+    `${SIGNS[verdict].padEnd(7)}  ${check.padEnd(width)}  ${escapeText(message, 2000)}`,
+    ...(hint === undefined ? [] : [`${' '.repeat(width + 11)}→ ${escapeText(hint, 2000)}`]),
+  ]);
+  const count = (of: Finding['verdict']) => findings.filter(({ verdict }) => verdict === of).length;
+  const [bad, late] = [count('failed'), count('overdue')];
+  const end =
+    bad + late === 0
+      ? 'Everything that was checked is well.'
+      : [bad > 0 ? `${bad} failed` : '', late > 0 ? `${late} overdue` : ''].filter((text) => text !== '').join(', ');
+  return [...lines, '', end].join('\n');
+}

@@ -1,0 +1,43 @@
+/** The pools, what each pattern matched, and what was left out with its reason. */
+import { asSparsebakError } from '../../../shared/errors.ts';
+import type { CommandContext } from '../../cli/command-context.ts';
+import { knownToPool } from '../../capture/known-volumes.ts';
+import { lookAtPool } from '../../capture/look-at-pool.ts';
+import type { Pool } from '../../capture/pools.ts';
+import { missingVolume, selectVolumes } from '../../capture/selection.ts';
+import { nameMatcher } from '../../source/glob.ts';
+import { failedBy, note, ok, type Finding } from './finding.ts';
+
+export async function checkSelection(context: CommandContext): Promise<Finding[]> {
+  try {
+    const pools = await context.poolsToRead();
+    const findings = (await Promise.all(pools.map(checkPool))).flat();
+    const { volumes, skipped } = await selectVolumes(pools, { names: [], known: knownToPool });
+    return [
+      ...findings,
+      ...skipped.map(({ name, error }) =>
+        failedBy('selection', { message: `${name}: ${error.message}`, hint: error.hint }),
+      ),
+      ...volumes.filter(({ missing }) => missing).map((volume) => failedBy('selection', missingVolume(volume))),
+    ];
+  } catch (caught) {
+    return [failedBy('selection', asSparsebakError(caught))];
+  }
+}
+
+/** How many volumes each pattern matched. */
+async function checkPool(pool: Pool): Promise<Finding[]> {
+  const check = `pool ${pool.pool}`;
+  const { volumes: patterns, exclude } = pool.config;
+  if (patterns.length === 0) return [note(check, 'selects nothing', `Give it volumes = ["…"].`)];
+  const look = await lookAtPool(pool);
+  // Reported with the volumes that it should have.
+  if (look.kind === 'failed') return [];
+  const { volumes } = look.found;
+  const counts = patterns.map((pattern) => {
+    const matches = nameMatcher([pattern], exclude);
+    return `${pattern}: ${volumes.filter(matches).length}`;
+  });
+  const left = exclude.length === 0 ? '' : `; excluded: ${exclude.join(', ')}`;
+  return [ok(check, `${volumes.length} volumes (${counts.join(', ')}${left})`)];
+}
