@@ -18,6 +18,7 @@ import { dirname, join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
 import { isLeftOut, leftOut, refuseUnknownModules } from './left-out.mjs';
+import { buildManual } from './manual/build.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
@@ -215,3 +216,8 @@ async function bundleOne({ file, entry, target, mode, banner, footer }) {
 mkdirSync(dist, { recursive: true });
 for (const bundle of [...programs.map(programBundle), ...families.map(familyBundle)]) await bundleOne(bundle);
 refuseUnknownModules();
+
+// Each family describes its command in command.ts; only `complete` has none, since people never type it.
+const described = families.filter((name) => name !== 'complete').map((name) => `${familiesFolder}/${name}/command.ts`);
+const manual = await buildManual(root, dist, described, [noNativeCode, leftOut, noComments]);
+console.log(`dist/man, dist/completion  ${manual.length} files`);

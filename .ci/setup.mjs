@@ -47,6 +47,10 @@ const programs = [
   { program: 'dmsetup', package: 'dmsetup', without: 'tests of LVM thin pools' },
   { program: 'thin_delta', package: 'thin-provisioning-tools', without: 'tests of LVM thin pools' },
   { program: 'strace', package: 'strace', without: 'tests that watch system calls' },
+  { program: 'mandoc', package: 'mandoc', without: 'tests of the man pages' },
+  { program: 'groff', package: 'groff-base', without: 'tests of the man pages' },
+  { program: 'zsh', package: 'zsh', without: 'tests of completion in zsh' },
+  { program: 'fish', package: 'fish', without: 'tests of completion in fish' },
   { program: 'faketime', package: 'faketime', without: 'tests with a clock that is wrong' },
 ];
 
@@ -131,7 +135,8 @@ function installPrograms(wanted) {
 /** @returns {boolean} whether the bundles in dist are those of the sources */
 function buildBundles() {
   const bundles = ['dist/sparsebak.js', 'dist/sparsebak-receiver.js'].map((name) => join(root, name));
-  const sources = ['shared', 'dom0-agent', 'vm-receiver', '.ci/build.mjs', 'package-lock.json', 'package.json'];
+  const code = ['shared', 'dom0-agent', 'vm-receiver', '.ci/build.mjs', '.ci/left-out.mjs', '.ci/manual'];
+  const sources = [...code, 'docs/cli.md', 'package-lock.json', 'package.json'];
   const newest = Math.max(...sources.map((name) => newestIn(join(root, name))));
   if (bundles.every((bundle) => changedAt(bundle) > newest)) return true;
   say('build');

@@ -2,7 +2,8 @@
 import { Command, CommanderError } from 'commander';
 import { CommandContext } from './command-context.ts';
 import type { Execute } from './command-runner.ts';
-import { movedGlobals, withGlobalOptions, type GlobalOptions } from './global-options.ts';
+import { withGlobalOptions, type GlobalOptions } from './global-options.ts';
+import { movedGlobals } from './moved-globals.ts';
 import { usageOf } from './usage-error.ts';
 
 /**

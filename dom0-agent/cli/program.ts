@@ -16,9 +16,10 @@ import type { SendCommandOptions } from './commands/send.ts';
 import type { VerifyOptions } from './commands/verify.ts';
 import { addLifeCommands } from './maintenance-commands.ts';
 import { FAMILIES, isFamily, loadFamily, refuseMissingFamily } from './families.ts';
-import { movedGlobals, operandOf, withGlobalOptions, type GlobalOptions } from './global-options.ts';
+import { withGlobalOptions, type GlobalOptions } from './global-options.ts';
+import { movedGlobals, operandOf } from './moved-globals.ts';
 import { collect, rate } from './option-values.ts';
-import type { Execute, Run } from './command-runner.ts';
+import type { Execute } from './command-runner.ts';
 import type { KeyOptions } from './slot-secrets.ts';
 
 const EXAMPLE_CONFIG = `
@@ -50,47 +51,16 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 some volumes fa
  */
 export async function runProgram(args: readonly string[], signal: AbortSignal): Promise<number> {
   let status = 0;
-  const program = withGlobalOptions(new Command('sparsebak'))
-    .description('Incremental backup of disk images: reads and sends only what changed.')
-    .version(RELEASE)
-    .usage('[options] [command]')
-    .addOption(new Option('-s, --send', 'without a command: the same as send'))
-    .addOption(new Option('-f, --full', 'with -s: also send new volumes'))
-    .addHelpText('after', EXAMPLE_CONFIG);
-  const execute = async (command: Command, run: Run) => {
-    const { send, full } = program.opts<{ send?: boolean; full?: boolean }>();
-    if (command !== program && (send === true || full === true)) {
-      throw new SparsebakError('usage', `${send === true ? '-s' : '-f'} cannot be combined with a command`, {
-        hint: 'Use "sparsebak -s -f", or "sparsebak send --full".',
-      });
-    }
+  const program = describeProgram(async (command, run) => {
     const { CommandContext } = await import('./command-context.ts');
     const context = new CommandContext(command.optsWithGlobals<GlobalOptions>(), signal);
-    const name = command === program ? (send === true ? 'send' : 'monitor') : command.name();
+    const name = command !== program ? command.name() : program.opts<{ send?: boolean }>().send ? 'send' : 'monitor';
     if (!isRecorded(name) || command.opts<{ dryRun?: boolean }>().dryRun === true) {
       status = await run(context);
       return;
     }
     const { recordedRun } = await import('./recorded-run.ts');
     status = await recordedRun(context, name, run);
-  };
-  addCommands(program, execute);
-  // No command: the -s and -f of earlier sparsebak, or a monitor run. An unknown command ends up here as an argument.
-  program.allowExcessArguments().action(async () => {
-    const [unknown] = program.args;
-    if (unknown !== undefined) {
-      throw new SparsebakError('usage', `there is no command "${unknown}"`, { hint: 'See "sparsebak --help".' });
-    }
-    const { send, full } = program.opts<{ send?: boolean; full?: boolean }>();
-    if (full === true && send !== true) {
-      throw new SparsebakError('usage', '-f alone does nothing', {
-        hint: 'Use "sparsebak -s -f", or "sparsebak send --full".',
-      });
-    }
-    await execute(program, async (context) => {
-      if (send !== true) return (await import('./commands/monitor.ts')).monitor(context, []);
-      return (await import('./commands/send.ts')).send(context, [], { full: full === true });
-    });
   });
   const moved = movedGlobals(args);
   const command = operandOf(moved);
@@ -103,6 +73,44 @@ export async function runProgram(args: readonly string[], signal: AbortSignal): 
   if (family !== undefined) return await family.run([of, '--help'], signal);
   await program.parseAsync(moved, { from: 'user' });
   return status;
+}
+
+/** The commands of the core, with their options and help. */
+export function describeProgram(run: Execute): Command {
+  const program = withGlobalOptions(new Command('sparsebak'))
+    .description('Incremental backup of disk images: reads and sends only what changed.')
+    .version(RELEASE)
+    .usage('[options] [command]')
+    .addOption(new Option('-s, --send', 'without a command: the same as send'))
+    .addOption(new Option('-f, --full', 'with -s: also send new volumes'))
+    .addHelpText('after', EXAMPLE_CONFIG);
+  addCommands(program, async (command, work) => {
+    const { send, full } = program.opts<{ send?: boolean; full?: boolean }>();
+    if (send === true || full === true) {
+      throw new SparsebakError('usage', `${send === true ? '-s' : '-f'} cannot be combined with a command`, {
+        hint: 'Use "sparsebak -s -f", or "sparsebak send --full".',
+      });
+    }
+    await run(command, work);
+  });
+  // No command: the -s and -f of earlier sparsebak, or a monitor run. An unknown command ends up here as an argument.
+  program.allowExcessArguments().action(async () => {
+    const [unknown] = program.args;
+    if (unknown !== undefined) {
+      throw new SparsebakError('usage', `there is no command "${unknown}"`, { hint: 'See "sparsebak --help".' });
+    }
+    const { send, full } = program.opts<{ send?: boolean; full?: boolean }>();
+    if (full === true && send !== true) {
+      throw new SparsebakError('usage', '-f alone does nothing', {
+        hint: 'Use "sparsebak -s -f", or "sparsebak send --full".',
+      });
+    }
+    await run(program, async (context) => {
+      if (send !== true) return (await import('./commands/monitor.ts')).monitor(context, []);
+      return (await import('./commands/send.ts')).send(context, [], { full: full === true });
+    });
+  });
+  return program;
 }
 
 function addCommands(program: Command, execute: Execute): void {

@@ -1,6 +1,6 @@
 /** The line that users compare: the archive's id, and number and hash of its catalogue. */
 import type { ArchiveId } from '../../shared/archive/names.ts';
-import type { Pinned } from './pin.ts';
+import type { Pinned } from './pinned-file.ts';
 
 export interface ArchiveLine {
   readonly id: ArchiveId;

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
-import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
+import { isSessionName, type SessionName, type VolumeId } from '../../shared/archive/names.ts';
 import { writeDurably } from '../../shared/durable.ts';
 import type { Head } from '../content/head.ts';
 import type { ArchiveState } from './archive-state.ts';
@@ -25,7 +25,7 @@ export class KnownHeads {
   #changed = false;
 
   /** A session's name is recorded as used before it is used, so no other head of the volume ever has it. */
-  constructor({ folder }: ArchiveState) {
+  constructor({ folder }: Pick<ArchiveState, 'folder'>) {
     this.#file = join(folder, 'heads');
     this.#before = read(this.#file);
   }
@@ -36,6 +36,11 @@ export class KnownHeads {
     (this.#after[volume] ??= {})[session] = packed;
     const [sequence, size, changedBytes, time, state, base] = packed;
     return { sequence, size, changedBytes, time, state, base };
+  }
+
+  /** The sessions of a volume that a listing has shown, also those pruned since. */
+  sessions(volume: VolumeId): SessionName[] {
+    return Object.keys(this.#before[volume] ?? {}).filter((name) => isSessionName(name));
   }
 
   /** @param head proven */

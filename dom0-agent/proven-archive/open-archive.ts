@@ -14,7 +14,8 @@ import { GRANTED } from '../../shared/wire/phases.ts';
 import { openLink } from '../link/open-link.ts';
 import { RELEASE } from '../../shared/release.ts';
 import type { ArchiveState } from './archive-state.ts';
-import { Pin, type Pinned } from './pin.ts';
+import { Pin } from './pin.ts';
+import type { Pinned } from './pinned-file.ts';
 import { ProvenReader } from './proven-reader.ts';
 
 export interface OpenArchive {

@@ -3,24 +3,19 @@
  * these, or one that may follow them (succession.ts). `next` is durable here before it is sent, and the same bytes are
  * put again until the receiver has answered.
  */
-import { readFileSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeDurably, syncFolder, writeDurably } from '../../shared/durable.ts';
-import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
+import { SparsebakError, asSparsebakError } from '../../shared/errors.ts';
 import { equalBytes } from '../content/bytes.ts';
 import { objectHash } from '../content/hash.ts';
 import type { Catalogue } from '../content/catalogue.ts';
 import type { ReceiverClient } from '../link/client.ts';
 import type { ArchiveState } from './archive-state.ts';
 import { catalogueDamaged, forked, pinLost, rolledBack } from './pin-errors.ts';
+import { loadPinned, type Pinned } from './pinned-file.ts';
 import { fetchCatalogue } from './proven-reader.ts';
 import { successionOf } from './succession.ts';
-
-export interface Pinned {
-  readonly bytes: Uint8Array;
-  readonly hash: Uint8Array;
-  readonly catalogue: Catalogue;
-}
 
 export interface PinCheck {
   /**
@@ -50,8 +45,8 @@ export class Pin {
 
   constructor(state: ArchiveState) {
     this.#state = state;
-    this.#current = this.#load('current');
-    this.#next = this.#load('next');
+    this.#current = loadPinned(this.#state, 'current');
+    this.#next = loadPinned(this.#state, 'next');
   }
 
   /** The last catalogue that this dom0 knows the archive to have. */
@@ -134,8 +129,8 @@ export class Pin {
   }
 
   #reload(): this {
-    this.#current = this.#load('current');
-    this.#next = this.#load('next');
+    this.#current = loadPinned(this.#state, 'current');
+    this.#next = loadPinned(this.#state, 'next');
     return this;
   }
 
@@ -184,24 +179,5 @@ export class Pin {
     const { stored, hash } = this.#state.content.sealCatalogue(catalogue);
     writeDurably(join(this.#state.folder, name), stored);
     return { bytes: stored, hash, catalogue };
-  }
-
-  #load(name: 'current' | 'next'): Pinned | undefined {
-    let bytes: Uint8Array;
-    try {
-      bytes = readFileSync(join(this.#state.folder, name));
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw error;
-    }
-    try {
-      return { bytes, hash: objectHash(bytes), catalogue: this.#state.content.openCatalogue(bytes) };
-    } catch (error) {
-      const file = join(this.#state.folder, name);
-      throw new SparsebakError('integrity', `${file} in dom0 is damaged: ${asSparsebakError(error).message}`, {
-        hint: 'Put it back from a copy, or move it away and see what the next send reports.',
-        cause: error,
-      });
-    }
   }
 }

@@ -127,6 +127,7 @@ describe('the build', () => {
     const root = join(dist, '..');
     mkdirSync(clone, { recursive: true });
     const sources = [
+      'docs/cli.md',
       'shared',
       'dom0-agent',
       'vm-receiver',
@@ -141,7 +142,9 @@ describe('the build', () => {
     }
     const { status, stderr } = spawnSync(process.execPath, ['.ci/build.mjs'], { cwd: clone, encoding: 'utf8' });
     assert.equal(status, 0, stderr);
-    for (const name of readdirSync(join(clone, 'dist'))) {
+    const made = readdirSync(join(clone, 'dist'), { recursive: true, encoding: 'utf8' });
+    assert.ok(made.includes('man/sparsebak.1') && made.includes('completion/fish/sparsebak.fish'));
+    for (const name of made.filter((each) => statSync(join(clone, 'dist', each)).isFile())) {
       assert.ok(readFileSync(join(clone, 'dist', name)).equals(readFileSync(join(dist, name))), name);
     }
   });

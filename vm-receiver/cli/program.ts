@@ -25,7 +25,7 @@ interface GlobalOptions {
 /** Runs one command; returns the exit status, while output may still be pending. */
 export async function run(args: readonly string[]): Promise<number> {
   let status = 0;
-  const program = describe(async (work) => {
+  const program = describeProgram(async (work) => {
     status = await work();
   });
   try {
@@ -45,7 +45,8 @@ function report(error: SparsebakError): number {
 
 type Runner = (work: () => Promise<number>) => Promise<void>;
 
-function describe(runs: Runner): Command {
+/** The commands, with their options and help. */
+export function describeProgram(runs: Runner): Command {
   const program = new Command('sparsebak-receiver')
     .description('Stores the archives that sparsebak sends from dom0. It never has a key.')
     .version(RELEASE)

@@ -5,7 +5,8 @@ import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'no
 import { describe, it } from 'node:test';
 import type { Catalogue } from '../../../dom0-agent/content/catalogue.ts';
 import type { ArchiveState } from '../../../dom0-agent/proven-archive/archive-state.ts';
-import { Pin, type PinCheck, type Pinned } from '../../../dom0-agent/proven-archive/pin.ts';
+import { Pin, type PinCheck } from '../../../dom0-agent/proven-archive/pin.ts';
+import type { Pinned } from '../../../dom0-agent/proven-archive/pinned-file.ts';
 import { successorOf } from '../../../dom0-agent/proven-archive/succession.ts';
 import { ArchiveInMemory } from '../../fixtures/archive-in-memory.ts';
 import { cutAtEach } from '../../fixtures/cut-off.ts';
