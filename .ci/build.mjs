@@ -19,13 +19,10 @@ import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
 import { isLeftOut, leftOut, refuseUnknownModules } from './left-out.mjs';
 import { buildManual } from './manual/build.mjs';
+import { compileCache } from './programs.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
-
-// Node keeps compiled code there from one start to the next, which makes a start a third cheaper. Only root can create
-// the folder or write to it; for others Node goes on without a cache.
-const compileCache = 'NODE_COMPILE_CACHE=/var/cache/sparsebak';
 
 const agentTarget = 'node22.15';
 

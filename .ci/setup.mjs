@@ -28,6 +28,7 @@ const tasks = {
   },
   bench: { script: 'test/bench/main.ts', bundles: true, programs: true, about: 'the benchmarks' },
   demo: { script: 'test/demo/main.ts', bundles: true, programs: true, about: 'a backup and a restore to look at' },
+  package: { script: '.ci/package.mjs', bundles: true, programs: false, about: 'the packages, in dist/packages' },
 };
 
 /** Each program that tests start, its Debian package, and what is skipped without it. */
@@ -52,6 +53,19 @@ const programs = [
   { program: 'zsh', package: 'zsh', without: 'tests of completion in zsh' },
   { program: 'fish', package: 'fish', without: 'tests of completion in fish' },
   { program: 'faketime', package: 'faketime', without: 'tests with a clock that is wrong' },
+];
+
+/** What makes packages, and what tests them beyond that. */
+const forPackages = [
+  { program: 'rpmbuild', package: 'rpm', without: 'RPMs' },
+  { program: 'dpkg-deb', package: 'dpkg', without: 'Debian packages' },
+  { program: 'xz', package: 'xz-utils', without: 'Debian packages and the tarball' },
+];
+const testsOfPackages = [
+  { program: 'lintian', package: 'lintian', without: 'the check of Debian packages' },
+  { program: 'rpmlint', package: 'rpmlint', without: 'the check of RPMs' },
+  { program: 'gpg', package: 'gnupg', without: 'tests of signed packages' },
+  { program: 'systemd-analyze', package: 'systemd', without: 'tests of systemd units' },
 ];
 
 /** What `npm run bench -- --peers` compares with; Wyng's script is given by the user. */
@@ -135,7 +149,15 @@ function installPrograms(wanted) {
 /** @returns {boolean} whether the bundles in dist are those of the sources */
 function buildBundles() {
   const bundles = ['dist/sparsebak.js', 'dist/sparsebak-receiver.js'].map((name) => join(root, name));
-  const code = ['shared', 'dom0-agent', 'vm-receiver', '.ci/build.mjs', '.ci/left-out.mjs', '.ci/manual'];
+  const code = [
+    'shared',
+    'dom0-agent',
+    'vm-receiver',
+    '.ci/build.mjs',
+    '.ci/left-out.mjs',
+    '.ci/programs.mjs',
+    '.ci/manual',
+  ];
   const sources = [...code, 'docs/cli.md', 'package-lock.json', 'package.json'];
   const newest = Math.max(...sources.map((name) => newestIn(join(root, name))));
   if (bundles.every((bundle) => changedAt(bundle) > newest)) return true;
@@ -169,7 +191,7 @@ const [name = '', ...args] = process.argv.slice(2);
 const task = tasks[name];
 if (task === undefined) {
   console.error('usage: node .ci/setup.mjs TASK [ARGUMENT…]');
-  for (const [each, { about }] of Object.entries(tasks)) console.error(`  ${each.padEnd(6)} ${about}`);
+  for (const [each, { about }] of Object.entries(tasks)) console.error(`  ${each.padEnd(7)} ${about}`);
   process.exit(2);
 }
 try {
@@ -177,8 +199,10 @@ try {
   if (task.programs) {
     const isPeers = name === 'bench' && args.includes('--peers');
     const isWyng = isPeers && args.some((arg) => /^--wyng(=|$)/.test(arg));
-    installPrograms([...programs, ...(isPeers ? peers : []), ...(isWyng ? forWyng : [])]);
+    const packaging = name === 'test' ? [...forPackages, ...testsOfPackages] : [];
+    installPrograms([...programs, ...packaging, ...(isPeers ? peers : []), ...(isWyng ? forWyng : [])]);
   }
+  if (name === 'package') installPrograms(forPackages);
   const built = !task.bundles || buildBundles();
   if (!existsSync(join(root, task.script))) throw new Error(`${task.script} does not exist`);
   const code = await runTask(task.script, args);

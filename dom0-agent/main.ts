@@ -3,7 +3,10 @@ import { isMainThread } from 'node:worker_threads';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 15)) {
-  process.stderr.write(`sparsebak: it needs Node 22.15 or newer (for zstd); this is ${process.versions.node}\n`);
+  process.stderr.write(
+    `sparsebak: it needs Node 22.15 or newer (for zstd), and ${process.execPath} is ${process.versions.node}: ` +
+      'install the package sparsebak-node, or a newer Node\n',
+  );
   process.exit(2);
 }
 

@@ -1,3 +1,4 @@
+import './node-version.ts';
 import { asSparsebakError } from '../shared/errors.ts';
 import { run } from './cli/program.ts';
 

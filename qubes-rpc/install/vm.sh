@@ -72,7 +72,7 @@ list=$local/lib/sparsebak/installed
 check_root_user
 if [ "$uninstall" = no ]; then
   # The services' PATH, not that of this shell.
-  PATH=$root$local/bin:/usr/bin:/bin
+  PATH=$root/usr/lib/sparsebak/node/bin:$root$local/bin:/usr/bin:/bin
   check_programs flock sync
   if [ -f "$receiver" ]; then check_node 20 0 "$receiver"; else problem "there is no $receiver: run \"npm run build\" first"; fi
   id -u "$user" >/dev/null 2>&1 || problem "there is no user $user here: choose another with --user"

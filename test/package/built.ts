@@ -1,0 +1,50 @@
+// Packages that the tests make, with `.ci/package.mjs` as `npm run package` runs it.
+
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+export const top = join(import.meta.dirname, '../..');
+
+/** The release, as package.json has it; and one before it, for upgrades. */
+export const OLDER = '0.0.9';
+
+/** The same date in every build, which in a checkout is that of the commit. */
+export const DATE = 1_780_000_000;
+
+const NEEDED = ['rpmbuild', 'dpkg-deb', 'xz'];
+
+/** The value for node:test's `skip`: false, or why no packages can be made here. */
+export function buildSkip(...more: string[]): string | false {
+  const missing = [...NEEDED, ...more].filter((name) => spawnSync(name, ['--version']).error !== undefined);
+  return missing.length === 0 ? false : `machine: no ${missing.join(', ')}`;
+}
+
+export interface Built {
+  readonly folder: string;
+  readonly files: readonly string[];
+  /** The path of the only file with this beginning and end. */
+  readonly find: (begin: string, end: string) => string;
+}
+
+/** Makes packages in a folder of their own. */
+export async function buildPackages(
+  folder: string,
+  args: readonly string[] = [],
+  { checkout = top, env = {} }: { checkout?: string; env?: Record<string, string> } = {},
+): Promise<Built> {
+  mkdirSync(folder, { recursive: true });
+  await promisify(execFile)(process.execPath, ['.ci/package.mjs', `--out=${folder}`, ...args], {
+    cwd: checkout,
+    env: { ...process.env, SOURCE_DATE_EPOCH: String(DATE), ...env },
+  });
+  const files = readdirSync(folder).sort();
+  const find = (begin: string, end: string): string => {
+    const found = files.filter((name) => name.startsWith(begin) && /^[-_]\d/.test(name.slice(begin.length)));
+    const [name, ...others] = found.filter((each) => each.endsWith(end));
+    if (name === undefined || others.length > 0) throw new Error(`no single ${begin}…${end} in ${files.join(' ')}`);
+    return join(folder, name);
+  };
+  return { folder, files, find };
+}
