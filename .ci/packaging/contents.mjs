@@ -126,6 +126,8 @@ export class Contents {
       const rule = this.bytes('qubes-rpc/udev/12-sparsebak.rules');
       entries.push(
         file('/usr/lib/udev/rules.d/12-sparsebak.rules', rule),
+        folder('/usr/lib/systemd/system/sparsebak-failed@.service.d'),
+        ...this.#unit('sparsebak-failed@.service.d/notice.conf'),
         file(`${doc}/examples/sparsebak.toml`, this.bytes(`docs/examples/${example}`)),
       );
     }

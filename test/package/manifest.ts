@@ -1,5 +1,8 @@
 // The files of each package. A folder ends with a slash.
 
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
 const DOC = '/usr/share/doc/NAME';
 const UNITS = '/usr/lib/systemd/system';
 
@@ -16,10 +19,16 @@ export const COMMON = [
   `${DOC}/packages.md`,
 ];
 
+/** Commands of the agent that are files of their own. */
+const FAMILIES = readdirSync(join(import.meta.dirname, '../../dom0-agent/families')).map((name) => `sparsebak-${name}`);
+
 const AGENT = [
   '/usr/bin/sparsebak',
   '/usr/lib/sparsebak/sparsebak.js',
+  ...FAMILIES.map((name) => `/usr/lib/sparsebak/${name}.cjs`),
   '/usr/lib/udev/rules.d/12-sparsebak.rules',
+  `${UNITS}/sparsebak-failed@.service.d/`,
+  `${UNITS}/sparsebak-failed@.service.d/notice.conf`,
   ...['monitor', 'send', 'verify'].flatMap((name) => [
     `${UNITS}/sparsebak-${name}.service`,
     `${UNITS}/sparsebak-${name}.timer`,
@@ -58,6 +67,7 @@ export const ONLY: Record<string, Manifest> = {
         'restore-by-hand.md',
         'sparsebak-receiver.packages.txt',
         'sparsebak.packages.txt',
+        ...FAMILIES.map((name) => `${name}.packages.txt`),
         'threat-model.md',
       ]),
     ],
@@ -73,6 +83,7 @@ export const ONLY: Record<string, Manifest> = {
         'install-qubes.md',
         'restore-by-hand.md',
         'sparsebak.packages.txt',
+        ...FAMILIES.map((name) => `${name}.packages.txt`),
         'threat-model.md',
       ]),
     ],
@@ -99,4 +110,14 @@ export function modeOf(path: string): string {
   if (path.endsWith('/')) return 'drwxr-xr-x';
   const isProgram = /^\/usr\/bin\/|^\/etc\/qubes-rpc\/|^\/usr\/lib\/sparsebak\/.*\.js$/.test(path);
   return isProgram ? '-rwxr-xr-x' : '-rw-r--r--';
+}
+
+/** Manual pages and completion of a program, where the shells and man look for them. */
+export function helpFilesOf(program: string, format: 'rpm' | 'deb'): string[] {
+  return [
+    `/usr/share/man/man1/${program}.1.gz`,
+    `/usr/share/bash-completion/completions/${program}`,
+    `/usr/share/fish/vendor_completions.d/${program}.fish`,
+    `/usr/share/zsh/${format === 'rpm' ? 'site-functions' : 'vendor-completions'}/_${program}`,
+  ];
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import { buildPackages, buildSkip, top, type Built } from './built.ts';
-import { COMMON, ONLY, modeOf } from './manifest.ts';
+import { COMMON, ONLY, helpFilesOf, modeOf } from './manifest.ts';
 
 const skip = buildSkip('lintian', 'rpmlint', 'gpg', 'rpmsign');
 
@@ -55,6 +55,32 @@ describe('the packages', { skip, timeout: 600_000 }, () => {
       assert.deepEqual(filesOfRpm(built.find(name, '.rpm')).filter(isListed).sort(), expected(rpm), `${name}, RPM`);
       if (deb === undefined) continue;
       assert.deepEqual(filesOfDeb(built.find(name, '.deb')).filter(isListed).sort(), expected(deb), `${name}, deb`);
+    }
+  });
+
+  test('have the manual pages and the completion of their programs', () => {
+    for (const [name, programs] of [
+      ['sparsebak', ['sparsebak', 'sparsebak-receiver']],
+      ['sparsebak-dom0', ['sparsebak']],
+      ['sparsebak-vm', ['sparsebak-receiver']],
+    ] as const) {
+      for (const format of ['rpm', 'deb'] as const) {
+        if (format === 'deb' && ONLY[name]?.deb === undefined) continue;
+        const path = built.find(name, `.${format}`);
+        const files = (format === 'rpm' ? filesOfRpm(path) : filesOfDeb(path)).filter((row) => !isListed(row));
+        const help = files.filter((row) => row.startsWith('-') && row.includes('sparsebak'));
+        for (const each of programs.flatMap((program) => helpFilesOf(program, format))) {
+          assert.ok(help.includes(`-rw-r--r-- root/root ${each}`), `${name} has no ${each}: ${help.join('\n')}`);
+        }
+        const others = help.filter((row) => !programs.some((program) => row.split('/').at(-1)?.includes(program)));
+        assert.deepEqual(others, []);
+        const foreign =
+          name === 'sparsebak-dom0' ? 'sparsebak-receiver' : name === 'sparsebak-vm' ? 'sparsebak.1' : '-';
+        assert.deepEqual(
+          help.filter((row) => foreign !== '-' && row.includes(foreign)),
+          [],
+        );
+      }
     }
   });
 
