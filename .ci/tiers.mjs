@@ -39,7 +39,7 @@ const OVER_QREXEC = [
 ];
 
 /** Scenarios with a link of their own, or whose subject does not depend on the link: never over the stand-in. */
-const NOT_OVER_QREXEC = ['test/scenario/{ssh,large,many-volumes}.test.ts'];
+const NOT_OVER_QREXEC = ['test/scenario/{doctor,large,many-volumes,notices,setup,ssh}.test.ts'];
 
 export const TIERS = /** @type {const} */ (['short', 'guest', 'long']);
 

@@ -31,9 +31,10 @@ export const noticeFields = {
       after_send: z.optional(command),
       before_volume: z.optional(command),
       after_volume: z.optional(command),
-      time_limit: z._default(duration, '5m'),
+      /** Seconds. */
+      time_limit: z._default(z.int().check(z.minimum(1), z.maximum(86_400)), 300),
     }),
-    { time_limit: '5m' },
+    { time_limit: 300 },
   ),
   overdue: z._default(
     z.strictObject({
@@ -79,7 +80,7 @@ export function noticesOf({ notify, hooks, overdue, metrics_file: metricsFile }:
     command: notify.command,
     desktop: notify.desktop,
     hooks: Object.fromEntries(HOOKS.flatMap((hook) => (commands[hook] === undefined ? [] : [[hook, commands[hook]]]))),
-    hookLimit: parseDuration(limit),
+    hookLimit: limit * 1000,
     overdue: {
       monitor: parseDuration(overdue.monitor),
       send: parseDuration(overdue.send),

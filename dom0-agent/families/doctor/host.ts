@@ -1,6 +1,6 @@
 /** Node, the programs that the configuration needs, and the policy of Qubes. */
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { isInPath } from '../../process/search-path.ts';
 import type { Config } from '../../config/config.ts';
 import { RELEASE } from '../../../shared/release.ts';
 import { systemCode } from '../../../shared/errors.ts';
@@ -25,8 +25,6 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   'qvm-run': 'qubes-core-admin-client',
   'notify-send': 'libnotify-bin (Debian), libnotify (Fedora)',
 };
-
-const MORE_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/lib/qubes'];
 
 export function checkHost(config: Config | undefined): Finding[] {
   const policy = config === undefined || !usesQubes(config) ? [] : [checkPolicy()];
@@ -66,19 +64,6 @@ function neededBy(config: Config): string[] {
 
 function usesQubes({ archives }: Config): boolean {
   return archives.some(({ destination }) => destination.kind === 'qubes');
-}
-
-function isInPath(program: string): boolean {
-  const folders = [...(process.env.PATH ?? '').split(':').filter((folder) => folder !== ''), ...MORE_FOLDERS];
-  return folders.some((folder) => {
-    try {
-      const path = join(folder, program);
-      accessSync(path, constants.X_OK);
-      return statSync(path).isFile();
-    } catch {
-      return false;
-    }
-  });
 }
 
 const POLICY = '/etc/qubes/policy.d/30-sparsebak.policy';

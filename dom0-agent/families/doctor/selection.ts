@@ -5,6 +5,8 @@ import { knownToPool } from '../../capture/known-volumes.ts';
 import { lookAtPool } from '../../capture/look-at-pool.ts';
 import type { Pool } from '../../capture/pools.ts';
 import { missingVolume, selectVolumes } from '../../capture/selection.ts';
+import { ArchiveState } from '../../proven-archive/archive-state.ts';
+import { Pin } from '../../proven-archive/pin.ts';
 import { nameMatcher } from '../../source/glob.ts';
 import { failedBy, note, ok, type Finding } from './finding.ts';
 
@@ -12,7 +14,9 @@ export async function checkSelection(context: CommandContext): Promise<Finding[]
   try {
     const pools = await context.poolsToRead();
     const findings = (await Promise.all(pools.map(checkPool))).flat();
-    const { volumes, skipped } = await selectVolumes(pools, { names: [], known: knownToPool });
+    const inArchives = catalogued(context);
+    const known = (pool: Pool) => [...new Set([...knownToPool(pool), ...inArchives])];
+    const { volumes, skipped } = await selectVolumes(pools, { names: [], known });
     return [
       ...findings,
       ...skipped.map(({ name, error }) =>
@@ -23,6 +27,19 @@ export async function checkSelection(context: CommandContext): Promise<Finding[]
   } catch (caught) {
     return [failedBy('selection', asSparsebakError(caught))];
   }
+}
+
+/** Names of the volumes that the archives have. An archive whose state cannot be read is reported elsewhere. */
+function catalogued({ config }: CommandContext): string[] {
+  return config.archives.flatMap(({ name }) => {
+    try {
+      const volumes = new Pin(ArchiveState.open(config.stateDir, name)).current?.catalogue.volumes ?? [];
+      const saved = volumes.filter(({ state, session }) => state === 'active' && session !== null);
+      return saved.map((volume) => volume.name);
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** How many volumes each pattern matched. */

@@ -1,0 +1,186 @@
+// setup: from nothing to a proven restore, by answers or by options; and the configurations it and the example give.
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { scratchFor } from '../fixtures/scratch.ts';
+import { onTerminal, terminalSkip } from './on-terminal.ts';
+import { run } from './program.ts';
+
+interface Place {
+  readonly folder: string;
+  readonly config: string;
+  readonly images: string;
+  readonly vault: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** A computer with images and a backup disk, and nothing of sparsebak. */
+function fresh(t: TestContext): Place {
+  const folder = scratchFor(t);
+  const [images, vault, bin] = ['images', 'vault', 'bin'].map((name) => join(folder, name)) as [string, string, string];
+  for (const each of [images, vault, bin, join(folder, 'scratch')]) mkdirSync(each);
+  writeFileSync(join(images, 'web server.img'), Buffer.alloc(700_000, 5));
+  writeFileSync(join(images, 'mail.img'), Buffer.alloc(200_000, 6));
+  writeFileSync(join(folder, 'passphrase'), 'correct horse\n');
+  // A stand-in for systemctl(1): systemd does not run here.
+  writeFileSync(join(bin, 'systemctl'), `#!/bin/sh\necho "$@" >> ${folder}/systemctl\n`, { mode: 0o755 });
+  const env = { PATH: `${bin}:${process.env.PATH ?? ''}` };
+  return { folder, config: join(folder, 'etc/sparsebak.toml'), images, vault, env };
+}
+
+/** setup knows no option for the state's folder: whoever wants another one writes the configuration. */
+function withState({ folder, config }: Place): void {
+  writeFileSync(config, `state_dir = ${JSON.stringify(join(folder, 'state'))}\n${readFileSync(config, 'utf8')}`);
+}
+
+const given = ({ folder, images, vault }: Place) => [
+  ...['--destination', `local:${vault}`, '--pool', `file:${images}`, '--scratch', join(folder, 'scratch')],
+  ...['--passphrase-file', join(folder, 'passphrase'), '--recovery-key-file', join(folder, 'recovery')],
+];
+
+describe('setup', () => {
+  it('shows the configuration without a terminal, and writes nothing on a dry run', async (t) => {
+    const place = fresh(t);
+    const ran = await run(['--config', place.config, 'setup', '--dry-run', ...given(place)]);
+    assert.match(ran.expect(0).stdout, /type {4}= "file"/);
+    assert.ok(!existsSync(place.config));
+  });
+
+  it('with a configuration that is there: init, first send, a proven restore that is removed, timers', async (t) => {
+    const place = fresh(t);
+    const { folder, config, env } = place;
+    const dry = (await run(['--config', config, 'setup', '--dry-run', ...given(place)])).expect(0).stdout;
+    mkdirSync(join(folder, 'etc'));
+    writeFileSync(
+      config,
+      dry
+        .split('\n')
+        .filter((line) => line.startsWith('    '))
+        .join('\n')
+        .replaceAll(/^ {4}/gm, ''),
+    );
+    withState(place);
+    const args = ['--config', config, 'setup', '--yes', '--timers', 'yes', ...given(place)];
+    const first = (await run(args, { env })).expect(0);
+    assert.match(
+      first.stdout,
+      /\$ sparsebak --config \S+ init [^]*\$ sparsebak .* send --full[^]*\$ sparsebak .* restore mail\.img/,
+    );
+    assert.match(first.stdout, /The restore of mail\.img \(.*\) is proven/);
+    assert.deepEqual(readdirSync(join(folder, 'scratch')), []);
+    assert.match(readFileSync(join(folder, 'systemctl'), 'utf8'), /^enable --now sparsebak-monitor\.timer /);
+    const key = readFileSync(join(folder, 'recovery'), 'utf8');
+
+    // Once more: what was done is not done again.
+    const second = (await run(args, { env })).expect(0);
+    assert.doesNotMatch(second.stdout, /sparsebak .* (init|restore) /);
+    assert.equal(readFileSync(join(folder, 'recovery'), 'utf8'), key);
+    (await run(['--config', config, 'verify'], { env })).expect(0);
+  });
+
+  it('goes on where it stopped', async (t) => {
+    const place = fresh(t);
+    const { folder, config, vault, env } = place;
+    mkdirSync(join(folder, 'etc'));
+    const text = `destination = "local:${vault}"\narchive = "a"\ninitial = "full"\n[pool.p]\ntype = "file"\npath = "${place.images}"\nvolumes = ["*"]\n`;
+    writeFileSync(config, text);
+    withState(place);
+    rmSync(vault, { recursive: true });
+    const args = ['--config', config, 'setup', '--yes', ...given(place)];
+    const stopped = (
+      await run(
+        ['--config', config, 'setup', '--yes', '--scratch', folder, '--recovery-key-file', join(folder, 'recovery')],
+        { env },
+      )
+    ).expect(1);
+    assert.match(stopped.stderr, /setup stops here: init ended with status 5\n {2}→ /);
+    mkdirSync(vault);
+    assert.match((await run(args, { env })).expect(0).stdout, /is proven/);
+  });
+
+  it('says which answer is missing or wrong, and writes nothing', async (t) => {
+    const place = fresh(t);
+    const attempt = async (...args: string[]) =>
+      (await run(['--config', place.config, 'setup', ...args])).expect(2).stderr;
+    assert.match(await attempt('--yes'), /--destination is missing\n {2}→ /);
+    assert.match(await attempt('--yes', '--destination', 'local:/nowhere/at/all'), /there is no folder \/nowhere/);
+    assert.match(await attempt('--yes', '--destination', 'ftp://x'), /not supported\n {2}→ /);
+    const destination = ['--destination', `local:${place.vault}`];
+    assert.match(await attempt('--yes', ...destination, '--pool', 'zfs:tank'), /"zfs:tank" is not a pool\n {2}→ /);
+    assert.match(await attempt(...given(place), '--timers', 'maybe'), /answer yes or no/);
+    assert.match(await attempt(...given(place)), /Write this configuration\? There is no terminal/);
+    assert.match(await attempt('--json', ...given(place)), /setup has no --json/);
+    assert.ok(!existsSync(place.config));
+  });
+
+  it(
+    'asks on a terminal, again after a wrong answer, and writes a file that only its owner reads',
+    { skip: terminalSkip },
+    async (t) => {
+      const place = fresh(t);
+      const { status, shown } = await onTerminal(
+        place,
+        ['setup', '--pool', `file:${place.images}`, '--dry-run'],
+        [
+          { after: 'Where does the backup go?', type: 'local:/nowhere\r' },
+          { after: 'there is no folder', type: `local:${place.vault}\r` },
+          { after: 'A name for the archive', type: 'Bad Name\r' },
+          { after: 'is not a name', type: 'mine\r' },
+          { after: 'Which volumes of', type: 'web* mail.img\r' },
+        ],
+      );
+      assert.equal(status, 0, shown);
+      assert.match(shown, /archive {5}= "mine"/);
+      assert.match(shown, /volumes = \["web\*", "mail\.img"\]/);
+      const declined = await onTerminal(
+        place,
+        ['setup', ...given(place)],
+        [
+          { after: 'A name for the archive', type: '\r' },
+          { after: 'Which volumes of', type: '\r' },
+          { after: 'Write this configuration?', type: 'n\r' },
+        ],
+      );
+      assert.equal(declined.status, 130, declined.shown);
+      assert.ok(!existsSync(place.config));
+    },
+  );
+});
+
+describe('config', () => {
+  it('example is valid, and names every field', async (t) => {
+    const folder = scratchFor(t);
+    const example = (await run(['config', 'example'])).expect(0).stdout;
+    const file = join(folder, 'sparsebak.toml');
+    writeFileSync(file, example);
+    assert.match((await run(['config', 'check', '--config', file])).expect(0).stdout, /is valid/);
+    // The same with everything switched on that is commented out, as far as it can be together.
+    const on = example.replaceAll(/^# (?=(\[|[a-z_]+ *=))/gm, '');
+    mkdirSync(join(folder, 'on'));
+    writeFileSync(join(folder, 'on/sparsebak.toml'), on);
+    writeFileSync(join(folder, 'on/volumes.txt'), 'x.img\n');
+    (await run(['config', 'check', '--config', join(folder, 'on/sparsebak.toml')])).expect(0);
+    const documented = readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8');
+    const table = documented.slice(documented.indexOf('| field | default |'), documented.indexOf('### Which files'));
+    for (const [, fields = ''] of table.matchAll(/^\| ((?:`[^`]+`(?:, )?)+) \|/gm)) {
+      for (const [, field = ''] of fields.matchAll(/`([^`]+)`/g)) {
+        const name = field.split('.').at(-1) ?? '';
+        assert.match(on, new RegExp(`^(\\[)?${name}\\b`, 'm'), `the example lacks ${field}`);
+      }
+    }
+  });
+
+  it('check names each wrong field', async (t) => {
+    const file = join(scratchFor(t), 'c.toml');
+    writeFileSync(
+      file,
+      '[notify]\non = "never"\ncommand = ["mail"]\n[hooks]\ntime_limit = 0\n[overdue]\nsend = "soon"\n',
+    );
+    const { stderr } = (await run(['config', 'check', '--config', file])).expect(2);
+    for (const field of ['notify.on', 'notify.command', 'hooks.time_limit', 'overdue.send'])
+      assert.ok(stderr.includes(field), field);
+    assert.equal(statSync(file).size > 0, true);
+  });
+});
