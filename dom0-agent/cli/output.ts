@@ -1,5 +1,6 @@
 /** A command's output: one JSON document on stdout with `--json`, otherwise text; everything else goes to stderr. */
 import type { ErrorReport, SparsebakError } from '../../shared/errors.ts';
+import { nextStep } from '../../shared/next-step.ts';
 import { isJournal, withPriority } from '../../shared/terminal/journal.ts';
 import { formatTable as layOut } from '../../shared/terminal/table.ts';
 import { writeAll } from '../../shared/terminal/write-all.ts';
@@ -51,14 +52,17 @@ export function printJson(document: unknown): void {
 }
 
 /** The document of a command that failed as a whole. */
-export function printJsonError({ code, message, hint }: SparsebakError): void {
+export function printJsonError(error: SparsebakError): void {
+  const { code, message } = error;
+  const hint = nextStep(error);
   if (!hasPrintedJson()) printJson({ error: { code, message, ...(hint === undefined ? {} : { hint }) } });
 }
 
 /** Prints the error to stderr: what failed and where, then what to do next. */
 export function printError(error: SparsebakError): void {
   const lines = error.message.split('\n').map((line) => escapeText(line, 2000));
-  const hint = error.hint === undefined ? '' : `\n  → ${escapeText(error.hint, 2000)}`;
+  const step = nextStep(error);
+  const hint = step === undefined ? '' : `\n  → ${escapeText(step, 2000)}`;
   const text = `sparsebak: ${lines.join('\n')}${hint}`;
   print(isJournal(2) ? withPriority(text, 'error') : text, 2);
 }

@@ -14,7 +14,7 @@ import {
   type SessionName,
 } from '../../shared/archive/names.ts';
 import { makeFolderDurably, removeDurably, writeDurably } from '../../shared/durable.ts';
-import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
 import * as z from '../../shared/zod.ts';
 import { ArchiveContent } from '../content/archive-content.ts';
 import { decodeRecord, encodeRecord, type WrappedRecord } from '../content/keys.ts';
@@ -150,8 +150,9 @@ export class ArchiveState {
   }
 
   #burned(): { sequence: number; session: SessionName | undefined } {
+    const file = join(this.folder, 'sequence');
     try {
-      const [number, session = ''] = readFileSync(join(this.folder, 'sequence'), 'utf8').trim().split(' ');
+      const [number, session = ''] = readFileSync(file, 'utf8').trim().split(' ');
       const sequence = Number(number);
       return {
         sequence: Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : 0,
@@ -159,7 +160,7 @@ export class ArchiveState {
       };
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return { sequence: 0, session: undefined };
-      throw error;
+      throw asSparsebakError(error, 'io', `dom0's state, ${file}`);
     }
   }
 

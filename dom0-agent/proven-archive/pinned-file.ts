@@ -23,7 +23,7 @@ export function loadPinned(
     bytes = readFileSync(file);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
+    throw asSparsebakError(error, 'io', `dom0's state, ${file}`);
   }
   try {
     return { bytes, hash: objectHash(bytes), catalogue: content.openCatalogue(bytes) };

@@ -3,6 +3,7 @@ import type { ArchiveName } from '../../shared/archive/names.ts';
 import type { SparsebakError } from '../../shared/errors.ts';
 import { isJournal, withPriority, type Priority } from '../../shared/terminal/journal.ts';
 import { formatTable } from '../../shared/terminal/table.ts';
+import { nextStep } from '../../shared/next-step.ts';
 import { escapeText } from '../../shared/text.ts';
 import type { Store } from '../store/store.ts';
 import type { Settings } from './settings.ts';
@@ -23,7 +24,9 @@ export async function print(text: string): Promise<void> {
 }
 
 /** An error and its hint in one line. */
-export function describeError({ message, hint }: SparsebakError): string {
+export function describeError(error: SparsebakError): string {
+  const { message } = error;
+  const hint = nextStep(error);
   return escapeText(hint === undefined ? message : `${message}. ${hint}`, 4000);
 }
 
