@@ -52,6 +52,7 @@ const programs = [
   { program: 'groff', package: 'groff-base', without: 'tests of the man pages' },
   { program: 'zsh', package: 'zsh', without: 'tests of completion in zsh' },
   { program: 'fish', package: 'fish', without: 'tests of completion in fish' },
+  { program: 'chromium', package: 'chromium', without: 'tests of the report in a browser' },
   { program: 'faketime', package: 'faketime', without: 'tests with a clock that is wrong' },
 ];
 

@@ -39,7 +39,7 @@ interface ListedSession {
   readonly state: 'stopped' | 'running';
 }
 
-interface ListedVolume {
+export interface ListedVolume {
   readonly name: string;
   readonly sizeBytes: number;
   /** Not in the catalogue: committed by a send that was interrupted before it could list it. */
@@ -66,13 +66,13 @@ export async function list(context: CommandContext, name: string | undefined): P
   });
 }
 
-interface Listed {
+export interface Listed {
   readonly volumes: ListedVolume[];
   /** Errors of volumes whose name neither the catalogue nor a head gives. */
   readonly unknown: VolumeError[];
 }
 
-async function listed(archive: OpenArchive, name: string | undefined): Promise<Listed> {
+export async function listed(archive: OpenArchive, name: string | undefined): Promise<Listed> {
   const stored = await archive.reader.volumes();
   const entries = archive.pinned.catalogue.volumes;
   const active = entries.filter((entry) => entry.state === 'active' && (name === undefined || entry.name === name));
