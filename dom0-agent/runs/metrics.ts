@@ -1,8 +1,5 @@
-/**
- * The metrics file: the text format of Prometheus, for the textfile collector of its node exporter. It is replaced as a
- * whole, since the collector may read it at any time.
- */
-import { writeDurably } from '../../shared/durable.ts';
+/** The agent's metrics: its last runs, and the age of each volume's backup. */
+import { writeMetricsFile, type Metric } from '../../shared/metrics-file.ts';
 import { RECORDED, type RecordedCommand } from './recorded-commands.ts';
 import type { RunRecord } from './run-records.ts';
 import type { VolumeAge } from './overdue.ts';
@@ -13,21 +10,8 @@ export interface ArchiveMetrics {
   readonly volumes: readonly VolumeAge[];
 }
 
-/** Other users may read it: the exporter runs as one. */
-const MODE = 0o644;
-
 export function writeMetrics(path: string, archives: readonly ArchiveMetrics[]): void {
-  writeDurably(path, asText(archives), MODE);
-}
-
-interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
-}
-
-function asText(archives: readonly ArchiveMetrics[]): string {
-  return `${metricsOf(archives).map(asLines).join('\n')}\n`;
+  writeMetricsFile(path, metricsOf(archives));
 }
 
 function metricsOf(archives: readonly ArchiveMetrics[]): Metric[] {
@@ -71,20 +55,4 @@ function metricsOf(archives: readonly ArchiveMetrics[]): Metric[] {
       overdue.length > 0 ? 1 : 0,
     ),
   ];
-}
-
-function asLines({ name, help, samples }: Metric): string {
-  return [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} gauge`,
-    ...samples.map(({ labels, value }) => `${name}{${asLabels(labels)}} ${value}`),
-  ].join('\n');
-}
-
-function asLabels(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels)
-    .map(
-      ([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
-    )
-    .join(',');
 }

@@ -88,6 +88,7 @@ Fields of the configuration (TOML):
   kept_catalogues = 32        number of newest catalogues that are kept
   kept_days = 30              days whose last catalogue is kept, too, and how long replaced and removed slots are kept
   kept_size = "1GiB"          the most that kept catalogues may take up
+  metrics_file = "/…"         written by scrub, prune and doctor, for Prometheus' node exporter
   [retention]                 what prune keeps: keep_last, keep_hourly, keep_daily, keep_weekly,
   keep_daily = 7              keep_monthly, keep_yearly = COUNT, keep_within = "30d"
 
@@ -136,6 +137,17 @@ Examples:
       runs(async () => {
         const { checkCommand } = await import('./check-command.ts');
         return await checkCommand(await settings(), program.opts<GlobalOptions>().json ?? false);
+      }),
+    );
+  program
+    .command('doctor')
+    .description('check the disk, the archives and what the receiver needs, and say what to do')
+    .addHelpText('after', '\nExamples:\n  sparsebak-receiver doctor\n  sparsebak-receiver doctor --json')
+    .action(() =>
+      runs(async () => {
+        const { doctorCommand } = await import('./doctor-command.ts');
+        const found = await settings().catch((error: unknown) => asSparsebakError(error, 'config'));
+        return await doctorCommand(found, program.opts<GlobalOptions>().json ?? false);
       }),
     );
   addMaintenance(program, runs, settings, () => program.opts<GlobalOptions>().json ?? false);

@@ -12,6 +12,7 @@ import type { ArchiveStore, Store } from '../store/store.ts';
 import { confirm, isInteractive } from './confirm.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive } from './each-archive.ts';
+import { updateMetrics } from './metrics.ts';
 import { complain, describeError, print } from './output.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-stored-archive.ts';
@@ -64,7 +65,8 @@ export async function pruneCommand(settings: Settings, given: PruneOptions, json
   if (json) await print(`${JSON.stringify({ dryRun: options.dryRun, archives: reports })}\n`);
   const errors = reports.flatMap(({ volumes }) => volumes.flatMap(({ error }) => error ?? []));
   for (const error of errors) complain(error);
-  return errors.length > 0 ? EXIT_STATUS.partial : status;
+  const isWritten = options.dryRun || (await updateMetrics(store, settings));
+  return errors.length > 0 || (status === 0 && !isWritten) ? EXIT_STATUS.partial : status;
 }
 
 /**

@@ -5,6 +5,7 @@ import { Pace } from '../../shared/pace.ts';
 import type { ArchiveStore, VolumeDamage, ArchiveDamage } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { eachArchive } from './each-archive.ts';
+import { updateMetrics } from './metrics.ts';
 import { print, table } from './output.ts';
 import { Progress } from './progress.ts';
 import { describeRemedies, remedyOf } from './remedy.ts';
@@ -61,7 +62,9 @@ export async function scrubCommand(settings: Settings, options: ScrubOptions, js
     return report;
   });
   if (json) await print(`${JSON.stringify({ archives: reports })}\n`);
-  return reports.some(({ damaged }) => damaged > 0) ? EXIT_STATUS.integrity : status;
+  const isWritten = await updateMetrics(store, settings);
+  if (reports.some(({ damaged }) => damaged > 0)) return EXIT_STATUS.integrity;
+  return status === 0 && !isWritten ? EXIT_STATUS.partial : status;
 }
 
 async function scrubOne(

@@ -46,6 +46,7 @@ const schema = z.strictObject({
   kept_days: z._default(z.int().check(z.minimum(0), z.maximum(36_500)), KEEPING.days),
   kept_size: z._default(z.string().check(z.refine(isSize, 'must be a size, like "1GiB"')), '1GiB'),
   retention: z._default(z.strictObject(retentionFields), {}),
+  metrics_file: z.optional(z.string().check(z.refine(isAbsolute, 'not an absolute path'))),
 });
 
 export interface Settings {
@@ -65,6 +66,8 @@ export interface Settings {
   readonly lowSpace: LowSpace;
   /** Milliseconds in which `scrub` reads everything once. */
   readonly scrubEvery: number;
+  /** For Prometheus' node exporter. */
+  readonly metricsFile: string | undefined;
 }
 
 export interface Given {
@@ -99,6 +102,7 @@ export function loadSettings({ root, archive, config }: Given): Settings {
     autoprune: fields.autoprune,
     lowSpace: parseLowSpace(fields.low_space),
     scrubEvery: parseDuration(fields.scrub_every),
+    metricsFile: fields.metrics_file,
   };
 }
 

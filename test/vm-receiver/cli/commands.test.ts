@@ -257,6 +257,43 @@ test('scrub says what it read, what is damaged and which sessions that damages, 
   }
 });
 
+test('doctor names what is missing with its remedy, and what was not read for too long', async (t) => {
+  const { root, session } = await rootWithArchive(t);
+  const folder = scratchFor(t);
+  const config = join(folder, 'receiver.toml');
+  const metrics = join(folder, 'sparsebak.prom');
+  const doctor = (lines = '') => {
+    writeFileSync(
+      config,
+      `root = "${root}"\nmetrics_file = "${metrics}"\nmin_free_bytes = 0\nlow_space = "0%"\n${lines}`,
+    );
+    return json(receiver('--config', config, 'doctor', '--json')) as {
+      status: number;
+      healthy: boolean;
+      findings: { check: string; verdict: string; message: string; hint?: string }[];
+    };
+  };
+  const bad = ({ findings }: ReturnType<typeof doctor>) =>
+    findings.flatMap(({ verdict, message, hint }) =>
+      verdict === 'ok' || verdict === 'note'
+        ? []
+        : [`${verdict}: ${message}${hint === undefined ? ' WITHOUT REMEDY' : ''}`],
+    );
+  const never = doctor();
+  assert.deepEqual([never.status, bad(never)], [3, ['overdue: scrub: some of it was never read']]);
+  assert.equal(receiver('--config', config, 'scrub').status, 0);
+  const well = doctor();
+  assert.deepEqual([well.status, well.healthy, bad(well)], [0, true, []]);
+  assert.match(readFileSync(metrics, 'utf8'), /^sparsebak_archive_damaged_files\{archive="laptop"\} 0$/m);
+
+  writeFileSync(join(session, '0000000000', '0000000000050000'), 'four');
+  assert.equal(receiver('--config', config, 'scrub', '--every', '0d').status, 4);
+  assert.deepEqual(bad(doctor()), ['failed: 1 files are damaged']);
+  assert.match(readFileSync(metrics, 'utf8'), /^sparsebak_archive_damaged_files\{archive="laptop"\} 1$/m);
+  assert.match(bad(doctor('nonsense = 1\n')).join(), /^failed: .*nonsense: there is no such field$/);
+  assert.match(bad(doctor('require_mount = true\n')).join(), /^failed: the backup disk is not mounted$/);
+});
+
 test('scrub puts a lost catalogue and slot back, says so with status 4, and is content from then on', async (t) => {
   const { root } = await rootWithArchive(t);
   const opening = ['catalogue', 'keys/passphrase'].map((place) => join(root, 'laptop', place));
