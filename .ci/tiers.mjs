@@ -28,6 +28,8 @@ const NAMED = {
     'test/scenario/{large,many-volumes,ssh}.test.ts',
     'test/scenario/qubes/link.test.ts',
     'test/dom0-agent/source/reflink-edits.test.ts',
+    // Packages with Node inside, made twice.
+    'test/package/reproducible.test.ts',
   ],
 };
 

@@ -1,7 +1,7 @@
 // Packages that the tests make, with `.ci/package.mjs` as `npm run package` runs it.
 
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -47,4 +47,16 @@ export async function buildPackages(
     return join(folder, name);
   };
   return { folder, files, find };
+}
+
+/** A copy of the sources and of what the build made, in another folder and without git. Returns the folder. */
+export function copyCheckout(folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(top)) {
+    if (['.git', 'node_modules', 'test'].includes(name)) continue;
+    const filter = (path: string) => !path.includes('/dist/packages');
+    cpSync(join(top, name), join(folder, name), { recursive: true, filter });
+  }
+  symlinkSync(join(top, 'node_modules'), join(folder, 'node_modules'));
+  return folder;
 }

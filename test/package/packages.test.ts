@@ -3,11 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
-import { buildPackages, buildSkip, top, type Built } from './built.ts';
+import { buildPackages, buildSkip, copyCheckout, top, type Built } from './built.ts';
 import { COMMON, ONLY, helpFilesOf, modeOf } from './manifest.ts';
 
 const skip = buildSkip('lintian', 'rpmlint', 'gpg', 'rpmsign');
@@ -105,16 +105,7 @@ describe('the packages', { skip, timeout: 600_000 }, () => {
   });
 
   test('are byte for byte the same when they are made again in another folder, by another user’s settings', async () => {
-    const clone = join(scratch, 'another/folder');
-    mkdirSync(clone, { recursive: true });
-    for (const name of readdirSync(top)) {
-      if (['.git', 'node_modules', 'test'].includes(name)) continue;
-      cpSync(join(top, name), join(clone, name), {
-        recursive: true,
-        filter: (path) => !path.includes('/dist/packages'),
-      });
-    }
-    symlinkSync(join(top, 'node_modules'), join(clone, 'node_modules'));
+    const clone = copyCheckout(join(scratch, 'another/folder'));
     const umask = process.umask(0o077);
     try {
       const env = { LANG: 'de_DE.UTF-8', TZ: 'Pacific/Auckland', HOME: scratch, LOGNAME: 'somebody' };
