@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { isFamily } from '../../dom0-agent/cli/families.ts';
 import { scratchFor } from '../fixtures/scratch.ts';
 
 const dist = join(import.meta.dirname, '../../dist');
@@ -55,6 +56,15 @@ describe('a command in a file of its own', () => {
     assert.equal(status, 2);
   });
 
+  it('of this release that was left out is named, with its file', (t) => {
+    const sparsebak = installed(t, {});
+    for (const args of [['doctor'], ['--json', 'doctor', '--offline'], ['doctor', '--help']]) {
+      const { status, stderr } = sparsebak(...args);
+      assert.match(stderr, /"doctor" is not installed: there is no sparsebak-doctor\.cjs\n {2}→ /);
+      assert.equal(status, 2);
+    }
+  });
+
   it('is refused if the file has no command', (t) => {
     const { status, stderr } = installed(t, { browse: 'exports.other = 1;' })('browse');
     assert.match(stderr, /sparsebak-browse\.cjs has no commands of sparsebak/);
@@ -63,7 +73,8 @@ describe('a command in a file of its own', () => {
 
   it('is never loaded by a command of the core, whatever the file is named', (t) => {
     const [, section = ''] = /^Commands:\n((?: .*\n)+)/m.exec(installed(t, {})('--help').stdout) ?? [];
-    const commands = [...section.matchAll(/^ {2}(\w+)/gm)].map(([, name = '']) => name);
+    const shown = [...section.matchAll(/^ {2}(\w+)/gm)].map(([, name = '']) => name);
+    const commands = shown.filter((name) => !isFamily(name));
     assert.ok(commands.includes('send') && commands.includes('restore'), commands.join(' '));
     const mark = join(scratchFor(t), 'loaded');
     const code = `require('node:fs').writeFileSync(${JSON.stringify(mark)}, ''); ${ECHO}`;
