@@ -56,7 +56,7 @@ function canBuild(kind) {
   if (values.only !== undefined && !values.only.includes(kind)) return false;
   const { program, from } = builders[kind];
   if (spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined) return true;
-  console.error(`package: no ${program} here (package ${from}): no ${kind} is made`);
+  console.error(`package: no ${kind} is made, since there is no ${program} here: install ${from}`);
   process.exitCode = 1;
   return false;
 }

@@ -45,8 +45,8 @@ Copyright: 2026 the authors of sparsebak
 
 Licence: GPL-3.0-or-later. Its text is /usr/share/common-licenses/GPL-3.
 
-The files *.packages.txt in this folder list the packages that the programs
-contain, with their authors and licences.
+packages.txt in this folder lists the packages that the programs contain, with
+their authors and licences.
 `;
 
 const NODE_COPYRIGHT = `Node.js, https://nodejs.org
@@ -112,11 +112,12 @@ export class Contents {
     const doc = `/usr/share/doc/${name}`;
     /** @type {Entry[]} */
     const entries = [folder('/usr/lib/sparsebak'), folder('/etc/sparsebak')];
-    for (const program of programs) entries.push(...this.#program(program, doc));
+    for (const program of programs) entries.push(...this.#program(program));
     for (const page of PAGES_OF[name]) {
       entries.push(file(`${doc}/${page}.md`, this.bytes(`docs/${page}.md`)));
     }
     entries.push(
+      file(`${doc}/packages.txt`, this.#bundledPackages(programs)),
       ...this.#unit('sparsebak-failed@.service'),
       file('/usr/lib/systemd/system-preset/80-sparsebak.preset', this.bytes('qubes-rpc/systemd/80-sparsebak.preset')),
       ...this.#licence(name, this.bytes('LICENSE')),
@@ -140,25 +141,40 @@ export class Contents {
     return [...entries, ...foldersOf(entries, doc)];
   }
 
-  /** @param {ProgramName} program @param {string} doc @returns {Entry[]} */
-  #program(program, doc) {
+  /** @param {ProgramName} program @returns {Entry[]} */
+  #program(program) {
     const bundles = this.bundles(program).map((bundle) =>
       file(`/usr/lib/sparsebak/${bundle}`, this.bytes(`dist/${bundle}`), {
         mode: bundle.endsWith('.js') ? 0o755 : 0o644,
       }),
     );
-    const licences = this.bundles(program).map((bundle) => {
-      const list = `${bundle.replace(/\.c?js$/, '')}.packages.txt`;
-      return file(`${doc}/${list}`, this.bytes(`dist/${list}`));
-    });
     return [
       file(`/usr/bin/${program}`, installedLauncher(program), { mode: 0o755 }),
       ...bundles,
-      ...licences,
       ...unitsOf[program].flatMap((unit) => this.#unit(`sparsebak-${unit}`)),
       ...this.#manual(program),
       ...this.#completion(program),
     ];
+  }
+
+  /**
+   * The lists that the build wrote for each bundle as one: most bundles have the same packages.
+   * @param {ProgramName[]} programs
+   */
+  #bundledPackages(programs) {
+    const rows = new Set();
+    const texts = new Set();
+    for (const bundle of programs.flatMap((program) => this.bundles(program))) {
+      const [table = '', ...licences] = this.packageList(bundle).split(/^(?=--- )/m);
+      for (const row of table.trim().split('\n')) rows.add(row);
+      for (const licence of licences) texts.add(licence.trim());
+    }
+    return `${[...rows].sort().join('\n')}\n\n${[...texts].sort().join('\n\n')}\n`;
+  }
+
+  /** The packages in a bundle, with their licences. @param {string} bundle */
+  packageList(bundle) {
+    return this.bytes(`dist/${bundle.replace(/\.c?js$/, '')}.packages.txt`).toString();
   }
 
   /** @param {string} name @returns {Entry[]} */

@@ -95,8 +95,7 @@ export function sbom(contents, { version, date, nodeVersion }) {
     });
     listed(bundle);
     product.dependencies.add(bundle.bomRef);
-    const list = contents.bytes(`dist/${name.replace(/\.c?js$/, '')}.packages.txt`).toString();
-    for (const each of packagesIn(list, locked)) bundle.dependencies.add(listed(each).bomRef);
+    for (const each of packagesIn(contents.packageList(name), locked)) bundle.dependencies.add(listed(each).bomRef);
   }
   if (nodeVersion !== undefined) {
     const node = listed(nodeComponent(nodeVersion, readFileSync(contents.node)));

@@ -1,5 +1,5 @@
-// A scratch system with its own systemd as process 1, in namespaces of its own: what starts and confines a service there is
-// what does so on a host. It starts nothing but the journal, and has no network and no devices of this machine.
+// A scratch system with its own systemd as process 1, in namespaces of its own: it starts and confines services as on a
+// host. It starts nothing else but the journal, and has no network and no devices of this machine.
 
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, symlinkSync } from 'node:fs';

@@ -17,6 +17,7 @@ export const COMMON = [
   `${DOC}/cli.md`,
   `${DOC}/damage.md`,
   `${DOC}/packages.md`,
+  `${DOC}/packages.txt`,
 ];
 
 /** Commands of the agent that are files of their own. */
@@ -65,9 +66,6 @@ export const ONLY: Record<string, Manifest> = {
         'examples/sparsebak.toml',
         'install-linux.md',
         'restore-by-hand.md',
-        'sparsebak-receiver.packages.txt',
-        'sparsebak.packages.txt',
-        ...FAMILIES.map((name) => `${name}.packages.txt`),
         'threat-model.md',
       ]),
     ],
@@ -82,8 +80,6 @@ export const ONLY: Record<string, Manifest> = {
         'examples/sparsebak.toml',
         'install-qubes.md',
         'restore-by-hand.md',
-        'sparsebak.packages.txt',
-        ...FAMILIES.map((name) => `${name}.packages.txt`),
         'threat-model.md',
       ]),
     ],
@@ -98,7 +94,7 @@ export const ONLY: Record<string, Manifest> = {
       ]),
       `${UNITS}/sparsebak-scrub.service.d/`,
       `${UNITS}/sparsebak-scrub.service.d/qubes.conf`,
-      ...documents('sparsebak-vm', ['examples/receiver.toml', 'install-qubes.md', 'sparsebak-receiver.packages.txt']),
+      ...documents('sparsebak-vm', ['examples/receiver.toml', 'install-qubes.md']),
     ],
     rpm: licence('sparsebak-vm'),
     deb: debian('sparsebak-vm'),

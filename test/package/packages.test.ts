@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
-import { buildPackages, buildSkip, copyCheckout, top, type Built } from './built.ts';
+import { DATE, buildPackages, buildSkip, copyCheckout, top, type Built } from './built.ts';
 import { COMMON, ONLY, helpFilesOf, modeOf } from './manifest.ts';
 
 const skip = buildSkip('lintian', 'rpmlint', 'gpg', 'rpmsign');
@@ -93,6 +93,28 @@ describe('the packages', { skip, timeout: 600_000 }, () => {
     }
   });
 
+  test('name each package in them, once, with its licence', () => {
+    const folder = join(scratch, 'documents');
+    output('dpkg-deb', ['-x', built.find('sparsebak', '.deb'), folder]);
+    const list = readFileSync(join(folder, 'usr/share/doc/sparsebak/packages.txt'), 'utf8');
+    const [rows = ''] = list.split('\n\n', 1);
+    const names = rows.split('\n').map((row) => row.split(' ').slice(0, 2).join(' '));
+    assert.ok(names.length > 10);
+    assert.equal(new Set(names).size, names.length);
+    for (const name of names) assert.equal(list.split(`\n--- ${name}\n`).length, 2, name);
+    for (const lists of ['sparsebak', 'sparsebak-receiver']) {
+      const own = readFileSync(join(top, `dist/${lists}.packages.txt`), 'utf8').split('\n\n', 1)[0] ?? '';
+      for (const row of own.split('\n')) assert.ok(rows.split('\n').includes(row), row);
+    }
+  });
+
+  test('have examples of the configuration that are valid', () => {
+    for (const name of ['sparsebak-linux', 'sparsebak-qubes']) {
+      const config = join(top, `docs/examples/${name}.toml`);
+      output(process.execPath, [join(top, 'dist/sparsebak.js'), '--config', config, 'config', 'check']);
+    }
+  });
+
   test('pass lintian and rpmlint without an error', () => {
     const debs = built.files.filter((name) => name.endsWith('.deb')).map((name) => join(built.folder, name));
     const rpms = built.files.filter((name) => name.endsWith('.rpm')).map((name) => join(built.folder, name));
@@ -116,6 +138,17 @@ describe('the packages', { skip, timeout: 600_000 }, () => {
       }
     } finally {
       process.umask(umask);
+    }
+  });
+
+  test('say nothing of the machine, the user and the hour of the build', () => {
+    const about = '%{BUILDHOST} %{BUILDTIME} %{PACKAGER}';
+    const expected = `localhost ${String(DATE)} sparsebak maintainers <maintainers@sparsebak.invalid>`;
+    for (const name of Object.keys(ONLY)) {
+      const path = built.find(name, '.rpm');
+      assert.equal(output('rpm', ['-qp', '--qf', about, path]), expected);
+      const times = output('rpm', ['-qp', '--qf', '[%{FILEMTIMES}\n]', path]).trim().split('\n');
+      assert.deepEqual([...new Set(times)], [String(DATE)], name);
     }
   });
 

@@ -1,5 +1,5 @@
-// Everything that `npm run package` makes, also what has Node inside, made twice: the second time from a copy in another
-// folder, by another user's settings. The other tests do it without Node, since that takes a minute.
+// Everything that `npm run package` makes, also what has Node inside, made twice: the second time from a copy in
+// another folder, by another user's settings. The other tests do it without Node, since that takes a minute.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
