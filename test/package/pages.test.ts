@@ -1,0 +1,74 @@
+// The commands of the installation page for Linux, as they are written there, in a system without sparsebak.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
+import { BootedSystem, bootSkip } from './booted-system.ts';
+import { buildPackages, buildSkip, top } from './built.ts';
+import { ScratchSystem, scratchSystemSkip } from './scratch-system.ts';
+
+const skip = buildSkip('apt-get') || scratchSystemSkip() || bootSkip();
+
+/** The shell blocks of one section of a page, in their order. */
+function blocks(page: string, heading: string): string[] {
+  const text = readFileSync(join(top, 'docs', page), 'utf8');
+  const at = text.indexOf(`\n## ${heading}`);
+  assert.notEqual(at, -1, `${page} has no section ${heading}`);
+  const section = text.slice(at + 1, text.indexOf('\n## ', at + 1));
+  return [...section.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, code = '']) => code);
+}
+
+function only(found: readonly string[], part: string): string {
+  const matching = found.filter((code) => code.includes(part));
+  assert.equal(matching.length, 1, `not one block with ${part}`);
+  return matching[0] ?? '';
+}
+
+describe('docs/install-linux.md', { skip, timeout: 600_000 }, () => {
+  test('leads from nothing to a proven restore with timers, and back', async (t) => {
+    const scratch = makeScratch('packages');
+    t.after(() => removeScratch(scratch));
+    const { files, folder } = await buildPackages(join(scratch, 'built'), ['--only=deb']);
+    const system = new ScratchSystem();
+    t.after(() => system.end());
+    system.bring(...files.map((name) => join(folder, name)));
+    // Everything runs as root already.
+    system.write('/usr/local/bin/sudo', '#!/bin/sh\nexec "$@"\n', 0o755);
+    system.write('/var/lib/libvirt/images/web.img', Buffer.alloc(3 * 2 ** 20, 'as it is '));
+    system.write('/root/backup-passphrase', 'correct horse battery staple\n', 0o600);
+    system.succeed('mkdir', '-p', '/srv/backup');
+    const booted = new BootedSystem(system);
+    t.after(() => booted.end());
+    await booted.started();
+    let commands = 0;
+    const began = Date.now();
+    const run = (code: string) => {
+      const ran = booted.run('/bin/sh', '-ec', `PATH=/usr/local/bin:$PATH\ncd /tmp\n${code}`);
+      assert.equal(ran.status, 0, `${code}\n${ran.stdout}\n${ran.stderr}`);
+      commands += code.trim().split(/(?<!\\)\n/).length;
+      return ran.stdout;
+    };
+
+    run(only(blocks('install-linux.md', '1. Install'), 'apt install'));
+    // The scratch system is in memory, where no file system has reflinks.
+    const scripted = only(blocks('install-linux.md', '2. Set it up'), '--yes').replace('reflink:', 'file:');
+    assert.match(run(scripted), /The restore of web\.img \(.*\) is proven/);
+    assert.match(run('sudo sparsebak list'), /web\.img/);
+    const doctor = booted.run('/usr/bin/sparsebak', 'doctor').stdout;
+    assert.doesNotMatch(doctor, /FAILED/, doctor);
+    assert.match(doctor, /ok +timers +sparsebak-send\.timer is on/);
+    for (const name of ['monitor', 'send', 'verify']) {
+      assert.equal(booted.show(`sparsebak-${name}.timer`, 'ActiveState'), 'active');
+    }
+    t.diagnostic(`${commands} commands, ${Math.round((Date.now() - began) / 1000)} seconds`);
+
+    const key = system.read('/root/backup-recovery-key').toString().trim();
+    assert.match(key, /^[0-9A-Z]{7}-/);
+    run(only(blocks('install-linux.md', 'Removing it'), 'apt remove').replace('apt remove', 'apt-get remove --yes'));
+    assert.equal(booted.run('systemctl', 'is-active', 'sparsebak-send.timer').stdout.trim(), 'inactive');
+    for (const path of ['/etc/sparsebak/sparsebak.toml', '/var/lib/sparsebak', '/srv/backup'])
+      assert.ok(system.has(path));
+  });
+});
