@@ -6,7 +6,9 @@ import { EXIT_STATUS, SparsebakError, asSparsebakError, reportOf, type ErrorRepo
 import { archiveFolder, ArchiveState } from '../proven-archive/archive-state.ts';
 import type { ArchiveConfig, Config } from '../config/config.ts';
 import { describeOverdue, volumeAges } from '../runs/overdue.ts';
-import { tell } from '../runs/notice.ts';
+import { isJournal } from '../../shared/terminal/journal.ts';
+import { writeJournalEntry } from '../runs/journal-entry.ts';
+import { noticeOf, tell } from '../runs/notice.ts';
 import { RECORDED, type RecordedCommand } from '../runs/recorded-commands.ts';
 import { noteRun, readRun } from '../runs/run-records.ts';
 import { writeMetrics, type ArchiveMetrics } from '../runs/metrics.ts';
@@ -54,10 +56,14 @@ async function afterwards(
   const { notices } = config;
   const problems: string[] = [];
   try {
-    if (notices.command !== undefined || notices.desktop) {
+    const isByService = isJournal(2);
+    if (notices.command !== undefined || notices.desktop || isByService) {
       const overdue = notices.on === 'failure' ? [] : overdueIn(config, now);
       const told = { command, archive: archive?.name ?? null, status, error, overdue, report: context.document };
-      problems.push(...(await tell(config.stateDir, notices, told, now)));
+      const notice = noticeOf(told, now);
+      problems.push(...(await tell(config.stateDir, notices, notice, now)));
+      // The lines of the run are in the journal in any case.
+      if (isByService) await writeJournalEntry(notice).catch(() => undefined);
     }
     if (notices.metricsFile !== undefined) writeMetrics(notices.metricsFile, metricsOf(config, now));
   } catch (caught) {

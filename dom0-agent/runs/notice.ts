@@ -53,8 +53,7 @@ const REPEAT = 24 * 3_600_000;
 const LIMIT = 60_000;
 
 /** @returns what went wrong with telling, in words */
-export async function tell(stateDir: string, config: NoticeConfig, told: Told, now: number): Promise<string[]> {
-  const notice = noticeOf(told, now);
+export async function tell(stateDir: string, config: NoticeConfig, notice: Notice, now: number): Promise<string[]> {
   if (!isWanted(config.on, notice.event)) return [];
   if (config.command === undefined && !config.desktop) return [];
   if (isRepeated(stateDir, notice, now)) return [];
@@ -73,7 +72,8 @@ export async function tell(stateDir: string, config: NoticeConfig, told: Told, n
   return failures;
 }
 
-function noticeOf({ command, archive, status, error, overdue, report }: Told, now: number): Notice {
+/** @param now when the run ended, in milliseconds since 1970 */
+export function noticeOf({ command, archive, status, error, overdue, report }: Told, now: number): Notice {
   const event: Event = status !== 0 ? 'failure' : overdue.length > 0 ? 'overdue' : 'success';
   return {
     event,

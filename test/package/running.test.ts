@@ -54,6 +54,8 @@ describe('the units under systemd', { skip, timeout: 600_000 }, () => {
       assert.equal(start(name), 'success', `${name}: ${journal(`sparsebak-${name}.service`)}`);
     }
     assert.match(journal('sparsebak-verify.service'), /sample of 5 % verified/);
+    const fields = ['SPARSEBAK_COMMAND=send', 'SPARSEBAK_EVENT=success', 'SPARSEBAK_STATUS=0'];
+    assert.equal(booted.run('journalctl', '-o', 'cat', ...fields).stdout, 'send: done\n');
     assert.match(journal('sparsebak-scrub.service'), /host1/);
 
     // In a backup qube, as the user of its archives. Nothing of it may become root's.

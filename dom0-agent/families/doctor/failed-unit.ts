@@ -6,7 +6,7 @@ import { asSparsebakError } from '../../../shared/errors.ts';
 import type { CommandContext } from '../../cli/command-context.ts';
 import type { Config } from '../../config/config.ts';
 import { archiveFolder } from '../../proven-archive/archive-state.ts';
-import { tell } from '../../runs/notice.ts';
+import { noticeOf, tell } from '../../runs/notice.ts';
 import { isRecorded, type RecordedCommand } from '../../runs/recorded-commands.ts';
 import { readRun } from '../../runs/run-records.ts';
 
@@ -23,7 +23,7 @@ export async function noticeOfUnit(context: CommandContext, unit: string): Promi
   const error = { code: 'failed' as const, message: `${unit} failed`, hint: `See "journalctl -u ${unit}".` };
   const told = { command, archive: null, status: 1, error, overdue: [], report: null };
   try {
-    const problems = await tell(config.stateDir, config.notices, told, now);
+    const problems = await tell(config.stateDir, config.notices, noticeOf(told, now), now);
     for (const problem of problems) context.log.error(problem);
     return problems.length === 0 ? 0 : 1;
   } catch (caught) {
