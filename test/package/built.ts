@@ -1,7 +1,7 @@
 // Packages that the tests make, with `.ci/package.mjs` as `npm run package` runs it.
 
 import { execFile, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -58,5 +58,14 @@ export function copyCheckout(folder: string): string {
     cpSync(join(top, name), join(folder, name), { recursive: true, filter });
   }
   symlinkSync(join(top, 'node_modules'), join(folder, 'node_modules'));
+  return folder;
+}
+
+/** A checkout of the release before: its files in /etc differ, or no package manager would ask what to do with them. */
+export function olderCheckout(folder: string): string {
+  copyCheckout(folder);
+  for (const path of ['policy.d/30-sparsebak.policy', 'rpc-config/sparsebak.Receive']) {
+    appendFileSync(join(folder, 'qubes-rpc', path), '# As the release before had it.\n');
+  }
   return folder;
 }

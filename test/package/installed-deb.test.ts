@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import { firstBackup, userFiles, restores } from './backup.ts';
-import { OLDER, buildPackages, buildSkip, type Built } from './built.ts';
+import { OLDER, buildPackages, buildSkip, olderCheckout, type Built } from './built.ts';
 import { ScratchSystem, scratchSystemSkip } from './scratch-system.ts';
 
 const skip = buildSkip() || scratchSystemSkip();
@@ -16,7 +16,8 @@ describe('Debian packages', { skip, timeout: 600_000 }, () => {
   let newer: Built;
   before(async () => {
     scratch = makeScratch('packages');
-    older = await buildPackages(join(scratch, 'older'), ['--only=deb', '--without-node', `--version=${OLDER}`]);
+    const args = ['--only=deb', '--without-node', `--version=${OLDER}`];
+    older = await buildPackages(join(scratch, 'older'), args, { checkout: olderCheckout(join(scratch, 'checkout')) });
     newer = await buildPackages(join(scratch, 'newer'), ['--only=deb']);
   });
   after(() => removeScratch(scratch));

@@ -2,11 +2,12 @@
 // dependencies are not resolved here.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import { firstBackup, userFiles, restores } from './backup.ts';
-import { OLDER, buildPackages, buildSkip, type Built } from './built.ts';
+import { OLDER, buildPackages, buildSkip, olderCheckout, type Built } from './built.ts';
 import { ScratchSystem, scratchSystemSkip } from './scratch-system.ts';
 
 const skip = buildSkip() || scratchSystemSkip();
@@ -20,7 +21,8 @@ describe('RPMs', { skip, timeout: 600_000 }, () => {
   let newer: Built;
   before(async () => {
     scratch = makeScratch('packages');
-    older = await buildPackages(join(scratch, 'older'), ['--only=rpm', '--without-node', `--version=${OLDER}`]);
+    const args = ['--only=rpm', '--without-node', `--version=${OLDER}`];
+    older = await buildPackages(join(scratch, 'older'), args, { checkout: olderCheckout(join(scratch, 'checkout')) });
     newer = await buildPackages(join(scratch, 'newer'), ['--only=rpm', '--without-node']);
   });
   after(() => removeScratch(scratch));
@@ -73,6 +75,8 @@ describe('RPMs', { skip, timeout: 600_000 }, () => {
     system.write(policy, edited);
     system.succeed('rpm', '-U', ...INSTALL, second);
     assert.equal(system.read(policy).toString(), edited);
+    const current = join(import.meta.dirname, '../../qubes-rpc/policy.d/30-sparsebak.policy');
+    assert.ok(system.read(`${policy}.rpmnew`).equals(readFileSync(current)));
     assert.match(system.succeed('sparsebak', '--version'), /^\d/);
     const both = system.run('rpm', ['-i', '--force-debian', '--test', host]);
     assert.notEqual(both.status, 0);
