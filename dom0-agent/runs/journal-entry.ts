@@ -1,6 +1,6 @@
 /**
- * One entry of the systemd journal for the end of each run that systemd started, with fields to search by:
- * `journalctl SPARSEBAK_COMMAND=send SPARSEBAK_EVENT=failure`. Node cannot write to the journal's socket; logger(1) can.
+ * One entry of the systemd journal for the end of each run that systemd started, with fields to search by. Node cannot
+ * write to the journal's socket; logger(1) can.
  */
 import { runCommand } from '../process/run-command.ts';
 import { PRIORITY } from '../../shared/terminal/journal.ts';

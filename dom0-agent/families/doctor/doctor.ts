@@ -7,6 +7,7 @@ import type { CommandContext } from '../../cli/command-context.ts';
 import { escapeText } from '../../../shared/text.ts';
 import type { ArchiveConfig, Config } from '../../config/config.ts';
 import { ArchiveState } from '../../proven-archive/archive-state.ts';
+import { volumeAges } from '../../runs/overdue.ts';
 import { checkArchive } from './archive.ts';
 import { failedBy, type Finding } from './finding.ts';
 import { checkHost } from './host.ts';
@@ -19,19 +20,22 @@ export interface DoctorOptions {
 
 export async function doctor(context: CommandContext, options: DoctorOptions): Promise<number> {
   const findings: Finding[] = [];
+  const volumes: object[] = [];
   const config = configOf(context, findings);
   findings.push(...checkHost(config));
   if (config !== undefined) {
     findings.push(...(await checkSelection(context)));
     for (const archive of chosen(context, config)) {
       context.throwIfInterrupted();
-      findings.push(...(await checkOneArchive(context, archive, options)));
+      const checked = await checkOneArchive(context, archive, options);
+      findings.push(...checked.findings);
+      volumes.push(...checked.volumes);
     }
     findings.push(...(await checkTimers()));
   }
   context.progress.clear();
   const worst = findings.some(({ verdict }) => verdict === 'failed' || verdict === 'overdue');
-  context.conclude({ healthy: !worst, findings }, () => asText(findings));
+  context.conclude({ healthy: !worst, findings, volumes }, () => asText(findings));
   return worst ? EXIT_STATUS.partial : 0;
 }
 
@@ -56,16 +60,29 @@ async function checkOneArchive(
   context: CommandContext,
   archive: ArchiveConfig,
   { offline = false }: DoctorOptions,
-): Promise<Finding[]> {
+): Promise<{ readonly findings: readonly Finding[]; readonly volumes: readonly object[] }> {
   const about = `archive ${archive.name}`;
   let state: ArchiveState;
   try {
     state = ArchiveState.open(context.config.stateDir, archive.name);
   } catch (caught) {
-    return [failedBy(about, asSparsebakError(caught))];
+    return { findings: [failedBy(about, asSparsebakError(caught))], volumes: [] };
   }
   const asked = offline ? [] : await checkArchive(context, archive, state);
-  return [...asked, ...checkRuns(context.config, archive, state)];
+  const ages = volumeAges(state, context.config.notices.overdue, Date.now());
+  return {
+    findings: [...asked, ...checkRuns(context.config, archive, state)],
+    volumes: ages.map(({ sent, proven, ...volume }) => ({
+      archive: archive.name,
+      ...volume,
+      sent: asTime(sent),
+      proven: asTime(proven),
+    })),
+  };
+}
+
+function asTime(time: number | null): string | null {
+  return time === null ? null : new Date(time).toISOString();
 }
 
 const SIGNS = { ok: 'ok', note: 'note', overdue: 'OVERDUE', failed: 'FAILED' } as const;
