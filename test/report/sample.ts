@@ -29,14 +29,17 @@ function volume(name: string, gib: number, every: number, overdue: ReportedVolum
       prunable: NOW - time > 60 * DAY && sessions.length % 4 !== 0,
     });
   }
+  const [first] = sessions;
   const [before, last] = sessions.slice(-2);
   const going = sessions.filter(({ prunable }) => prunable);
   return {
     ...{ name, sizeBytes: gib * GIB, overdue, sessions },
-    proven: {
-      whole: { session: before!.session, chunks: 40_960, time: new Date(NOW - 6 * DAY).toISOString() },
-      sample: { session: last!.session, chunks: 48, time: last!.time },
-    },
+    proven: overdue.includes('verify')
+      ? { whole: { session: first!.session, chunks: 4096, time: new Date(NOW - 70 * DAY).toISOString() }, sample: null }
+      : {
+          whole: { session: before!.session, chunks: 40_960, time: new Date(NOW - 6 * DAY).toISOString() },
+          sample: { session: last!.session, chunks: 48, time: last!.time },
+        },
     sent: last!.time,
     freedBytes: going.reduce((sum, { storedBytes }) => sum + Math.round(storedBytes * 0.8), 0),
   };

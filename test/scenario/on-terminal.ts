@@ -23,7 +23,11 @@ export async function onTerminal(
   lab: Pick<BackupSystem, 'config' | 'folder' | 'env'>,
   args: readonly string[],
   answers: readonly Typed[],
-  { columns = 100, program = AGENT }: { readonly columns?: number; readonly program?: string } = {},
+  {
+    columns = 100,
+    program = AGENT,
+    env = { NO_COLOR: '1' },
+  }: { readonly columns?: number; readonly program?: string; readonly env?: NodeJS.ProcessEnv } = {},
 ): Promise<{ status: number | null; shown: string }> {
   const node = [process.execPath, '--disallow-code-generation-from-strings', program];
   const command = [...node, ...(program === AGENT ? ['--config', lab.config] : []), ...args];
@@ -34,7 +38,7 @@ export async function onTerminal(
     {
       stdio: ['pipe', 'pipe', 'inherit'],
       cwd: lab.folder,
-      env: { ...process.env, ...lab.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: 'true', SHELL: '/bin/sh' },
+      env: { ...process.env, ...lab.env, ...env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: 'true', SHELL: '/bin/sh' },
     },
   );
   child.stdin.on('error', () => undefined);

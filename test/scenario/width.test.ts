@@ -89,6 +89,29 @@ describe('on a terminal', { skip: terminalSkip }, () => {
     for (const line of receiver.shown.split('\r\n')) assert.ok(line.length <= 80, line);
   });
 
+  test('list draws a time line and status an overview; colours only where they are wanted', async (t) => {
+    const lab = await longLab(t, 'file', plain);
+    (await lab.run(['send', '--full'])).expect(0);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    lab.write('a.img', Buffer.from('changed'));
+    (await lab.run(['send'])).expect(0);
+    const coloured = { NO_COLOR: '', TERM: 'xterm', LC_ALL: 'C.UTF-8' };
+    const shown = async (command: string, env: NodeJS.ProcessEnv) =>
+      (await onTerminal(lab, [command], [], { columns: 80, env })).shown.replaceAll(CLEAR, '');
+    const plainList = await shown('list', { NO_COLOR: '1', LC_ALL: 'C.UTF-8' });
+    assert.match(plainList, /a-folder\S*…\S* +▁ *\r\na\.img +█ +▁ *\r\n/);
+    assert.ok(!plainList.includes('\u001b'));
+    assert.match(await shown('list', { NO_COLOR: '1', LC_ALL: 'C' }), /\r\na\.img +# +\. *\r\n/);
+    assert.ok((await shown('list', coloured)).includes('\u001b[36m█'));
+    const status = await shown('status', coloured);
+    assert.match(status, /\n4 volumes: 4 saved; .*\r\n/);
+    // No chunk of it can be read back.
+    assert.ok(status.includes('\u001b[31mOverdue: empty.img was never proven.\u001b[0m'), status);
+    const piped = await lab.run(['list'], { env: coloured });
+    assert.match(piped.stdout, /^VOLUME /);
+    assert.ok(!piped.stdout.includes('\u001b'));
+  });
+
   test('prune asks where more than half would go, in both programs', async (t) => {
     const lab = new BackupSystem(t, { pools: [{ name: 'main', type: 'file', path: plain.folder() }], link: 'local' });
     await lab.init('--chunk-size', '64K');

@@ -2,6 +2,7 @@
  * `list`: the volumes of the archive and their sessions. The newest head of each is verified every time, the others
  * once.
  */
+import { hasUnicode, painterFor } from '../../../shared/terminal/colour.ts';
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import { isMisleading } from '../../../shared/archive/calendar.ts';
 import type { SessionName, VolumeId } from '../../../shared/archive/names.ts';
@@ -23,6 +24,7 @@ import { Unproven, provenSessions } from '../../proven-archive/session-heads.ts'
 import { isVolumeError, namingVolume } from '../../proven-archive/volume-error.ts';
 import type { CommandContext } from '../command-context.ts';
 import { formatTable, print, printJson } from '../output.ts';
+import { timeLine } from '../time-line.ts';
 import { printVolumeErrors, statusOfErrors, type VolumeError } from '../volume-errors.ts';
 import { withArchive } from '../with-archive.ts';
 
@@ -58,7 +60,7 @@ export async function list(context: CommandContext, name: string | undefined): P
       throw new SparsebakError('not-found', `the archive has no volume "${name}"`, { hint: 'See "sparsebak list".' });
     }
     if (context.json) printJson({ volumes });
-    else print(asText(volumes));
+    else print([...drawing(volumes), asText(volumes)].join('\n'));
     const errors = volumes.flatMap(({ name: volume, error }) => (error === undefined ? [] : [{ name: volume, error }]));
     printVolumeErrors([...errors, ...unknown]);
     if (archive.catalogueFault !== undefined) throw archive.catalogueFault;
@@ -258,6 +260,18 @@ function asSession(
     time: new Date(head.time).toISOString(),
     state: head.state,
   };
+}
+
+/** Only on a terminal. */
+function drawing(volumes: readonly ListedVolume[]): string[] {
+  const { stdout } = process;
+  if (!stdout.isTTY) return [];
+  const drawn = volumes.map(({ name, error, sessions }) => ({ name, isDamaged: error !== undefined, sessions }));
+  const lines = timeLine(
+    drawn.filter(({ sessions }) => sessions.length > 0),
+    { width: stdout.columns || 80, unicode: hasUnicode(), paint: painterFor(stdout) },
+  );
+  return lines.length === 0 ? [] : [...lines, ''];
 }
 
 function asText(volumes: readonly ListedVolume[]): string {

@@ -19,8 +19,11 @@ import {
   type ShownProofs,
   type VolumeProofs,
 } from '../../proven-archive/proofs.ts';
+import { volumeAges } from '../../runs/overdue.ts';
+import { painterFor } from '../../../shared/terminal/colour.ts';
 import type { CommandContext } from '../command-context.ts';
 import { asSparsebakError, reportOf, type ErrorReport } from '../../../shared/errors.ts';
+import { fitScreen, summary } from '../overview.ts';
 import { formatHints, formatTable, print, printJson } from '../output.ts';
 
 interface VolumeStatus {
@@ -89,7 +92,21 @@ export async function status(context: CommandContext, names: readonly string[]):
       `Archive ${archive.name}, catalogue ${sequence}.`,
       ...(clock === null ? [] : [describeClock(clock)]),
     ];
-    print([...lines, asText(volumes), ...formatHints(volumes)].join('\n'));
+    const { stdout } = process;
+    if (!stdout.isTTY) print([...lines, asText(volumes), ...formatHints(volumes)].join('\n'));
+    else {
+      const now = Date.now();
+      const ages = volumeAges(state, config.notices.overdue, now);
+      const shown = fitScreen(volumes, stdout.rows, (some) => asText(some).split('\n').length);
+      const left = volumes.length - shown.length;
+      print(
+        [
+          ...[...lines, ...summary(volumes, ages, now, painterFor(stdout)), asText(shown)],
+          ...(left === 0 ? [] : [`(${left} more: "sparsebak status | cat" shows all)`]),
+          ...formatHints(shown),
+        ].join('\n'),
+      );
+    }
   }
   return volumes.some(({ error }) => error !== undefined) ? 3 : 0;
 }
