@@ -39,8 +39,7 @@ export function timeLine(volumes: readonly DrawnVolume[], { width, unicode, pain
     const name = cutMiddle(names[at] ?? '', label).padEnd(label);
     return `${isDamaged ? paint('red', name) : name}  ${paint('cyan', drawn(sums, unicode ? BLOCKS : LETTERS))}`;
   });
-  // Days alone would be the same day twice; both need more room.
-  const [from, to] = [first, last].map((time) => shownTime(time, last - first < 2 * DAY && columns > 34));
+  const [from, to] = [first, last].map((time) => shownTime(time, last - first, columns));
   const axis = `${from ?? ''}${(to ?? '').padStart(columns - (from ?? '').length)}`;
   return [...rows, paint('dim', `${' '.repeat(label)}  ${axis}`)];
 }
@@ -70,7 +69,9 @@ function drawn(sums: readonly (number | undefined)[], levels: readonly string[])
   return sums.map((sum) => (sum === undefined ? ' ' : at(sum))).join('');
 }
 
-function shownTime(time: number, isShort: boolean): string {
+/** Of an axis so long; within a day its two ends would be the same day, within an hour the same minute. */
+function shownTime(time: number, length: number, columns: number): string {
   const text = new Date(time).toISOString();
-  return isShort ? text.slice(0, 16).replace('T', ' ') : text.slice(0, 10);
+  if (length < DAY / 24) return text.slice(11, 19);
+  return length < 2 * DAY && columns > 34 ? text.slice(0, 16).replace('T', ' ') : text.slice(0, 10);
 }
