@@ -212,6 +212,9 @@ describe('the packages', { skip, timeout: 600_000 }, () => {
     const { status, stdout } = rpm(...strict, each);
     assert.equal(status, 0, stdout);
     assert.match(stdout, /digests signatures OK/);
+    // What is signed is what anybody builds from the same commit.
+    const covered = ['-qp', '--nosignature', '--qf', '%{SHA256HEADER} %{PAYLOADDIGEST}'];
+    assert.equal(output('rpm', [...covered, each]), output('rpm', [...covered, built.find('sparsebak-dom0', '.rpm')]));
     assert.notEqual(rpm(...strict, built.find('sparsebak-dom0', '.rpm')).status, 0, 'not signed');
   });
 });
