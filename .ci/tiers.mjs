@@ -41,7 +41,10 @@ const OVER_QREXEC = [
 ];
 
 /** Scenarios with a link of their own, or whose subject does not depend on the link: never over the stand-in. */
-const NOT_OVER_QREXEC = ['test/scenario/{doctor,large,many-volumes,notices,setup,ssh}.test.ts'];
+const NOT_OVER_QREXEC = [
+  'test/scenario/{commands,doctor,identity,killed,known-heads,large,many-volumes}.test.ts',
+  'test/scenario/{notices,setup,ssh,status,terminal,width}.test.ts',
+];
 
 export const TIERS = /** @type {const} */ (['short', 'guest', 'long']);
 

@@ -1,7 +1,8 @@
-// The commands of the installation page for Linux, as they are written there, in a system without sparsebak.
+// The commands of the installation pages, as they are written there, in systems without sparsebak.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
@@ -11,13 +12,15 @@ import { ScratchSystem, scratchSystemSkip } from './scratch-system.ts';
 
 const skip = buildSkip('apt-get') || scratchSystemSkip() || bootSkip();
 
-/** The shell blocks of one section of a page, in their order. */
+/** The shell blocks of one section of a page, in their order: fenced, or indented. */
 function blocks(page: string, heading: string): string[] {
   const text = readFileSync(join(top, 'docs', page), 'utf8');
   const at = text.indexOf(`\n## ${heading}`);
   assert.notEqual(at, -1, `${page} has no section ${heading}`);
   const section = text.slice(at + 1, text.indexOf('\n## ', at + 1));
-  return [...section.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, code = '']) => code);
+  const fenced = [...section.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, code = '']) => code);
+  const indented = [...section.matchAll(/^\n((?: {4}.*\n)+)/gm)].map(([, code = '']) => code.replaceAll(/^ {4}/gm, ''));
+  return [...fenced, ...indented];
 }
 
 function only(found: readonly string[], part: string): string {
@@ -70,5 +73,64 @@ describe('docs/install-linux.md', { skip, timeout: 600_000 }, () => {
     assert.equal(booted.run('systemctl', 'is-active', 'sparsebak-send.timer').stdout.trim(), 'inactive');
     for (const path of ['/etc/sparsebak/sparsebak.toml', '/var/lib/sparsebak', '/srv/backup'])
       assert.ok(system.has(path));
+  });
+});
+
+// Neither Xen nor dnf is here: qvm-run and dnf are stand-ins, which copy a file of BUILD's and call rpm.
+const signing = skip || buildSkip('gpg', 'rpmsign');
+
+describe('docs/install-qubes.md', { skip: signing, timeout: 600_000 }, () => {
+  test('brings signed packages into dom0 and a template', async (t) => {
+    const scratch = makeScratch('packages');
+    t.after(() => removeScratch(scratch));
+    // gpg-agent's socket needs a short path.
+    const home = spawnSync('mktemp', ['-d', '/tmp/sparsebak-gpg-XXXXXX'], { encoding: 'utf8' }).stdout.trim();
+    const env = { ...process.env, GNUPGHOME: home };
+    t.after(() => {
+      spawnSync('gpgconf', ['--kill', 'all'], { env });
+      removeScratch(home);
+    });
+    const key = 'packages@sparsebak.invalid';
+    spawnSync('gpg', ['--batch', '--passphrase', '', '--quick-generate-key', key, 'rsa2048', 'sign', 'never'], { env });
+    const { folder } = await buildPackages(join(scratch, 'built'), [], { env: { GNUPGHOME: home, SIGN_KEY: key } });
+    const system = () => {
+      const made = new ScratchSystem();
+      t.after(() => made.end());
+      made.write('/usr/local/bin/sudo', '#!/bin/sh\nexec "$@"\n', 0o755);
+      return made;
+    };
+    const runIn = (where: ScratchSystem, code: string): string => {
+      const ran = where.run('/bin/sh', ['-ec', `PATH=/usr/local/bin:$PATH\ncd /tmp\n${code}`]);
+      assert.equal(ran.status, 0, `${code}\n${ran.stdout}\n${ran.stderr}`);
+      return ran.stdout;
+    };
+
+    const dom0 = system();
+    cpSync(folder, join(dom0.root, 'home/build/sparsebak/dist/packages'), { recursive: true });
+    dom0.write('/tmp/sparsebak.asc', spawnSync('gpg', ['--armor', '--export', key], { env }).stdout);
+    dom0.write(
+      '/usr/local/bin/qvm-run',
+      '#!/bin/sh\n[ "$1 $2" = "--pass-io BUILD" ] && cd /home/build && exec sh -c "$3"\n',
+      0o755,
+    );
+    dom0.write('/usr/local/bin/dnf', '#!/bin/sh\nshift\nexec rpm -i --force-debian --nodeps "$@"\n', 0o755);
+    const inDom0 = blocks('install-qubes.md', '3. dom0');
+    const sums = runIn(dom0, only(inDom0, 'qvm-run --pass-io'));
+    for (const line of sums.trim().split('\n')) {
+      assert.ok(readFileSync(join(folder, 'SHA256SUMS'), 'utf8').includes(line), line);
+    }
+    const checked = runIn(dom0, only(inDom0, 'dnf install'));
+    assert.equal(checked.match(/digests signatures OK/g)?.length, 2, checked);
+    assert.match(runIn(dom0, 'sparsebak --version'), /^\d/);
+    assert.ok(dom0.has('/etc/qubes/policy.d/30-sparsebak.policy'));
+    assert.match(runIn(dom0, only(inDom0, 'sparsebak setup').replace('setup', 'setup --help')), /--destination/);
+
+    const template = system();
+    cpSync(folder, join(template.root, 'tmp'), { recursive: true });
+    runIn(template, only(blocks('install-qubes.md', '2. The backup qube'), 'apt install'));
+    template.write('/rw/config/sparsebak/receiver.toml', 'root = "/mnt/backup"\n');
+    runIn(template, 'mkdir -p /mnt/backup');
+    assert.match(runIn(template, 'sparsebak-receiver doctor'), /^ok +backup disk +\/mnt\/backup$/m);
+    assert.equal(template.stat('/etc/qubes-rpc/sparsebak.Receive').mode, '755');
   });
 });
