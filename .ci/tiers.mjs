@@ -35,7 +35,7 @@ const NAMED = {
 
 /** Scenarios that do not test the link: the long tier runs them once, over the stand-in for qrexec. */
 const OVER_QREXEC = [
-  'test/scenario/{clock,forks,new-disk,nobody-left-out,one-volume,others-folder}.test.ts',
+  'test/scenario/{clock,error-codes,forks,new-disk,nobody-left-out,one-volume,others-folder}.test.ts',
   'test/scenario/{histories,keys,life,life-cut,life-model,processes,resume}.test.ts',
   'test/scenario/{repair,restore-to-pool,running-qubes,selection,slots,state,unauthenticated}.test.ts',
 ];

@@ -6,15 +6,16 @@ import type { ErrorCode, SparsebakError } from './errors.ts';
 
 const NEXT_STEP: Readonly<Record<ErrorCode, string | undefined>> = {
   failed: 'Run it again; if it fails again, report it with what --log-level debug shows.',
-  io: 'See whether the disk is full, read-only or failing (dmesg shows that); then run it again.',
+  io: 'See whether the disk is full, read-only or failing (dmesg); then run it again.',
   source: 'See whether the volume and its pool are there and readable; then run it again.',
   target: 'Choose another target.',
-  'wrong-passphrase': 'Try again, or open the archive with another passphrase or the recovery key.',
+  'wrong-passphrase': 'Try again, or use another passphrase or the recovery key.',
   'not-found': 'The command "list" shows what the archive has.',
   usage: 'See --help.',
-  config: 'Correct the configuration; docs/cli.md and the man pages describe its fields.',
-  partial: 'The rows above say why for each.',
-  integrity: 'Run "sparsebak-receiver check" where the backup disk is; docs/damage.md says what can be repaired.',
+  config: 'Correct the configuration; docs/cli.md describes its fields.',
+  // Only an exit status: the error of each row says why.
+  partial: undefined,
+  integrity: 'Run "sparsebak-receiver check" at the backup disk; docs/damage.md says what can be repaired.',
   rollback: 'docs/damage.md says what an archive that lost sessions means.',
   fork: 'docs/cli.md, "Two computers", has the two ways out.',
   unreachable: 'See whether the backup VM or host runs, and whether the destination is right.',
