@@ -3,7 +3,6 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { escapeText } from '../../shared/text.ts';
 import { runCommand } from '../process/run-command.ts';
-import type { Event } from './notice.ts';
 
 /** systemd-logind makes a folder with the number of each user who is logged in. */
 const RUNTIME_FOLDERS = '/run/user';
@@ -19,14 +18,14 @@ interface Session {
 
 /** @returns what went wrong, in words */
 export async function showOnDesktops(
-  { event, summary }: { readonly event: Event; readonly summary: string },
+  { isUrgent, summary }: { readonly isUrgent: boolean; readonly summary: string },
   folder = RUNTIME_FOLDERS,
 ): Promise<string[]> {
   const own = process.getuid?.() ?? 0;
   const failures: string[] = [];
   for (const { uid, gid, bus } of sessionsIn(folder)) {
     if (own !== 0 && own !== uid) continue;
-    const urgency = event === 'success' ? 'low' : 'critical';
+    const urgency = isUrgent ? 'critical' : 'low';
     const text = escapeText(summary, 400);
     try {
       await runCommand({

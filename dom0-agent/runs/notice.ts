@@ -66,7 +66,8 @@ export async function tell(stateDir: string, config: NoticeConfig, notice: Notic
       failures.push(error instanceof Error ? error.message : String(error));
     });
   }
-  if (config.desktop) failures.push(...(await showOnDesktops(notice)));
+  if (config.desktop)
+    failures.push(...(await showOnDesktops({ isUrgent: notice.event !== 'success', summary: notice.summary })));
   // A notice that nobody got is given again by the next run.
   if (failures.length === 0) remember(stateDir, notice, now);
   return failures;

@@ -1,5 +1,6 @@
 /** What is overdue, by dom0's own records: no receiver is asked. */
 import type { Overdue } from '../config/notices.ts';
+import { sessionTime } from '../../shared/archive/names.ts';
 import type { ArchiveState } from '../proven-archive/archive-state.ts';
 import { Pin } from '../proven-archive/pin.ts';
 import { readProofs } from '../proven-archive/proofs.ts';
@@ -33,7 +34,8 @@ export function volumeAges(state: ArchiveState, limits: Overdue, now: number): V
       const proven = times.length === 0 ? null : Math.max(...times);
       const overdue: VolumeAge['overdue'] = [
         ...(sent !== null && now - sent > limits.send ? ['send' as const] : []),
-        ...(session !== null && (proven === null || now - proven > limits.verify) ? ['verify' as const] : []),
+        // One without data has no chunk that a send could read back; verify proves it.
+        ...(session !== null && now - (proven ?? sessionTime(session)) > limits.verify ? ['verify' as const] : []),
       ];
       return { name, session, sent, proven, overdue };
     })

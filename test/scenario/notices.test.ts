@@ -196,7 +196,7 @@ it('a desktop notice goes to the session bus of the user who is logged in, as th
   const path = process.env.PATH;
   process.env.PATH = `${bin}:${path ?? ''}`;
   t.after(() => (process.env.PATH = path));
-  const failures = await showOnDesktops({ event: 'failure', summary: 'send failed\u001b[0m' }, folder);
+  const failures = await showOnDesktops({ isUrgent: true, summary: 'send failed\u001b[0m' }, folder);
   assert.deepEqual(failures, []);
   const [shownBy, address, ...args] = readFileSync(join(home, 'shown'), 'utf8').trim().split('\n');
   assert.deepEqual([shownBy, address], [String(uid), `unix:path=${home}/bus`]);
