@@ -25,7 +25,7 @@ const WIDEST = 120;
 const NARROWEST = 22;
 const DAY = 86_400_000;
 
-/** Empty if no line can be drawn: one moment has no length. */
+/** Empty if no line can be drawn: one run of many volumes is one moment, which has no length. */
 export function timeLine(volumes: readonly DrawnVolume[], { width, unicode, paint }: Drawing): string[] {
   const times = volumes.flatMap(({ sessions }) => sessions.map(({ time }) => Date.parse(time)));
   const [first, last] = times.reduce(([low, high], time) => [Math.min(low, time), Math.max(high, time)], [Infinity, 0]);
@@ -33,7 +33,8 @@ export function timeLine(volumes: readonly DrawnVolume[], { width, unicode, pain
   const longest = Math.max(...names.map(({ length }) => length));
   const label = Math.min(longest, Math.max(SHORTEST_NAME, Math.floor(width / 3)));
   const columns = Math.min(WIDEST, width - 1 - label - 2);
-  if (!(last > first) || columns < NARROWEST) return [];
+  const isOneRun = volumes.every(({ sessions }) => sessions.length < 2);
+  if (isOneRun || !(last > first) || columns < NARROWEST) return [];
   const rows = volumes.map(({ sessions, isDamaged }, at) => {
     const sums = sumsOf(sessions, { first, last, columns });
     const name = cutMiddle(names[at] ?? '', label).padEnd(label);

@@ -167,7 +167,7 @@ async function timers(signal: AbortSignal, options: SetupOptions): Promise<void>
     await runProgram('systemctl', ['enable', '--now', ...TIMERS]);
   } catch (caught) {
     throw new SparsebakError('failed', `the timers could not be turned on: ${asSparsebakError(caught).message}`, {
-      hint: 'The backup works. Install the package, which has the timers, or start the commands by other means.',
+      hint: 'The backup works. The timers need systemd and the package; else start "sparsebak send" by other means.',
     });
   }
   print(`On: ${TIMERS.join(', ')}.`);

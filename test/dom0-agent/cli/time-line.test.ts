@@ -42,6 +42,8 @@ describe('a time line', () => {
 
   it('is not drawn for one moment, or in no room', () => {
     assert.deepEqual(timeLine([volumes[1]!], { width: 80, unicode: true, paint: noColour }), []);
+    const oneRun = [volumes[1]!, { ...volumes[1]!, name: 'c.img', sessions: [at('12', 5)] }];
+    assert.deepEqual(timeLine(oneRun, { width: 80, unicode: true, paint: noColour }), []);
     assert.deepEqual(timeLine([], { width: 80, unicode: true, paint: noColour }), []);
     assert.deepEqual(timeLine(volumes, { width: 20, unicode: true, paint: noColour }), []);
   });
