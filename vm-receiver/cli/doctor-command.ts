@@ -139,7 +139,7 @@ async function checkArchive(store: Store, name: ArchiveName, settings: Settings)
       const { totalBytes, freeBytes, freeInodes } = archive.space();
       const free = `${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free`;
       const findings = [space(check, free, { totalBytes, freeBytes, freeInodes }, settings)];
-      const { since, damaged } = await scrubState(archive, settings);
+      const { since, damaged } = await scrubState(archive);
       const read = since === undefined ? 'some of it was never read' : `everything was read since ${day(since)}`;
       if (damaged > 0) {
         const hint = 'See "sparsebak-receiver check"; the next send repairs what the newest session needs.';

@@ -29,22 +29,22 @@ export async function updateMetrics(store: Store, settings: Settings): Promise<b
   try {
     // All of them, whatever --archive names: the file is replaced as a whole.
     for (const archive of store.archives()) {
-      const one = await measure(store, archive, settings).catch(() => undefined);
+      const one = await measure(store, archive).catch(() => undefined);
       if (one !== undefined) found.push(one);
     }
     writeMetricsFile(metricsFile, metricsOf(found));
     return true;
   } catch (error) {
-    complain(`the metrics file ${metricsFile}: ${asSparsebakError(error).message}`);
+    complain(asSparsebakError(error).message);
     return false;
   }
 }
 
-async function measure(store: Store, archive: ArchiveName, settings: Settings): Promise<Found> {
+async function measure(store: Store, archive: ArchiveName): Promise<Found> {
   return await withArchive(store, archive, async (open) => {
     const { totalBytes, freeBytes } = open.space();
     const sessions = [...open.volumes(() => undefined)].reduce((sum, volume) => sum + volume.sessions.length, 0);
-    return { archive, totalBytes, freeBytes, sessions, ...(await scrubState(open, settings)) };
+    return { archive, totalBytes, freeBytes, sessions, ...(await scrubState(open)) };
   });
 }
 

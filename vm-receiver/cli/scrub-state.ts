@@ -1,16 +1,10 @@
 import type { ArchiveStore } from '../store/store.ts';
-import type { Settings } from './settings.ts';
 
-/** What earlier scrubs found. Nothing is read. */
+/** What earlier scrubs found, and damage of the catalogue and the key slots. No file of a volume is read or changed. */
 export async function scrubState(
   archive: ArchiveStore,
-  { scrubEvery }: Settings,
 ): Promise<{ readonly since: number | undefined; readonly damaged: number }> {
-  const now = Date.now();
-  const { since, objects, damages } = await archive.scrub({
-    ...{ now, before: now - scrubEvery, renewChecksums: false },
-    more: () => false,
-    file: () => Promise.resolve(),
-  });
-  return { since, damaged: objects.filter(({ repaired }) => !repaired).length + damages.length };
+  const { since, damages } = await archive.scrubFindings(Date.now());
+  const objects = await archive.checkObjects(() => undefined);
+  return { since, damaged: objects.length + damages.length };
 }

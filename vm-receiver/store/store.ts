@@ -142,6 +142,8 @@ export interface ArchiveDamage {
   readonly remedy: string;
 }
 
+export type ScrubFindings = Pick<Scrubbed, 'damages' | 'since'>;
+
 export interface Scrubbed {
   /** Damage to the archive's catalogue and key slots, including repaired damage. */
   readonly objects: readonly ArchiveDamage[];
@@ -424,6 +426,12 @@ export interface ArchiveStore {
    * replaced by the last version put.
    */
   scrub(request: ScrubRequest): Promise<Scrubbed>;
+
+  /**
+   * What earlier scrubs found and is still so. Changes nothing and takes no lock.
+   * @param now the system's time, in ms since 1970
+   */
+  scrubFindings(now: number): Promise<ScrubFindings>;
 
   /** Releases all locks. A running send stays unfinished, as if its sender was killed. */
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { systemDisk } from '../../../vm-receiver/store/files/disk/disk.ts';
@@ -292,6 +292,27 @@ test('doctor names what is missing with its remedy, and what was not read for to
   assert.match(readFileSync(metrics, 'utf8'), /^sparsebak_archive_damaged_files\{archive="laptop"\} 1$/m);
   assert.match(bad(doctor('nonsense = 1\n')).join(), /^failed: .*nonsense: there is no such field$/);
   assert.match(bad(doctor('require_mount = true\n')).join(), /^failed: the backup disk is not mounted$/);
+});
+
+test('doctor changes nothing in the archive, finds what scrub would repair, and does not wait for a scrub', async (t) => {
+  const { root } = await rootWithArchive(t);
+  const folder = scratchFor(t);
+  const config = join(folder, 'receiver.toml');
+  writeFileSync(config, `root = "${root}"\nmetrics_file = "${folder}/m.prom"\nmin_free_bytes = 0\nlow_space = "0%"\n`);
+  const everything = () =>
+    readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .sort()
+      .map((name) => [name, statSync(join(root, name)).mtimeMs, statSync(join(root, name)).ino]);
+  const before = everything();
+  assert.equal(receiver('--config', config, 'doctor').status, 3);
+  assert.deepEqual(everything(), before);
+  assert.equal(receiver('--config', config, 'scrub').status, 0);
+  writeFileSync(join(root, 'laptop/catalogue'), '');
+  const damaged = everything();
+  const { status, stdout } = receiver('--config', config, 'doctor');
+  assert.equal(status, 3);
+  assert.match(stdout, /FAILED +archive laptop +1 files are damaged/);
+  assert.deepEqual(everything(), damaged);
 });
 
 test('scrub puts a lost catalogue and slot back, says so with status 4, and is content from then on', async (t) => {

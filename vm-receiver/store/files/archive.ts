@@ -21,6 +21,7 @@ import type {
   Rules,
   ScrubRequest,
   Scrubbed,
+  ScrubFindings,
   Send,
   SendRequest,
   VolumeSummary,
@@ -58,6 +59,7 @@ import { newestVisible } from './layout/sessions.ts';
 import { nonEmpty, pieces, readFully, withFile } from './disk/small-file.ts';
 import type { Floors } from './disk/free-space.ts';
 import { scrubArchive } from './check/scrub.ts';
+import { scrubFindings } from './check/scrub-findings.ts';
 import { newTally, dedupVolume, sweepDedupStore } from './dedup/dedup.ts';
 import { sharedUsageOf, usageOf } from './dedup/usage.ts';
 import { VolumeCheck } from './check/check-volume.ts';
@@ -309,6 +311,10 @@ export class FilesArchive implements ArchiveStore {
     for (const volume of volumeIds(this.#place)) await tryFinishPruning(volumePlace(this.#place, volume));
     const objects = await this.#alone('look at the catalogue and the key slots', () => repairObjects(this.#place));
     return { objects, ...(await scrubArchive(this.#place, volumeIds(this.#place), request)) };
+  }
+
+  async scrubFindings(now: number): Promise<ScrubFindings> {
+    return await scrubFindings(this.#place, volumeIds(this.#place), now);
   }
 
   async checkObjects(after: (bytes: number) => void): Promise<readonly ArchiveDamage[]> {

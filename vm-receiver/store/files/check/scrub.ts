@@ -6,27 +6,18 @@ import { join } from 'node:path';
 import { CHUNK_FILE_NAME, RANGE_FOLDER_NAME } from '../../../../shared/archive/address.ts';
 import { isId, type SessionName, type VolumeId } from '../../../../shared/archive/names.ts';
 import { attemptAsync, isLoss, type Refusal } from '../../refusal.ts';
-import type { VolumeDamage, DamageKind, ScrubRequest, Scrubbed } from '../../store.ts';
-import { findChecksums } from '../layout/checksums.ts';
-import type { Disk } from '../disk/disk.ts';
+import type { VolumeDamage, ScrubRequest, Scrubbed } from '../../store.ts';
 import { withExclusiveLock } from '../layout/exclusive-lock.ts';
-import {
-  RANGE,
-  SESSION,
-  inspectFile,
-  inspectFolder,
-  listFolder,
-  type Content,
-  type Finding,
-} from '../layout/inspect-folder.ts';
+import { RANGE, SESSION, inspectFolder, listFolder, type Content, type Finding } from '../layout/inspect-folder.ts';
 import { FolderLock } from '../disk/folder-lock.ts';
 import { listOwn, makeOwnFolder, removeOwn, writeOwn } from '../disk/own-file.ts';
 import { CHECKSUMS, SCRUB, SIZE, volumeFolder } from '../layout/paths.ts';
 import { volumePlace, type ArchivePlace } from '../layout/volume-place.ts';
 import { renewChecksums } from './renew-checksums.ts';
-import { parseStoredPath, sessionsDamagedBy, formatStoredPath } from '../layout/stored-path.ts';
+import { parseStoredPath, formatStoredPath } from '../layout/stored-path.ts';
 import { DedupStore } from '../dedup/dedup-store.ts';
 import { ScrubState } from './scrub-state.ts';
+import { damageNow, knownDamages, least, unreadable } from './scrub-findings.ts';
 import type { StoredSession } from '../layout/sessions.ts';
 import { sweepDedupStore } from '../dedup/dedup.ts';
 import { describeSize, readSize } from '../layout/size-file.ts';
@@ -228,12 +219,12 @@ class Scrub {
         const { state, sessions } = await this.#look(volume);
         if (this.#request.renewChecksums === true) await this.#renew(volume, state, sessions);
         for (const { session } of sessions) since = least(since, state.get(session).since);
-        damages.push(...this.#damagesOf(volume, state, sessions));
+        damages.push(...knownDamages(this.#place.disk, volume, state, sessions));
         this.#save(state);
       });
     }
     if (this.#lost.size > 0) since = undefined;
-    for (const volume of this.#lost.keys()) damages.push({ volume, place: '', kind: 'unreadable', sessions: [] });
+    for (const volume of this.#lost.keys()) damages.push(unreadable(volume));
     return { damages: damages, repaired: this.#repaired, renewed: this.#renewed, since, remembered: this.#remembered };
   }
 
@@ -256,43 +247,4 @@ class Scrub {
       }
     });
   }
-
-  /** The remaining damage; damage that was pruned or repaired meanwhile is dropped. */
-  #damagesOf(volume: VolumeId, state: ScrubState, sessions: readonly StoredSession[]): VolumeDamage[] {
-    const { disk } = this.#place;
-    const damages: VolumeDamage[] = [];
-    for (const text of [...state.damaged].sort()) {
-      state.damaged.delete(text);
-      const known = parseStoredPath(text);
-      const holder = sessions.find(({ session }) => known !== undefined && session >= known.session);
-      if (known === undefined || holder === undefined) continue;
-      // A session's own files were removed with it.
-      if (known.range === undefined && holder.session !== known.session) continue;
-      const place = { ...known, session: holder.session };
-      const folder = place.range === undefined ? holder.path : join(holder.path, place.range);
-      const kind = damageNow(disk, folder, place.file);
-      if (kind === undefined) continue;
-      state.damaged.add(formatStoredPath(place));
-      damages.push({
-        volume,
-        place: formatStoredPath(place),
-        kind,
-        sessions: sessionsDamagedBy(disk, sessions, place),
-      });
-    }
-    return damages;
-  }
-}
-
-function damageNow(disk: Disk, folder: string, file: string): DamageKind | undefined {
-  if (file === '') return listFolder(disk, folder).kind;
-  if (file === CHECKSUMS) {
-    const checksums = findChecksums(disk, folder);
-    return checksums === undefined ? 'missing' : checksums.damaged ? 'corrupt' : undefined;
-  }
-  return inspectFile(disk, join(folder, file), findChecksums(disk, folder)?.sums.get(file)).kind;
-}
-
-function least(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined || b === undefined ? undefined : Math.min(a, b);
 }
