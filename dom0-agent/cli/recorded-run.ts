@@ -55,7 +55,15 @@ async function afterwards(
   noteRun(archive === undefined ? config.stateDir : archiveFolder(config.stateDir, archive.name), command, now, status);
   const { notices } = config;
   const problems: string[] = [];
-  try {
+  const attempt = async (what: () => Promise<void> | void) => {
+    try {
+      await what();
+    } catch (caught) {
+      problems.push(asSparsebakError(caught, 'io').message);
+    }
+  };
+  // Each is done whether or not the other can be.
+  await attempt(async () => {
     const isByService = isJournal(2);
     if (notices.command !== undefined || notices.desktop || isByService) {
       const overdue = notices.on === 'failure' ? [] : overdueIn(config, now);
@@ -65,10 +73,10 @@ async function afterwards(
       // The lines of the run are in the journal in any case.
       if (isByService) await writeJournalEntry(notice).catch(() => undefined);
     }
+  });
+  await attempt(() => {
     if (notices.metricsFile !== undefined) writeMetrics(notices.metricsFile, metricsOf(config, now));
-  } catch (caught) {
-    problems.push(asSparsebakError(caught, 'io').message);
-  }
+  });
   return problems;
 }
 

@@ -1,10 +1,19 @@
 /** Runs a command of the user's: a hook, a notifier. What it prints goes to the log, never to standard output. */
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { escapeText } from '../../shared/text.ts';
 
-/** The most that is kept of what a command prints, in bytes. */
+/** The most that is kept of what a command prints, in characters. */
 const MAX_OUTPUT = 64 * 1024;
 /** Milliseconds for reading the rest of its output after it has ended. */
 const AFTER_EXIT = 200;
+
+const REASONS: Readonly<Record<string, (program: string) => string>> = {
+  ENOENT: (program) => `there is no ${program}, or not the interpreter that its first line names`,
+  EACCES: (program) => `${program} is not executable for this user`,
+};
+
+/** Of what it printed last, in an error. */
+const MAX_SAID = 500;
 
 export interface UserCommand {
   /** In errors, for example "the hook before_send". */
@@ -17,7 +26,7 @@ export interface UserCommand {
   /** Milliseconds after which it is ended, with the processes that it started. */
   readonly limit: number;
   readonly signal?: AbortSignal;
-  /** Run as this user instead. */
+  /** Run as this user instead, without this process's environment: it may hold secrets. */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
 
@@ -25,17 +34,20 @@ export interface UserCommand {
 export async function runCommand(what: UserCommand): Promise<string> {
   const { name, command, env, input = '', limit, signal, user } = what;
   const [program = '', ...args] = command;
+  if (signal?.aborted === true) throw new SparsebakError('interrupted', 'interrupted');
   const { spawn } = await import('node:child_process');
   return await new Promise<string>((resolve, reject) => {
     // A process group of its own, so that nothing that it started outlives its time.
-    const child = spawn(program, args, { env: { ...process.env, ...env }, detached: true, stdio: 'pipe', ...user });
+    const inherited = user === undefined ? process.env : { PATH: process.env.PATH };
+    const child = spawn(program, args, { env: { ...inherited, ...env }, detached: true, stdio: 'pipe', ...user });
     let text = '';
     let isLate = false;
-    const keep = (bytes: Buffer) => {
-      if (text.length < MAX_OUTPUT) text += bytes.toString('utf8');
+    // The end: that is where a command says why it fails.
+    const keep = (piece: string) => {
+      text = `${text}${piece}`.slice(-MAX_OUTPUT);
     };
-    child.stdout.on('data', keep);
-    child.stderr.on('data', keep);
+    child.stdout.setEncoding('utf8').on('data', keep);
+    child.stderr.setEncoding('utf8').on('data', keep);
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
     const end = () => {
@@ -56,7 +68,7 @@ export async function runCommand(what: UserCommand): Promise<string> {
     };
     child.on('error', (error) => {
       over();
-      const why = systemCode(error) === 'ENOENT' ? `there is no ${program}` : error.message;
+      const why = REASONS[systemCode(error) ?? '']?.(program) ?? error.message;
       reject(failed(`${name} could not be started: ${why}`, error));
     });
     child.on('exit', () => {
@@ -77,7 +89,7 @@ export async function runCommand(what: UserCommand): Promise<string> {
         : code === null
           ? `was ended by ${killed ?? 'a signal'}`
           : `ended with exit status ${code}`;
-      const said = text.trim().split('\n').at(-1) ?? '';
+      const said = escapeText(text.trim().split('\n').at(-1) ?? '', MAX_SAID);
       reject(failed(`${name} ${how}${said === '' ? '' : `: ${said}`}`));
     });
   });

@@ -26,7 +26,7 @@ export async function showOnDesktops(
   for (const { uid, gid, bus } of sessionsIn(folder)) {
     if (own !== 0 && own !== uid) continue;
     const urgency = isUrgent ? 'critical' : 'low';
-    const text = escapeText(summary, 400);
+    const text = withoutMarkup(escapeText(summary, 400));
     try {
       await runCommand({
         name: `the notice on the desktop of user ${uid}`,
@@ -40,6 +40,11 @@ export async function showOnDesktops(
     }
   }
   return failures;
+}
+
+/** A desktop takes the text for markup, and parts of it come from the receiver and from names of files. */
+function withoutMarkup(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 function sessionsIn(folder: string): Session[] {

@@ -3,6 +3,7 @@
  * nothing, since a backup without its preparation is better than none; the send then ends with status 3.
  */
 import { SparsebakError, asSparsebakError, reportOf, type ErrorReport } from '../../shared/errors.ts';
+import { escapeText } from '../../shared/text.ts';
 import type { Hook, NoticeConfig } from '../config/notices.ts';
 import { runCommand } from '../process/run-command.ts';
 
@@ -70,7 +71,7 @@ export class Hooks {
   ): Promise<void> {
     const command = this.#config.hooks[hook];
     if (command === undefined) return;
-    const of = volume === undefined ? '' : ` for ${volume}`;
+    const of = volume === undefined ? '' : ` for ${escapeText(volume, 4096)}`;
     const env = { SPARSEBAK_HOOK: hook, SPARSEBAK_ARCHIVE: this.#archive, ...variables };
     try {
       await runCommand({ name: `the hook ${hook}${of}`, command, env, limit: this.#config.hookLimit, ...options });

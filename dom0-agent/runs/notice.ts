@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { writeDurably } from '../../shared/durable.ts';
 import type { ErrorReport } from '../../shared/errors.ts';
 import { RELEASE } from '../../shared/release.ts';
+import { escapeText } from '../../shared/text.ts';
 import * as z from '../../shared/zod.ts';
 import type { NoticeConfig } from '../config/notices.ts';
 import { runCommand } from '../process/run-command.ts';
@@ -47,6 +48,8 @@ export interface Told {
   readonly report: unknown;
 }
 
+/** In UTF-16 code units. It is one line, and fits into a variable of the environment. */
+const MAX_SUMMARY = 4000;
 /** Milliseconds after which the same notice is given again. */
 const REPEAT = 24 * 3_600_000;
 /** Milliseconds for the command of [notify]. */
@@ -78,7 +81,7 @@ export function noticeOf({ command, archive, status, error, overdue, report }: T
   const event: Event = status !== 0 ? 'failure' : overdue.length > 0 ? 'overdue' : 'success';
   return {
     event,
-    summary: summaryOf(event, { command, status, error, overdue, report }),
+    summary: escapeText(summaryOf(event, { command, status, error, overdue, report }), MAX_SUMMARY),
     command,
     archive,
     host: hostname(),
@@ -123,7 +126,9 @@ const memory = z.record(z.string(), z.strictObject({ digest: z.string(), time: z
 /** A timer runs many times a day, and the same trouble is told once a day. Success is told each time. */
 function isRepeated(stateDir: string, notice: Notice, now: number): boolean {
   const before = recall(stateDir)[keyOf(notice)];
-  return notice.event !== 'success' && before?.digest === digestOf(notice) && now - before.time < REPEAT;
+  // A time in the future was written while a clock was wrong.
+  const isRecent = before !== undefined && before.time <= now && now - before.time < REPEAT;
+  return notice.event !== 'success' && isRecent && before.digest === digestOf(notice);
 }
 
 function remember(stateDir: string, notice: Notice, now: number): void {
@@ -143,9 +148,12 @@ function keyOf({ command, archive }: Notice): string {
   return archive === null ? command : `${command} ${archive}`;
 }
 
-/** Numbers are left out: times and counts of the same trouble differ. */
-function digestOf({ event, summary }: Notice): string {
+/** All of the trouble, not only what fits into the summary. */
+function digestOf({ event, status, error, report, overdue }: Notice): string {
+  const trouble = event === 'overdue' ? overdue : error === undefined ? failuresIn(report) : [error.message];
+  // Numbers alone are left out, since ages and sizes of the same trouble differ. Those in names stay.
+  const words = trouble.map((text) => text.replaceAll(/(?<!\S)\d+(?:\.\d+)?(?=[\s,;:]|$)/g, '#'));
   return createHash('sha256')
-    .update(`${event} ${summary.replaceAll(/\d+/g, '#')}`)
+    .update(JSON.stringify([event, status, ...words]))
     .digest('hex');
 }

@@ -33,13 +33,21 @@ export function volumeAges(state: ArchiveState, limits: Overdue, now: number): V
       const sent = sentTimes.get(id) ?? null;
       const proven = times.length === 0 ? null : Math.max(...times);
       const overdue: VolumeAge['overdue'] = [
-        ...(sent !== null && now - sent > limits.send ? ['send' as const] : []),
+        ...(sent !== null && isLate(sent, now, limits.send) ? ['send' as const] : []),
         // One without data has no chunk that a send could read back; verify proves it.
-        ...(session !== null && now - (proven ?? sessionTime(session)) > limits.verify ? ['verify' as const] : []),
+        ...(session !== null && isLate(proven ?? sessionTime(session), now, limits.verify) ? ['verify' as const] : []),
       ];
       return { name, session, sent, proven, overdue };
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * Whether it is longer ago than the limit. A time that lies as far in the future was written while a clock was wrong:
+ * it must not pass for recent until then.
+ */
+export function isLate(time: number, now: number, limit: number): boolean {
+  return Math.abs(now - time) > limit;
 }
 
 /** In words, such as "work/private.img was last sent 3 days ago". */
@@ -57,6 +65,7 @@ export function describeOverdue(volumes: readonly VolumeAge[], now: number): str
 export function ago(time: number | null, now: number): string {
   if (time === null) return 'never';
   const hours = Math.floor((now - time) / 3_600_000);
+  if (hours < -1) return `at a time in the future (${new Date(time).toISOString().slice(0, 16)}Z: a clock was wrong)`;
   if (hours < 1) return `${Math.max(0, Math.floor((now - time) / 60_000))} minutes ago`;
   return hours < 48 ? `${hours} hours ago` : `${Math.floor(hours / 24)} days ago`;
 }

@@ -1,9 +1,10 @@
 // Who is told how a run ended, and which commands run before and after it.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { scratchFor } from '../fixtures/scratch.ts';
 import { BackupSystem } from './backup-system.ts';
 
@@ -94,6 +95,35 @@ describe('a notice', () => {
     assert.equal(noticesIn(notes).length, 1, 'it is no longer overdue');
   });
 
+  it('of another failure at once, also where only numbers in names differ, and none is kept back by a wrong clock', async (t) => {
+    const { lab, notes } = await systemWith(t, NOTIFY);
+    lab.write('b1.img', Buffer.alloc(1000, 1));
+    lab.write('b2.img', Buffer.alloc(1000, 2));
+    (await lab.run(['send', '--full'])).expect(0);
+    const pool = lab.pools[0]!.path;
+    renameSync(join(pool, 'b1.img'), join(pool, 'aside'));
+    (await lab.run(['send', 'b1.img'])).expect(3);
+    renameSync(join(pool, 'aside'), join(pool, 'b1.img'));
+    rmSync(join(pool, 'b2.img'));
+    (await lab.run(['send', 'b2.img'])).expect(3);
+    assert.equal(noticesIn(notes).length, 2);
+    const memory = join(lab.stateDir, 'notices.json');
+    const times = readFileSync(memory, 'utf8').replaceAll(/\d{13}/g, String(Date.now() + 10 * 365 * 86_400_000));
+    writeFileSync(memory, times);
+    (await lab.run(['send', 'b2.img'])).expect(3);
+    assert.equal(noticesIn(notes).length, 3, 'the memory of a notice lies in the future');
+  });
+
+  it('of a volume whose last send lies in the future: a clock was wrong', async (t) => {
+    const { lab, notes } = await systemWith(t, `${NOTIFY}on = "overdue"\n`);
+    (await lab.run(['send', '--full'])).expect(0);
+    const record = join(lab.stateDir, 'archives/laptop/last-sent.json');
+    writeFileSync(record, readFileSync(record, 'utf8').replaceAll(/\d{13}/g, String(Date.UTC(2099, 0))));
+    (await lab.run(['monitor'])).expect(0);
+    const overdue = noticesIn(notes).flatMap((notice) => notice.overdue);
+    assert.deepEqual(overdue, ['a.img was last sent at a time in the future (2099-01-01T00:00Z: a clock was wrong)']);
+  });
+
   it('that cannot be given makes the run partial, and is given again by the next', async (t) => {
     const { lab, notes } = await systemWith(t, `[notify]\non = "always"\ncommand = ${shell('exit 9')}\n`);
     const { stderr } = (await lab.run(['send', '--full'])).expect(3);
@@ -131,6 +161,27 @@ describe('hooks', () => {
     assert.deepEqual(hooksIn(notes), ['before_send laptop', 'after_send 5']);
   });
 
+  it('after_send runs also when before_send was interrupted, which is killed with what it started', async (t) => {
+    const slow = `[hooks]\nbefore_send = ${shell('sleep 600 & echo $! > NOTES/child; sleep 600')}\nafter_send = ${note('$SPARSEBAK_STATUS')}\n`;
+    const { lab, notes } = await systemWith(t, slow);
+    const running = lab.start(['send', '--full']);
+    const file = join(notes, 'child');
+    while (!existsSync(file) || readFileSync(file, 'utf8') === '') await sleep(50);
+    running.child.kill('SIGINT');
+    (await running.ended).expect(130);
+    assert.deepEqual(hooksIn(notes), ['after_send 130']);
+    const status = `/proc/${readFileSync(file, 'utf8').trim()}/status`;
+    const isRunning = existsSync(status) && !/^State:\tZ/m.test(readFileSync(status, 'utf8'));
+    assert.ok(!isRunning, 'what the hook started still runs');
+  });
+
+  it('that print a lot are quoted by their last line, without what steers a terminal', async (t) => {
+    const loud = `[hooks]\nbefore_send = ${shell("yes | head -c 3000000; printf '\\033[2Jno disk\\n' >&2; exit 4")}\n`;
+    const { lab } = await systemWith(t, loud);
+    const { stdout } = (await lab.run(['send', '--full'])).expect(3);
+    assert.ok(stdout.includes('the hook before_send ended with exit status 4: \\u{1b}[2Jno disk'), stdout);
+  });
+
   it('that fail or take too long do not stop the backup, are named, and make it partial', async (t) => {
     const failing = `[hooks]\nbefore_send = ${shell('echo no disk >&2; exit 4')}\ntime_limit = 1\nafter_volume = ${shell('sleep 600 & sleep 600')}\n`;
     const { lab } = await systemWith(t, failing);
@@ -150,6 +201,22 @@ describe('hooks', () => {
     const restored = await lab.restore('a.img', session);
     assert.ok(restored.equals(Buffer.alloc(300_000, 7)));
   });
+});
+
+it('a metrics file that cannot be written is named with its remedy; one that can is readable for the exporter', async (t) => {
+  const { lab, notes } = await systemWith(t, `metrics_file = "NOTES/missing/sparsebak.prom"\n`);
+  const { stderr } = (await lab.run(['monitor'])).expect(3);
+  assert.match(stderr, /the metrics file cannot be written: .*missing\/sparsebak\.prom/);
+  lab.configure(`metrics_file = "${notes}/sparsebak.prom"\n`);
+  // As in the services.
+  const umask = process.umask(0o077);
+  try {
+    (await lab.run(['monitor'])).expect(0);
+  } finally {
+    process.umask(umask);
+  }
+  assert.equal(statSync(join(notes, 'sparsebak.prom')).mode & 0o777, 0o644);
+  assert.deepEqual(readdirSync(notes), ['sparsebak.prom']);
 });
 
 it('the metrics file has the last runs and each volume, in the format of Prometheus', async (t) => {
@@ -191,14 +258,17 @@ it('a desktop notice goes to the session bus of the user who is logged in, as th
   // A stand-in for notify-send(1): no desktop runs here.
   const bin = scratchFor(t);
   chmodSync(bin, 0o755);
-  const script = `#!/bin/sh\n{ id -u; printf '%s\\n' "$DBUS_SESSION_BUS_ADDRESS" "$@"; } > ${home}/shown\n`;
+  const script = `#!/bin/sh\n{ id -u; printf '%s\\n' "$DBUS_SESSION_BUS_ADDRESS" "$@"; } > ${home}/shown\necho "$SECRET_OF_ROOT" > ${home}/secret\n`;
   writeFileSync(join(bin, 'notify-send'), script, { mode: 0o755 });
   const path = process.env.PATH;
   process.env.PATH = `${bin}:${path ?? ''}`;
   t.after(() => (process.env.PATH = path));
-  const failures = await showOnDesktops({ isUrgent: true, summary: 'send failed\u001b[0m' }, folder);
+  process.env.SECRET_OF_ROOT = 'x';
+  t.after(() => delete process.env.SECRET_OF_ROOT);
+  const failures = await showOnDesktops({ isUrgent: true, summary: 'send failed\u001b[0m: <b>&' }, folder);
   assert.deepEqual(failures, []);
   const [shownBy, address, ...args] = readFileSync(join(home, 'shown'), 'utf8').trim().split('\n');
   assert.deepEqual([shownBy, address], [String(uid), `unix:path=${home}/bus`]);
-  assert.equal(args.at(-1), 'send failed\\u{1b}[0m');
+  assert.equal(args.at(-1), 'send failed\\u{1b}[0m: &lt;b&gt;&amp;');
+  assert.equal(readFileSync(join(home, 'secret'), 'utf8'), '\n', "the user's process has root's environment");
 });

@@ -55,15 +55,16 @@ export async function send(
   checkTags(options.tag ?? []);
   mayAutoprune(context, options);
   const hooks = new Hooks(config.notices, archive.name, signal);
-  await hooks.beforeSend();
-  const outcome = await sendSelected(context, { state, pools, selection, names, options, hooks }).catch(
-    async (caught: unknown) => {
-      const error = signal.aborted ? new SparsebakError('interrupted', 'interrupted') : asSparsebakError(caught);
-      await hooks.afterSend(error.exitStatus, { error: reportOf(error) });
-      for (const { error: failure } of hooks.failures) context.log.warn(failure.message);
-      throw caught;
-    },
-  );
+  // What `before_send` began, `after_send` must end, also when it was interrupted.
+  const sending = hooks
+    .beforeSend()
+    .then(() => sendSelected(context, { state, pools, selection, names, options, hooks }));
+  const outcome = await sending.catch(async (caught: unknown) => {
+    const error = signal.aborted ? new SparsebakError('interrupted', 'interrupted') : asSparsebakError(caught);
+    await hooks.afterSend(error.exitStatus, { error: reportOf(error) });
+    for (const { error: failure } of hooks.failures) context.log.warn(failure.message);
+    throw caught;
+  });
   await hooks.afterSend(outcome.status, outcome.document);
   return conclude(context, outcome, hooks);
 }

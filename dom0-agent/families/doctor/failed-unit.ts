@@ -36,6 +36,6 @@ function hasTold({ stateDir, archives }: Config, command: RecordedCommand, now: 
   const folders = command === 'monitor' ? [stateDir] : archives.map(({ name }) => archiveFolder(stateDir, name));
   return folders.some((folder) => {
     const last = readRun(folder, command);
-    return last !== undefined && last.status !== 0 && now - last.time < JUST_NOW;
+    return last !== undefined && last.status !== 0 && Math.abs(now - last.time) < JUST_NOW;
   });
 }

@@ -2,7 +2,7 @@
 import type { ArchiveConfig, Config } from '../../config/config.ts';
 import { runProgram } from '../../process/run-program.ts';
 import type { ArchiveState } from '../../proven-archive/archive-state.ts';
-import { ago, describeOverdue, volumeAges } from '../../runs/overdue.ts';
+import { ago, describeOverdue, isLate, volumeAges } from '../../runs/overdue.ts';
 import type { RecordedCommand } from '../../runs/recorded-commands.ts';
 import { readRun } from '../../runs/run-records.ts';
 import { failed, note, ok, overdue, type Finding } from './finding.ts';
@@ -30,7 +30,7 @@ function run(command: RecordedCommand, folder: string, now: number, limit = Infi
   const last = readRun(folder, command);
   if (last === undefined) return note(check, 'no run is recorded', `Run "sparsebak ${command}", or enable its timer.`);
   const message = `${ago(last.time, now)}, status ${last.status}`;
-  if (last.done === null || now - last.done > limit) {
+  if (last.done === null || isLate(last.done, now, limit)) {
     const since = last.done === null ? 'never done' : `last done ${ago(last.done, now)}`;
     return limit === Infinity && last.status === 0
       ? ok(check, message)
