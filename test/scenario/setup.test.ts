@@ -1,12 +1,27 @@
 // setup: from nothing to a proven restore, by answers or by options; and the configurations it and the example give.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { scratchFor } from '../fixtures/scratch.ts';
 import { onTerminal, terminalSkip } from './on-terminal.ts';
-import { run } from './program.ts';
+import { AGENT, run, start } from './program.ts';
+
+const notRoot = process.getuid?.() === 0 ? false : 'needs root';
 
 interface Place {
   readonly folder: string;
@@ -98,6 +113,68 @@ describe('setup', () => {
     assert.match(stopped.stderr, /setup stops here: init ended with status 5\n {2}→ /);
     mkdirSync(vault);
     assert.match((await run(args, { env })).expect(0).stdout, /is proven/);
+  });
+
+  it('ends its command with it, removes what a killed one left, and names options that a configuration makes idle', async (t) => {
+    const place = fresh(t);
+    const { folder, config, images, vault, env } = place;
+    mkdirSync(join(folder, 'etc'));
+    const pool = `[pool.p]\ntype = "file"\npath = "${images}"\nvolumes = ["*"]\n`;
+    const text = `destination = "local:${vault}"\narchive = "a"\ninitial = "full"\n${pool}`;
+    writeFileSync(config, `${text}[hooks]\nbefore_send = ["/bin/sh", "-c", "> ${folder}/begun; sleep 100"]\n`);
+    withState(place);
+    const args = ['--config', config, 'setup', '--yes', ...given(place)];
+    const running = start(args, { env });
+    while (!existsSync(join(folder, 'begun'))) await sleep(50);
+    const began = performance.now();
+    running.child.kill('SIGTERM');
+    (await running.ended).expect(130);
+    assert.ok(performance.now() - began < 60_000, 'send ran on');
+
+    const gone = spawnSync('true').pid;
+    const [stale, foreign] = [`sparsebak-restored-${gone}-abcdef`, `sparsebak-restored-${process.pid}-abcdef`];
+    for (const name of [stale, foreign]) mkdirSync(join(folder, 'scratch', name));
+    writeFileSync(config, text);
+    withState(place);
+    writeFileSync(join(images, 'a\u001b[2J'), 'small');
+    const ran = (await run(args, { env })).expect(0);
+    assert.match(ran.stderr, /--destination, --pool: not used, since it exists/);
+    assert.match(ran.stdout, /The restore of a\\u\{1b\}\[2J /);
+    assert.ok(!ran.stdout.includes('\u001b'), 'the name of a file steers the terminal');
+    assert.deepEqual(readdirSync(join(folder, 'scratch')), [foreign]);
+  });
+
+  it('init that is killed before it could show the recovery key shows it when run again', async (t) => {
+    const place = fresh(t);
+    const { folder, config, images, vault, env } = place;
+    mkdirSync(join(folder, 'etc'));
+    writeFileSync(
+      config,
+      `destination = "local:${vault}"\narchive = "a"\n[pool.p]\ntype = "file"\npath = "${images}"\n`,
+    );
+    withState(place);
+    // Its standard output is a pipe that is full, and that nobody reads.
+    assert.equal(spawnSync('mkfifo', [join(folder, 'out')]).status, 0);
+    const pipe = openSync(join(folder, 'out'), 'r+');
+    t.after(() => {
+      closeSync(pipe);
+    });
+    const args = ['--config', config, 'init', '--passphrase-file', join(folder, 'passphrase')];
+    const filled = spawnSync('timeout', ['1', 'cat', '/dev/zero'], { stdio: ['ignore', pipe, 'inherit'] });
+    assert.equal(filled.status, 124);
+    const child = spawn(process.execPath, [AGENT, ...args], { stdio: ['ignore', pipe, 'inherit'] });
+    while (!existsSync(join(vault, 'a/catalogue'))) await sleep(50);
+    await sleep(1500);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    assert.match((await run(args, { env })).expect(0).stdout, /Recovery key: /);
+    (await run(args, { env })).expect(1);
+  });
+
+  it('tells a user who may not write the configuration before it asks anything', { skip: notRoot }, async () => {
+    const wrapper = ['setpriv', '--reuid=12345', '--regid=12345', '--clear-groups', '--'];
+    const ran = await run(['--config', '/etc/sparsebak-test/c.toml', 'setup', '--yes'], { wrapper, cwd: '/' });
+    assert.match(ran.expect(2).stderr, /this user may not write \/etc\/sparsebak-test\/c\.toml\n {2}→ Run it as root/);
   });
 
   it('says which answer is missing or wrong, and writes nothing', async (t) => {

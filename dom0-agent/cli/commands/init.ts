@@ -106,6 +106,9 @@ async function begin(
     throw caught;
   }
   report(context, { state, recoveryKey, macChoice, aside });
+  // Only now: until the recovery key was shown, another init continues this one and shows it.
+  state.created();
+  removeDurably(join(state.folder, SLOTS_FILE));
 }
 
 /** Warns of a folder of sparsebak's inside a pool: the archive is created, but sends will refuse to run. */
@@ -147,8 +150,6 @@ async function createAtReceiver(
   } finally {
     client.close();
   }
-  state.created();
-  removeDurably(join(state.folder, SLOTS_FILE));
 }
 
 /** Keys and slots of a new archive, durable in dom0. */

@@ -1,4 +1,5 @@
 /** `restore`: a volume as it was at a session. */
+import { escapeText } from '../../../shared/text.ts';
 import { formatBytes, formatSeconds } from '../../../shared/terminal/sizes.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
 import { choosePool } from '../../capture/pools.ts';
@@ -134,8 +135,8 @@ function report(
     return;
   }
   print(
-    `${name} as of ${head.session} is in ${to}: ${formatBytes(head.size)}, ${formatBytes(bytes)} of data, every ` +
-      `chunk verified, in ${formatSeconds(seconds)}.`,
+    `${escapeText(name, 4096)} as of ${head.session} is in ${escapeText(to, 4096)}: ${formatBytes(head.size)}, ` +
+      `${formatBytes(bytes)} of data, every chunk verified, in ${formatSeconds(seconds)}.`,
   );
   if (kept !== undefined) {
     if (isPrivate) {

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXIT_STATUS, SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
+import { escapeText } from '../../../shared/text.ts';
 import { formatBytes } from '../../../shared/terminal/sizes.ts';
 import type { CommandContext } from '../../cli/command-context.ts';
 import { confirm } from '../../cli/confirm.ts';
@@ -21,7 +22,8 @@ import { KnownHeads } from '../../proven-archive/known-heads.ts';
 import { Pin } from '../../proven-archive/pin.ts';
 import { readProofs } from '../../proven-archive/proofs.ts';
 import { answersOf, isThere, type Wanted } from './answers.ts';
-import { configText, writeNewConfig } from './write-config.ts';
+import { scratchFolder } from './scratch-folder.ts';
+import { configText, mayWrite, writeNewConfig } from './write-config.ts';
 
 export interface SetupOptions extends Omit<Wanted, 'archive'> {
   readonly passphraseFile?: string;
@@ -31,6 +33,9 @@ export interface SetupOptions extends Omit<Wanted, 'archive'> {
   readonly timers?: string;
   readonly dryRun?: boolean;
 }
+
+/** Options that only a new configuration uses. */
+const ANSWERS = ['destination', 'pool', 'volumes', 'exclude'] as const;
 
 export const TIMERS = ['sparsebak-monitor.timer', 'sparsebak-send.timer', 'sparsebak-verify.timer'];
 
@@ -60,8 +65,12 @@ async function configure(context: CommandContext, options: SetupOptions, file: s
   if (isThere(file)) {
     print(`Using the configuration ${file}.`);
     readConfig(file);
+    const unused = ANSWERS.filter((name) => (options[name] ?? []).length > 0).map((name) => `--${name}`);
+    if (unused.length > 0)
+      print(`  → ${unused.join(', ')}: not used, since it exists. To change it, edit the file.`, 2);
     return options.dryRun !== true;
   }
+  if (options.dryRun !== true) mayWrite(file);
   const answers = await answersOf({ ...options, archive: context.options.archive });
   const text = configText(answers);
   refuseInvalid(text, file);
@@ -114,7 +123,7 @@ async function step({ signal, options }: CommandContext, file: string, args: rea
 }
 
 function shown(arg: string): string {
-  return /^[\w./:=-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`;
+  return /^[\w./:=-]+$/.test(arg) ? arg : `'${escapeText(arg, 4096).replaceAll("'", "'\\''")}'`;
 }
 
 async function must(run: Promise<number>): Promise<void> {
@@ -141,12 +150,13 @@ async function proveOne(state: ArchiveState, { scratch = '/var/tmp' }: SetupOpti
     });
   }
   if (readProofs(state.folder)[smallest.id]?.whole !== undefined) return;
-  const folder = mkdtempSync(join(givenPath(scratch), 'sparsebak-restored-'));
+  const folder = scratchFolder(givenPath(scratch));
   try {
     const status = await run('restore', smallest.name, '--to', join(folder, 'restored.img'));
     if (status !== 0) throw stopped('restore', status);
+    const name = escapeText(smallest.name, 4096);
     const size = smallest.size === Infinity ? '' : ` (${formatBytes(smallest.size)})`;
-    print(`The restore of ${smallest.name}${size} is proven: each chunk is what was sent. The copy is removed.`);
+    print(`The restore of ${name}${size} is proven: each chunk is what was sent. The copy is removed.`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

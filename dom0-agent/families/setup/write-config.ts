@@ -1,5 +1,5 @@
 /** The configuration that `setup` writes. */
-import { chmodSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SparsebakError, systemCode } from '../../../shared/errors.ts';
 import { syncFolder } from '../../../shared/durable.ts';
@@ -52,6 +52,20 @@ function poolLines(pool: FoundPool, exclude: readonly string[]): string[] {
 /** A basic string of TOML: JSON's is one, but for DEL. */
 function quoted(text: string): string {
   return JSON.stringify(text).replaceAll('\u007f', '\\u007f');
+}
+
+/** @throws `usage` if this user cannot make the file */
+export function mayWrite(file: string): void {
+  let folder = dirname(file);
+  while (!existsSync(folder) && folder !== '/') folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (caught) {
+    throw new SparsebakError('usage', `this user may not write ${file}`, {
+      hint: 'Run it as root: sudo sparsebak setup. Or name another file: sparsebak --config FILE setup.',
+      cause: caught,
+    });
+  }
 }
 
 /** A new file, complete or not there, which only its owner may read. @throws `failed` if there is one already */
