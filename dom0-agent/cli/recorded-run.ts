@@ -59,7 +59,8 @@ async function afterwards(
     try {
       await what();
     } catch (caught) {
-      problems.push(asSparsebakError(caught, 'io').message);
+      const { message, hint } = asSparsebakError(caught, 'io');
+      problems.push(hint === undefined ? message : `${message}. ${hint}`);
     }
   };
   // Each is done whether or not the other can be.
@@ -93,7 +94,11 @@ function statesOf(config: Config): { readonly name: string; readonly state: Arch
 
 function overdueIn(config: Config, now: number): string[] {
   const { overdue } = config.notices;
-  return statesOf(config).flatMap(({ state }) => describeOverdue(volumeAges(state, overdue, now), now));
+  const states = statesOf(config);
+  return states.flatMap(({ name, state }) => {
+    const late = describeOverdue(volumeAges(state, overdue, now), now);
+    return states.length === 1 ? late : late.map((text) => `archive ${name}: ${text}`);
+  });
 }
 
 function metricsOf(config: Config, now: number): ArchiveMetrics[] {
