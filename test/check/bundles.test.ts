@@ -23,9 +23,9 @@ const dist = join(import.meta.dirname, '../../dist');
 const bundles = {
   'sparsebak.js': {
     firstLine: '#!/usr/bin/env -S NODE_COMPILE_CACHE=/var/cache/sparsebak node --disallow-code-generation-from-strings',
-    most: 1240,
+    most: 1260,
   },
-  'sparsebak-receiver.js': { firstLine: '#!/usr/bin/env -S NODE_COMPILE_CACHE=/var/cache/sparsebak node', most: 840 },
+  'sparsebak-receiver.js': { firstLine: '#!/usr/bin/env -S NODE_COMPILE_CACHE=/var/cache/sparsebak node', most: 860 },
 };
 
 /** All code that is not ours, in both, with its licence: each must be one that a GPL-3.0 program may take in. */
