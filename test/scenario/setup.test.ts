@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { scratchFor } from '../fixtures/scratch.ts';
+import { BackupSystem } from './backup-system.ts';
 import { onTerminal, terminalSkip } from './on-terminal.ts';
 import { AGENT, run, start } from './program.ts';
 
@@ -175,6 +176,24 @@ describe('setup', () => {
     const wrapper = ['setpriv', '--reuid=12345', '--regid=12345', '--clear-groups', '--'];
     const ran = await run(['--config', '/etc/sparsebak-test/c.toml', 'setup', '--yes'], { wrapper, cwd: '/' });
     assert.match(ran.expect(2).stderr, /this user may not write \/etc\/sparsebak-test\/c\.toml\n {2}→ Run it as root/);
+  });
+
+  it('goes through a backup qube as well, and doctor misses nothing but the policy', async (t) => {
+    const images = scratchFor(t);
+    const pools = [{ name: 'main', type: 'file', path: images, more: '' }] as const;
+    const lab = new BackupSystem(t, { pools, link: 'qubes', more: 'initial = "full"' });
+    lab.write('work/private.img', Buffer.alloc(400_000, 3));
+    const files = ['--passphrase-file', join(lab.folder, 'passphrase'), '--recovery-key-file', join(lab.folder, 'key')];
+    const { stdout } = (await lab.run(['setup', '--yes', '--scratch', lab.folder, ...files])).expect(0);
+    assert.match(stdout, /The restore of work\/private\.img \(.*\) is proven/);
+    const doctor = JSON.parse((await lab.run(['doctor', '--json'])).expect(3).stdout) as {
+      findings: { check: string; verdict: string }[];
+    };
+    const wrong = doctor.findings.filter(({ verdict }) => verdict === 'failed' || verdict === 'overdue');
+    assert.deepEqual(
+      wrong.map(({ check }) => check),
+      ['policy'],
+    );
   });
 
   it('says which answer is missing or wrong, and writes nothing', async (t) => {
