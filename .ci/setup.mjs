@@ -149,7 +149,9 @@ function installPrograms(wanted) {
 
 /** @returns {boolean} whether the bundles in dist are those of the sources */
 function buildBundles() {
-  const bundles = ['dist/sparsebak.js', 'dist/sparsebak-receiver.js'].map((name) => join(root, name));
+  // The families too: a build that was interrupted has made some.
+  const families = readdirSync(join(root, 'dom0-agent/families')).map((name) => `dist/sparsebak-${name}.cjs`);
+  const bundles = ['dist/sparsebak.js', 'dist/sparsebak-receiver.js', ...families].map((name) => join(root, name));
   const code = [
     'shared',
     'dom0-agent',
