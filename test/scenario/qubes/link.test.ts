@@ -248,11 +248,11 @@ describe('what qrexec says by its exit code', () => {
     await lab.init();
     const file = join(vault.root, 'rw/config/sparsebak/receiver.toml');
     for (const [text, said] of [
-      ['root = [', /receiver\.toml is not TOML, line 1\)$/],
-      ['root = "relative"', /root: not an absolute path\)$/],
-      [`root = "${lab.root}"\nmin_kep = 3`, /min_kep: there is no such field\)$/],
+      ['root = [', /receiver\.toml is not TOML, line 1\. Correct the configuration[^()]*\)$/],
+      ['root = "relative"', /root: not an absolute path\. Correct[^()]*\)$/],
+      [`root = "${lab.root}"\nmin_kep = 3`, /min_kep: there is no such field\. Correct[^()]*\)$/],
       [`root = "${lab.root}"\nmin_keep = 0`, /min_keep: /],
-      [undefined, /cannot read .*receiver\.toml: ENOENT\)$/],
+      [undefined, /cannot read .*receiver\.toml: ENOENT\. Correct[^()]*\)$/],
     ] as const) {
       if (text === undefined) rmSync(file);
       else writeFileSync(file, text);
