@@ -280,7 +280,7 @@ describe('over ssh', { skip }, () => {
     writeFileSync(config, settings!.replace('/srv/backup', lab.root));
     const authorize = (grant: string) => {
       const own = line
-        .replace('/usr/local/bin/sparsebak-receiver', join(on.folder, 'bin/sparsebak-receiver'))
+        .replace('/usr/bin/sparsebak-receiver', join(on.folder, 'bin/sparsebak-receiver'))
         .replace('/etc/sparsebak/host1.toml', config)
         .replace('--grant receive', `--grant ${grant}`)
         .replace(/ssh-ed25519 .*$/, readFileSync(join(on.folder, 'user.pub'), 'latin1'));
