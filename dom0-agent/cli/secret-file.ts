@@ -2,13 +2,12 @@
  * Writes a secret to a new file that only its owner can read, through one descriptor: its folder may belong to another
  * user.
  */
-import { closeSync, constants, fstatSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { closeSync, constants, fstatSync, fsyncSync, openSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { SparsebakError } from '../../shared/errors.ts';
 import { plainText } from '../../shared/system-error.ts';
 import { isSameFile, type FileIdentity, type Held } from '../source/held-file.ts';
-import { openFolder } from '../source/walk.ts';
-import { givenPath } from './working-folder.ts';
+import { inFolderOf, writeAllOf } from './given-file.ts';
 
 export interface SecretFile {
   /** Removes it again, unless another file has its name. */
@@ -17,14 +16,14 @@ export interface SecretFile {
 
 /** @throws `usage` if the name is taken, or there is no such folder */
 export async function checkSecretFile(path: string): Promise<void> {
-  await within(path, (folder) => {
+  await inFolderOf(path, (folder) => {
     if (folder.look(basename(path)) !== undefined) throw taken(path);
   });
 }
 
 /** Durable when it returns. @throws `usage` if it cannot be created */
 export async function writeSecretFile(path: string, text: string): Promise<SecretFile> {
-  const identity = await within(path, (folder) => {
+  const identity = await inFolderOf(path, (folder) => {
     try {
       return write(folder, basename(path), text);
     } catch (error) {
@@ -37,7 +36,7 @@ export async function writeSecretFile(path: string, text: string): Promise<Secre
     });
   }
   const remove = (): Promise<void> =>
-    within(path, (folder) => {
+    inFolderOf(path, (folder) => {
       const there = folder.look(basename(path));
       if (there === undefined || !isSameFile(there, identity)) return;
       rmSync(folder.in(basename(path)), { force: true });
@@ -50,7 +49,7 @@ function write(folder: Held, name: string, text: string): FileIdentity | undefin
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const fd = openSync(folder.in(name), flags, 0o600);
   try {
-    writeSync(fd, text);
+    writeAllOf(fd, text);
     fsyncSync(fd);
     const identity = fstatSync(fd, { bigint: true });
     const there = folder.look(name);
@@ -58,15 +57,6 @@ function write(folder: Held, name: string, text: string): FileIdentity | undefin
     return there !== undefined && isSameFile(there, identity) ? identity : undefined;
   } finally {
     closeSync(fd);
-  }
-}
-
-async function within<T>(path: string, work: (folder: Held) => T): Promise<T> {
-  const folder = await openFolder(dirname(givenPath(path)), 'usage');
-  try {
-    return work(folder);
-  } finally {
-    folder.close();
   }
 }
 

@@ -1,4 +1,4 @@
-/** Runs a command of the user's: a hook, a notifier. What it prints goes to the log, never to standard output. */
+/** Runs a command of the user's: a hook, a notifier. What it prints is kept for the error if it fails. */
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
 import { escapeText } from '../../shared/text.ts';
 

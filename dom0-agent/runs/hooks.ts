@@ -31,10 +31,6 @@ export class Hooks {
     this.#signal = signal;
   }
 
-  has(hook: Hook): boolean {
-    return this.#config.hooks[hook] !== undefined;
-  }
-
   /** @throws `interrupted` */
   async beforeSend(): Promise<void> {
     await this.#run('before_send', {}, { signal: this.#signal });

@@ -18,12 +18,12 @@ const folder = makeScratch('record');
 const volumes = join(folder, 'volumes');
 
 function prepare(): void {
-  mkdirSync(join(volumes, 'work'), { recursive: true });
+  mkdirSync(join(volumes, 'personal'), { recursive: true });
   mkdirSync(join(volumes, 'vault'));
   mkdirSync(join(folder, 'backup'));
   mkdirSync(join(folder, 'bin'));
-  writeFileSync(join(volumes, 'work/private.img'), randomBytes(48 * MIB));
-  truncateSync(join(volumes, 'work/private.img'), 256 * MIB);
+  writeFileSync(join(volumes, 'personal/private.img'), randomBytes(48 * MIB));
+  truncateSync(join(volumes, 'personal/private.img'), 256 * MIB);
   writeFileSync(join(volumes, 'vault/private.img'), randomBytes(4 * MIB));
   writeFileSync(join(folder, 'passphrase'), 'correct horse battery staple\n');
   const lines = [
@@ -76,15 +76,15 @@ const steps: readonly (readonly [command: string, before?: () => void | Promise<
   ['sparsebak send', () => change(3)],
   ['sparsebak send --tag before-upgrade', () => change(1)],
   ['sparsebak list'],
-  ['sparsebak restore work/private.img --to restored.img'],
-  ['cmp restored.img volumes/work/private.img && echo identical'],
+  ['sparsebak restore personal/private.img --to restored.img'],
+  ['cmp restored.img volumes/personal/private.img && echo identical'],
 ];
 
 async function change(mib: number): Promise<void> {
   // A second session of the same second would get the next one's name.
   await new Promise((resolve) => setTimeout(resolve, 2500));
   const { open } = await import('node:fs/promises');
-  const file = await open(join(volumes, 'work/private.img'), 'r+');
+  const file = await open(join(volumes, 'personal/private.img'), 'r+');
   await file.write(randomBytes(mib * MIB), 0, mib * MIB, 20 * MIB);
   await file.close();
 }

@@ -1,12 +1,13 @@
 /** `doctor`: everything that the receiver needs, with the remedy for what is missing. No file of an archive is read. */
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytesShort } from '../../shared/archive/low-space.ts';
 import type { ArchiveName } from '../../shared/archive/names.ts';
 import { EXIT_STATUS, SparsebakError, asSparsebakError } from '../../shared/errors.ts';
+import { describeFindings, failedBy, isHealthy, type Finding } from '../../shared/findings.ts';
 import { RELEASE } from '../../shared/release.ts';
+import { isExecutable, isInPath } from '../../shared/search-path.ts';
 import { formatBytes } from '../../shared/terminal/sizes.ts';
-import { escapeText } from '../../shared/text.ts';
 import type { Store } from '../store/store.ts';
 import { openStore } from './open-store.ts';
 import { updateMetrics } from './metrics.ts';
@@ -15,29 +16,19 @@ import { scrubState } from './scrub-state.ts';
 import type { Settings } from './settings.ts';
 import { withArchive } from './with-stored-archive.ts';
 
-export interface Finding {
-  readonly check: string;
-  /** `note`: not wrong, but good to know. */
-  readonly verdict: 'ok' | 'note' | 'overdue' | 'failed';
-  readonly message: string;
-  /** What to do next. */
-  readonly hint?: string;
-}
-
 /** The oldest Node that the receiver runs on. */
 const OLDEST_NODE = 20;
 /** Each program with its package. */
 const PROGRAMS = { flock: 'util-linux', sync: 'coreutils' };
-const FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** @param settings of the configuration, or why it is not valid */
 export async function doctorCommand(settings: Settings | SparsebakError, json: boolean): Promise<number> {
   const findings = [checkNode(), checkPrograms(), ...checkServices()];
   if (settings instanceof SparsebakError) findings.push(failedBy('configuration', settings));
   else findings.push(...(await checkRoot(settings)));
-  const isBad = findings.some(({ verdict }) => verdict === 'failed' || verdict === 'overdue');
-  await print(json ? `${JSON.stringify({ healthy: !isBad, findings })}\n` : asText(findings));
-  return isBad ? EXIT_STATUS.partial : 0;
+  const healthy = isHealthy(findings);
+  await print(`${json ? JSON.stringify({ healthy, findings }) : describeFindings(findings)}\n`);
+  return healthy ? 0 : EXIT_STATUS.partial;
 }
 
 function checkNode(): Finding {
@@ -57,20 +48,6 @@ function checkPrograms(): Finding {
     message: `not in the PATH: ${missing.map(([program]) => program).join(', ')}`,
     hint: `Install ${missing.map(([, from]) => from).join(' and ')}.`,
   };
-}
-
-function isInPath(program: string): boolean {
-  const folders = [...(process.env.PATH ?? '').split(':').filter((folder) => folder !== ''), ...FOLDERS];
-  return folders.some((folder) => isExecutable(join(folder, program)));
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /** The services of qrexec, in a qube only. */
@@ -177,20 +154,4 @@ function space(
 
 function day(time: number): string {
   return new Date(time).toISOString().slice(0, 10);
-}
-
-function failedBy(check: string, { message, hint }: SparsebakError): Finding {
-  return { check, verdict: 'failed', message, hint: hint ?? 'See the message.' };
-}
-
-function asText(findings: readonly Finding[]): string {
-  const width = Math.max(...findings.map(({ check }) => check.length));
-  const lines = findings.flatMap(({ check, verdict, message, hint }) => {
-    const sign = verdict === 'ok' || verdict === 'note' ? verdict : verdict.toUpperCase();
-    return [
-      `${sign.padEnd(7)}  ${check.padEnd(width)}  ${escapeText(message, 2000)}`,
-      ...(hint === undefined ? [] : [`${' '.repeat(width + 11)}→ ${escapeText(hint, 2000)}`]),
-    ];
-  });
-  return `${lines.join('\n')}\n`;
 }

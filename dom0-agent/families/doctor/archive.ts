@@ -10,7 +10,7 @@ import { damagedFiles } from '../../proven-archive/archive-files.ts';
 import type { ArchiveState } from '../../proven-archive/archive-state.ts';
 import { openArchive, type OpenArchive } from '../../proven-archive/open-archive.ts';
 import { fetchSlots } from '../../proven-archive/stored-slots.ts';
-import { failed, failedBy, note, ok, type Finding } from './finding.ts';
+import { failed, failedBy, note, ok, type Finding } from '../../../shared/findings.ts';
 
 export async function checkArchive(
   { config, lockWait, signal, log, onWait }: CommandContext,

@@ -4,12 +4,11 @@
  */
 import { EXIT_STATUS, asSparsebakError } from '../../../shared/errors.ts';
 import type { CommandContext } from '../../cli/command-context.ts';
-import { escapeText } from '../../../shared/text.ts';
 import type { ArchiveConfig, Config } from '../../config/config.ts';
 import { ArchiveState } from '../../proven-archive/archive-state.ts';
 import { volumeAges } from '../../runs/overdue.ts';
 import { checkArchive } from './archive.ts';
-import { failedBy, type Finding } from './finding.ts';
+import { describeFindings, failedBy, isHealthy, type Finding } from '../../../shared/findings.ts';
 import { checkHost } from './host.ts';
 import { checkRuns, checkTimers } from './runs.ts';
 import { checkSelection } from './selection.ts';
@@ -34,9 +33,9 @@ export async function doctor(context: CommandContext, options: DoctorOptions): P
     findings.push(...(await checkTimers()));
   }
   context.progress.clear();
-  const worst = findings.some(({ verdict }) => verdict === 'failed' || verdict === 'overdue');
-  context.conclude({ healthy: !worst, findings, volumes }, () => asText(findings));
-  return worst ? EXIT_STATUS.partial : 0;
+  const healthy = isHealthy(findings);
+  context.conclude({ healthy, findings, volumes }, () => describeFindings(findings));
+  return healthy ? 0 : EXIT_STATUS.partial;
 }
 
 function configOf(context: CommandContext, findings: Finding[]): Config | undefined {
@@ -83,21 +82,4 @@ async function checkOneArchive(
 
 function asTime(time: number | null): string | null {
   return time === null ? null : new Date(time).toISOString();
-}
-
-const SIGNS = { ok: 'ok', note: 'note', overdue: 'OVERDUE', failed: 'FAILED' } as const;
-
-function asText(findings: readonly Finding[]): string {
-  const width = Math.max(...findings.map(({ check }) => check.length));
-  const lines = findings.flatMap(({ check, verdict, message, hint }) => [
-    `${SIGNS[verdict].padEnd(7)}  ${check.padEnd(width)}  ${escapeText(message, 2000)}`,
-    ...(hint === undefined ? [] : [`${' '.repeat(width + 11)}→ ${escapeText(hint, 2000)}`]),
-  ]);
-  const count = (of: Finding['verdict']) => findings.filter(({ verdict }) => verdict === of).length;
-  const [bad, late] = [count('failed'), count('overdue')];
-  const end =
-    bad + late === 0
-      ? 'Everything that was checked is well.'
-      : [bad > 0 ? `${bad} failed` : '', late > 0 ? `${late} overdue` : ''].filter((text) => text !== '').join(', ');
-  return [...lines, '', end].join('\n');
 }

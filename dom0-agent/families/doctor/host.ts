@@ -1,10 +1,10 @@
 /** Node, the programs that the configuration needs, and the policy of Qubes. */
 import { readFileSync } from 'node:fs';
-import { isInPath } from '../../process/search-path.ts';
+import { isInPath } from '../../../shared/search-path.ts';
 import type { Config } from '../../config/config.ts';
 import { RELEASE } from '../../../shared/release.ts';
 import { systemCode } from '../../../shared/errors.ts';
-import { failed, note, ok, type Finding } from './finding.ts';
+import { failed, note, ok, type Finding } from '../../../shared/findings.ts';
 
 /** The same as engines of the agent: 22.15 is the first Node with zstd. */
 const OLDEST_NODE = [22, 15] as const;

@@ -5,7 +5,8 @@ import type { ArchiveState } from '../../proven-archive/archive-state.ts';
 import { ago, describeOverdue, isLate, volumeAges } from '../../runs/overdue.ts';
 import type { RecordedCommand } from '../../runs/recorded-commands.ts';
 import { readRun } from '../../runs/run-records.ts';
-import { failed, note, ok, overdue, type Finding } from './finding.ts';
+import { TIMERS } from '../../runs/timers.ts';
+import { failed, note, ok, overdue, type Finding } from '../../../shared/findings.ts';
 
 export function checkRuns({ notices, stateDir }: Config, archive: ArchiveConfig, state: ArchiveState): Finding[] {
   const now = Date.now();
@@ -38,8 +39,6 @@ function run(command: RecordedCommand, folder: string, now: number, limit = Infi
   }
   return last.status === 0 ? ok(check, message) : failed(check, message, `Run "sparsebak ${command}".`);
 }
-
-const TIMERS = ['sparsebak-monitor.timer', 'sparsebak-send.timer', 'sparsebak-verify.timer'];
 
 /** By systemctl(1); where there is no systemd, something else may start the commands. */
 export async function checkTimers(): Promise<Finding[]> {

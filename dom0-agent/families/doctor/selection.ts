@@ -8,7 +8,7 @@ import { missingVolume, selectVolumes } from '../../capture/selection.ts';
 import { ArchiveState } from '../../proven-archive/archive-state.ts';
 import { Pin } from '../../proven-archive/pin.ts';
 import { nameMatcher } from '../../source/glob.ts';
-import { failedBy, note, ok, type Finding } from './finding.ts';
+import { failedBy, note, ok, type Finding } from '../../../shared/findings.ts';
 
 export async function checkSelection(context: CommandContext): Promise<Finding[]> {
   try {

@@ -2,24 +2,22 @@
  * Writes the page under its name only when it is complete. Its folder may belong to another user, so names are looked
  * up in the held folder, and no symbolic link is followed.
  */
-import { closeSync, constants, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { closeSync, constants, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { SparsebakError, systemCode } from '../../../shared/errors.ts';
 import { plainText } from '../../../shared/system-error.ts';
-import { givenPath } from '../../cli/working-folder.ts';
-import type { Held } from '../../source/held-file.ts';
-import { openFolder } from '../../source/walk.ts';
+import { inFolderOf, writeAllOf } from '../../cli/given-file.ts';
 
 /** @throws `usage` if the name is taken, or there is no such folder */
 export async function checkPageFile(path: string, force: boolean): Promise<void> {
-  await within(path, (folder) => {
+  await inFolderOf(path, (folder) => {
     if (!force && folder.look(basename(path)) !== undefined) throw taken(path);
   });
 }
 
 /** @throws `usage` if it cannot be created or, without `force`, the name is taken by now */
 export async function writePageFile(path: string, text: string, force: boolean): Promise<void> {
-  await within(path, (folder) => {
+  await inFolderOf(path, (folder) => {
     const draft = folder.in(`.${basename(path)}.${String(process.pid)}.partial`);
     try {
       writeNew(draft, text);
@@ -40,20 +38,10 @@ function writeNew(path: string, text: string): void {
   // Unlike keys it may be read by whom the umask allows: a user copies it into a disposable.
   const fd = openSync(path, flags, 0o666);
   try {
-    const bytes = Buffer.from(text);
-    for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
+    writeAllOf(fd, text);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
-  }
-}
-
-async function within<T>(path: string, work: (folder: Held) => T): Promise<T> {
-  const folder = await openFolder(dirname(givenPath(path)), 'usage');
-  try {
-    return work(folder);
-  } finally {
-    folder.close();
   }
 }
 

@@ -21,6 +21,7 @@ import { ArchiveState } from '../../proven-archive/archive-state.ts';
 import { KnownHeads } from '../../proven-archive/known-heads.ts';
 import { Pin } from '../../proven-archive/pin.ts';
 import { readProofs } from '../../proven-archive/proofs.ts';
+import { TIMERS } from '../../runs/timers.ts';
 import { answersOf, isThere, type Wanted } from './answers.ts';
 import { scratchFolder } from './scratch-folder.ts';
 import { configText, mayWrite, writeNewConfig } from './write-config.ts';
@@ -36,8 +37,6 @@ export interface SetupOptions extends Omit<Wanted, 'archive'> {
 
 /** Options that only a new configuration uses. */
 const ANSWERS = ['destination', 'pool', 'volumes', 'exclude'] as const;
-
-export const TIMERS = ['sparsebak-monitor.timer', 'sparsebak-send.timer', 'sparsebak-verify.timer'];
 
 export async function setup(context: CommandContext, options: SetupOptions): Promise<number> {
   if (context.json) throw new SparsebakError('usage', 'setup has no --json', { hint: 'Use init, send and restore.' });

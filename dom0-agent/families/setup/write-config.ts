@@ -3,7 +3,7 @@ import { accessSync, chmodSync, constants, existsSync, linkSync, mkdirSync, rmSy
 import { dirname } from 'node:path';
 import { SparsebakError, systemCode } from '../../../shared/errors.ts';
 import { syncFolder } from '../../../shared/durable.ts';
-import { isInPath } from '../../process/search-path.ts';
+import { isInPath } from '../../../shared/search-path.ts';
 import type { Answers } from './answers.ts';
 import type { FoundPool } from './find-pools.ts';
 
