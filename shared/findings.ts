@@ -1,5 +1,6 @@
 /** What a check of `doctor` found, in either program, and how it is shown. */
 import type { SparsebakError } from './errors.ts';
+import { nextStep } from './next-step.ts';
 import { escapeText } from './text.ts';
 
 /**
@@ -33,8 +34,9 @@ export function failed(check: string, message: string, hint: string): Finding {
   return { check, verdict: 'failed', message, hint };
 }
 
-export function failedBy(check: string, { message, hint }: Pick<SparsebakError, 'message' | 'hint'>): Finding {
-  return { check, verdict: 'failed', message, ...(hint === undefined ? {} : { hint }) };
+export function failedBy(check: string, error: Pick<SparsebakError, 'code' | 'message' | 'hint'>): Finding {
+  const hint = nextStep(error);
+  return { check, verdict: 'failed', message: error.message, ...(hint === undefined ? {} : { hint }) };
 }
 
 /** Whether nothing failed and nothing is overdue. */

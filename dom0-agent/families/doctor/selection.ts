@@ -20,7 +20,7 @@ export async function checkSelection(context: CommandContext): Promise<Finding[]
     return [
       ...findings,
       ...skipped.map(({ name, error }) =>
-        failedBy('selection', { message: `${name}: ${error.message}`, hint: error.hint }),
+        failedBy('selection', { code: 'source', message: `${name}: ${error.message}`, hint: error.hint }),
       ),
       ...volumes.filter(({ missing }) => missing).map((volume) => failedBy('selection', missingVolume(volume))),
     ];
