@@ -2,6 +2,7 @@
 import { asSparsebakError, reportOf, type ErrorReport, type SparsebakError } from '../../shared/errors.ts';
 import { isLiteral, nameMatcher } from '../source/glob.ts';
 import type { FoundVolumes } from '../source/source.ts';
+import { INCLUDED } from '../qubes/patterns.ts';
 import type { Pool } from './pools.ts';
 
 export interface SelectedVolume {
@@ -32,12 +33,19 @@ export type PoolLook = {
 
 export async function lookAtPool(pool: Pool): Promise<PoolLook> {
   const { volumes, exclude } = pool.config;
-  const covers = nameMatcher(volumes, exclude);
+  const covers = coverage(pool);
   try {
     return { pool, covers, kind: 'listed', found: await pool.source.list(volumes, exclude) };
   } catch (caught) {
     return { pool, covers, kind: 'failed', error: asSparsebakError(caught, 'source') };
   }
+}
+
+function coverage({ config: { volumes, exclude }, source: { patterns: rules } }: Pool): (name: string) => boolean {
+  if (rules === undefined) return nameMatcher(volumes, exclude);
+  const matches = (patterns: readonly string[], name: string): boolean =>
+    patterns.some((pattern) => rules.matches(pattern, name));
+  return (name) => matches(volumes, name) && !matches(exclude, name);
 }
 
 /** Volumes that exist, and those that the configuration names in full. */
@@ -87,6 +95,8 @@ export function failedEntries(look: PoolLook, known: readonly string[]): Skipped
 export async function unmatchedEntries(look: PoolLook, selected: readonly string[]): Promise<SkippedEntry[]> {
   if (look.kind === 'failed') return [];
   const { pool, found } = look;
+  const rules = pool.source.patterns;
+  if (rules !== undefined) return rules.unmatched(pool.config.volumes).map(noSuchQube);
   const names = [...selected, ...found.leftOut.map(({ name }) => name)];
   const unmatched: string[] = [];
   for (const pattern of new Set(pool.config.volumes)) {
@@ -102,6 +112,16 @@ export async function unmatchedEntries(look: PoolLook, selected: readonly string
   return unmatched.map((name) => ({ name, kind: 'skipped', error: { code: 'no-match', message, hint } }));
 }
 
+function noSuchQube(pattern: string): SkippedEntry {
+  const message =
+    pattern === INCLUDED
+      ? 'no qube is included in backups, by its property include_in_backups'
+      : 'there is no qube that this selects';
+  const hint = 'Correct "include" in section [qubes] of the configuration.';
+  return { name: pattern, kind: 'skipped', error: { code: 'no-match', message, hint } };
+}
+
 function literalsOf({ pool, covers }: PoolLook): string[] {
+  if (pool.source.patterns !== undefined) return [];
   return [...new Set(pool.config.volumes)].filter((name) => isLiteral(name) && covers(name));
 }

@@ -4,15 +4,34 @@ import type { Capture } from './capture.ts';
 import { PairingStore } from './pairing-store.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import { openSource } from '../source/open-source.ts';
-import type { Config, PoolConfig } from '../config/config.ts';
+import type { Config, PoolConfig, QubesConfig } from '../config/config.ts';
+import { ownPlaces } from '../config/own-places.ts';
+import { DocumentsSource } from '../qubes/documents-source.ts';
+import { dom0UserHome } from '../qubes/dom0-user.ts';
+import { QubesHost } from '../qubes/qubes-host.ts';
+import { QubeVolumesSource } from '../qubes/volumes-source.ts';
+import type { RunningState, Source } from '../source/source.ts';
+
+/** What the configuration selects in a pool, and how it is captured. */
+export type PoolSelection = PoolConfig | QubesSelection;
+
+/** The volumes of qubes, or what has no disk image: their settings, and dom0's home directory. */
+interface QubesSelection {
+  readonly type: 'qubes' | 'documents';
+  readonly name: string;
+  readonly state: RunningState;
+  /** Patterns of qubes' names. */
+  readonly volumes: readonly string[];
+  readonly exclude: readonly string[];
+}
 
 export interface Pool extends Capture {
-  readonly config: PoolConfig;
+  readonly config: PoolSelection;
 }
 
 /** Whether the state of a running qube's volume is captured, instead of the stopped one. */
 export function capturesRunning({ config }: Pool): boolean {
-  return config.type !== 'file' && config.state === 'running';
+  return config.type !== 'file' && config.type !== 'documents' && config.state === 'running';
 }
 
 export interface PoolOptions {
@@ -32,16 +51,46 @@ export function openPools(config: Config, options: PoolOptions): Pool[] {
       options.warn("waiting for another sparsebak that holds dom0's state");
     },
   });
-  return config.pools.map((pool) => ({
-    config: pool,
-    pool: pool.name,
-    source: openSource(pool.type === 'lvm-thin' ? { ...pool, stateDir: config.stateDir } : pool),
-    store,
-    lock,
-    warn: (error) => {
-      options.warn(error.message);
-    },
-  }));
+  const warn = (error: SparsebakError): void => {
+    options.warn(error.message);
+  };
+  const asPool = (selection: PoolSelection, source: Source): Pool => {
+    return { config: selection, pool: selection.name, source, store, lock, warn };
+  };
+  const configured = config.pools.map((pool) =>
+    asPool(pool, openSource(pool.type === 'lvm-thin' ? { ...pool, stateDir: config.stateDir } : pool)),
+  );
+  if (config.qubes === undefined) return configured;
+  return [...configured, ...qubesPools(config, config.qubes, options).map(([pool, source]) => asPool(pool, source))];
+}
+
+/** undefined: no qubes are saved. */
+export function qubesHostOf(pools: readonly Pool[]): QubesHost | undefined {
+  for (const { source } of pools) if (source instanceof QubeVolumesSource) return source.host;
+  return undefined;
+}
+
+/** No pool of the configuration has a name with a colon. */
+const QUBES = 'qubes:volumes';
+const DOCUMENTS = 'qubes:settings';
+
+function qubesPools(
+  config: Config,
+  { include, exclude, dom0Home, state, fullAt, socket }: QubesConfig,
+  { warn }: PoolOptions,
+): [QubesSelection, Source][] {
+  const { stateDir } = config;
+  const host = new QubesHost(socket, { state, fullAt, stateDir });
+  const home = dom0Home === false ? undefined : dom0Home === true ? dom0UserHome() : dom0Home;
+  const leftOut = ownPlaces(config).map(({ path }) => path);
+  const selection = { state, volumes: include, exclude };
+  return [
+    [{ ...selection, type: 'qubes', name: QUBES }, new QubeVolumesSource(host)],
+    [
+      { ...selection, type: 'documents', name: DOCUMENTS },
+      new DocumentsSource(host, { stateDir, home, leftOut, warn }),
+    ],
+  ];
 }
 
 /**

@@ -50,8 +50,9 @@ export async function removeStale(capture: Capture, options: StaleOptions): Prom
       if (next.missingSince !== null) missing.push({ volume: state.volume, since: next.missingSince });
       if (next.maps.length < state.maps.length) longMissing.push(state.volume);
     }
+    // Those of all pools: two may share a folder or a thin pool, and each finds the snapshots of both there.
     const named = new Set(
-      statesOf(capture)
+      allStates(capture)
         .flatMap(namedSnapshots)
         .map(({ id }) => id),
     );
@@ -65,8 +66,12 @@ export async function removeStale(capture: Capture, options: StaleOptions): Prom
   });
 }
 
-function statesOf({ store, pool }: Capture): PairingState[] {
-  return store.list().flatMap((known) => (known.kind === 'paired' && known.state.pool === pool ? [known.state] : []));
+function statesOf(capture: Capture): PairingState[] {
+  return allStates(capture).filter(({ pool }) => pool === capture.pool);
+}
+
+function allStates({ store }: Capture): PairingState[] {
+  return store.list().flatMap((known) => (known.kind === 'paired' ? [known.state] : []));
 }
 
 async function judged(

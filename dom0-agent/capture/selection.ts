@@ -15,6 +15,7 @@ import {
   type SelectedVolume,
   type SkippedEntry,
 } from './look-at-pool.ts';
+import { isQubeName, parseArchiveName } from '../qubes/names.ts';
 import { listSome, type Pool } from './pools.ts';
 
 export interface Selection {
@@ -51,6 +52,11 @@ export async function selectVolumes(pools: readonly Pool[], request: SelectionRe
 
 /** The error for a missing volume. */
 export function missingVolume({ volume, pool }: SelectedVolume): SparsebakError {
+  if (pool.source.patterns !== undefined) {
+    return new SparsebakError('not-found', `${volume} is not there, although its qube is`, {
+      hint: `Delete its sessions if they are no longer needed: sparsebak delete ${volume}`,
+    });
+  }
   const hint = pool.config.volumes.includes(volume)
     ? `If it is gone permanently, remove its name from pool.${pool.pool} in the configuration.`
     : 'If it is gone permanently, exclude it in ' +
@@ -62,7 +68,7 @@ async function look(pools: readonly Pool[], { names, known }: SelectionRequest):
   const looks = await Promise.all(pools.filter(({ config }) => config.volumes.length > 0).map(lookAtPool));
   const found = new Map<string, SelectedVolume>();
   for (const each of looks) for (const selected of presentOrNamed(each)) addOnce(found, selected);
-  const skipped = looks.flatMap(leftOutEntries);
+  const skipped = [...looks.flatMap(leftOutEntries), ...withoutDoubles(found)];
   const isUntold = (name: string): boolean => !found.has(name) && !skipped.some((entry) => entry.name === name);
   // Failing pools come first: one of them may have a volume that seems to be missing in another.
   for (const each of looks) skipped.push(...failedEntries(each, [...known(each.pool), ...names].filter(isUntold)));
@@ -77,6 +83,28 @@ async function look(pools: readonly Pool[], { names, known }: SelectionRequest):
   return meant({ volumes, skipped }, names);
 }
 
+/** Takes out volumes that a pool selects and that are saved as a qube's volumes as well. */
+function withoutDoubles(found: Map<string, SelectedVolume>): SkippedEntry[] {
+  const places = new Map<string, string>();
+  for (const { volume, pool } of found.values()) {
+    const place = pool.source.kind === 'qubes' ? pool.source.place?.(volume) : undefined;
+    if (place !== undefined) places.set(place, volume);
+  }
+  if (places.size === 0) return [];
+  const skipped: SkippedEntry[] = [];
+  for (const { volume, pool } of found.values()) {
+    const twin = pool.source.kind === 'qubes' ? undefined : places.get(pool.source.place?.(volume) ?? '');
+    if (twin === undefined) continue;
+    found.delete(volume);
+    const message = `not taken: it is saved as ${twin} already`;
+    const hint =
+      `Exclude it in pool.${pool.pool} of the configuration. To continue its history: ` +
+      `sparsebak qube adopt ${twin.split(':')[0] ?? ''}`;
+    skipped.push({ name: volume, kind: 'skipped', error: { code: 'left-out', message, hint } });
+  }
+  return skipped;
+}
+
 function addOnce(found: Map<string, SelectedVolume>, selected: SelectedVolume): void {
   const { volume, pool } = selected;
   const other = found.get(volume);
@@ -89,7 +117,8 @@ function addOnce(found: Map<string, SelectedVolume>, selected: SelectedVolume): 
 }
 
 /** The part that the user names, in order. */
-function meant({ volumes, skipped }: Selection, names: readonly string[]): Selection {
+function meant({ volumes, skipped }: Selection, given: readonly string[]): Selection {
+  const names = given.flatMap((name) => volumesOfQube(name, volumes) ?? [name]);
   const told = new Set([...volumes.map(({ volume }) => volume), ...skipped.map(({ name }) => name)]);
   const unknown = names.find((name) => !told.has(name));
   if (unknown !== undefined) {
@@ -103,4 +132,11 @@ function meant({ volumes, skipped }: Selection, names: readonly string[]): Selec
     volumes: volumes.filter(({ volume }) => isMeant(volume)).sort((a, b) => (a.volume < b.volume ? -1 : 1)),
     skipped: skipped.filter(({ name }) => isMeant(name)).sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
+}
+
+/** A qube's name stands for all that is saved of it. undefined: it is not the name of a selected qube. */
+function volumesOfQube(name: string, volumes: readonly SelectedVolume[]): string[] | undefined {
+  if (!isQubeName(name) || volumes.some(({ volume }) => volume === name)) return undefined;
+  const own = volumes.filter(({ volume }) => parseArchiveName(volume)?.qube === name).map(({ volume }) => volume);
+  return own.length === 0 ? undefined : own;
 }

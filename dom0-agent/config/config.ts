@@ -9,6 +9,7 @@ import type { RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError, asSparsebakError, systemCode } from '../../shared/errors.ts';
 import * as z from '../../shared/zod.ts';
 import { isLvName } from '../source/lvm-thin/lvm-names.ts';
+import { isQubePattern } from '../qubes/patterns.ts';
 import { parseDestination, type Destination } from '../link/destination.ts';
 import { QUBES_CLIENTS, type QubesClient } from '../link/qubes-client.ts';
 import { noticeFields, noticesOf, type NoticeConfig } from './notices.ts';
@@ -39,6 +40,21 @@ const pool = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('file'), path: absolute, follow_symlinks: off, live: off, ...selection }),
 ]);
 
+const qubePatterns = z.array(
+  z.string().check(z.refine(isQubePattern, 'must be the name of a qube, a glob, or "@include_in_backups"')),
+);
+
+const qubes = z.strictObject({
+  include: z._default(qubePatterns, ['@include_in_backups']),
+  exclude: z._default(qubePatterns, []),
+  /** true: the home directory of dom0's user; or its path. */
+  dom0_home: z._default(z.union([z.boolean(), absolute]), false),
+  state,
+  full_at: z._default(z.number().check(z.minimum(1), z.maximum(100)), 90),
+  /** Where qubesd listens. */
+  socket: z._default(absolute, '/var/run/qubesd.sock'),
+});
+
 const poolName = z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 . _ -'));
 
 const archiveName = z.pipe(
@@ -68,10 +84,23 @@ const schema = z.strictObject({
     '10%',
   ),
   pool: z._default(z.record(poolName, pool), {}),
+  qubes: z.optional(qubes),
   ...noticeFields,
 });
 
 export type PoolConfig = z.infer<typeof pool> & { readonly name: string };
+
+/** Which qubes are saved, and how. */
+export interface QubesConfig {
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** dom0's home directory is saved, too: that of dom0's user, or this one. */
+  readonly dom0Home: boolean | string;
+  readonly state: 'stopped' | 'running';
+  /** Percent of a thin pool's data or metadata above which no snapshot is made. */
+  readonly fullAt: number;
+  readonly socket: string;
+}
 
 export interface ArchiveConfig {
   readonly name: ArchiveName;
@@ -92,6 +121,8 @@ export interface Config {
   readonly autoprune: 'policy' | 'space';
   readonly lowSpace: LowSpace;
   readonly pools: readonly PoolConfig[];
+  /** Undefined: no qubes are saved as qubes. */
+  readonly qubes: QubesConfig | undefined;
   readonly notices: NoticeConfig;
 }
 
@@ -117,8 +148,13 @@ export function readConfig(file: string): Config {
     autoprune: value.autoprune,
     lowSpace: parseLowSpace(value.low_space),
     pools: Object.entries(value.pool).map(([name, options]) => withVolumesFrom(file, { ...options, name })),
+    qubes: value.qubes === undefined ? undefined : qubesOf(value.qubes),
     notices: noticesOf(value),
   };
+}
+
+function qubesOf({ include, exclude, dom0_home: dom0Home, state, full_at: fullAt, socket }: z.infer<typeof qubes>) {
+  return { include, exclude, dom0Home, state, fullAt, socket };
 }
 
 function parseToml(file: string): unknown {

@@ -6,7 +6,7 @@ import { sessionTime, type SessionName, type VolumeId } from '../../shared/archi
 import { removableUnasked, retain, type Reason, type RetentionPolicy } from '../../shared/archive/retention.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
-import { listedVolumes, newestFault } from '../proven-archive/find-session.ts';
+import { listedVolumes, namedVolumes, newestFault } from '../proven-archive/find-session.ts';
 import type { OpenArchive } from '../proven-archive/open-archive.ts';
 import { newestHead } from '../proven-archive/newest-head.ts';
 import type { Listing, StoredSession } from '../proven-archive/proven-reader.ts';
@@ -63,7 +63,7 @@ export async function planPrune(
   readonly stored: Listing;
 }> {
   const stored = await open.reader.volumes();
-  const chosen = new Set(listedVolumes(open, names).map(({ id }) => id));
+  const chosen = new Set(namedVolumes(open, names).map(({ id }) => id));
   const all = listedVolumes(open, []);
   const times = await sessionTimes(open, stored, choice.kind === 'policy');
   const standing = new Map(

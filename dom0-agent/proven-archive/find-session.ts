@@ -3,6 +3,7 @@ import type { SessionName, VolumeId } from '../../shared/archive/names.ts';
 import { isSessionName } from '../../shared/archive/names.ts';
 import { SparsebakError } from '../../shared/errors.ts';
 import type { CatalogueVolume } from '../content/catalogue.ts';
+import { parseArchiveName } from '../qubes/names.ts';
 import type { Listing, Surplus } from './stored-listing.ts';
 import type { OpenArchive } from './open-archive.ts';
 import type { ProvenSession } from './proven-reader.ts';
@@ -18,8 +19,28 @@ export function listedVolumes({ pinned }: OpenArchive, names: readonly string[])
   return names.map((name) => {
     const found = active.find((volume) => volume.name === name);
     if (found !== undefined) return found;
-    throw new SparsebakError('not-found', `the archive has no volume "${name}"`, { hint: 'See "sparsebak list".' });
+    const [first, ...others] = ofQube(active, name);
+    const hint =
+      first === undefined
+        ? 'See "sparsebak list".'
+        : `It has the qube ${name}: see "sparsebak qube restore", or name one of its volumes: ` +
+          `${[first, ...others].map((volume) => volume.name).join(', ')}.`;
+    throw new SparsebakError('not-found', `the archive has no volume "${name}"`, { hint });
   });
+}
+
+/** The same, where a qube's name stands for all that the archive has of it. */
+export function namedVolumes(archive: OpenArchive, names: readonly string[]): CatalogueVolume[] {
+  const active = archive.pinned.catalogue.volumes.filter((volume) => volume.state === 'active');
+  const full = names.flatMap((name) => {
+    const own = active.some((volume) => volume.name === name) ? [] : ofQube(active, name);
+    return own.length === 0 ? [name] : own.map((volume) => volume.name);
+  });
+  return listedVolumes(archive, [...new Set(full)]);
+}
+
+function ofQube(volumes: readonly CatalogueVolume[], qube: string): CatalogueVolume[] {
+  return volumes.filter(({ name }) => parseArchiveName(name)?.qube === qube);
 }
 
 /**

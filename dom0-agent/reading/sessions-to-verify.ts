@@ -8,7 +8,7 @@ import type { Listing, ProvenSession } from '../proven-archive/proven-reader.ts'
 import { Unproven, provenSessions } from '../proven-archive/session-heads.ts';
 import { isVolumeError, namingVolume } from '../proven-archive/volume-error.ts';
 import {
-  listedVolumes,
+  namedVolumes,
   newestFault,
   noSessionName,
   noSuchSession,
@@ -47,7 +47,7 @@ export function volumesToVerify(
   names: readonly string[],
   { session, allSessions }: Choice,
 ): VolumeToVerify[] {
-  const volumes = listedVolumes(archive, names);
+  const volumes = namedVolumes(archive, names);
   if (session === undefined) {
     return volumes.map((volume) => {
       const newest = volume.session === null ? [] : [volume.session];

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
+import { join } from 'node:path';
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
 import { mappedRanges } from './extents.ts';
 import { readExtentsTwice } from './filefrag.ts';
@@ -44,6 +45,10 @@ export class FileSource implements Source {
     return await withPool(this.#pool, (pool) =>
       listVolumes({ pool, patterns, excludes, judge: (name) => judge(pool, name) }),
     );
+  }
+
+  place(volume: string): string {
+    return join(this.#pool.path, volume);
   }
 
   async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {

@@ -7,6 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
 import { plainText } from '../../shared/system-error.ts';
 import { cloneAll, type Cloned } from './clone.ts';
@@ -76,6 +77,10 @@ export class ReflinkSource implements Source {
     return await withPool(this.#pool, (pool) =>
       listVolumes({ pool, patterns, excludes, judge: (name) => judgeLiveVolume(pool, name) }),
     );
+  }
+
+  place(volume: string): string {
+    return join(this.#pool.path, volume);
   }
 
   async running(volumes: readonly string[]): Promise<ReadonlySet<string>> {

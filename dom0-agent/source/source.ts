@@ -82,10 +82,27 @@ export interface FoundVolumes {
   readonly leftOut: readonly LeftOut[];
 }
 
+/** How a source reads the configuration's patterns, where they are not globs of volume names. */
+export interface PatternRules {
+  /** Whether the pattern selects a volume of this name, as far as `list` has found out. */
+  matches(pattern: string, volume: string): boolean;
+  /** Those of the patterns that select nothing, by the last `list`. */
+  unmatched(patterns: readonly string[]): readonly string[];
+}
+
 export interface Source {
-  readonly kind: 'lvm-thin' | 'reflink' | 'file';
+  readonly kind: 'lvm-thin' | 'reflink' | 'file' | 'qubes' | 'documents';
   /** Whether snapshots are frozen and can serve as previous snapshots. */
   readonly frozen: boolean;
+
+  /** Undefined: patterns are globs of volume names. */
+  readonly patterns?: PatternRules;
+
+  /**
+   * Where a volume's content is, the same for each name that sources give it: two volumes of one place are one volume.
+   * Undefined: not known.
+   */
+  place?(volume: string): string | undefined;
 
   /** The existing volumes that match any glob (or are named in full), without those that an exclude matches. */
   list(patterns: readonly string[], excludes: readonly string[]): Promise<FoundVolumes>;

@@ -24,6 +24,7 @@ import { Unproven, provenSessions } from '../../proven-archive/session-heads.ts'
 import { isVolumeError, namingVolume } from '../../proven-archive/volume-error.ts';
 import type { CommandContext } from '../command-context.ts';
 import { formatTable, print, printJson } from '../output.ts';
+import { parseArchiveName } from '../../qubes/names.ts';
 import { timeLine } from '../time-line.ts';
 import { printVolumeErrors, statusOfErrors, type VolumeError } from '../volume-errors.ts';
 import { withArchive } from '../with-archive.ts';
@@ -77,7 +78,9 @@ export interface Listed {
 export async function listed(archive: OpenArchive, name: string | undefined): Promise<Listed> {
   const stored = await archive.reader.volumes();
   const entries = archive.pinned.catalogue.volumes;
-  const active = entries.filter((entry) => entry.state === 'active' && (name === undefined || entry.name === name));
+  const isMeant = (volume: string): boolean =>
+    name === undefined || volume === name || parseArchiveName(volume)?.qube === name;
+  const active = entries.filter((entry) => entry.state === 'active' && isMeant(entry.name));
   const ids = new Set(entries.map(({ id }) => id));
   const strangers = [...stored.keys()].filter((id) => !ids.has(id));
   const known = new KnownHeads(archive.state);
@@ -92,7 +95,7 @@ export async function listed(archive: OpenArchive, name: string | undefined): Pr
   const still = await withoutPruned(archive, looked);
   const volumes = still
     .flatMap((found) => asVolume(found) ?? [])
-    .filter((volume) => name === undefined || volume.name === name)
+    .filter((volume) => isMeant(volume.name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   return { volumes, unknown: unknownVolumes(still) };
 }

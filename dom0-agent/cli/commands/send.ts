@@ -18,6 +18,7 @@ import { Pin } from '../../proven-archive/pin.ts';
 import { send as runSend } from '../../send/send-volumes.ts';
 import { withSkipped, type SendReport, type VolumeReport } from '../../send/send-report.ts';
 import type { CommandContext } from '../command-context.ts';
+import { changedEntries, lookForChangedQubes, noteSavedQubes, renameInArchive } from '../follow-qubes.ts';
 import { formatHints, formatTable } from '../output.ts';
 import { dryRun } from './send-dry-run.ts';
 import { writerOptions } from '../writer-options.ts';
@@ -48,8 +49,12 @@ export async function send(
   const { archive, config, signal } = context;
   const state = ArchiveState.open(config.stateDir, archive.name);
   const pools = await context.poolsToRead();
+  const followed = await lookForChangedQubes(pools, state);
+  if (options.dryRun !== true && followed !== undefined) await renameInArchive(context, state, followed.renamed);
   const known = knownToArchive(new Pin(state).current?.catalogue.volumes ?? []);
-  const selection = await selectVolumes(pools, { names, known });
+  const selected = await selectVolumes(pools, { names, known });
+  const changed = followed === undefined || names.length > 0 ? [] : changedEntries(followed);
+  const selection = { ...selected, skipped: [...selected.skipped, ...changed] };
   if (options.dryRun === true) return dryRun(context, pools, selection, state);
   refuseLateClock(Date.now(), options.acceptClock === true);
   checkTags(options.tag ?? []);
@@ -112,6 +117,7 @@ async function sendSelected(
   const report = withSkipped(sent, selection.skipped);
   context.progress.clear();
   noteVolumes(state, report, names.length === 0);
+  noteSavedQubes(pools, state, selection, names.length === 0);
   if (names.length === 0) await tidy(context, pools);
   const ended = stopped ?? (await finishNoted(context, state).then(() => undefined, asSparsebakError));
   // A damaged volume is not pruned.

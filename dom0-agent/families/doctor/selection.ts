@@ -51,8 +51,10 @@ async function checkPool(pool: Pool): Promise<Finding[]> {
   // Reported with the volumes that it should have.
   if (look.kind === 'failed') return [];
   const { volumes } = look.found;
+  const rules = pool.source.patterns;
   const counts = patterns.map((pattern) => {
-    const matches = nameMatcher([pattern], exclude);
+    const matches =
+      rules === undefined ? nameMatcher([pattern], exclude) : (name: string) => rules.matches(pattern, name);
     return `${pattern}: ${volumes.filter(matches).length}`;
   });
   const left = exclude.length === 0 ? '' : `; excluded: ${exclude.join(', ')}`;

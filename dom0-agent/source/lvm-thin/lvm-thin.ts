@@ -182,6 +182,10 @@ export class LvmThinSource implements Source {
     return join(this.#folder, `${deviceName(this.#pool.vgname, this.#pool.poolname)}.lvm`);
   }
 
+  place(volume: string): string {
+    return `${this.#pool.vgname}/${volume}`;
+  }
+
   async exists(snapshot: SnapshotRef): Promise<boolean> {
     return find(snapshot, await this.#report()) !== undefined;
   }
