@@ -75,7 +75,7 @@ export function changedEntries({ gone, replaced }: FollowedQubes): SkippedEntry[
       error: {
         code: 'not-found',
         message: 'the qube was removed; its sessions stay in the archive',
-        hint: `This is said once. "sparsebak qube restore ${name}" brings it back; "sparsebak list ${name}" shows what is kept.`,
+        hint: `This is said once. "sparsebak qube restore ${name}" brings it back.`,
       },
     })),
     ...replaced.map((name): SkippedEntry => ({

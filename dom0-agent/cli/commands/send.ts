@@ -49,6 +49,11 @@ export async function send(
   const { archive, config, signal } = context;
   const state = ArchiveState.open(config.stateDir, archive.name);
   const pools = await context.poolsToRead();
+  if (options.dryRun !== true) {
+    refuseLateClock(Date.now(), options.acceptClock === true);
+    checkTags(options.tag ?? []);
+    mayAutoprune(context, options);
+  }
   const followed = await lookForChangedQubes(pools, state);
   if (options.dryRun !== true && followed !== undefined) await renameInArchive(context, state, followed.renamed);
   const known = knownToArchive(new Pin(state).current?.catalogue.volumes ?? []);
@@ -56,9 +61,6 @@ export async function send(
   const changed = followed === undefined || names.length > 0 ? [] : changedEntries(followed);
   const selection = { ...selected, skipped: [...selected.skipped, ...changed] };
   if (options.dryRun === true) return dryRun(context, pools, selection, state);
-  refuseLateClock(Date.now(), options.acceptClock === true);
-  checkTags(options.tag ?? []);
-  mayAutoprune(context, options);
   const hooks = new Hooks(config.notices, archive.name, signal);
   // What `before_send` began, `after_send` must end, also when it was interrupted.
   const sending = hooks
