@@ -25,7 +25,16 @@ archive     = "laptop"
 # For Prometheus' node exporter (textfile collector).
 # metrics_file = "/var/lib/prometheus/node-exporter/sparsebak.prom"
 
-# The volumes: a folder on Btrfs or XFS.
+# In dom0 of Qubes: which qubes. Their volumes, settings and pools are found by themselves.
+# [qubes]
+# include   = ["@include_in_backups"]
+# exclude   = ["sys-*"]
+# dom0_home = false
+# state     = "running"
+# full_at   = 90
+# socket    = "/var/run/qubesd.sock"
+
+# Elsewhere, the volumes: a folder on Btrfs or XFS.
 [pool.main]
 type    = "reflink"
 path    = "/var/lib/libvirt/images"

@@ -6,6 +6,7 @@ import { SparsebakError, asSparsebakError } from '../../../shared/errors.ts';
 import { ask } from '../../cli/secrets.ts';
 import { print } from '../../cli/output.ts';
 import { parseDestination } from '../../link/destination.ts';
+import { INCLUDED, isQubePattern } from '../../qubes/patterns.ts';
 import { findPools, isQubes, parsePool, type FoundPool } from './find-pools.ts';
 
 export interface Wanted {
@@ -14,6 +15,10 @@ export interface Wanted {
   readonly pool: readonly string[];
   readonly volumes: readonly string[];
   readonly exclude: readonly string[];
+  /** In dom0 of Qubes: patterns of the qubes to save. */
+  readonly qubes: readonly string[];
+  /** Also save dom0's home directory. */
+  readonly dom0Home?: boolean;
   /** Ask nothing. */
   readonly yes?: boolean;
 }
@@ -22,7 +27,13 @@ export interface Answers {
   readonly destination: string;
   readonly archive: string;
   readonly pools: readonly FoundPool[];
+  readonly qubes: QubesAnswer | undefined;
   readonly exclude: readonly string[];
+}
+
+export interface QubesAnswer {
+  readonly include: readonly string[];
+  readonly dom0Home: boolean;
 }
 
 /** @throws `usage` if an answer is missing and nothing may be asked, or is not usable */
@@ -47,8 +58,48 @@ export async function answersOf(wanted: Wanted): Promise<Answers> {
       });
     },
   });
-  const pools = await poolsOf(asks, wanted);
-  return { destination, archive, pools, exclude: wanted.exclude };
+  const qubes = isQubes() && wanted.pool.length === 0 ? await qubesOf(asks, wanted) : undefined;
+  if (qubes === undefined && (wanted.qubes.length > 0 || wanted.dom0Home === true)) {
+    const why = isQubes() ? 'and --pool exclude one another' : 'needs dom0 of Qubes';
+    throw new SparsebakError('usage', `--${wanted.qubes.length > 0 ? 'qubes' : 'dom0-home'} ${why}`, {
+      hint: isQubes() ? 'Leave --pool out: qubes name their pools themselves.' : 'Use --pool and --volumes.',
+    });
+  }
+  const pools = qubes === undefined ? await poolsOf(asks, wanted) : [];
+  return { destination, archive, pools, qubes, exclude: wanted.exclude };
+}
+
+async function qubesOf(asks: boolean, { qubes, dom0Home, volumes }: Wanted): Promise<QubesAnswer> {
+  if (volumes.length > 0) {
+    throw new SparsebakError('usage', '--volumes is for pools, and this is dom0 of Qubes', {
+      hint: 'Select qubes with --qubes, or give --pool, too.',
+    });
+  }
+  const patterns = await answer(asks, {
+    given: qubes.length > 0 ? qubes.join(' ') : undefined,
+    option: '--qubes',
+    question: `Which qubes? Names or globs, with spaces between; ${INCLUDED}: those that Qubes' own backup would take`,
+    fallback: INCLUDED,
+    check: (text) => {
+      const wrong = text
+        .trim()
+        .split(/\s+/)
+        .find((each) => !isQubePattern(each));
+      if (wrong === undefined) return;
+      throw new SparsebakError('usage', `"${wrong}" selects no qube`, { hint: 'Use names of qubes, or globs.' });
+    },
+  });
+  const home = await answer(asks, {
+    given: dom0Home === undefined ? undefined : dom0Home ? 'yes' : 'no',
+    option: '--dom0-home',
+    question: "Also dom0's home directory? yes or no",
+    fallback: asks ? 'yes' : 'no',
+    check: (text) => {
+      if (['yes', 'no'].includes(text)) return;
+      throw new SparsebakError('usage', `"${text}" is neither yes nor no`, { hint: 'Answer yes or no.' });
+    },
+  });
+  return { include: patterns.trim().split(/\s+/), dom0Home: home === 'yes' };
 }
 
 interface Question {

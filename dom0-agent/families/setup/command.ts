@@ -12,6 +12,13 @@ export function addSetup(program: Command, execute: Execute): void {
     .option('--pool <pool>', '"reflink:/folder", "file:/folder" or "lvm-thin:VG/POOL" (repeatable)', collect, [])
     .option('--volumes <glob>', 'which volumes of the pools (repeatable)', collect, [])
     .option('--exclude <glob>', 'which of them not (repeatable)', collect, [])
+    .option(
+      '--qubes <pattern>',
+      'in dom0 of Qubes: which qubes (repeatable; default: @include_in_backups)',
+      collect,
+      [],
+    )
+    .option('--dom0-home', "in dom0 of Qubes: also dom0's home directory")
     .option('--passphrase-file <file>', 'for init: read the passphrase from a file')
     .option('--passphrase-command <command>', 'for init: use the output of this shell command as the passphrase')
     .option('--recovery-key-file <file>', 'for init: write the recovery key to this new file instead of showing it')
@@ -26,6 +33,8 @@ What was done before is not done again: after an interruption, start it once mor
 
 Examples:
   sparsebak setup
+  sparsebak setup --yes --destination qubes://vault --qubes 'work*' --qubes personal --dom0-home \\
+    --passphrase-file /root/backup-passphrase --timers yes
   sparsebak setup --yes --destination local:/srv/backup --pool reflink:/var/lib/libvirt/images \\
     --passphrase-file /root/backup-passphrase --timers yes`,
     )

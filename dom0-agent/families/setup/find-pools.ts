@@ -26,16 +26,10 @@ const FOLDERS = ['/var/lib/libvirt/images', '/var/lib/machines', '/var/lib/vz/im
 
 export async function findPools(): Promise<FoundPool[]> {
   const folders = [];
-  for (const path of isQubes() ? [] : FOLDERS) {
+  for (const path of FOLDERS) {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) folders.push(await folderPool(path));
   }
-  const qubes = isQubes() && (await isReflink('/var/lib/qubes')) ? [qubesFolder()] : [];
-  return [...(await thinPools()), ...qubes, ...folders];
-}
-
-function qubesFolder(): FoundPool {
-  const path = '/var/lib/qubes';
-  return { name: 'main', about: `${path} (reflink)`, volumes: ['appvms/*/private.img'], type: 'reflink', path };
+  return [...(await thinPools()), ...folders];
 }
 
 async function folderPool(path: string): Promise<FoundPool> {

@@ -21,6 +21,7 @@ import { ArchiveState } from '../../proven-archive/archive-state.ts';
 import { KnownHeads } from '../../proven-archive/known-heads.ts';
 import { Pin } from '../../proven-archive/pin.ts';
 import { readProofs } from '../../proven-archive/proofs.ts';
+import { parseArchiveName, SETTINGS } from '../../qubes/names.ts';
 import { TIMERS } from '../../runs/timers.ts';
 import { answersOf, isThere, type Wanted } from './answers.ts';
 import { scratchFolder } from './scratch-folder.ts';
@@ -36,7 +37,7 @@ export interface SetupOptions extends Omit<Wanted, 'archive'> {
 }
 
 /** Options that only a new configuration uses. */
-const ANSWERS = ['destination', 'pool', 'volumes', 'exclude'] as const;
+const ANSWERS = ['destination', 'pool', 'volumes', 'exclude', 'qubes'] as const;
 
 export async function setup(context: CommandContext, options: SetupOptions): Promise<number> {
   if (context.json) throw new SparsebakError('usage', 'setup has no --json', { hint: 'Use init, send and restore.' });
@@ -142,7 +143,9 @@ async function proveOne(state: ArchiveState, { scratch = '/var/tmp' }: SetupOpti
   const volumes = (new Pin(state).current?.catalogue.volumes ?? []).flatMap(({ id, name, session, state: is }) =>
     is === 'active' && session !== null ? [{ id, name, size: heads.get(id, session)?.size ?? Infinity }] : [],
   );
-  const [smallest] = volumes.sort((a, b) => a.size - b.size);
+  // A disk image shows more than a qube's settings.
+  const isImage = ({ name }: { readonly name: string }): boolean => parseArchiveName(name)?.volume !== SETTINGS;
+  const [smallest] = volumes.sort((a, b) => Number(isImage(b)) - Number(isImage(a)) || a.size - b.size);
   if (smallest === undefined) {
     throw new SparsebakError('failed', 'no volume was sent, so no restore can be tried', {
       hint: 'See what "send" says above, correct it, and run "sparsebak setup" again.',

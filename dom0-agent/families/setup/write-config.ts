@@ -4,13 +4,13 @@ import { dirname } from 'node:path';
 import { SparsebakError, systemCode } from '../../../shared/errors.ts';
 import { syncFolder } from '../../../shared/durable.ts';
 import { isInPath } from '../../../shared/search-path.ts';
-import type { Answers } from './answers.ts';
+import type { Answers, QubesAnswer } from './answers.ts';
 import type { FoundPool } from './find-pools.ts';
 
 /** Two weeks of days, two months of weeks, a year of months. */
 const RETENTION = ['[retention]', 'keep_daily   = 14', 'keep_weekly  = 8', 'keep_monthly = 12'];
 
-export function configText({ destination, archive, pools, exclude }: Answers): string {
+export function configText({ destination, archive, pools, qubes, exclude }: Answers): string {
   const names = new Map<string, number>();
   return [
     '# Written by "sparsebak setup". All fields: sparsebak config example',
@@ -18,6 +18,7 @@ export function configText({ destination, archive, pools, exclude }: Answers): s
     `archive     = ${quoted(archive)}`,
     '# New volumes are sent without asking.',
     'initial     = "full"',
+    ...(qubes === undefined ? [] : ['', ...qubesLines(qubes, exclude)]),
     ...pools.flatMap((pool) => ['', ...poolLines({ ...pool, name: unique(pool.name, names) }, exclude)]),
     '',
     ...RETENTION,
@@ -33,6 +34,15 @@ function unique(name: string, taken: Map<string, number>): string {
   const count = (taken.get(name) ?? 0) + 1;
   taken.set(name, count);
   return count === 1 ? name : `${name}-${count}`;
+}
+
+function qubesLines({ include, dom0Home }: QubesAnswer, exclude: readonly string[]): string[] {
+  return [
+    '[qubes]',
+    `include   = [${include.map(quoted).join(', ')}]`,
+    ...(exclude.length === 0 ? [] : [`exclude   = [${exclude.map(quoted).join(', ')}]`]),
+    `dom0_home = ${dom0Home}`,
+  ];
 }
 
 function poolLines(pool: FoundPool, exclude: readonly string[]): string[] {
