@@ -8,6 +8,7 @@ import type { Config, PoolConfig, QubesConfig } from '../config/config.ts';
 import { ownPlaces } from '../config/own-places.ts';
 import { DocumentsSource } from '../qubes/documents-source.ts';
 import { dom0UserHome } from '../qubes/dom0-user.ts';
+import { parseArchiveName } from '../qubes/names.ts';
 import { QubesHost } from '../qubes/qubes-host.ts';
 import { QubeVolumesSource } from '../qubes/volumes-source.ts';
 import type { RunningState, Source } from '../source/source.ts';
@@ -72,7 +73,7 @@ export function qubesHostOf(pools: readonly Pool[]): QubesHost | undefined {
 
 /** No pool of the configuration has a name with a colon. */
 const QUBES = 'qubes:volumes';
-const DOCUMENTS = 'qubes:settings';
+export const DOCUMENTS = 'qubes:settings';
 
 function qubesPools(
   config: Config,
@@ -110,6 +111,12 @@ export async function choosePool(pools: readonly Pool[], volume: string, name: s
   for (const pool of pools) if (await hasVolume(pool, volume)) having.push(pool);
   const [only, ...more] = having;
   if (only !== undefined && more.length === 0) return only;
+  const { qube } = parseArchiveName(volume) ?? {};
+  if (only === undefined && qube !== undefined && qubesHostOf(pools) !== undefined) {
+    throw new SparsebakError('not-found', `no qube here has the volume ${volume}`, {
+      hint: `Restore the whole qube with "sparsebak qube restore ${qube}", or this volume to a file with --to PATH.`,
+    });
+  }
   const why = only === undefined ? `no configured pool has ${volume} now` : `several pools have ${volume}`;
   throw new SparsebakError('usage', why, {
     hint: known === '' ? 'Restore with --to PATH.' : `Choose one with --pool: ${known}.`,

@@ -13,7 +13,7 @@ export interface StaleOptions {
   /** Milliseconds since 1970. */
   readonly now: number;
   /** Missing volumes that the user declares to be permanently gone. */
-  readonly gone?: readonly string[];
+  readonly isGone?: (volume: string) => boolean;
   /** Whether a send to the archive is running: its snapshots are being read. */
   readonly isSending: (archive: ArchiveId) => Promise<boolean>;
 }
@@ -77,13 +77,13 @@ function allStates({ store }: Capture): PairingState[] {
 async function judged(
   state: PairingState,
   present: boolean,
-  { now, gone, isSending }: StaleOptions,
+  { now, isGone, isSending }: StaleOptions,
 ): Promise<PairingState> {
   if (present) return state.missingSince === null ? state : { ...state, missingSince: null };
   // If the clock was set back, the wait must not become endless.
   const since = Math.min(state.missingSince ?? now, now);
   const next = since === state.missingSince ? state : { ...state, missingSince: since };
-  if (now - since < ABSENCE && gone?.includes(state.volume) !== true) return next;
+  if (now - since < ABSENCE && isGone?.(state.volume) !== true) return next;
   const pending = await Promise.all(
     next.pending.map(async (entry) => ((await isSending(entry.archive)) ? entry : withoutTock(entry))),
   );

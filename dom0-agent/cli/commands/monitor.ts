@@ -6,6 +6,7 @@ import { selectVolumes } from '../../capture/selection.ts';
 import { knownToPool } from '../../capture/known-volumes.ts';
 import { reportOf } from '../../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
+import { DOCUMENTS } from '../../capture/pools.ts';
 import { monitorPools } from '../monitor-pools.ts';
 import { formatHints, formatTable } from '../output.ts';
 import { tidy } from '../cleanup.ts';
@@ -18,7 +19,11 @@ export async function monitor(context: CommandContext, names: readonly string[])
   if (names.length === 0) await tidy(context, pools);
   const document = { volumes: inOrder([...outcomes.map(asJson), ...skipped.map(skippedJson)]) };
   context.conclude(document, () => {
-    const unfrozen = new Set(selected.filter(({ pool }) => !pool.source.frozen).map(({ volume }) => volume));
+    const unfrozen = new Map(
+      selected
+        .filter(({ pool }) => !pool.source.frozen)
+        .map(({ volume, pool }) => [volume, pool.pool === DOCUMENTS ? '' : 'read in full by each send']),
+    );
     const rows = [...outcomes.map((outcome) => asRow(outcome, unfrozen)), ...skipped.map(skippedRow)];
     rows.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
     const table = formatTable(['VOLUME', 'CHANGED', 'SINCE THE LAST SEND', ''], rows, [1, 2]);
@@ -60,8 +65,8 @@ function asJson(outcome: MonitorOutcome) {
   }
 }
 
-/** @param unfrozen volumes whose source has no snapshots, so that there is nothing to compare with */
-function asRow(outcome: MonitorOutcome, unfrozen: ReadonlySet<string>): string[] {
+/** @param unfrozen what to say of volumes whose source has no snapshots, so that there is nothing to compare with */
+function asRow(outcome: MonitorOutcome, unfrozen: ReadonlyMap<string, string>): string[] {
   const { volume } = outcome;
   switch (outcome.kind) {
     case 'monitored': {
@@ -69,12 +74,7 @@ function asRow(outcome: MonitorOutcome, unfrozen: ReadonlySet<string>): string[]
       return [volume, formatBytes(outcome.changedBytes), `${chunks} chunks`, ''];
     }
     case 'unpaired':
-      return [
-        volume,
-        '',
-        '',
-        unfrozen.has(volume) ? 'read in full by each send' : 'not sent yet: "sparsebak send --full"',
-      ];
+      return [volume, '', '', unfrozen.get(volume) ?? 'not sent yet: "sparsebak send --full"'];
     case 'reset':
       return [volume, '', '', `will be compared in full: ${outcome.reason}`];
     case 'missing':

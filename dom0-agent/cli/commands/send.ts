@@ -19,6 +19,7 @@ import { send as runSend } from '../../send/send-volumes.ts';
 import { withSkipped, type SendReport, type VolumeReport } from '../../send/send-report.ts';
 import type { CommandContext } from '../command-context.ts';
 import { changedEntries, lookForChangedQubes, noteSavedQubes, renameInArchive } from '../follow-qubes.ts';
+import { parseArchiveName } from '../../qubes/names.ts';
 import { formatHints, formatTable } from '../output.ts';
 import { dryRun } from './send-dry-run.ts';
 import { writerOptions } from '../writer-options.ts';
@@ -59,13 +60,15 @@ export async function send(
   const known = knownToArchive(new Pin(state).current?.catalogue.volumes ?? []);
   const selected = await selectVolumes(pools, { names, known });
   const changed = followed === undefined || names.length > 0 ? [] : changedEntries(followed);
-  const selection = { ...selected, skipped: [...selected.skipped, ...changed] };
+  const told = new Set(changed.map(({ name }) => name));
+  const selection = { ...selected, skipped: [...selected.skipped.filter(({ name }) => !told.has(name)), ...changed] };
   if (options.dryRun === true) return dryRun(context, pools, selection, state);
   const hooks = new Hooks(config.notices, archive.name, signal);
   // What `before_send` began, `after_send` must end, also when it was interrupted.
+  const gone = followed?.gone ?? [];
   const sending = hooks
     .beforeSend()
-    .then(() => sendSelected(context, { state, pools, selection, names, options, hooks }));
+    .then(() => sendSelected(context, { state, pools, selection, names, gone, options, hooks }));
   const outcome = await sending.catch(async (caught: unknown) => {
     const error = signal.aborted ? new SparsebakError('interrupted', 'interrupted') : asSparsebakError(caught);
     await hooks.afterSend(error.exitStatus, { error: reportOf(error) });
@@ -81,6 +84,8 @@ interface Sending {
   readonly pools: readonly Pool[];
   readonly selection: Selection;
   readonly names: readonly string[];
+  /** Qubes that exist no more. */
+  readonly gone: readonly string[];
   readonly options: SendCommandOptions;
   readonly hooks: Hooks;
 }
@@ -97,7 +102,7 @@ interface Outcome {
 
 async function sendSelected(
   context: CommandContext,
-  { state, pools, selection, names, options, hooks }: Sending,
+  { state, pools, selection, names, gone, options, hooks }: Sending,
 ): Promise<Outcome> {
   const { archive, config } = context;
   await finishNoted(context, state);
@@ -120,7 +125,7 @@ async function sendSelected(
   context.progress.clear();
   noteVolumes(state, report, names.length === 0);
   noteSavedQubes(pools, state, selection, names.length === 0);
-  if (names.length === 0) await tidy(context, pools);
+  if (names.length === 0) await tidy(context, pools, (volume) => gone.includes(parseArchiveName(volume)?.qube ?? ''));
   const ended = stopped ?? (await finishNoted(context, state).then(() => undefined, asSparsebakError));
   // A damaged volume is not pruned.
   const damaged = new Set(report.volumes.filter(isDamaged).map(({ name }) => name));

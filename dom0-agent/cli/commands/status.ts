@@ -4,7 +4,7 @@
  */
 import type { CatalogueVolume } from '../../content/catalogue.ts';
 import type { PairingState } from '../../capture/pairing.ts';
-import { capturesRunning, type Pool } from '../../capture/pools.ts';
+import { capturesRunning, DOCUMENTS, type Pool } from '../../capture/pools.ts';
 import { knownToArchive } from '../../capture/known-volumes.ts';
 import type { SelectedVolume } from '../../capture/look-at-pool.ts';
 import { missingVolume, selectVolumes } from '../../capture/selection.ts';
@@ -180,13 +180,13 @@ function asText(volumes: readonly VolumeStatus[]): string {
   return formatTable(['VOLUME', 'NEWEST SESSION', 'TO SEND', 'NOTED', 'PROVEN', ''], rows, [2], [3]);
 }
 
-function remarks({ kind, error, changedChunks, unfinished, running, missingSince }: VolumeStatus): string[] {
+function remarks({ kind, pool, error, changedChunks, unfinished, running, missingSince }: VolumeStatus): string[] {
   return [
     ...(kind === 'new' ? ['not sent yet: "sparsebak send --full"'] : []),
     ...(kind === 'missing' ? [`not there${missingSince === null ? '' : ` since ${minute(missingSince)}`}`] : []),
     ...(error === undefined || kind === 'missing' ? [] : [error.message]),
     ...(kind === 'unselected' ? ['no pool selects it'] : []),
-    ...(kind === 'saved' && changedChunks === null ? ['read in full by the next send'] : []),
+    ...(kind === 'saved' && changedChunks === null && pool !== DOCUMENTS ? ['read in full by the next send'] : []),
     ...(unfinished === null ? [] : [`the send ${unfinished} was interrupted; the next one settles that`]),
     ...(running ? ['its qube is running: what it has written since its start is not in the archive'] : []),
   ];

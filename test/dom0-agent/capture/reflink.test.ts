@@ -90,7 +90,7 @@ async function backUp(fs: string, lockFolder: string, random: Random): Promise<v
   assert.equal((await monitor(capture, ['v']))[0]?.kind, 'missing');
   const { longMissing: reaped } = await removeStale(capture, {
     now: Date.now(),
-    gone: ['v'],
+    isGone: (volume) => volume === 'v',
     isSending: () => Promise.resolve(false),
   });
   assert.deepEqual(reaped, ['v']);
