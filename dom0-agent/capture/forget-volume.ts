@@ -1,5 +1,6 @@
 /** How the user's commands change the state: an archive's volume is deleted, or a volume renamed. */
 import { SparsebakError } from '../../shared/errors.ts';
+import type { SnapshotRef } from '../source/source.ts';
 import type { ArchiveId } from '../../shared/archive/names.ts';
 import { removeSnapshots, type Capture } from './capture.ts';
 import { releasedSnapshots, settledTick } from './pairing.ts';
@@ -56,6 +57,31 @@ export async function renamed(capture: Capture, from: string, to: string): Promi
       });
     }
     await store.rename(old.state, to);
+    return 'moved';
+  });
+}
+
+export interface NewPlace {
+  readonly capture: Capture;
+  readonly volume: string;
+  /** What the new pool's source adds to the binding of each snapshot. */
+  readonly binding: SnapshotRef['binding'];
+}
+
+/**
+ * Moves the state of a volume that another pool has from now on, in the very same place. It stays if a send of it is
+ * not settled, or the new volume has a state: then the next send compares in full.
+ */
+export async function movedToPool(capture: Capture, from: string, to: NewPlace): Promise<'moved' | 'nothing to move'> {
+  const { store, pool, lock } = capture;
+  return await lock.hold(async () => {
+    const old = store.load(pool, from);
+    const taken = store.load(to.capture.pool, to.volume);
+    if (old.kind !== 'paired' || taken.kind === 'paired' || old.state.pending.length > 0) return 'nothing to move';
+    const { tick } = old.state;
+    if (tick === null) return 'nothing to move';
+    const bound = { ...tick, binding: { ...tick.binding, ...to.binding } };
+    await store.move(old.state, { ...old.state, pool: to.capture.pool, volume: to.volume, tick: bound });
     return 'moved';
   });
 }

@@ -95,14 +95,18 @@ export class PairingStore {
 
   /** The same state under another volume's name. A crash may leave it under both. */
   async rename(state: PairingState, volume: string): Promise<void> {
-    const renamed = { ...state, volume };
-    const folder = this.#folder(state.pool, volume);
+    await this.move(state, { ...state, volume });
+  }
+
+  /** The same state of another volume or pool. A crash may leave it in both. */
+  async move(state: PairingState, moved: PairingState): Promise<void> {
+    const folder = this.#folder(moved.pool, moved.volume);
     this.#files.makeFolder(folder);
     for (const file of namedFiles(state)) {
       const content = this.#files.read(join(this.#folder(state.pool, state.volume), file));
       if (content !== undefined) await this.#files.write(join(folder, file), content);
     }
-    await this.save(renamed);
+    await this.save(moved);
     await this.save(unpaired(state.pool, state.volume));
   }
 

@@ -319,7 +319,10 @@ describe('the reaper', () => {
     assert.deepEqual((await removeStale(capture, { now: DAY, isSending: NEVER })).missing, [
       { volume: WORK, since: DAY },
     ]);
-    assert.deepEqual((await removeStale(capture, { now: DAY, isGone: (volume) => volume === WORK, isSending: NEVER })).longMissing, [WORK]);
+    assert.deepEqual(
+      (await removeStale(capture, { now: DAY, isGone: (volume) => volume === WORK, isSending: NEVER })).longMissing,
+      [WORK],
+    );
   });
 
   it('removes snapshots that no state names', async () => {
