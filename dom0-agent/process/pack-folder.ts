@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs';
 import { relative } from 'node:path';
 import { SparsebakError, systemCode } from '../../shared/errors.ts';
+import { runProgram } from './run-program.ts';
 
 /** tar's exit status when files changed or vanished while it read them. The rest is complete. */
 const CHANGED = 1;
@@ -26,6 +27,8 @@ const DETERMINISTIC = [
  */
 export async function packFolder(folder: string, to: string, leftOut: readonly string[]): Promise<string[]> {
   const { execa } = await import('execa');
+  // Blocks that are not allocated yet would look like holes, and give other bytes later.
+  await runProgram('sync', ['--file-system', folder]);
   const excludes = leftOut.map((path) => relative('/', path)).filter((path) => path !== '');
   const args = [
     ...['--create', `--file=${to}`, '--directory=/', ...DETERMINISTIC, '--sparse', '--one-file-system'],

@@ -81,7 +81,9 @@ export class DocumentsSource implements Source {
   async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {
     makeFolderDurably(this.#folder);
     const around = asking(() => surroundings(this.#host.qubesd));
+    around.catch(() => undefined);
     const known = await this.#host.look();
+    const unavailable: string[][] = [];
     const outcomes = volumes.map(async (volume): Promise<[string, Outcome<SnapshotRef>]> => {
       const id = randomBytes(16).toString('hex');
       const path = this.#fileOf(id);
@@ -91,6 +93,7 @@ export class DocumentsSource implements Source {
         if (qube === undefined) throw new SparsebakError('not-found', `${volume}: the qube was removed`);
         const surrounding = await around;
         const settings = await asking(() => readSettings(this.#host.qubesd, qube, surrounding));
+        unavailable.push(settings.unavailable);
         writeDurably(path, encodeSettings(settings));
         return [volume, { ok: true, value: this.#describe(id, qube.state === 'Halted' ? 'stopped' : 'running') }];
       } catch (error) {
@@ -98,7 +101,17 @@ export class DocumentsSource implements Source {
         return [volume, { ok: false, error: asSparsebakError(error, 'source', volume) }];
       }
     });
-    return new Map(await Promise.all(outcomes));
+    const made = new Map(await Promise.all(outcomes));
+    this.#tellUnavailable(unavailable);
+    return made;
+  }
+
+  /** What no qube has, this release of Qubes does not have. */
+  #tellUnavailable(ofQubes: readonly (readonly string[])[]): void {
+    for (const part of new Set(ofQubes.flat())) {
+      const count = ofQubes.filter((parts) => parts.includes(part)).length;
+      if (count < ofQubes.length) this.#options.warn(`qubesd does not show the ${part} of ${count} qubes: not saved`);
+    }
   }
 
   async #packHome(id: string): Promise<SnapshotRef> {

@@ -47,6 +47,7 @@ export function followQubes(saved: SavedQubes, known: ReadonlyMap<string, KnownQ
   const gone: string[] = [];
   const replaced: string[] = [];
   for (const [uuid, name] of saved) {
+    if (uuid === '') continue;
     const now = byId.get(uuid);
     if (now !== undefined && now !== name) renamed.push({ from: name, to: now });
     else if (now === undefined && known.has(name)) replaced.push(name);

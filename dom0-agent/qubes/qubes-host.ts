@@ -63,7 +63,18 @@ export class QubesHost {
     };
     const included = await isTrue(INCLUDED.slice(1));
     const fleeting = entry.class === 'DispVM' && (await isTrue('auto_cleanup')) === true;
-    return { ...entry, included, fleeting };
+    // R4.2 lists no uuid.
+    const uuid = entry.uuid === '' ? await this.#uuidOf(entry.name) : entry.uuid;
+    return uuid === undefined ? undefined : { ...entry, uuid, included, fleeting };
+  }
+
+  async #uuidOf(qube: string): Promise<string | undefined> {
+    try {
+      return (await this.qubesd.property(qube, 'uuid')).value ?? '';
+    } catch (error) {
+      if (error instanceof QubesdRefusal) return undefined;
+      throw error;
+    }
   }
 
   /** The volumes of a qube that Qubes saves when it stops: these and no others hold what a user would miss. */

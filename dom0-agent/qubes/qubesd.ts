@@ -183,7 +183,8 @@ export class Qubesd {
     try {
       return await this.call('admin.label.Get', 'dom0', name);
     } catch (error) {
-      if (error instanceof QubesdRefusal && error.exception === 'QubesLabelNotFoundError') return undefined;
+      // Which class the exception has depends on the release.
+      if (error instanceof QubesdRefusal && error.exception !== undefined) return undefined;
       throw error;
     }
   }

@@ -17,7 +17,7 @@ export interface Surroundings {
 }
 
 export async function surroundings(qubesd: Qubesd): Promise<Surroundings> {
-  const deviceClasses = await optional(qubesd.deviceClasses());
+  const deviceClasses = await optional(qubesd, () => qubesd.deviceClasses());
   return { release: qubesRelease(), deviceClasses: deviceClasses ?? [], colours: new Map() };
 }
 
@@ -39,8 +39,8 @@ export async function readSettings(
   { release, deviceClasses, colours }: Surroundings,
 ): Promise<Settings> {
   const unavailable: string[] = [];
-  const part = async <T>(title: string, reading: Promise<T>, otherwise: T): Promise<T> => {
-    const value = await optional(reading);
+  const part = async <T>(title: string, read: () => Promise<T>, otherwise: T): Promise<T> => {
+    const value = await optional(qubesd, read);
     if (value === undefined) unavailable.push(title);
     return value ?? otherwise;
   };
@@ -48,11 +48,13 @@ export async function readSettings(
     qubesd.properties(name),
     qubesd.features(name),
     qubesd.tags(name),
-    part('firewall', qubesd.firewall(name), []),
-    part('notes', qubesd.notes(name), ''),
+    part('firewall', () => qubesd.firewall(name), []),
+    part('notes', () => qubesd.notes(name), ''),
     Promise.all(
       deviceClasses.map(async (each) =>
-        (await part(`devices of class ${each}`, qubesd.assignments(name, each), [])).map((one) => deviceOf(each, one)),
+        (await part(`devices of class ${each}`, () => qubesd.assignments(name, each), [])).map((one) =>
+          deviceOf(each, one),
+        ),
       ),
     ),
     qubesd.volumes(name),
@@ -89,12 +91,19 @@ function colourOf(qubesd: Qubesd, label: string, colours: Surroundings['colours'
   return asked;
 }
 
-/** undefined: qubesd refuses, as it does for what its release does not have. */
-async function optional<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof QubesdRefusal) return undefined;
-    throw error;
+/**
+ * undefined: qubesd refuses, as it does for what its release does not have. A qubesd that ends in the middle of a call
+ * looks the same, so it must answer something else before, and refuse again.
+ */
+async function optional<T>(qubesd: Qubesd, read: () => Promise<T>): Promise<T | undefined> {
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof QubesdRefusal)) throw error;
+      if (error.exception !== undefined) return undefined;
+      if (attempt === 0) await qubesd.qubes();
+    }
   }
+  return undefined;
 }
