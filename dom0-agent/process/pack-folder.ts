@@ -15,6 +15,8 @@ const DETERMINISTIC = [
   '--format=posix',
   // Without these, extended headers have the process's number and the time of the last reading.
   '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+  // Later versions of this format have the process's number in it.
+  '--sparse-version=0.0',
   '--numeric-owner',
 ];
 
