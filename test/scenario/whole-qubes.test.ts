@@ -349,13 +349,11 @@ describe("dom0's home directory", { skip: btrfs.skip }, () => {
     const back = join(lab.folder, 'back');
     mkdirSync(back);
     execFileSync('tar', ['--extract', '--directory', back], { input: tar });
+    // Sizes and links of folders depend on the file system.
+    const form = ['-type', 'd', '-printf', '%p %M %T@\\n', '-o', '-printf', '%p %M %s %T@ %l %n\\n'];
     const was = (root: string) =>
-      execFileSync('find', ['.', '-not', '-type', 's', '-printf', '%p %M %s %T@ %l %n %i\n'], {
-        cwd: root,
-        encoding: 'utf8',
-      })
+      execFileSync('find', ['.', '-not', '-type', 's', '(', ...form, ')'], { cwd: root, encoding: 'utf8' })
         .split('\n')
-        .map((line) => line.replace(/ \d+$/, ''))
         .sort();
     assert.deepEqual(was(join(back, home)), was(home));
     writeFileSync(join(home, 'dir/new'), 'x');
