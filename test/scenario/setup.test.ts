@@ -253,7 +253,7 @@ describe('config', () => {
     writeFileSync(file, example);
     assert.match((await run(['config', 'check', '--config', file])).expect(0).stdout, /is valid/);
     // The same with everything switched on that is commented out, as far as it can be together.
-    const on = example.replaceAll(/^# (?=(\[|[a-z_]+ *=))/gm, '');
+    const on = example.replaceAll(/^# (?=(\[|[a-z0-9_]+ *=))/gm, '');
     mkdirSync(join(folder, 'on'));
     writeFileSync(join(folder, 'on/sparsebak.toml'), on);
     writeFileSync(join(folder, 'on/volumes.txt'), 'x.img\n');
