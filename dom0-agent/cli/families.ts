@@ -21,6 +21,7 @@ export interface Family {
 export const FAMILIES: Readonly<Record<string, string>> = {
   config: 'check the configuration, or show a complete example',
   doctor: 'check everything that backups need, and say what to do',
+  qube: 'show and restore whole qubes: volumes and settings together',
   report: 'write a page that shows all sessions, growth, proofs, and what is overdue',
   setup: 'first steps: configuration, archive, first send, proven restore, timers',
 };

@@ -55,7 +55,8 @@ function unescapeValue(text: string): string {
   return text.replaceAll(/\\(\\|n)/g, (_, character: string) => (character === 'n' ? '\n' : '\\'));
 }
 
-const DEVICE_FIELD = /([a-z_]+)='((?:[^'\\]|\\.)*)'/gs;
+// Options begin with `_` and may contain hyphens: `_no-strict-reset='True'`.
+const DEVICE_FIELD = /([^\s='"]+)='((?:[^'\\]|\\.)*)'/gs;
 
 /** A device that is assigned to a qube: `sys-net+sda1:* device_id='*' port_id='sda1' devclass='block' …`. */
 export interface Assignment {

@@ -44,6 +44,17 @@ export interface QubesPool {
   readonly fields: Readonly<Record<string, string>>;
 }
 
+/** A qube to be created. */
+export interface NewQube {
+  readonly class: string;
+  /** Null: a class without a template. */
+  readonly template: string | null;
+  readonly name: string;
+  readonly label: string;
+  /** By volume; the others get the system's default pools. */
+  readonly pools: Readonly<Record<string, string>>;
+}
+
 /** Calls that are on their way at once: qubesd answers one after another, so more would only wait. */
 const AT_ONCE = 8;
 
@@ -169,6 +180,42 @@ export class Qubesd {
     return volumeOf(name, pairsOf(await this.call('admin.vm.volume.Info', qube, name)));
   }
 
+  /** Where Qubes finds a volume now: of a thin pool, by what qubesd last read of it. */
+  async volumePath(qube: string, volume: string): Promise<string> {
+    return pairsOf(await this.call('admin.vm.volume.Info', qube, volume)).path ?? '';
+  }
+
+  /** @param count −1: none, and a running qube writes to the volume itself */
+  async setRevisionsToKeep(qube: string, volume: string, count: number): Promise<void> {
+    await this.call('admin.vm.volume.Set.revisions_to_keep', qube, volume, String(count));
+  }
+
+  /** @param size bytes; qubesd refuses less than the volume has */
+  async resizeVolume(qube: string, volume: string, size: number): Promise<void> {
+    await this.call('admin.vm.volume.Resize', qube, volume, String(size));
+  }
+
+  /** Names of the revisions that Qubes keeps of a volume. */
+  async revisions(qube: string, volume: string): Promise<string[]> {
+    return linesOf(await this.call('admin.vm.volume.ListSnapshots', qube, volume));
+  }
+
+  /** Creates a qube; its volumes are empty, or copies of its template's. */
+  async create({ class: qubeClass, template, name, label, pools }: NewQube): Promise<void> {
+    const words = [`name=${name}`, `label=${label}`];
+    for (const [volume, pool] of Object.entries(pools)) words.push(`pool:${volume}=${pool}`);
+    await this.call(`admin.vm.CreateInPool.${qubeClass}`, 'dom0', template ?? undefined, words.join(' '));
+  }
+
+  async assign(qube: string, deviceClass: string, { device, fields }: Assignment): Promise<void> {
+    const payload = Object.entries(fields).map(([key, value]) => `${key}='${value.replaceAll("'", String.raw`\'`)}'`);
+    await this.call(`admin.vm.device.${deviceClass}.Assign`, qube, deviceArgument(device), payload.join(' '));
+  }
+
+  async unassign(qube: string, deviceClass: string, device: string): Promise<void> {
+    await this.call(`admin.vm.device.${deviceClass}.Unassign`, qube, deviceArgument(device));
+  }
+
   async pools(): Promise<string[]> {
     return linesOf(await this.call('admin.pool.List', 'dom0'));
   }
@@ -192,6 +239,12 @@ export class Qubesd {
   async createLabel(name: string, colour: string): Promise<void> {
     await this.call('admin.label.Create', 'dom0', name, colour);
   }
+}
+
+/** `sys-net+sda1:*`, as it is listed, is `sys-net+sda1+*` in an argument. */
+function deviceArgument(device: string): string {
+  const at = device.indexOf(':', device.indexOf('+'));
+  return at < 0 ? device : `${device.slice(0, at)}+${device.slice(at + 1)}`;
 }
 
 function entryOf(line: string): QubeEntry {

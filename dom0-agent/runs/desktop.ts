@@ -5,12 +5,12 @@ import { escapeText } from '../../shared/text.ts';
 import { runCommand } from '../process/run-command.ts';
 
 /** systemd-logind makes a folder with the number of each user who is logged in. */
-const RUNTIME_FOLDERS = '/run/user';
+export const RUNTIME_FOLDERS = '/run/user';
 /** Smaller numbers are those of system accounts, such as the display manager's. */
 const FIRST_USER = 1000;
 const LIMIT = 10_000;
 
-interface Session {
+export interface Session {
   readonly uid: number;
   readonly gid: number;
   readonly bus: string;
@@ -47,7 +47,8 @@ function withoutMarkup(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-function sessionsIn(folder: string): Session[] {
+/** Of the users who are logged in. */
+export function sessionsIn(folder: string): Session[] {
   const found: Session[] = [];
   for (const name of names(folder)) {
     if (!/^\d{1,10}$/.test(name) || Number(name) < FIRST_USER) continue;

@@ -25,12 +25,17 @@ export function replacedName(volume: string, seconds: number): string {
   return `${volume}.replaced-${seconds}`;
 }
 
-const REPLACED_FILE = /^(.*)\.replaced-\d+$/s;
+/** The name of a volume that is complete and will take the place of another. */
+export function stagedName(volume: string, seconds: number): string {
+  return `${volume}.restored-${seconds}`;
+}
+
+const REPLACED_FILE = /^(.*)\.(?:replaced|restored)-\d+$/s;
 
 /** Prefix of the file that a restore writes until it gets its name. */
 export const PARTIAL = '.sparsebak-partial-';
 
-/** Own files beside a volume: those that a restore writes, and those that it replaced while the new one exists. */
+/** Own files beside a volume: those that a restore writes or has ready, or replaced while the new one exists. */
 export function isOwnFile(name: string, all: ReadonlySet<string>): boolean {
   const [, replaced] = REPLACED_FILE.exec(name) ?? [];
   return (

@@ -33,6 +33,11 @@ export function dirtyName(volume: string): string | undefined {
   return qubesImage(volume)?.role === 'volume' ? volume.replace(/\.img$/, '-dirty.img') : undefined;
 }
 
+/** The copy that becomes the dirty image at the next start. */
+export function precacheName(volume: string): string | undefined {
+  return qubesImage(volume)?.role === 'volume' ? volume.replace(/\.img$/, '-precache.img') : undefined;
+}
+
 /** The file that Qubes writes to while it imports this volume. */
 export function importName(volume: string): string {
   return volume.replace(/\.img$/, '-import.img');

@@ -57,7 +57,7 @@ function putAside(folder: Held, file: BigIntStats, { name, ownership }: NewVolum
 }
 
 /** The folder in the pool that contains a volume. */
-async function openParent(pool: PoolFolder, name: string): Promise<Held> {
+export async function openParent(pool: PoolFolder, name: string): Promise<Held> {
   const path = join(pool.path, dirname(name));
   await checkMounted(path, 'target');
   const found = await withPool(pool, (open) => open.find(dirname(name)));

@@ -68,6 +68,11 @@ export function replacedName(volume: string, seconds: number): string {
   return `${volume}-replaced-${seconds}`;
 }
 
+/** The name of a volume that is complete and will take the place of another. */
+export function stagedName(volume: string, seconds: number): string {
+  return `${volume}-restored-${seconds}`;
+}
+
 /** The name below /dev/mapper: a hyphen within a name is doubled. */
 export function deviceName(group: string, volume: string, layer = ''): string {
   return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}${layer}`;
@@ -80,8 +85,8 @@ export function deviceName(group: string, volume: string, layer = ''): string {
  */
 const QUBES_COPY = /^vm-.+-(?:volatile|(?:private|root|volatile)-(?:snap|import|\d+-back))$/;
 const QUBES_VOLUME = /^vm-.+-(?:private|root)$/;
-/** Volumes that a restore has replaced. */
-const REPLACED = /^(.+)-replaced-\d+$/;
+/** Volumes that a restore has replaced, or has ready to take the place of another. */
+const REPLACED = /^(.+)-(?:replaced|restored)-\d+$/;
 
 function isWorkingCopy(name: string, all: ReadonlySet<string>): boolean {
   const [, replaced = ''] = REPLACED.exec(name) ?? [];

@@ -1,0 +1,70 @@
+/** The command line of `qube`. */
+import type { Command } from 'commander';
+import type { Execute } from '../../cli/command-runner.ts';
+import { collect } from '../../cli/option-values.ts';
+import { diff } from './diff.ts';
+import { list } from './list.ts';
+import { restoreQubes, type RestoreQubesOptions } from './restore/command.ts';
+import { show, type ShowOptions } from './show.ts';
+
+const SESSION = 'as it was at this session; default: the newest';
+
+export function addQube(program: Command, execute: Execute): void {
+  const qube = program
+    .command('qube')
+    .helpCommand(false)
+    .description('show and restore whole qubes: volumes and settings together')
+    .addHelpText('after', '\nExamples:\n  sparsebak qube list\n  sparsebak qube restore work --as work-old');
+  qube
+    .command('list')
+    .description('show the qubes in the archive, and which of them are here')
+    .addHelpText('after', '\nExample:\n  sparsebak qube list --json')
+    .action(async (_options, command: Command) => {
+      await execute(command, list);
+    });
+  qube
+    .command('show')
+    .argument('<name>')
+    .description('show the settings of a qube, as they were saved')
+    .option('--session <session>', SESSION)
+    .option('--all', 'also show the properties that have their default value')
+    .addHelpText('after', '\nExample:\n  sparsebak qube show work --session S_20261123-020000')
+    .action(async (name: string, options: ShowOptions, command: Command) => {
+      await execute(command, (context) => show(context, name, options));
+    });
+  qube
+    .command('diff')
+    .argument('<name>')
+    .description('show how the settings of a qube differ now from those that were saved')
+    .option('--session <session>', SESSION)
+    .addHelpText('after', '\nExample:\n  sparsebak qube diff work')
+    .action(async (name: string, options: { readonly session?: string }, command: Command) => {
+      await execute(command, (context) => diff(context, name, options));
+    });
+  addRestore(qube, execute);
+}
+
+function addRestore(qube: Command, execute: Execute): void {
+  qube
+    .command('restore')
+    .argument('[name...]')
+    .description('restore qubes: create them, or put them back in their place')
+    .option('--as <name>', 'create the qube under this name')
+    .option('--session <session>', SESSION)
+    .option('--pool <pool>', 'create the volumes in this pool of Qubes')
+    .option('--map-template <old=new>', 'use another template than the saved one (repeatable)', collect, [])
+    .option('--map-netvm <old=new>', 'use another net qube than the saved one (repeatable)', collect, [])
+    .option('--replace', 'put the qube back in its place; what it replaces is kept, see --undo')
+    .option('--undo', 'put back what the last --replace of this qube replaced')
+    .option('--all', 'restore all qubes of the archive that are not here')
+    .option('--dry-run', 'only show the plan')
+    .option('--yes', 'do not ask')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sparsebak qube restore work --as work-old\n  sparsebak qube restore work --replace\n  ' +
+        'sparsebak qube restore work --undo\n  sparsebak qube restore --all --dry-run',
+    )
+    .action(async (names: string[], options: RestoreQubesOptions, command: Command) => {
+      await execute(command, (context) => restoreQubes(context, names, options));
+    });
+}
