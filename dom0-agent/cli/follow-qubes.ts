@@ -40,16 +40,9 @@ export async function renameInArchive(
   state: ArchiveState,
   renamed: readonly RenamedQube[],
 ): Promise<void> {
-  const names = new Set(activeNames(state));
-  const changes = renamed.flatMap(({ from, to }) =>
-    [...names].flatMap((name) => {
-      const parsed = parseArchiveName(name);
-      return parsed?.qube === from ? [{ from: name, to: archiveName(to, parsed.volume) }] : [];
-    }),
-  );
-  const possible = changes.filter(({ to }) => !names.has(to));
-  for (const { from, to } of changes) {
-    if (names.has(to)) context.log.warn(`${from} keeps its name in the archive: there is a ${to} already`);
+  const { possible, taken } = inPossibleOrder(renamed, activeNames(state));
+  for (const { from, to } of taken) {
+    context.log.warn(`${from} keeps its name in the archive: there is a ${to} already`);
   }
   if (possible.length === 0) return;
   await withWriter(writerOptions(context), async (writer) => {
@@ -59,6 +52,29 @@ export async function renameInArchive(
     }
   });
   for (const { from, to } of renamed) context.log.warn(`the qube ${from} is called ${to} now: renamed in the archive`);
+}
+
+/** A name may become free only when the volume that has it is renamed. */
+export function inPossibleOrder(
+  renamed: readonly RenamedQube[],
+  archived: readonly string[],
+): { readonly possible: readonly RenamedQube[]; readonly taken: readonly RenamedQube[] } {
+  const names = new Set(archived);
+  let taken = renamed.flatMap(({ from, to }) =>
+    archived.flatMap((name) => {
+      const parsed = parseArchiveName(name);
+      return parsed?.qube === from ? [{ from: name, to: archiveName(to, parsed.volume) }] : [];
+    }),
+  );
+  const possible: RenamedQube[] = [];
+  for (;;) {
+    const next = taken.find(({ to }) => !names.has(to));
+    if (next === undefined) return { possible, taken };
+    names.delete(next.from);
+    names.add(next.to);
+    possible.push(next);
+    taken = taken.filter((each) => each !== next);
+  }
 }
 
 function activeNames(state: ArchiveState): string[] {
