@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Execute } from '../../cli/command-runner.ts';
 import { collect } from '../../cli/option-values.ts';
+import { adoptQube, type AdoptOptions } from './adopt.ts';
 import { diff } from './diff.ts';
 import { list } from './list.ts';
 import { restoreQubes, type RestoreQubesOptions } from './restore/command.ts';
@@ -42,6 +43,24 @@ export function addQube(program: Command, execute: Execute): void {
       await execute(command, (context) => diff(context, name, options));
     });
   addRestore(qube, execute);
+  qube
+    .command('adopt')
+    .argument('<name>')
+    .description('join the history of volumes that were saved one by one to their qube')
+    .option(
+      '--volume <volume=archived>',
+      "which volume of the archive is this one of the qube's (repeatable)",
+      collect,
+      [],
+    )
+    .option('--dry-run', 'only show what would be adopted')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sparsebak qube adopt work\n  sparsebak qube adopt work --volume private=vm-work-private',
+    )
+    .action(async (name: string, options: AdoptOptions, command: Command) => {
+      await execute(command, (context) => adoptQube(context, name, options));
+    });
 }
 
 function addRestore(qube: Command, execute: Execute): void {
