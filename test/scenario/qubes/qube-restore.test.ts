@@ -4,35 +4,12 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import type { Qubesd } from '../../fixtures/qubesd/qubesd.ts';
 import { ground } from '../mounts.ts';
+import { change, furnish } from './furnished.ts';
 import { hostIn, POOL, QubeBackup } from './qube-system.ts';
 
 const grounds = { xfs: ground('xfs'), btrfs: ground('btrfs') };
 const TAG = 'backup-restore-in-progress';
-
-/** A qube with settings of every kind. */
-async function furnish(host: Qubesd, name: string): Promise<void> {
-  const set = (property: string, value: string) => host.ok('admin.vm.property.Set', name, property, value);
-  await set('netvm', 'sys-net');
-  await set('memory', '777');
-  await set('default_dispvm', '');
-  await set('provides_network', 'True');
-  await host.ok('admin.vm.feature.Set', name, 'service.cups', '1');
-  await host.ok('admin.vm.feature.Set', name, 'service.meminfo-writer', '');
-  await host.ok('admin.vm.feature.Set', name, 'menu-items', 'firefox.desktop xterm.desktop');
-  await host.ok('admin.vm.tag.Set', name, 'important');
-  await host.ok(
-    'admin.vm.firewall.Set',
-    name,
-    '',
-    'action=accept dst4=1.2.3.4/32 proto=tcp dstports=443-444\naction=drop\n',
-  );
-  await host.ok('admin.vm.notes.Set', name, '', 'of the "client"\nsecond line\n');
-  await host.ok('admin.vm.volume.Set.revisions_to_keep', name, 'private', '3');
-  const device = "device_id='*' port_id='sda1' devclass='block' backend_domain='sys-net' mode='required'";
-  await host.ok('admin.vm.device.block.Assign', name, 'sys-net+sda1+*', `${device} frontend_domain='${name}'`);
-}
 
 async function saved(t: TestContext, folder: string): Promise<QubeBackup> {
   const host = await hostIn(t, folder);
@@ -76,15 +53,7 @@ for (const [type, mounts] of Object.entries(grounds)) {
       const backup = await saved(t, pool);
       const { host } = backup;
       const then = { settings: await backup.comparable('work'), bytes: await backup.bytes('work') };
-      await host.ok('admin.vm.property.Set', 'work', 'label', 'green');
-      await host.ok('admin.vm.property.Set', 'work', 'memory', '999');
-      await host.ok('admin.vm.property.Set', 'work', 'vcpus', '1');
-      await host.ok('admin.vm.property.Reset', 'work', 'netvm');
-      await host.ok('admin.vm.feature.Set', 'work', 'service.crond', '1');
-      await host.ok('admin.vm.tag.Set', 'work', 'new');
-      await host.ok('admin.vm.firewall.Set', 'work', '', 'action=drop\n');
-      await host.ok('admin.vm.volume.Resize', 'work', 'private', String(20 * 2 ** 20));
-      await host.control({ do: 'fill', qube: 'work', volume: 'private', bytes: 3 * 2 ** 20 });
+      await change(host, 'work');
       const later = { settings: await backup.comparable('work'), bytes: await backup.bytes('work') };
       const uuid = (await backup.settings('work')).uuid;
       (await backup.system.run(['qube', 'restore', 'work', '--replace'])).expect(2);

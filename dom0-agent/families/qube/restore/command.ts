@@ -11,6 +11,7 @@ import { withWorkers } from '../../../cli/with-workers.ts';
 import { acquireLock } from '../../../process/flock.ts';
 import { mustBeAccessible } from '../../../proven-archive/state-access.ts';
 import { DOM0_HOME } from '../../../qubes/names.ts';
+import type { Qubesd } from '../../../qubes/qubesd.ts';
 import { surroundings } from '../../../qubes/read-settings.ts';
 import { QubeArchive } from '../archived.ts';
 import { qubesdOf } from '../here.ts';
@@ -26,6 +27,7 @@ import { selectQubes } from './select.ts';
 import type { HostServices } from './services.ts';
 import { Storages } from './storages.ts';
 import { undo } from './undo.ts';
+import { RESTORE_TAG } from './wanted.ts';
 
 export interface RestoreQubesOptions {
   readonly as?: string;
@@ -59,12 +61,22 @@ export async function restoreQubes(
   try {
     const qubesd = qubesdOf(context.config);
     const around = await surroundings(qubesd);
+    await noteSettled(qubesd, records);
     const services = { context, qubesd, around, records, storages: new Storages(qubesd, context.config) };
     const yes = options.yes === true;
     if (options.undo === true) return await undo(services, names, { yes, dryRun: options.dryRun === true });
     return await restoreThem(services, names, request, options);
   } finally {
     lock.release();
+  }
+}
+
+/** Removing the tag is a restore's last step: one that was killed right after it is done. */
+async function noteSettled(qubesd: Qubesd, records: RestoreRecords): Promise<void> {
+  for (const record of records.all().filter(({ phase }) => phase === 'settings')) {
+    const entry = await qubesd.qube(record.name);
+    if (entry?.uuid !== record.uuid) continue;
+    if (!(await qubesd.tags(record.name)).includes(RESTORE_TAG)) records.write({ ...record, phase: 'done' });
   }
 }
 

@@ -60,7 +60,9 @@ export async function stage(
     }
     await place.exchange.remove(before.staged);
   }
-  const { staged, kept } = await freeNames(place);
+  // The same names again, since what a killed restore has written is found, and removed, by them.
+  const mayReuse = before !== undefined && !(await place.exchange.exists(before.kept));
+  const { staged, kept } = mayReuse ? before : await freeNames(place);
   const begun: VolumeRecord = { pool: there.pool, name: place.name, session, staged, kept, state: 'empty' };
   services.records.write(withVolume(record, volume, begun));
   await fill(services, record, planned, { place, staged });
