@@ -27,6 +27,12 @@ export function writeSavedQubes(archiveFolder: string, saved: SavedQubes): void 
   writeDurably(join(archiveFolder, FILE), `${JSON.stringify({ v: 1, names: Object.fromEntries(saved) })}\n`);
 }
 
+/** A qube that was created again from the archive continues the sessions of its name. */
+export function noteRestoredQube(archiveFolder: string, name: string, uuid: string): void {
+  const others = [...readSavedQubes(archiveFolder)].filter(([, saved]) => saved !== name);
+  writeSavedQubes(archiveFolder, new Map([...others, [uuid, name]]));
+}
+
 export interface RenamedQube {
   readonly from: string;
   readonly to: string;

@@ -35,7 +35,7 @@ export class QubesHost {
     return await asking(async () => {
       const entries = await this.qubesd.qubes();
       const qubes = await Promise.all(entries.map((entry) => this.#traits(entry)));
-      this.#known = new Map(qubes.flatMap((qube) => (qube === undefined ? [] : [[qube.name, qube] as const])));
+      this.#known = new Map(qubes.map((qube) => [qube.name, qube] as const));
       return this.#known;
     });
   }
@@ -50,8 +50,7 @@ export class QubesHost {
     );
   }
 
-  /** undefined: the qube was removed meanwhile, as disposables are. */
-  async #traits(entry: QubeEntry): Promise<KnownQube | undefined> {
+  async #traits(entry: QubeEntry): Promise<KnownQube> {
     const isTrue = async (property: string): Promise<boolean | undefined> => {
       try {
         return (await this.qubesd.property(entry.name, property)).value === 'True';
@@ -63,18 +62,7 @@ export class QubesHost {
     };
     const included = await isTrue(INCLUDED.slice(1));
     const fleeting = entry.class === 'DispVM' && (await isTrue('auto_cleanup')) === true;
-    // R4.2 lists no uuid.
-    const uuid = entry.uuid === '' ? await this.#uuidOf(entry.name) : entry.uuid;
-    return uuid === undefined ? undefined : { ...entry, uuid, included, fleeting };
-  }
-
-  async #uuidOf(qube: string): Promise<string | undefined> {
-    try {
-      return (await this.qubesd.property(qube, 'uuid')).value ?? '';
-    } catch (error) {
-      if (error instanceof QubesdRefusal) return undefined;
-      throw error;
-    }
+    return { ...entry, included, fleeting };
   }
 
   /** The volumes of a qube that Qubes saves when it stops: these and no others hold what a user would miss. */

@@ -87,7 +87,21 @@ export class Qubesd {
   /** All qubes but dom0, sorted by name. */
   async qubes(): Promise<QubeEntry[]> {
     const entries = linesOf(await this.call('admin.vm.List', 'dom0')).map(entryOf);
-    return entries.filter((entry) => entry.class !== 'AdminVM').sort((a, b) => (a.name < b.name ? -1 : 1));
+    const qubes = await Promise.all(
+      entries.filter((entry) => entry.class !== 'AdminVM').map((entry) => this.#withId(entry)),
+    );
+    return qubes.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** R4.2 lists no uuid. Empty: the qube was removed meanwhile. */
+  async #withId(entry: QubeEntry): Promise<QubeEntry[]> {
+    if (entry.uuid !== '') return [entry];
+    try {
+      return [{ ...entry, uuid: (await this.property(entry.name, 'uuid')).value ?? '' }];
+    } catch (error) {
+      if (error instanceof QubesdRefusal) return [];
+      throw error;
+    }
   }
 
   /** undefined: there is no such qube. */

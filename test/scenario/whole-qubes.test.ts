@@ -26,6 +26,10 @@ interface Host {
   readonly settings: (qube: string, session?: string) => Promise<Settings>;
 }
 
+interface ListedQubes {
+  readonly qubes: readonly { readonly here: unknown }[];
+}
+
 interface HostOptions {
   readonly path?: string;
   readonly pools?: readonly SystemPool[];
@@ -213,6 +217,24 @@ describe('whole qubes', { skip: xfs.skip }, () => {
     assert.ok(lab.pairings().every(({ volume }) => !volume.startsWith('win:')));
     assert.equal((await lab.list('win')).volumes.length, 3);
     lab.assertNothingStray();
+  });
+
+  test('go on with their history when they were removed and restored', async (t) => {
+    const { lab, qubesd } = await host(t, 'include = ["work"]');
+    await lab.ask(sendDocument, ['send']);
+    await qubesd.ok('admin.vm.Remove', 'work');
+    (await lab.run(['qube', 'restore', 'work'])).expect(0);
+    const { here } = (JSON.parse((await lab.run(['--json', 'qube', 'list'])).stdout) as ListedQubes).qubes[0]!;
+    assert.deepEqual(here, { is: 'here' });
+    // Nothing is said of another qube of its name, and its volume continues.
+    const sent = await lab.ask(sendDocument, ['send']);
+    assert.deepEqual(
+      sent.volumes.map(({ name, kind }) => [name, kind]),
+      [
+        ['work:private', 'unchanged'],
+        ['work:settings', 'incremental'],
+      ],
+    );
   });
 
   test('keep the history of a volume that was saved by itself', async (t) => {

@@ -1,5 +1,6 @@
 /** The Qubes system that this is, if it is one. */
 import type { Config } from '../../config/config.ts';
+import type { SavedQubes } from '../../qubes/known-qubes.ts';
 import { Qubesd, type QubeEntry } from '../../qubes/qubesd.ts';
 import { QUBESD_SOCKET } from '../../qubes/socket.ts';
 import { SparsebakError } from '../../../shared/errors.ts';
@@ -26,12 +27,18 @@ export type Presence =
   | { readonly is: 'other' }
   | { readonly is: 'absent' };
 
-export function presenceOf(name: string, uuid: string | undefined, here: readonly QubeEntry[]): Presence {
+/** @param saved what this computer knows of the qubes in the archive: one that was created again has another uuid */
+export function presenceOf(
+  name: string,
+  uuid: string | undefined,
+  here: readonly QubeEntry[],
+  saved: SavedQubes = new Map(),
+): Presence {
   const same = uuid === undefined || uuid === '' ? undefined : here.find((each) => each.uuid === uuid);
   if (same !== undefined) return same.name === name ? { is: 'here' } : { is: 'renamed', to: same.name };
   const named = here.find((each) => each.name === name);
   if (named === undefined) return { is: 'absent' };
-  return uuid === undefined ? { is: 'here' } : { is: 'other' };
+  return uuid === undefined || saved.get(named.uuid) === name ? { is: 'here' } : { is: 'other' };
 }
 
 export function describePresence(presence: Presence | undefined): string {

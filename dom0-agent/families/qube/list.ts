@@ -6,6 +6,7 @@ import type { CommandContext } from '../../cli/command-context.ts';
 import { formatTable, print, printJson } from '../../cli/output.ts';
 import { printVolumeErrors, statusOfErrors } from '../../cli/volume-errors.ts';
 import { withArchive } from '../../cli/with-archive.ts';
+import { readSavedQubes, type SavedQubes } from '../../qubes/known-qubes.ts';
 import type { Qubesd, QubeEntry } from '../../qubes/qubesd.ts';
 import { isVolumeError } from '../../proven-archive/volume-error.ts';
 import { QubeArchive, sessionsOf, type ArchivedPart, type ArchivedQube } from './archived.ts';
@@ -30,7 +31,10 @@ export async function list(context: CommandContext): Promise<number> {
   const qubesd: Qubesd = qubesdOf(context.config);
   return withArchive(context, 'retrieve', async (open) => {
     const [archive, here] = await Promise.all([QubeArchive.of(open), qubesHere(qubesd)]);
-    const qubes = await Promise.all([...archive.found.qubes.values()].map((qube) => listed(archive, qube, here)));
+    const saved = readSavedQubes(open.state.folder);
+    const qubes = await Promise.all(
+      [...archive.found.qubes.values()].map((qube) => listed(archive, qube, here, saved)),
+    );
     const { dom0Home } = archive.found;
     const home = dom0Home === undefined ? null : homeOf(dom0Home);
     if (context.json) printJson({ qubes, dom0Home: home });
@@ -49,12 +53,13 @@ async function listed(
   archive: QubeArchive,
   qube: ArchivedQube,
   here: readonly QubeEntry[] | undefined,
+  saved: SavedQubes,
 ): Promise<ListedQube> {
   const sessions = sessionsOf(qube);
   const shown = { name: qube.name, sessions: sessions.length, newest: sessions.at(-1) ?? null };
   const unknown = { class: null, template: null, label: null, uuid: null, sizeBytes: 0 };
   const presence = (uuid: string | undefined): Presence | null =>
-    here === undefined ? null : presenceOf(qube.name, uuid, here);
+    here === undefined ? null : presenceOf(qube.name, uuid, here, saved);
   try {
     const [sizes, settings] = await Promise.all([
       Promise.all([...qube.volumes.values()].map((part) => sizeOf(archive, part))),

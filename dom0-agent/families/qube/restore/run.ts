@@ -1,5 +1,6 @@
 /** Carries out a plan, qube by qube. Each step can be repeated: a run that was cut off is continued by the next. */
 import { asSparsebakError, reportOf, SparsebakError } from '../../../../shared/errors.ts';
+import { noteRestoredQube } from '../../../qubes/known-qubes.ts';
 import { QubesdRefusal } from '../../../qubes/socket.ts';
 import { exchangeAll, refuseRunning } from './exchange-all.ts';
 import type { PlannedQube, RestorePlan } from './plan.ts';
@@ -52,7 +53,11 @@ export async function runPlan(services: RestoreServices, plan: RestorePlan): Pro
   }
   for (const { qube, record, remarks } of linked) {
     const last = await attempt(qube, () => finish(services, record));
-    if (last !== undefined) results.set(qube.qube, done(qube, record, [...qube.remarks, ...remarks, ...last]));
+    if (last === undefined) continue;
+    results.set(qube.qube, done(qube, record, [...qube.remarks, ...remarks, ...last]));
+    if (record.kind === 'create' && !qube.isCopy && record.uuid !== null) {
+      noteRestoredQube(services.archive.open.state.folder, record.name, record.uuid);
+    }
   }
   return plan.qubes.flatMap(({ qube }) => results.get(qube) ?? []);
 }
