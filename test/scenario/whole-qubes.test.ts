@@ -275,7 +275,7 @@ describe('whole qubes', { skip: xfs.skip }, () => {
     await qubesd.addQube('odd', { template: 'fedora-42', pool: 'old' });
     const [left, ...more] = await skippedIn(lab);
     assert.equal(left?.name, 'odd:private');
-    assert.match(left?.error?.message ?? '', /driver "file"/);
+    assert.match(left.error?.message ?? '', /driver "file"/);
     assert.deepEqual(more, []);
     assert.ok(names(await lab.list()).includes('odd:settings'));
   });
