@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'node:test';
 import { build, type Plugin } from 'esbuild';
+import { bundleOf, PROGRAMS } from '../fixtures/qubesd/program-file.ts';
 import { makeScratch, removeScratch } from '../fixtures/scratch.ts';
 import { guestImage } from './image.ts';
 import { runGuest } from './machine.ts';
@@ -83,12 +84,13 @@ function failure(text: string): Error {
   return error;
 }
 
-/** What the guest finds in /suite: the scenarios as one script, and the two programs as they are built. */
+/** What the guest finds in /suite: the scenarios as one script, the stand-in of qubesd, and the programs as built. */
 async function layOut(folder: string, entry: string): Promise<void> {
   await bundle(`test/guest/inside/${entry}`, join(folder, 'suite.mjs'));
   await bundle('test/guest/agent/main.ts', join(folder, 'agent.mjs'), [allInOneProcess]);
   await bundle('dom0-agent/pipeline/worker-main.ts', join(folder, 'thread.mjs'));
-  for (const name of ['sparsebak.js', 'sparsebak-receiver.js'])
+  for (const program of PROGRAMS) await bundle(`test/fixtures/qubesd/${program}.ts`, join(folder, bundleOf(program)));
+  for (const name of ['sparsebak.js', 'sparsebak-receiver.js', 'sparsebak-qube.cjs'])
     copyFileSync(join(root, 'dist', name), join(folder, name));
   mkdirSync(join(folder, 'interposed'));
   copyFileSync(join(folder, 'sparsebak.js'), join(folder, 'interposed/sparsebak.js'));
@@ -114,6 +116,7 @@ const allInOneProcess: Plugin = {
   setup(setup) {
     const places = [
       { from: 'dom0-agent/link/open-link.ts', filter: /\/receiver-process\.ts$/, to: 'receiver.ts' },
+      { from: 'dom0-agent/cli/program.ts', filter: /\/families\.ts$/, to: 'families.ts' },
       { from: 'dom0-agent/pipeline/worker-group.ts', filter: /^node:worker_threads$/, to: 'threads.ts' },
     ];
     const unmet = new Set(places);

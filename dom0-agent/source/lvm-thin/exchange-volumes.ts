@@ -6,7 +6,7 @@ import { SparsebakError } from '../../../shared/errors.ts';
 import type { Exchange, VolumeNames } from '../exchange.ts';
 import { activate, deactivate, removeVolumes, renameVolume } from './lvm.ts';
 import { importName, replacedName, runningName, stagedName } from './lvm-names.ts';
-import { identityOf, readReport, type PoolReport } from './lvm-report.ts';
+import { identityOf, readReport, type PoolReport, type ThinVolume } from './lvm-report.ts';
 
 export class ThinExchange implements Exchange {
   readonly #group: string;
@@ -35,20 +35,24 @@ export class ThinExchange implements Exchange {
   async exchange({ name, incoming, keptAs }: VolumeNames): Promise<void> {
     const report = await this.#report();
     const fresh = report.volumes.get(incoming);
-    if (fresh === undefined) {
-      if (report.volumes.has(name)) return;
+    if (fresh !== undefined) await this.#rename({ name, incoming, keptAs }, fresh, report);
+    else if (!report.volumes.has(name)) {
       const message = `${this.#group}/${name} is missing, and so is ${incoming}, which should take its place`;
       throw new SparsebakError('target', message);
     }
+    // Also after a run that was killed before this.
+    const after = await this.#report();
+    const kept = after.volumes.get(keptAs);
+    if (kept?.active === true && !kept.open) await deactivate(this.#group, [identityOf(kept, after)]);
+  }
+
+  async #rename({ name, incoming, keptAs }: VolumeNames, fresh: ThinVolume, report: PoolReport): Promise<void> {
     const old = report.volumes.get(name);
     const isActive = (old ?? report.volumes.get(keptAs))?.active === true;
     // Qubes does not start a qube whose volume is not active.
     if (isActive && !fresh.active) await activate(this.#group, identityOf(fresh, report));
     if (old !== undefined && !report.names.has(keptAs)) await renameVolume(this.#group, name, keptAs);
     await renameVolume(this.#group, incoming, name);
-    const after = await this.#report();
-    const kept = after.volumes.get(keptAs);
-    if (kept?.active === true && !kept.open) await deactivate(this.#group, [identityOf(kept, after)]);
   }
 
   async remove(name: string): Promise<void> {

@@ -45,6 +45,16 @@ export interface PoolSection {
   readonly fullAt?: number;
 }
 
+/** Qubes that are saved as such: settings, and the volumes that qubesd names. */
+export interface QubeSection {
+  /** Of qubesd. */
+  readonly socket: string;
+  readonly include: readonly string[];
+  readonly pools: readonly ThinPool[];
+  /** What is captured of a volume such as `work:private`. */
+  readonly read: (volume: string) => Buffer;
+}
+
 /** Scenarios run one after another. */
 let agent: AgentProcess | undefined;
 
@@ -61,6 +71,7 @@ export class Backup {
   /** Whether commands are run as users run them: by the two built programs, which start anew each time. */
   built = false;
   #sections: readonly PoolSection[] = [];
+  #qubes: QubeSection | undefined;
   /** Files, by volume and session. */
   readonly #kept = new Map<string, Map<string, string>>();
 
@@ -94,6 +105,12 @@ export class Backup {
     this.configure(...this.#sections);
   }
 
+  /** Beside the sections of pools, and from then on. */
+  configureQubes(qubes: QubeSection): void {
+    this.#qubes = qubes;
+    this.configure(...this.#sections);
+  }
+
   /** Sections are named by their pools. */
   configure(...sections: PoolSection[]): void {
     this.#sections = sections;
@@ -113,7 +130,11 @@ export class Backup {
       `full_at = ${fullAt}`,
       `volumes = ${JSON.stringify(volumes)}`,
     ]);
-    writeFileSync(this.#config, `${[...head, ...lines].join('\n')}\n`);
+    const qubes =
+      this.#qubes === undefined
+        ? []
+        : ['[qubes]', `socket = "${this.#qubes.socket}"`, `include = ${JSON.stringify(this.#qubes.include)}`];
+    writeFileSync(this.#config, `${[...head, ...lines, ...qubes].join('\n')}\n`);
   }
 
   /** Unless `built`, in a process of the agent that has run others before; a new one where that one was killed. */
@@ -176,7 +197,7 @@ export class Backup {
 
   keep({ session, volumes }: Sent): void {
     for (const { name, kind } of volumes) {
-      if (session === null || (kind !== 'full' && kind !== 'incremental')) continue;
+      if (session === null || (kind !== 'full' && kind !== 'incremental') || name.endsWith(':settings')) continue;
       const file = join(this.folder, 'kept', `${name} ${session}`);
       writeFileSync(file, this.#live(name));
       const sessions = this.#kept.get(name) ?? new Map<string, string>();
@@ -188,7 +209,15 @@ export class Backup {
     return join(this.folder, 'sparsebak.toml');
   }
 
+  /** A qube's volume that has another name since it was sent. */
+  keepAs(from: string, to: string): void {
+    const sessions = this.#kept.get(from);
+    if (sessions !== undefined) this.#kept.set(to, sessions);
+    this.#kept.delete(from);
+  }
+
   #live(name: string): Buffer {
+    if (this.#qubes !== undefined && name.includes(':')) return this.#qubes.read(name);
     for (const { pool, state } of this.#sections) {
       for (const each of state === 'running' ? [`${name}-snap`, name] : [name]) {
         if (existsSync(pool.path(each))) return pool.read(each);
@@ -237,7 +266,7 @@ export class Backup {
 
   /** What must be so after every run that came to its end (I8). */
   assertTidy(snapshots: number): void {
-    const pools = this.#sections.map(({ pool }) => pool);
+    const pools = [...this.#sections.map(({ pool }) => pool), ...(this.#qubes?.pools ?? [])];
     const own = pools[0]?.ownSnapshots() ?? [];
     assert.deepEqual(
       own.filter(({ active }) => active),
