@@ -71,8 +71,8 @@ export function lostVolumes({ kind, pool, covers }: PoolLook, once: readonly str
 
 export function leftOutEntries(look: PoolLook): SkippedEntry[] {
   if (look.kind === 'failed') return [];
-  const hint = 'Move it away, or exclude it in the configuration.';
-  return look.found.leftOut.map(({ name, reason }) => ({
+  const otherwise = 'Move it away, or exclude it in the configuration.';
+  return look.found.leftOut.map(({ name, reason, hint = otherwise }) => ({
     name,
     kind: 'skipped',
     error: { code: 'left-out', message: `not taken: ${reason}`, hint },

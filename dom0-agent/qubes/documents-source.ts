@@ -20,7 +20,7 @@ import type {
   Source,
 } from '../source/source.ts';
 import type { Target } from '../source/target.ts';
-import { archiveName, DOM0_HOME, parseArchiveName, SETTINGS } from './names.ts';
+import { archiveName, DOM0_HOME, parseArchiveName, SETTINGS, UNFINISHED } from './names.ts';
 import { selectsQube } from './patterns.ts';
 import { asking, type QubesHost } from './qubes-host.ts';
 import { readSettings, surroundings } from './read-settings.ts';
@@ -75,7 +75,15 @@ export class DocumentsSource implements Source {
       if (volume === SETTINGS && this.#host.known?.has(qube) === true) names.add(name);
     }
     if (this.#options.home !== undefined && (isAll || named.has(DOM0_HOME))) names.add(DOM0_HOME);
-    return { volumes: [...names].sort(), leftOut: [] };
+    const unfinished = new Set([...names].filter((name) => this.#isUnfinished(name)));
+    return {
+      volumes: [...names].filter((name) => !unfinished.has(name)).sort(),
+      leftOut: [...unfinished].sort().map((name) => ({ name, ...UNFINISHED })),
+    };
+  }
+
+  #isUnfinished(name: string): boolean {
+    return this.#host.known?.get(parseArchiveName(name)?.qube ?? '')?.unfinished === true;
   }
 
   async snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>> {

@@ -9,6 +9,15 @@ export const SETTINGS = 'settings';
 /** The name of dom0's home directory in an archive. */
 export const DOM0_HOME = 'dom0:home';
 
+/** A qube with this tag is being restored, by sparsebak or another program: Qubes refuses to start it. */
+export const RESTORE_TAG = 'backup-restore-in-progress';
+
+/** Why nothing of such a qube is saved. */
+export const UNFINISHED = {
+  reason: `a restore of its qube is not finished (it has the tag ${RESTORE_TAG})`,
+  hint: 'Continue it by the command that began it; "sparsebak qube restore" does so for its own.',
+};
+
 /** Qubes' grammar: a letter, then letters, digits, `_`, `.`, `-`; 31 characters at most; not ending in `-dm`. */
 const QUBE_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,30}$/;
 const VOLUME_NAME = /^[A-Za-z][A-Za-z0-9_.-]*$/;

@@ -1,11 +1,15 @@
 /** The qubes of this computer and their volumes, as a command last asked qubesd for them. */
 import { asSparsebakError, SparsebakError } from '../../shared/errors.ts';
+import { RESTORE_TAG } from './names.ts';
 import { selectsQube, INCLUDED, type QubeTraits } from './patterns.ts';
 import { Qubesd, type QubeEntry, type QubeVolume } from './qubesd.ts';
 import { QubesdRefusal } from './socket.ts';
 import { nameInPool, storageOf, type Storage, type StorageOptions } from './storage.ts';
 
-export interface KnownQube extends QubeTraits, QubeEntry {}
+export interface KnownQube extends QubeTraits, QubeEntry {
+  /** A restore of it is not finished: what it has now is neither the old qube nor the whole of the restored one. */
+  readonly unfinished: boolean;
+}
 
 /** A volume of a qube, where sparsebak can read it. */
 export interface PlacedVolume {
@@ -62,7 +66,16 @@ export class QubesHost {
     };
     const included = await isTrue(INCLUDED.slice(1));
     const fleeting = entry.class === 'DispVM' && (await isTrue('auto_cleanup')) === true;
-    return { ...entry, included, fleeting };
+    return { ...entry, included, fleeting, unfinished: await this.#isUnfinished(entry) };
+  }
+
+  async #isUnfinished({ name }: QubeEntry): Promise<boolean> {
+    try {
+      return (await this.qubesd.tags(name)).includes(RESTORE_TAG);
+    } catch (error) {
+      if (error instanceof QubesdRefusal) return false;
+      throw error;
+    }
   }
 
   /** The volumes of a qube that Qubes saves when it stops: these and no others hold what a user would miss. */

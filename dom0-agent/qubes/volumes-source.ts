@@ -16,9 +16,9 @@ import type {
   Source,
 } from '../source/source.ts';
 import type { NewVolume, Target } from '../source/target.ts';
-import { archiveName, parseArchiveName, SETTINGS } from './names.ts';
+import { archiveName, parseArchiveName, SETTINGS, UNFINISHED } from './names.ts';
 import { selectsQube } from './patterns.ts';
-import type { PlacedVolume, QubesHost } from './qubes-host.ts';
+import type { KnownQube, PlacedVolume, QubesHost } from './qubes-host.ts';
 import type { Storage } from './storage.ts';
 
 /** The pairs of one pool, with their positions among all. */
@@ -50,7 +50,7 @@ export class QubeVolumesSource implements Source {
       excludes,
     );
     const qubes = new Set(selected.map(({ name }) => name));
-    const known = this.host.known ?? new Map();
+    const known: ReadonlyMap<string, KnownQube> = this.host.known ?? new Map();
     const owners = [...named].map((name) => parseArchiveName(name)?.qube).filter((name) => name !== undefined);
     const volumes: string[] = [];
     const leftOut: LeftOut[] = [];
@@ -59,6 +59,10 @@ export class QubeVolumesSource implements Source {
       for (const volume of await this.host.savedVolumes(qube)) {
         const name = archiveName(qube, volume.name);
         if (!qubes.has(qube) && !named.has(name)) continue;
+        if (known.get(qube)?.unfinished === true) {
+          leftOut.push({ name, ...UNFINISHED });
+          continue;
+        }
         try {
           places.set(name, await this.host.place(volume));
           volumes.push(name);

@@ -72,6 +72,8 @@ export interface LeftOut {
   readonly name: string;
   /** For display: what it is, and what to do about it if possible. */
   readonly reason: string;
+  /** What to do about it, if not to move or exclude it. */
+  readonly hint?: string;
 }
 
 /** A pool's matches for some patterns. Each name is in at most one of the two lists. */

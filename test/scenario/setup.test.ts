@@ -17,8 +17,10 @@ import {
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Qubesd } from '../fixtures/qubesd/qubesd.ts';
 import { scratchFor } from '../fixtures/scratch.ts';
 import { BackupSystem } from './backup-system.ts';
+import { ground } from './mounts.ts';
 import { onTerminal, terminalSkip } from './on-terminal.ts';
 import { AGENT, run, start } from './program.ts';
 
@@ -243,6 +245,54 @@ describe('setup', () => {
       assert.ok(!existsSync(place.config));
     },
   );
+});
+
+const xfs = ground('xfs');
+
+/** Makes it dom0 of Qubes for one command: the release, the user, and where qubesd listens. */
+const AS_DOM0 = `set -e
+mount -t tmpfs tmpfs "$1"; mkdir "$1/up" "$1/work" "$1/state"
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/up,workdir=$1/work" /etc
+echo 'Qubes release 4.3 (R4.3)' > /etc/qubes-release
+echo 'qubes:x:98:someone' >> /etc/group; echo "someone:x:1000:1000::$3:/bin/sh" >> /etc/passwd
+mkdir -p /var/lib/sparsebak; mount --bind "$1/state" /var/lib/sparsebak
+mount -t tmpfs tmpfs /run; ln -s "$2" /run/qubesd.sock
+shift 3; exec "$@"
+`;
+
+describe('setup in dom0 of Qubes', { skip: notRoot === false ? xfs.skip : notRoot }, () => {
+  it('asks for qubes instead of pools, and proves one of them', async (t) => {
+    const place = fresh(t);
+    const pools = [{ name: 'vm-pool', driver: 'file-reflink', path: xfs.folder() }] as const;
+    const qubesd = await Qubesd.start({ pools, test: t });
+    const [script, own, home] = ['as-dom0', 'own', 'home'].map((name) => join(place.folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(script, AS_DOM0);
+    for (const folder of [own, home]) mkdirSync(folder);
+    writeFileSync(join(home, 'note'), 'x');
+    const wrapper = ['unshare', '--mount', 'sh', script, own, qubesd.socket, home];
+    const options = [
+      ...['setup', '--yes', '--destination', `local:${place.vault}`, '--scratch', join(place.folder, 'scratch')],
+      ...['--passphrase-file', join(place.folder, 'passphrase'), '--recovery-key-file', join(place.folder, 'recovery')],
+    ];
+    const config = ['--config', place.config];
+    const asDom0 = (...args: string[]) => run([...config, ...args], { wrapper, env: place.env, cwd: place.folder });
+    assert.match((await asDom0(...options, '--volumes', 'x')).expect(2).stderr, /--volumes is for pools/);
+    assert.match((await asDom0(...options, '--qubes', 'a:b')).expect(2).stderr, /"a:b" selects no qube/);
+    const { stdout } = (await asDom0(...options, '--qubes', 'w*', '--dom0-home')).expect(0);
+    assert.match(stdout, /include {3}= \["w\*"\]\n\s*dom0_home = true/);
+    assert.match(stdout, /The restore of w(in|ork):private \(16\.0 MiB\) is proven/);
+    assert.match(stdout, /dom0:home +full/);
+    // Elsewhere the same options are refused, and so is the section.
+    const elsewhere = await run([...config, 'setup', '--yes', '--dry-run', ...given(place), '--qubes', 'work']);
+    assert.match(elsewhere.expect(0).stderr, /--qubes: not used/);
+    rmSync(place.config);
+    const refused = await run([...config, 'setup', '--yes', '--dry-run', ...given(place), '--qubes', 'work']);
+    assert.match(refused.expect(2).stderr, /--qubes needs dom0 of Qubes/);
+  });
 });
 
 describe('config', () => {

@@ -237,6 +237,25 @@ describe('whole qubes', { skip: xfs.skip }, () => {
     );
   });
 
+  test('are left alone, and said, while a restore of them is not finished', async (t) => {
+    const { lab, qubesd } = await host(t, 'include = ["work"]');
+    await lab.ask(sendDocument, ['send']);
+    await qubesd.ok('admin.vm.tag.Set', 'work', 'backup-restore-in-progress');
+    assert.deepEqual(
+      (await skippedIn(lab)).map(({ name, error }) => [name, error?.code]),
+      [
+        ['work:private', 'left-out'],
+        ['work:settings', 'left-out'],
+      ],
+    );
+    await qubesd.ok('admin.vm.tag.Remove', 'work', 'backup-restore-in-progress');
+    const { volumes } = await lab.ask(sendDocument, ['send']);
+    assert.deepEqual(
+      volumes.map(({ kind }) => kind),
+      ['unchanged', 'unchanged'],
+    );
+  });
+
   test('keep the history of a volume that was saved by itself', async (t) => {
     const path = xfs.folder();
     const pools = [{ name: 'main', type: 'reflink', path, volumes: ['appvms/work/private.img'] }] as const;

@@ -21,7 +21,7 @@ import { ArchiveState } from '../../proven-archive/archive-state.ts';
 import { KnownHeads } from '../../proven-archive/known-heads.ts';
 import { Pin } from '../../proven-archive/pin.ts';
 import { readProofs } from '../../proven-archive/proofs.ts';
-import { parseArchiveName, SETTINGS } from '../../qubes/names.ts';
+import { DOM0_HOME, parseArchiveName, SETTINGS } from '../../qubes/names.ts';
 import { TIMERS } from '../../runs/timers.ts';
 import { answersOf, isThere, type Wanted } from './answers.ts';
 import { scratchFolder } from './scratch-folder.ts';
@@ -143,8 +143,9 @@ async function proveOne(state: ArchiveState, { scratch = '/var/tmp' }: SetupOpti
   const volumes = (new Pin(state).current?.catalogue.volumes ?? []).flatMap(({ id, name, session, state: is }) =>
     is === 'active' && session !== null ? [{ id, name, size: heads.get(id, session)?.size ?? Infinity }] : [],
   );
-  // A disk image shows more than a qube's settings.
-  const isImage = ({ name }: { readonly name: string }): boolean => parseArchiveName(name)?.volume !== SETTINGS;
+  // A disk image shows more than a qube's settings, or dom0's home.
+  const isImage = ({ name }: { readonly name: string }): boolean =>
+    name !== DOM0_HOME && parseArchiveName(name)?.volume !== SETTINGS;
   const [smallest] = volumes.sort((a, b) => Number(isImage(b)) - Number(isImage(a)) || a.size - b.size);
   if (smallest === undefined) {
     throw new SparsebakError('failed', 'no volume was sent, so no restore can be tried', {

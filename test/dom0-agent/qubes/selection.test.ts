@@ -7,7 +7,7 @@ import { isQubePattern, selectsQube } from '../../../dom0-agent/qubes/patterns.t
 import type { KnownQube } from '../../../dom0-agent/qubes/qubes-host.ts';
 
 function qube(name: string, uuid: string): [string, KnownQube] {
-  return [name, { name, uuid, class: 'AppVM', state: 'Halted', included: true, fleeting: false }];
+  return [name, { name, uuid, class: 'AppVM', state: 'Halted', included: true, fleeting: false, unfinished: false }];
 }
 
 describe('names of qubes', () => {

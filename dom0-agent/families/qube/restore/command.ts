@@ -10,7 +10,7 @@ import { withArchive } from '../../../cli/with-archive.ts';
 import { withWorkers } from '../../../cli/with-workers.ts';
 import { acquireLock } from '../../../process/flock.ts';
 import { mustBeAccessible } from '../../../proven-archive/state-access.ts';
-import { DOM0_HOME } from '../../../qubes/names.ts';
+import { DOM0_HOME, RESTORE_TAG } from '../../../qubes/names.ts';
 import type { Qubesd } from '../../../qubes/qubesd.ts';
 import { surroundings } from '../../../qubes/read-settings.ts';
 import { QubeArchive } from '../archived.ts';
@@ -27,7 +27,6 @@ import { selectQubes } from './select.ts';
 import type { HostServices } from './services.ts';
 import { Storages } from './storages.ts';
 import { undo } from './undo.ts';
-import { RESTORE_TAG } from './wanted.ts';
 
 export interface RestoreQubesOptions {
   readonly as?: string;

@@ -3,7 +3,7 @@ import { escapeText } from '../../../../shared/text.ts';
 import { formatTable } from '../../../cli/output.ts';
 import type { RestorePlan } from './plan.ts';
 import type { QubeResult } from './result.ts';
-import { RESTORE_TAG } from './wanted.ts';
+import { RESTORE_TAG } from '../../../qubes/names.ts';
 
 const LONGEST = 1000;
 

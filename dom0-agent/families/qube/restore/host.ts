@@ -1,11 +1,11 @@
 /** What a plan has to know of this system. */
+import { RESTORE_TAG } from '../../../qubes/names.ts';
 import { SparsebakError } from '../../../../shared/errors.ts';
 import type { Qubesd, QubeEntry, QubesPool } from '../../../qubes/qubesd.ts';
 import { readSettings, surroundings, type Surroundings } from '../../../qubes/read-settings.ts';
 import type { Settings } from '../../../qubes/settings.ts';
 import { QubesdRefusal } from '../../../qubes/socket.ts';
 import type { RestoreRecord, RestoreRecords } from './record.ts';
-import { RESTORE_TAG } from './wanted.ts';
 
 export interface HostPool extends QubesPool {
   /** Whether its volumes can be restored. */

@@ -1,4 +1,5 @@
 /** Carries out a plan, qube by qube. Each step can be repeated: a run that was cut off is continued by the next. */
+import { RESTORE_TAG } from '../../../qubes/names.ts';
 import { asSparsebakError, reportOf, SparsebakError } from '../../../../shared/errors.ts';
 import { noteRestoredQube } from '../../../qubes/known-qubes.ts';
 import { QubesdRefusal } from '../../../qubes/socket.ts';
@@ -9,7 +10,7 @@ import { outcomeOf, type QubeResult } from './result.ts';
 import type { RestoreServices } from './services.ts';
 import { finish, settingsNow, settleLinks, settleOwn, type Target } from './settle.ts';
 import { placesOf, refuseUse, stage, takePlace } from './stage.ts';
-import { RESTORE_TAG, type Remark } from './wanted.ts';
+import type { Remark } from './wanted.ts';
 
 /** A qube whose volumes and own settings are restored. */
 interface Going {

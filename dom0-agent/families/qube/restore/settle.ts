@@ -1,4 +1,5 @@
 /** The steps after a qube's volumes: its settings, those that refer to other qubes, and the end of the restore. */
+import { RESTORE_TAG } from '../../../qubes/names.ts';
 import { readSettings } from '../../../qubes/read-settings.ts';
 import type { Settings } from '../../../qubes/settings.ts';
 import { QubesdRefusal } from '../../../qubes/socket.ts';
@@ -9,7 +10,7 @@ import { linkChanges, ownChanges, type Change } from './changes.ts';
 import { settled } from './exchange-all.ts';
 import type { RestoreRecord } from './record.ts';
 import type { HostServices } from './services.ts';
-import { RESTORE_TAG, type Remark, type Wanted } from './wanted.ts';
+import type { Remark, Wanted } from './wanted.ts';
 
 export interface Target {
   readonly name: string;

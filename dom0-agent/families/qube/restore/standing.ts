@@ -1,11 +1,10 @@
 /** Whether a qube of the archive can be restored here, and under which name. Pure. */
 import type { ErrorCode, ErrorReport } from '../../../../shared/errors.ts';
-import { isQubeName } from '../../../qubes/names.ts';
+import { isQubeName, RESTORE_TAG } from '../../../qubes/names.ts';
 import { presenceOf } from '../here.ts';
 import type { Host } from './host.ts';
 import type { RestoreRequest, SelectedQube } from './request.ts';
 import type { RestoreRecord } from './record.ts';
-import { RESTORE_TAG } from './wanted.ts';
 
 export type Standing =
   | { readonly kind: 'going'; readonly name: string; readonly record: RestoreRecord | undefined }

@@ -1,4 +1,5 @@
 /** `qube restore --undo`: puts back the volumes and settings that a `--replace` replaced, and keeps those of now. */
+import { RESTORE_TAG } from '../../../qubes/names.ts';
 import { EXIT_STATUS, reportOf, SparsebakError } from '../../../../shared/errors.ts';
 import { confirm } from '../../../cli/confirm.ts';
 import { decodeSettings, encodeSettings, type Settings } from '../../../qubes/settings.ts';
@@ -10,7 +11,7 @@ import type { RestoreRecord, VolumeRecord } from './record.ts';
 import { outcomeOf, type QubeResult } from './result.ts';
 import type { HostServices } from './services.ts';
 import { finish, settingsNow, settleLinks, settleOwn } from './settle.ts';
-import { RESTORE_TAG, wantedOf, type Wanted } from './wanted.ts';
+import { wantedOf, type Wanted } from './wanted.ts';
 
 interface Going {
   readonly name: string;

@@ -1,8 +1,6 @@
 /** What a restored qube shall be: the saved settings, as far as they can and should be set here. Pure. */
+import { RESTORE_TAG } from '../../../qubes/names.ts';
 import type { Settings, SettingsDevice } from '../../../qubes/settings.ts';
-
-/** It makes qubesd refuse to start the qube. */
-export const RESTORE_TAG = 'backup-restore-in-progress';
 
 /** Something that will not be as it was saved. */
 export interface Remark {
