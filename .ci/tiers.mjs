@@ -18,7 +18,7 @@ const NAMED = {
     'test/dom0-agent/capture/crash.test.ts',
     // Kills and cuts.
     'test/scenario/killed.test.ts',
-    'test/scenario/qubes/killed.test.ts',
+    'test/scenario/qubes/{killed,qube-restore-killed}.test.ts',
     'test/vm-receiver/service/endings.test.ts',
     'test/vm-receiver/store/{faults,kept-faults,later-faults}.test.ts',
     // Every place and every answer of a hostile archive; damage of the receiver's own files.
@@ -43,7 +43,7 @@ const OVER_QREXEC = [
 /** Scenarios with a link of their own, or whose subject does not depend on the link: never over the stand-in. */
 const NOT_OVER_QREXEC = [
   'test/scenario/{commands,doctor,identity,killed,known-heads,large,many-volumes}.test.ts',
-  'test/scenario/{notices,setup,ssh,status,terminal,width}.test.ts',
+  'test/scenario/{notices,setup,ssh,status,terminal,whole-qubes,width}.test.ts',
 ];
 
 export const TIERS = /** @type {const} */ (['short', 'guest', 'long']);
