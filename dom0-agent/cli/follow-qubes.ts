@@ -51,7 +51,10 @@ export async function renameInArchive(
       if (stayed !== undefined) context.log.warn(`the record of changes was not renamed: ${stayed.message}`);
     }
   });
-  for (const { from, to } of renamed) context.log.warn(`the qube ${from} is called ${to} now: renamed in the archive`);
+  const done = new Set(possible.map(({ from }) => parseArchiveName(from)?.qube));
+  for (const { from, to } of renamed) {
+    if (done.has(from)) context.log.warn(`the qube ${from} is called ${to} now: renamed in the archive`);
+  }
 }
 
 /** A name may become free only when the volume that has it is renamed. */

@@ -70,7 +70,8 @@ export function assignmentOf(line: string): Assignment {
   const device = at < 0 ? line : line.slice(0, at);
   const fields: Record<string, string> = {};
   for (const [, key = '', value = ''] of line.slice(device.length).matchAll(DEVICE_FIELD)) {
-    fields[key] = value.replaceAll(/\\(.)/gs, '$1');
+    // qubesd escapes the quote alone.
+    fields[key] = value.replaceAll(String.raw`\'`, "'");
   }
   return { device, fields };
 }

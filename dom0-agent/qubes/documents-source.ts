@@ -92,6 +92,11 @@ export class DocumentsSource implements Source {
     around.catch(() => undefined);
     const known = await this.#host.look();
     const unavailable: string[][] = [];
+    const told = new Set<string>();
+    const refused = (name: string) => (part: string, reason: string) => {
+      told.add(part);
+      this.#options.warn(`the ${part} of ${name} was not saved: ${reason}`);
+    };
     const outcomes = volumes.map(async (volume): Promise<[string, Outcome<SnapshotRef>]> => {
       const id = randomBytes(16).toString('hex');
       const path = this.#fileOf(id);
@@ -100,7 +105,7 @@ export class DocumentsSource implements Source {
         const qube = known.get(parseArchiveName(volume)?.qube ?? '');
         if (qube === undefined) throw new SparsebakError('not-found', `${volume}: the qube was removed`);
         const surrounding = await around;
-        const settings = await asking(() => readSettings(this.#host.qubesd, qube, surrounding));
+        const settings = await asking(() => readSettings(this.#host.qubesd, qube, surrounding, refused(qube.name)));
         unavailable.push(settings.unavailable);
         writeDurably(path, encodeSettings(settings));
         return [volume, { ok: true, value: this.#describe(id, qube.state === 'Halted' ? 'stopped' : 'running') }];
@@ -110,13 +115,14 @@ export class DocumentsSource implements Source {
       }
     });
     const made = new Map(await Promise.all(outcomes));
-    this.#tellUnavailable(unavailable);
+    this.#tellUnavailable(unavailable, told);
     return made;
   }
 
   /** What no qube has, this release of Qubes does not have. */
-  #tellUnavailable(ofQubes: readonly (readonly string[])[]): void {
+  #tellUnavailable(ofQubes: readonly (readonly string[])[], told: ReadonlySet<string>): void {
     for (const part of new Set(ofQubes.flat())) {
+      if (told.has(part)) continue;
       const count = ofQubes.filter((parts) => parts.includes(part)).length;
       if (count < ofQubes.length) this.#options.warn(`qubesd does not show the ${part} of ${count} qubes: not saved`);
     }

@@ -113,10 +113,14 @@ export async function asking<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof QubesdRefusal)) throw asSparsebakError(error, 'source');
-    throw new SparsebakError('source', `qubesd refused "${error.call}": ${error.message}`, {
-      hint: 'See "journalctl -u qubesd".',
-      cause: error,
-    });
+    throw error instanceof QubesdRefusal ? refusalError(error) : asSparsebakError(error, 'source');
   }
+}
+
+/** A refusal in words of ours. */
+export function refusalError(refusal: QubesdRefusal): SparsebakError {
+  return new SparsebakError('source', `qubesd refused "${refusal.call}": ${refusal.message}`, {
+    hint: 'See "journalctl -u qubesd".',
+    cause: refusal,
+  });
 }

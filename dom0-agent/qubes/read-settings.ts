@@ -21,6 +21,9 @@ export async function surroundings(qubesd: Qubesd): Promise<Surroundings> {
   return { release: qubesRelease(), deviceClasses: deviceClasses ?? [], colours: new Map() };
 }
 
+/** The name of that part among those that are unavailable. */
+export const FIREWALL = 'firewall';
+
 const RELEASE_FILE = '/etc/qubes-release';
 
 /** Such as `R4.3`; null if the file does not say. The file's line is `Qubes release 4.3 (R4.3)`. */
@@ -32,15 +35,22 @@ function qubesRelease(): string | null {
   }
 }
 
-/** @throws what calling qubesd throws; a part that this release does not have is named in the document */
+/**
+ * @param onRefusal gets each part that qubesd has and failed to show, and why
+ * @throws what calling qubesd throws; a part that this release does not have is named in the document
+ */
 export async function readSettings(
   qubesd: Qubesd,
   { name, uuid, class: qubeClass, state }: QubeEntry,
   { release, deviceClasses, colours }: Surroundings,
+  onRefusal: (part: string, reason: string) => void = () => undefined,
 ): Promise<Settings> {
   const unavailable: string[] = [];
   const part = async <T>(title: string, read: () => Promise<T>, otherwise: T): Promise<T> => {
-    const value = await optional(qubesd, read);
+    const value = await optional(qubesd, read, ({ exception, message }) => {
+      // Every release has a firewall; of others, an empty answer may mean that this one has no such method.
+      if (exception !== undefined || title === FIREWALL) onRefusal(title, message);
+    });
     if (value === undefined) unavailable.push(title);
     return value ?? otherwise;
   };
@@ -48,7 +58,7 @@ export async function readSettings(
     qubesd.properties(name),
     qubesd.features(name),
     qubesd.tags(name),
-    part('firewall', () => qubesd.firewall(name), []),
+    part(FIREWALL, () => qubesd.firewall(name), []),
     part('notes', () => qubesd.notes(name), ''),
     Promise.all(
       deviceClasses.map(async (each) =>
@@ -95,15 +105,21 @@ function colourOf(qubesd: Qubesd, label: string, colours: Surroundings['colours'
  * undefined: qubesd refuses, as it does for what its release does not have. A qubesd that ends in the middle of a call
  * looks the same, so it must answer something else before, and refuse again.
  */
-async function optional<T>(qubesd: Qubesd, read: () => Promise<T>): Promise<T | undefined> {
-  for (let attempt = 0; attempt < 2; attempt++) {
+async function optional<T>(
+  qubesd: Qubesd,
+  read: () => Promise<T>,
+  onRefusal: (refusal: QubesdRefusal) => void = () => undefined,
+): Promise<T | undefined> {
+  for (let attempt = 0; ; attempt++) {
     try {
       return await read();
     } catch (error) {
       if (!(error instanceof QubesdRefusal)) throw error;
-      if (error.exception !== undefined) return undefined;
-      if (attempt === 0) await qubesd.qubes();
+      if (error.exception === undefined && attempt === 0) await qubesd.qubes();
+      else {
+        onRefusal(error);
+        return undefined;
+      }
     }
   }
-  return undefined;
 }

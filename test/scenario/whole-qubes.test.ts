@@ -339,6 +339,18 @@ describe('whole qubes', { skip: xfs.skip }, () => {
     const { unavailable, notes } = await settings('work');
     assert.ok(unavailable.includes('notes'), unavailable.join());
     assert.equal(notes, '');
+    // It lists no uuids either.
+    const { stdout } = (await lab.run(['--json', 'qube', 'list'])).expect(0);
+    assert.deepEqual((JSON.parse(stdout) as { qubes: { here: unknown }[] }).qubes[0]?.here, { is: 'here' });
+  });
+
+  test('warn of a part that qubesd did not show of one qube', async (t) => {
+    const { lab, qubesd, settings } = await host(t, 'include = ["work"]');
+    const failure = { kind: 'exception', name: 'QubesException', message: 'broken firewall.xml' } as const;
+    await qubesd.fault({ method: 'admin.vm.firewall.Get', effect: failure });
+    const { stderr } = (await lab.run(['send'])).expect(0);
+    assert.match(stderr, /the firewall of work was not saved: broken firewall\.xml/);
+    assert.deepEqual((await settings('work')).unavailable, ['firewall']);
   });
 
   test('cost a monitor run no question about settings', async (t) => {

@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import type { Execute } from '../../cli/command-runner.ts';
 import { collect } from '../../cli/option-values.ts';
+import { refusalError } from '../../qubes/qubes-host.ts';
+import { QubesdRefusal } from '../../qubes/socket.ts';
 import { adoptQube, type AdoptOptions } from './adopt.ts';
 import { diff } from './diff.ts';
 import { list } from './list.ts';
@@ -10,7 +12,10 @@ import { show, type ShowOptions } from './show.ts';
 
 const SESSION = 'as it was at this session; default: the newest';
 
-export function addQube(program: Command, execute: Execute): void {
+export function addQube(program: Command, run: Execute): void {
+  const execute: Execute = async (command, action) => {
+    await run(command, (context) => action(context).catch(inWords));
+  };
   const qube = program
     .command('qube')
     .helpCommand(false)
@@ -86,4 +91,9 @@ function addRestore(qube: Command, execute: Execute): void {
     .action(async (names: string[], options: RestoreQubesOptions, command: Command) => {
       await execute(command, (context) => restoreQubes(context, names, options));
     });
+}
+
+/** @throws a refusal that no step expected, with the call and the reason; all else as it is */
+function inWords(error: unknown): never {
+  throw error instanceof QubesdRefusal ? refusalError(error) : error;
 }

@@ -42,7 +42,7 @@ function itemsOf(document: Settings): Map<string, string> {
   for (const tag of tags) items.set(`tag ${tag}`, 'set');
   items.set('firewall', firewall.join('\n'));
   if (notes !== '') items.set('notes', notes);
-  for (const device of devices) items.set(`device ${deviceKey(device)}`, device.fields.mode ?? 'assigned');
+  for (const device of devices) items.set(`device ${deviceKey(device)}`, describeFields(device));
   if (release !== null) items.set('release', release);
   return items;
 }
@@ -50,6 +50,18 @@ function itemsOf(document: Settings): Map<string, string> {
 export function describeProperty({ default: isDefault, value }: SettingsProperty): string {
   return isDefault ? 'default' : (value ?? 'none');
 }
+
+/** Its mode, and its options: those that `deviceKey` does not say. */
+function describeFields({ fields }: SettingsDevice): string {
+  const options = Object.entries(fields).filter(([key]) => !IN_KEY.has(key));
+  return [fields.mode ?? 'assigned', ...options.sort().map(([key, value]) => `${key}=${JSON.stringify(value)}`)].join(
+    ' ',
+  );
+}
+
+const IN_KEY: ReadonlySet<string> = new Set([
+  ...['mode', 'device_id', 'port_id', 'devclass', 'backend_domain', 'frontend_domain'],
+]);
 
 export function deviceKey({ class: deviceClass, device }: SettingsDevice): string {
   return `${deviceClass} ${device}`;

@@ -16,7 +16,8 @@ export async function exchangeAll(services: HostServices, record: RestoreRecord)
   try {
     for (const [volume, content] of Object.entries(record.volumes)) {
       const { exchange } = await services.storages.pool(content.pool);
-      if (content.state !== 'done') {
+      // One that is noted as done may be back already, if the run was killed while it put all of them back.
+      if (content.state !== 'done' || (await exchange.exists(content.staged))) {
         const use = await exchange.use(content.name);
         if (use !== undefined)
           throw new SparsebakError('target', `${record.name}:${volume} cannot be exchanged: ${use}`);

@@ -170,7 +170,7 @@ function planQube(
   const known = host.properties.get(document.class);
   const { deviceClasses } = host;
   const { wanted, remarks } = wantedOf(document, {
-    ...{ name, nameHere, netvmHere, template, label, isCopy, known, deviceClasses },
+    ...{ name, nameHere, netvmHere, template, label, isCopy, isNew: !replaces, known, deviceClasses },
   });
   if (template !== document.template) {
     notes.push({

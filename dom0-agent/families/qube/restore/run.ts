@@ -112,7 +112,7 @@ async function begin({ qubesd, records }: RestoreServices, qube: PlannedQube): P
   }
   await qubesd.setTag(name, RESTORE_TAG);
   const uuid = there?.uuid ?? (await qubesd.qube(name))?.uuid ?? null;
-  const begun: RestoreRecord = { ...record, uuid, phase: 'volumes' };
+  const begun: RestoreRecord = { ...record, uuid, session: qube.asOf, phase: 'volumes' };
   records.write(begun);
   return begun;
 }
@@ -167,7 +167,7 @@ async function beginReplace(services: RestoreServices, qube: PlannedQube): Promi
   const now = await settingsNow(services, qube.name);
   const isUnfinished = known?.kind === 'replace' && known.phase !== 'done' && known.uuid === now.uuid;
   const record: RestoreRecord = isUnfinished
-    ? known
+    ? { ...known, session: qube.asOf }
     : { ...newRecord(qube), kind: 'replace', phase: 'volumes', uuid: now.uuid, before: now };
   records.write(record);
   await qubesd.setTag(qube.name, RESTORE_TAG);
@@ -189,7 +189,7 @@ function isEnd({ context, archive }: RestoreServices, error: unknown): boolean {
 function explained(caught: unknown, name: string): SparsebakError {
   const error = asSparsebakError(caught);
   const hint =
-    `${error.hint === undefined ? '' : `${error.hint} `}Then run the same command again: it continues. Until then ` +
+    `${error.hint === undefined ? '' : `${error.hint.replace(/[.]?$/, '.')} `}Then run the same command again: it continues. Until then ` +
     `${name} keeps the tag ${RESTORE_TAG}, and does not start.`;
   return new SparsebakError(error.code, error.message, { hint, cause: error });
 }

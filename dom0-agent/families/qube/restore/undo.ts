@@ -1,6 +1,7 @@
 /** `qube restore --undo`: puts back the volumes and settings that a `--replace` replaced, and keeps those of now. */
 import { RESTORE_TAG } from '../../../qubes/names.ts';
 import { EXIT_STATUS, reportOf, SparsebakError } from '../../../../shared/errors.ts';
+import { escapeText } from '../../../../shared/text.ts';
 import { confirm } from '../../../cli/confirm.ts';
 import { decodeSettings, encodeSettings, type Settings } from '../../../qubes/settings.ts';
 import { QubesdRefusal } from '../../../qubes/socket.ts';
@@ -12,6 +13,8 @@ import { outcomeOf, type QubeResult } from './result.ts';
 import type { HostServices } from './services.ts';
 import { finish, settingsNow, settleLinks, settleOwn } from './settle.ts';
 import { wantedOf, type Wanted } from './wanted.ts';
+
+const LONGEST = 500;
 
 interface Going {
   readonly name: string;
@@ -65,7 +68,7 @@ async function prepare(services: HostServices, name: string): Promise<Going> {
   const nameHere = (saved: string): string | undefined => (entries.has(saved) ? saved : undefined);
   const { wanted } = wantedOf(document, {
     ...{ name, nameHere, netvmHere: nameHere, template: document.template, label: document.label.name, isCopy: false },
-    ...{ known: undefined, deviceClasses: new Set(services.around.deviceClasses) },
+    ...{ isNew: false, known: undefined, deviceClasses: new Set(services.around.deviceClasses) },
   });
   return { name, record, document, wanted };
 }
@@ -98,7 +101,9 @@ async function describeUndo(services: HostServices, { name, record, wanted }: Go
       ([volume, { staged, kept }]) => `  ${volume}: ${staged}; the present one becomes ${kept}`,
     ),
     ...changes.map((change) => `  ${describeChange(change)}`),
-  ].join('\n');
+  ]
+    .map((line) => escapeText(line, LONGEST))
+    .join('\n');
 }
 
 async function putBack(services: HostServices, { name, record, document, wanted }: Going): Promise<QubeResult> {

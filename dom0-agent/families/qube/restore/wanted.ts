@@ -1,5 +1,6 @@
 /** What a restored qube shall be: the saved settings, as far as they can and should be set here. Pure. */
 import { RESTORE_TAG } from '../../../qubes/names.ts';
+import { FIREWALL } from '../../../qubes/read-settings.ts';
 import type { Settings, SettingsDevice } from '../../../qubes/settings.ts';
 
 /** Something that will not be as it was saved. */
@@ -39,6 +40,8 @@ export interface Circumstances {
   readonly label: string;
   /** Whether the qube that was saved stays, so that what must be unique cannot be restored. */
   readonly isCopy: boolean;
+  /** Whether the qube is created: what was not saved is then as Qubes makes it, and nobody else's. */
+  readonly isNew: boolean;
   /** Properties that this release has for the class; undefined: not known. */
   readonly known: ReadonlySet<string> | undefined;
   readonly deviceClasses: ReadonlySet<string>;
@@ -75,13 +78,29 @@ export function wantedOf(saved: Settings, here: Circumstances): { wanted: Wanted
       ...{ label: here.label, template: here.template, properties, links },
       features: featuresOf(saved, remarks),
       tags: saved.tags.filter(isOwnTag).sort(),
-      firewall: saved.unavailable.includes('firewall') ? undefined : saved.firewall,
+      firewall: firewallOf(saved, here, remarks),
       notes: saved.unavailable.includes('notes') ? undefined : saved.notes,
       unknownDevices: saved.unavailable.flatMap((part) => /^devices of class (.*)$/.exec(part)?.[1] ?? []),
       devices: devicesOf(saved, here, remarks),
     },
-    remarks,
+    remarks: [...remarks, ...unknownParts(saved)],
   };
+}
+
+const CLOSED = ['action=drop'];
+
+/** A qube whose rules are not known must not have an open network instead. */
+function firewallOf({ unavailable, firewall }: Settings, { isNew }: Circumstances, remarks: Remark[]) {
+  if (!unavailable.includes(FIREWALL)) return firewall;
+  const what = isNew ? 'all connections are blocked' : 'the present ones stay';
+  remarks.push({ about: FIREWALL, message: `its rules are not in the archive: ${what}`, needsUser: true });
+  return isNew ? CLOSED : undefined;
+}
+
+/** What the qube may have had, for all that the archive knows. */
+function unknownParts({ unavailable }: Settings): Remark[] {
+  const parts = unavailable.filter((part) => part !== FIREWALL);
+  return parts.length === 0 ? [] : [{ about: 'not in the archive', message: parts.join(', '), needsUser: false }];
 }
 
 function propertiesOf(

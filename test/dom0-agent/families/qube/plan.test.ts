@@ -186,4 +186,22 @@ describe('changes', () => {
     const now = settings('copy', { firewall: ['action=drop'], notes: 'mine', devices: [device] });
     assert.deepEqual([...ownChanges(wanted, now, true), ...linkChanges(wanted, now)], []);
   });
+
+  it('gives a new qube no open network if its rules were not saved, and keeps those of a replaced one', () => {
+    const unknown = selected('work', { firewall: [], unavailable: ['firewall', 'notes'] });
+    const [created] = planOf([unknown], host([fedora]), request()).qubes;
+    assert.deepEqual(created?.wanted.firewall, ['action=drop']);
+    assert.deepEqual(
+      created.remarks.map(({ about, needsUser }) => [about, needsUser]),
+      [
+        ['firewall', true],
+        ['not in the archive', false],
+      ],
+    );
+    const here = host([fedora, settings('work')]);
+    const [replaced] = planOf([unknown], here, request({ mode: 'replace' })).qubes;
+    assert.equal(replaced?.wanted.firewall, undefined);
+    assert.deepEqual(replaced?.changes, []);
+    assert.equal(replaced.remarks[0]?.about, 'firewall');
+  });
 });
