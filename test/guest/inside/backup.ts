@@ -9,6 +9,7 @@ import './full.ts';
 import './unreadable.ts';
 import './counts.ts';
 import './qubesd-driver.ts';
+import './qubes-saved.ts';
 import './qubes-restored.ts';
 
 // Scenarios that wait for nothing would hold back what the reporter has to say of the last one.

@@ -12,11 +12,14 @@ export const SIZES = { root: 4 * MIB, private: 2 * MIB };
 
 export class QubesHost {
   readonly qubesd: Qubesd;
+  /** Any volume is read and written by it, as all pools are of one group. */
   readonly pool: ThinPool;
+  readonly #pools: readonly ThinPool[];
 
-  private constructor(qubesd: Qubesd, pool: ThinPool) {
+  private constructor(qubesd: Qubesd, pools: readonly [ThinPool, ThinPool]) {
     this.qubesd = qubesd;
-    this.pool = pool;
+    this.#pools = pools;
+    [this.pool] = pools;
   }
 
   /** Without qubes. Its pools are `first`, the default, and `second`. */
@@ -32,13 +35,13 @@ export class QubesHost {
       first.clear();
       second.clear();
     });
-    return new QubesHost(qubesd, first);
+    return new QubesHost(qubesd, [first, second]);
   }
 
   backup(test: TestContext, include: readonly string[]): Backup {
     const backup = new Backup(test);
     const read = (volume: string): Buffer => this.read(volume);
-    backup.configureQubes({ socket: this.qubesd.socket, include, pools: [this.pool], read });
+    backup.configureQubes({ socket: this.qubesd.socket, include, pools: this.#pools, read });
     return backup;
   }
 
