@@ -23,7 +23,7 @@ const volume = z.strictObject({
   state: z.enum(['empty', 'staged', 'done']),
 });
 
-const record = z.strictObject({
+const content = {
   v: z.literal(1),
   kind: z.enum(['create', 'replace', 'undo']),
   /** Its name in the archive. */
@@ -44,6 +44,12 @@ const record = z.strictObject({
   before: z.nullable(z.unknown()),
   /** Of an undo: the settings that it puts back. */
   after: z.nullable(z.unknown()),
+};
+
+const record = z.strictObject({
+  ...content,
+  /** Of a replace: the replacement before it, or its undo, which can be undone again if this one is given up. */
+  earlier: z.optional(z.nullable(z.strictObject({ ...content, earlier: z.optional(z.null()) }))),
 });
 
 export type RestoreRecord = z.infer<typeof record>;

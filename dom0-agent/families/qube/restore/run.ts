@@ -166,9 +166,11 @@ async function beginReplace(services: RestoreServices, qube: PlannedQube): Promi
   const known = records.read(qube.name);
   const now = await settingsNow(services, qube.name);
   const isUnfinished = known?.kind === 'replace' && known.phase !== 'done' && known.uuid === now.uuid;
+  const isEarlier = known?.phase === 'done' && known.kind !== 'create' && known.uuid === now.uuid;
+  const earlier = isEarlier ? { ...known, earlier: null } : null;
   const record: RestoreRecord = isUnfinished
     ? { ...known, session: qube.asOf }
-    : { ...newRecord(qube), kind: 'replace', phase: 'volumes', uuid: now.uuid, before: now };
+    : { ...newRecord(qube), kind: 'replace', phase: 'volumes', uuid: now.uuid, before: now, earlier };
   records.write(record);
   await qubesd.setTag(qube.name, RESTORE_TAG);
   await refuseRunning(services, qube.name);

@@ -13,7 +13,7 @@ export interface Place {
   readonly name: string;
 }
 
-interface OpenedPool {
+export interface OpenedPool {
   readonly source: Source;
   readonly exchange: Exchange;
   readonly nameOf: (volume: Pick<QubeVolume, 'vid'>) => string;

@@ -6,6 +6,7 @@ import { confirm } from '../../../cli/confirm.ts';
 import { decodeSettings, encodeSettings, type Settings } from '../../../qubes/settings.ts';
 import { QubesdRefusal } from '../../../qubes/socket.ts';
 import { describeChange, linkChanges, ownChanges } from './changes.ts';
+import { canBeGivenUp, describeGivingUp, giveUp } from './give-up.ts';
 import { describeResults } from './describe-results.ts';
 import { exchangeAll, refuseRunning } from './exchange-all.ts';
 import type { RestoreRecord, VolumeRecord } from './record.ts';
@@ -28,16 +29,22 @@ export async function undo(
   names: readonly string[],
   { yes, dryRun }: { readonly yes: boolean; readonly dryRun: boolean },
 ): Promise<number> {
-  const { context } = services;
+  const { context, records } = services;
+  const unfinished = names.flatMap((name) => records.read(name) ?? []).filter(canBeGivenUp);
   const going: Going[] = [];
-  for (const name of names) going.push(await prepare(services, name));
-  const about = (await Promise.all(going.map((each) => describeUndo(services, each)))).join('\n');
+  for (const name of names) {
+    if (!unfinished.some((record) => record.name === name)) going.push(await prepare(services, name));
+  }
+  const descriptions = await Promise.all(going.map((each) => describeUndo(services, each)));
+  const about = [...unfinished.flatMap(describeGivingUp), ...descriptions].join('\n');
   if (dryRun) {
-    context.conclude({ undo: going.map(({ name, record }) => ({ name, volumes: record.volumes })) }, () => about);
+    const all = [...unfinished, ...going.map(({ record }) => record)];
+    context.conclude({ undo: all.map(({ name, volumes }) => ({ name, volumes })) }, () => about);
     return 0;
   }
   await confirm(about, `Put back ${names.join(', ')} as it was before it was replaced?`, yes);
   const results: QubeResult[] = [];
+  for (const record of unfinished) results.push(await giveUp(services, record));
   for (const each of going) results.push(await putBack(services, each));
   context.conclude({ results }, () => describeResults(undefined, results, undefined));
   if (results.some(({ error }) => error !== undefined)) return EXIT_STATUS.failed;
@@ -51,7 +58,7 @@ async function prepare(services: HostServices, name: string): Promise<Going> {
   if (known === undefined || known.kind === 'create' || (known.kind === 'replace' && known.phase !== 'done')) {
     const hint =
       known?.kind === 'replace'
-        ? `The last one was not finished. Continue it: sparsebak qube restore ${known.qube} --replace`
+        ? `The last one is half done. Complete it first: sparsebak qube restore ${known.qube} --replace`
         : 'Only a "sparsebak qube restore --replace" of this computer can be undone.';
     throw new SparsebakError('not-found', `no replacement of ${name} can be undone`, { hint });
   }
@@ -62,7 +69,13 @@ async function prepare(services: HostServices, name: string): Promise<Going> {
       hint: 'It was removed and created again. What was kept of the old one is beside its volumes, if at all.',
     });
   }
-  const record = known.kind === 'undo' && known.phase !== 'done' ? known : await reversed(services, known, now);
+  const continues = known.kind === 'undo' && known.phase !== 'done';
+  if (!continues && now.tags.includes(RESTORE_TAG)) {
+    throw new SparsebakError('target', `the qube ${name} has the tag ${RESTORE_TAG}: another program restores it`, {
+      hint: `If no other restore is running: qvm-tags ${name} del ${RESTORE_TAG}`,
+    });
+  }
+  const record = continues ? known : await reversed(services, known, now);
   const document = decodeSettings(Buffer.from(JSON.stringify(record.after)), name);
   const entries = new Set((await qubesd.qubes()).map((entry) => entry.name));
   const nameHere = (saved: string): string | undefined => (entries.has(saved) ? saved : undefined);
