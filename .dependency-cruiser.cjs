@@ -53,7 +53,10 @@ module.exports = {
       comment: 'The configuration is data: what is done with it is in the folders that use it.',
       severity: 'error',
       from: { path: '^dom0-agent/config/' },
-      to: { path: '^dom0-agent/', pathNot: '^dom0-agent/(config/|link/|qubes/patterns[.]|source/lvm-thin/lvm-names[.])' },
+      to: {
+        path: '^dom0-agent/',
+        pathNot: '^dom0-agent/(config/|link/|qubes/patterns[.]|source/lvm-thin/lvm-names[.])',
+      },
     },
     {
       name: 'store-disk-knows-no-layout',

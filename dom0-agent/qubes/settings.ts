@@ -47,7 +47,6 @@ const settings = z.strictObject({
 
 export type Settings = z.infer<typeof settings>;
 export type SettingsDevice = z.infer<typeof device>;
-export type SettingsVolume = z.infer<typeof volume>;
 export type SettingsProperty = z.infer<typeof property>;
 
 /** Bytes; more than any qube's settings take. */
