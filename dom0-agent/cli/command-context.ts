@@ -21,6 +21,7 @@ export class CommandContext {
   readonly progress: Progress;
   /** What the command found, for notices; undefined if it failed before it knew, or only showed something. */
   document: unknown;
+  #pools: Pool[] | undefined;
   #config: Config | undefined;
 
   constructor(options: GlobalOptions, signal: AbortSignal) {
@@ -48,15 +49,17 @@ export class CommandContext {
     return chooseArchive(this.config, this.options.archive);
   }
 
+  /** The same at each call: two openings of dom0's state would wait for each other. */
   pools(): Pool[] {
     mustBeAccessible(this.config.stateDir);
-    return openPools(this.config, {
+    this.#pools ??= openPools(this.config, {
       lockWait: this.lockWait,
       signal: this.signal,
       warn: (message) => {
         this.log.warn(message);
       },
     });
+    return this.#pools;
   }
 
   /** Shows the task that the receiver is busy with, while there is no progress to show. */

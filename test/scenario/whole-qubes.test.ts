@@ -200,7 +200,10 @@ describe('whole qubes', { skip: xfs.skip }, () => {
     await qubesd.ok('admin.vm.Remove', 'win');
     await qubesd.ok('admin.vm.Remove', 'work');
     await qubesd.addQube('work', { template: 'fedora-42', label: 'blue', data: { private: 3 * 2 ** 20 } });
-    const told = await skippedIn(lab);
+    const sending = (await lab.run(['--json', 'send'])).expect(3);
+    // It does not wait for itself, as it did when it renamed and sent with two openings of dom0's state.
+    assert.doesNotMatch(sending.stderr, /waiting for another sparsebak/);
+    const told = sending.json(sendDocument).volumes.filter(({ kind }) => kind === 'skipped' || kind === 'failed');
     assert.deepEqual(
       told.map(({ name, error }) => [name, error?.code]),
       [
