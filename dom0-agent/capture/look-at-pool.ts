@@ -1,7 +1,7 @@
 /** Examines a pool once: its volumes, and which of the configuration's patterns match none. */
 import { asSparsebakError, reportOf, type ErrorReport, type SparsebakError } from '../../shared/errors.ts';
 import { isLiteral, nameMatcher } from '../source/glob.ts';
-import type { FoundVolumes } from '../source/source.ts';
+import type { FoundVolumes, LeftOut } from '../source/source.ts';
 import { INCLUDED } from '../qubes/patterns.ts';
 import type { Pool } from './pools.ts';
 
@@ -71,12 +71,18 @@ export function lostVolumes({ kind, pool, covers }: PoolLook, once: readonly str
 
 export function leftOutEntries(look: PoolLook): SkippedEntry[] {
   if (look.kind === 'failed') return [];
-  const otherwise = 'Move it away, or exclude it in the configuration.';
-  return look.found.leftOut.map(({ name, reason, hint = otherwise }) => ({
-    name,
-    kind: 'skipped',
-    error: { code: 'left-out', message: `not taken: ${reason}`, hint },
-  }));
+  return look.found.leftOut.map(asSkipped);
+}
+
+/** What the pools' last snapshots did not take of volumes that were captured. */
+export function incompleteEntries(pools: readonly Pool[]): SkippedEntry[] {
+  return pools.flatMap(({ source }) => (source.incomplete ?? []).map(asSkipped));
+}
+
+const OTHERWISE = 'Move it away, or exclude it in the configuration.';
+
+function asSkipped({ name, reason, hint = OTHERWISE }: LeftOut): SkippedEntry {
+  return { name, kind: 'skipped', error: { code: 'left-out', message: `not taken: ${reason}`, hint } };
 }
 
 /** The volumes that a failing pool should have; the pool itself if none is known. */

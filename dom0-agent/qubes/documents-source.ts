@@ -11,6 +11,7 @@ import { packFolder } from '../process/pack-folder.ts';
 import type {
   Delta,
   FoundVolumes,
+  LeftOut,
   Mapped,
   OpenSnapshot,
   Outcome,
@@ -41,6 +42,7 @@ const FILE = /^([0-9a-f]{32})\.document$/;
 export class DocumentsSource implements Source {
   readonly kind = 'documents';
   readonly frozen = false;
+  incomplete: readonly LeftOut[] = [];
   readonly #host: QubesHost;
   readonly #options: DocumentsOptions;
   readonly #folder: string;
@@ -91,11 +93,10 @@ export class DocumentsSource implements Source {
     const around = asking(() => surroundings(this.#host.qubesd));
     around.catch(() => undefined);
     const known = await this.#host.look();
-    const unavailable: string[][] = [];
-    const told = new Set<string>();
-    const refused = (name: string) => (part: string, reason: string) => {
-      told.add(part);
-      this.#options.warn(`the ${part} of ${name} was not saved: ${reason}`);
+    const shown: { readonly volume: string; readonly unavailable: readonly string[] }[] = [];
+    const reasons = new Map<string, string>();
+    const refused = (volume: string) => (part: string, reason: string) => {
+      reasons.set(`${volume} (${part})`, reason);
     };
     const outcomes = volumes.map(async (volume): Promise<[string, Outcome<SnapshotRef>]> => {
       const id = randomBytes(16).toString('hex');
@@ -105,8 +106,8 @@ export class DocumentsSource implements Source {
         const qube = known.get(parseArchiveName(volume)?.qube ?? '');
         if (qube === undefined) throw new SparsebakError('not-found', `${volume}: the qube was removed`);
         const surrounding = await around;
-        const settings = await asking(() => readSettings(this.#host.qubesd, qube, surrounding, refused(qube.name)));
-        unavailable.push(settings.unavailable);
+        const settings = await asking(() => readSettings(this.#host.qubesd, qube, surrounding, refused(volume)));
+        shown.push({ volume, unavailable: settings.unavailable });
         writeDurably(path, encodeSettings(settings));
         return [volume, { ok: true, value: this.#describe(id, qube.state === 'Halted' ? 'stopped' : 'running') }];
       } catch (error) {
@@ -115,17 +116,16 @@ export class DocumentsSource implements Source {
       }
     });
     const made = new Map(await Promise.all(outcomes));
-    this.#tellUnavailable(unavailable, told);
+    this.incomplete = shown.flatMap(({ volume, unavailable }) =>
+      unavailable.flatMap((part): LeftOut[] => {
+        const name = `${volume} (${part})`;
+        const reason = reasons.get(name);
+        // What no qube has, this release of Qubes does not have.
+        if (reason === undefined && shown.every((each) => each.unavailable.includes(part))) return [];
+        return [{ name, reason: reason ?? 'qubesd does not show it', hint: 'See "journalctl -u qubesd".' }];
+      }),
+    );
     return made;
-  }
-
-  /** What no qube has, this release of Qubes does not have. */
-  #tellUnavailable(ofQubes: readonly (readonly string[])[], told: ReadonlySet<string>): void {
-    for (const part of new Set(ofQubes.flat())) {
-      if (told.has(part)) continue;
-      const count = ofQubes.filter((parts) => parts.includes(part)).length;
-      if (count < ofQubes.length) this.#options.warn(`qubesd does not show the ${part} of ${count} qubes: not saved`);
-    }
   }
 
   async #packHome(id: string): Promise<SnapshotRef> {

@@ -115,6 +115,9 @@ export interface Source {
    */
   snapshot(volumes: readonly string[]): Promise<Map<string, Outcome<SnapshotRef>>>;
 
+  /** What the last `snapshot` could not take of volumes that it did capture. Undefined: it takes all or nothing. */
+  readonly incomplete?: readonly LeftOut[];
+
   /** Whether this very snapshot (not one of the same name) still exists. */
   exists(snapshot: SnapshotRef): Promise<boolean>;
 

@@ -3,6 +3,7 @@ import { formatBytes, formatSeconds } from '../../../shared/terminal/sizes.ts';
 import { isSendingTo } from '../../proven-archive/is-sending.ts';
 import { tidy } from '../cleanup.ts';
 import { knownToArchive } from '../../capture/known-volumes.ts';
+import { incompleteEntries } from '../../capture/look-at-pool.ts';
 import { selectVolumes, type Selection } from '../../capture/selection.ts';
 import type { Pool } from '../../capture/pools.ts';
 import { Hooks } from '../../runs/hooks.ts';
@@ -121,7 +122,7 @@ async function sendSelected(
     },
     { isSending: isSendingTo(config), signal, log, progress, onWait, hooks, pace },
   );
-  const report = withSkipped(sent, selection.skipped);
+  const report = withSkipped(sent, [...selection.skipped, ...incompleteEntries(pools)]);
   context.progress.clear();
   noteVolumes(state, report, names.length === 0);
   noteSavedQubes(pools, state, selection, names.length === 0);

@@ -27,6 +27,11 @@ export function standingOf(selected: SelectedQube, host: Host, request: RestoreR
   if (name === 'dom0') return left('usage', 'dom0 itself is not restored', 'Choose another name with --as.');
   if (!CLASSES.has(saved.class))
     return left('not-found', `${qube} is of the class ${saved.class}, which cannot be created`);
+  if (request.mode === 'all') {
+    const presence = presenceOf(qube, saved.uuid, [...host.qubes.values()]);
+    const unfinished = host.tagged.has(name) || host.records.get(name)?.uuid === host.qubes.get(name)?.uuid;
+    if (presence.is === 'renamed' || (presence.is === 'here' && !unfinished)) return { kind: 'here' };
+  }
   const missing = Object.entries(saved.volumes).find(
     ([each, { saved: is }]) => is && selected.volumes[each] === undefined,
   );
@@ -35,11 +40,6 @@ export function standingOf(selected: SelectedQube, host: Host, request: RestoreR
     return left('not-found', message, 'Choose another session; see "sparsebak qube show".');
   }
   if (request.mode === 'replace') return toReplace(selected, name, host);
-  if (request.mode === 'all') {
-    const presence = presenceOf(qube, saved.uuid, [...host.qubes.values()]);
-    const unfinished = host.tagged.has(name) || host.records.get(name)?.uuid === host.qubes.get(name)?.uuid;
-    if (presence.is === 'renamed' || (presence.is === 'here' && !unfinished)) return { kind: 'here' };
-  }
   return toCreate(selected, name, host, request);
 }
 
