@@ -35,7 +35,7 @@ const PAGES_OF = {
 /** The programs in each package. @type {Record<PackageName, ProgramName[]>} */
 export const programsOf = {
   sparsebak: ['sparsebak', 'sparsebak-receiver'],
-  'sparsebak-dom0': ['cli', 'damage', 'install-qubes', 'packages', 'qubes', 'restore-by-hand', 'threat-model'],
+  'sparsebak-dom0': ['sparsebak'],
   'sparsebak-vm': ['sparsebak-receiver'],
   'sparsebak-node': [],
 };

@@ -39,6 +39,7 @@ describe('tiers', () => {
       'ssh',
       'status',
       'terminal',
+      'whole-qubes',
       'width',
     ]);
   });

@@ -79,6 +79,7 @@ export const ONLY: Record<string, Manifest> = {
       ...documents('sparsebak-dom0', [
         'examples/sparsebak.toml',
         'install-qubes.md',
+        'qubes.md',
         'restore-by-hand.md',
         'threat-model.md',
       ]),
