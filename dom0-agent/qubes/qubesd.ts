@@ -25,7 +25,7 @@ export interface QubeVolume {
   /** `private`, `root`, … */
   readonly name: string;
   readonly pool: string;
-  /** The volume's name in its pool: `appvms/work/private`, or `VG/vm-work-private`. */
+  /** The volume's name in its pool: `appvms/mail/private`, or `VG/vm-mail-private`. */
   readonly vid: string;
   /** Bytes. */
   readonly size: number;

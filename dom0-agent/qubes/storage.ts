@@ -38,7 +38,7 @@ function optionsOf({ name, driver, fields }: QubesPool, { state, fullAt, stateDi
 }
 
 /**
- * The name of a volume in its pool's source: `appvms/work/private.img`, or `vm-work-private`.
+ * The name of a volume in its pool's source: `appvms/mail/private.img`, or `vm-mail-private`.
  * @throws `source` if its vid has another form
  */
 export function nameInPool({ vid }: Pick<QubeVolume, 'vid'>, { options }: Storage): string {

@@ -14,6 +14,9 @@ import { BackupSystem, only, type SystemPool } from './backup-system.ts';
 import { listDocument, sendDocument } from './documents.ts';
 import { ground } from './mounts.ts';
 
+/** The folder of the qube `work` in its pool. */
+const WORK = 'appvms/work';
+
 const xfs = ground('xfs');
 const btrfs = ground('btrfs');
 
@@ -84,7 +87,7 @@ describe('whole qubes', { skip: xfs.skip }, () => {
     const { volumes } = await lab.list();
     const sessions = new Set(volumes.flatMap((volume) => volume.sessions.map(({ session }) => session)));
     assert.deepEqual([...sessions], [sent.session]);
-    assert.ok((await lab.restore('work:private')).equals(readFileSync(join(path, 'appvms/work/private.img'))));
+    assert.ok((await lab.restore('work:private')).equals(readFileSync(join(path, `${WORK}/private.img`))));
     assert.ok((await lab.restore('win:root')).equals(readFileSync(join(path, 'appvms/win/root.img'))));
 
     const work = await settings('work');
@@ -105,7 +108,7 @@ describe('whole qubes', { skip: xfs.skip }, () => {
     assert.ok(work.tags.includes('mine'));
     assert.deepEqual(work.volumes.private, {
       pool: 'vm-pool',
-      vid: 'appvms/work/private',
+      vid: `${WORK}/private`,
       size: 16 * 2 ** 20,
       revisionsToKeep: 1,
       saved: true,
@@ -132,7 +135,7 @@ describe('whole qubes', { skip: xfs.skip }, () => {
     const { lab, qubesd, path, settings } = await host(t, 'include = ["work", "win"]');
     await lab.ask(sendDocument, ['send']);
     await qubesd.ok('admin.vm.Start', 'work');
-    const dirty = join(path, 'appvms/work/private-dirty.img');
+    const dirty = join(path, `${WORK}/private-dirty.img`);
     execFileSync('dd', [
       'if=/dev/urandom',
       `of=${dirty}`,
@@ -261,19 +264,19 @@ describe('whole qubes', { skip: xfs.skip }, () => {
 
   test('keep the history of a volume that was saved by itself', async (t) => {
     const path = xfs.folder();
-    const pools = [{ name: 'main', type: 'reflink', path, volumes: ['appvms/work/private.img'] }] as const;
+    const pools = [{ name: 'main', type: 'reflink', path, volumes: [`${WORK}/private.img`] }] as const;
     const { lab, qubesd, select } = await host(t, 'include = ["personal"]', { path, pools });
     const first = await lab.ask(sendDocument, ['send']);
-    assert.ok(names(first).includes('appvms/work/private.img'));
+    assert.ok(names(first).includes(`${WORK}/private.img`));
     select('include = ["work"]');
     const [twice] = await skippedIn(lab);
-    assert.deepEqual([twice?.name, twice?.error?.code], ['appvms/work/private.img', 'left-out']);
+    assert.deepEqual([twice?.name, twice?.error?.code], [`${WORK}/private.img`, 'left-out']);
     // It was new as a qube's, so it has a history of its own by now.
     assert.match((await lab.run(['qube', 'adopt', 'work'])).expect(3).describe(), /history of its own/);
     (await lab.run(['delete', 'work:private', '--yes'])).expect(0);
     assert.match((await lab.run(['qube', 'adopt', 'work'])).expect(0).describe(), /appvms\/work\/private\.img/);
     lab.configure(`[qubes]\nsocket = "${qubesd.socket}"\ninclude = ["work"]`, undefined, []);
-    const image = join(path, 'appvms/work/private.img');
+    const image = join(path, `${WORK}/private.img`);
     execFileSync('dd', ['if=/dev/urandom', `of=${image}`, 'bs=4096', 'count=1', 'conv=notrunc', 'status=none']);
     const sent = await lab.ask(sendDocument, ['send']);
     const { kind, compared } = only(sent.volumes, 'work:private');

@@ -113,7 +113,7 @@ function parsePair(text: string): [volume: string, was: string] {
   });
 }
 
-/** A pool's path may begin deeper than Qubes' own: `work/private.img` is `appvms/work/private.img`. */
+/** A pool's path may begin deeper than Qubes' own: `mail/private.img` is `appvms/mail/private.img`. */
 function isNameOf(name: string, inner: string): boolean {
   return name === inner || (name.includes('/') && inner.endsWith(`/${name}`));
 }

@@ -20,7 +20,7 @@ describe('names of qubes', () => {
 
   it('are found in names of an archive, and in no others', () => {
     assert.deepEqual(parseArchiveName('work:private'), { qube: 'work', volume: 'private' });
-    for (const name of ['work', 'appvms/work/private.img', 'vm-work-private', ':private', 'work:', 'a:b:c', 'x/y:z']) {
+    for (const name of ['work', 'appvms/mail/private.img', 'vm-mail-private', ':private', 'work:', 'a:b:c', 'x/y:z']) {
       assert.equal(parseArchiveName(name), undefined, name);
     }
   });

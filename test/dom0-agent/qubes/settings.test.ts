@@ -12,7 +12,7 @@ const SETTINGS: Settings = {
   features: { b: '', a: '1' },
   ...{ tags: ['t'], firewall: ['action=accept'], notes: '\u2028 \u{1f512}', unavailable: [] },
   devices: [{ class: 'block', device: 'sys-net+sda1:*', fields: { mode: 'required' } }],
-  volumes: { private: { pool: 'p', vid: 'appvms/work/private', size: 2 ** 40, revisionsToKeep: -1, saved: true } },
+  volumes: { private: { pool: 'p', vid: 'appvms/mail/private', size: 2 ** 40, revisionsToKeep: -1, saved: true } },
 };
 
 function reversed<T extends object>(value: T): T {

@@ -8,6 +8,9 @@ import { ground } from '../mounts.ts';
 import { change, furnish } from './furnished.ts';
 import { hostIn, POOL, QubeBackup } from './qube-system.ts';
 
+/** The folder of the qube `work` in its pool. */
+const WORK = 'appvms/work';
+
 const grounds = { xfs: ground('xfs'), btrfs: ground('btrfs') };
 const TAG = 'backup-restore-in-progress';
 
@@ -149,5 +152,5 @@ test('a plan says what is missing here, and nothing is changed by it', { skip: g
   assert.match((await system.run(['qube', 'restore', 'work', '--replace', '--yes'])).expect(1).stderr, /not halted/);
   assert.deepEqual(await backup.qubes(), names);
   assert.ok(!existsSync(join(system.stateDir, 'restores', 'x.json')));
-  assert.equal(dirname(await backup.path(POOL, 'appvms/work/private')).endsWith('appvms/work'), true);
+  assert.equal(dirname(await backup.path(POOL, `${WORK}/private`)).endsWith(WORK), true);
 });
